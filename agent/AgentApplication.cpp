@@ -1,0 +1,270 @@
+#include "agent/AgentApplication.h"
+
+#include "agent/api/HttpServer.h"
+#include "agent/api/Routes.h"
+#include "agent/run/Engine.h"
+
+#include <Poco/Exception.h>
+#include <Poco/URI.h>
+#include <Poco/Util/HelpFormatter.h>
+#include <Poco/Util/Option.h>
+#include <Poco/Util/OptionSet.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <functional>
+#include <iostream>
+#include <mutex>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+namespace agent
+{
+
+using Poco::Util::Application;
+using Poco::Util::Option;
+
+namespace
+{
+
+constexpr int exitConfig = 78; // EX_CONFIG of sysexits.h; systemd does not restart on it
+
+/// One line an event on stdout, with the journal's priority in front.
+void say(int priority, const std::string& line)
+{
+    static std::mutex mutex;
+    const std::lock_guard lock(mutex);
+    std::string safe = line;
+    for (char& c : safe)
+        if (static_cast<unsigned char>(c) < ' ')
+            c = ' ';
+    std::cout << '<' << priority << '>' << safe << std::endl;
+}
+
+void info(const std::string& line)
+{
+    say(6, line);
+}
+
+void error(const std::string& line)
+{
+    say(3, line);
+}
+
+sigset_t signals()
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP})
+        sigaddset(&set, signal);
+    return set;
+}
+
+std::string cgroupName(const std::filesystem::path& state)
+{
+    return std::to_string(std::hash<std::string>{}(state.string()) % 100'000'000);
+}
+
+} // namespace
+
+AgentApplication::AgentApplication()
+{
+    // Before the first thread: signals are taken by the main thread's own loop only.
+    const sigset_t set = signals();
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    std::signal(SIGPIPE, SIG_IGN);
+    ::umask(0077);
+    setUnixOptions(true);
+}
+
+void AgentApplication::initialize(Application& self)
+{
+    if (!_file.empty())
+        loadConfiguration(_file.string(), PRIO_DEFAULT);
+    ServerApplication::initialize(self);
+}
+
+void AgentApplication::defineOptions(Poco::Util::OptionSet& options)
+{
+    Application::defineOptions(options); // not the server's --daemon: systemd or a shell does that
+    options.addOption(Option("help", "h", "show this help"));
+    options.addOption(Option("version", "V", "show the version"));
+    options.addOption(Option("config", "c", "read this properties file").argument("FILE"));
+    options.addOption(Option("define", "D", "set a configuration key").argument("key=value").repeatable(true));
+    options.addOption(Option("check", "", "check configuration, plugins and services, then end"));
+}
+
+void AgentApplication::handleOption(const std::string& name, const std::string& value)
+{
+    Application::handleOption(name, value);
+    if (name == "help" || name == "version")
+        stopOptionsProcessing();
+    _help = _help || name == "help";
+    _version = _version || name == "version";
+    _check = _check || name == "check";
+    if (name == "config")
+    {
+        _file = value;
+        if (!std::filesystem::is_regular_file(_file))
+            throw Poco::FileNotFoundException("there is no configuration file " + value);
+    }
+    if (name == "define")
+    {
+        const auto equals = value.find('=');
+        config().setString(value.substr(0, equals),
+                           equals == std::string::npos ? "" : value.substr(equals + 1));
+    }
+}
+
+int AgentApplication::main(const std::vector<std::string>& args)
+{
+    if (_version)
+    {
+        std::cout << "stage-agent " << STAGE_AGENT_VERSION << std::endl;
+        return EXIT_OK;
+    }
+    if (_help)
+    {
+        Poco::Util::HelpFormatter help(options());
+        help.setCommand("stage-agent");
+        help.setUsage("[--config FILE] [-D key=value]…");
+        help.setHeader("Executes the stages of CI runs on this host and serves the stages API.");
+        help.setFooter("SIGTERM ends the agent and leaves running stages to their shims; the next start "
+                       "takes them up. SIGHUP reads services.dir anew. Exit 78: the configuration is "
+                       "wrong.");
+        help.format(std::cout);
+        return EXIT_OK;
+    }
+    if (!args.empty())
+    {
+        std::cerr << "stage-agent: unexpected argument '" << args.front() << "'; see --help\n";
+        return EXIT_USAGE;
+    }
+    _programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    std::vector<Problem> problems;
+    _config = readConfig(config(), _file, problems);
+    if (!problems.empty())
+    {
+        for (const auto& problem : problems)
+            std::cerr << "stage-agent: " << problem.describe() << '\n';
+        return exitConfig;
+    }
+    return _check ? check() : serve();
+}
+
+void AgentApplication::loadPlugins(std::vector<Problem>& problems)
+{
+    _plugins.load(_programs / "plugins", problems);
+    if (std::filesystem::is_directory(_config.pluginsDir))
+        _plugins.load(_config.pluginsDir, problems);
+}
+
+int AgentApplication::check()
+{
+    std::vector<Problem> problems;
+    loadPlugins(problems);
+    const auto found = _services.load(
+        _config.servicesDir, _plugins, [](const std::string& name) { return name; },
+        _config.secretsDir);
+    problems.insert(problems.end(), found.begin(), found.end());
+    for (const auto& problem : problems)
+        std::cerr << "stage-agent: " << problem.describe() << '\n';
+    std::cout << _plugins.all().size() << " plugins, " << _services.all().size() << " services, "
+              << problems.size() << " problems" << std::endl;
+    return problems.empty() ? 0 : exitConfig;
+}
+
+int AgentApplication::serve()
+try
+{
+    // 1 The state folder and the record.
+    const StateFolder state(_config.stateDir);
+    Database database(state.record());
+    // 2 What can be run: a broken plugin or service never stops the others.
+    std::vector<Problem> problems;
+    loadPlugins(problems);
+    const auto loadServices = [&](const ServiceCatalog::IdFor& idFor)
+    {
+        for (const auto& problem :
+             _services.load(_config.servicesDir, _plugins, idFor, _config.secretsDir))
+            error(problem.describe());
+    };
+    for (const auto& problem : problems)
+        error(problem.describe());
+    loadServices([&](const std::string& name)
+                 { return RunStore(database.writer()).serviceId(name); });
+    // 3 The engine, which takes up what the last daemon left.
+    Cgroup cgroup = Cgroup::open(cgroupName(state.root()));
+    if (!cgroup.available())
+        info("stages get no cgroup of their own: " + cgroup.why());
+    Janitor janitor(state.trash());
+    StageListCache stageLists;
+    const char* home = std::getenv("HOME");
+    Engine engine({.slots = _config.slots,
+                   .minFreeBytes = _config.diskMinFree,
+                   .orders = {.timeoutMs = _config.stageTimeoutMs,
+                              .graceMs = _config.stageGraceMs,
+                              .logMaxBytes = _config.logMaxBytes,
+                              .pluginHost = _programs / "stage-plugin-host",
+                              .mirrors = state.mirrors(),
+                              .secretsDir = _config.secretsDir,
+                              .home = home ? home : "/"}},
+                  database, state, _plugins, _services,
+                  Launcher(_programs / "stage-shim", cgroup), janitor,
+                  {.changed =
+                       [&](const std::set<std::string>& runIds)
+                   {
+                       for (const auto& id : runIds)
+                           stageLists.drop(id);
+                   },
+                   .log = error});
+    engine.start();
+    // 4 The API.
+    std::unique_ptr<Routes> routes;
+    HttpServer server({.address = _config.httpAddress,
+                       .port = _config.httpPort,
+                       .logError = error},
+                      [&](const Request& request) { return routes->handle(request); });
+    const Guard guard(GuardOptions{.address = _config.httpAddress,
+                                   .port = Poco::URI(server.url()).getPort(),
+                                   .hosts = _config.httpHosts});
+    routes = std::make_unique<Routes>(
+        ApiParts{engine, database, _services, _plugins, state, stageLists}, guard);
+    server.start();
+    state.writeAddress(server.url());
+    info("ready: " + server.url() + ", state " + state.root().string() + ", " +
+         std::to_string(_config.slots) + " slots, " + std::to_string(_services.all().size()) +
+         " services, " + std::to_string(_plugins.all().size()) + " plugins");
+    ::sd_notify(0, "READY=1");
+
+    const sigset_t set = signals();
+    while (true)
+    {
+        int signal = 0;
+        ::sigwait(&set, &signal);
+        if (signal != SIGHUP)
+            break;
+        ::sd_notify(0, "RELOADING=1");
+        loadServices([&](const std::string& name) { return engine.serviceId(name); });
+        info("services read anew: " + std::to_string(_services.all().size()));
+        ::sd_notify(0, "READY=1");
+    }
+    info("stopping; running stages go on under their shims");
+    ::sd_notify(0, "STOPPING=1");
+    state.removeAddress();
+    engine.stop(); // first: it answers those who wait, so that the server's threads come free
+    server.stop();
+    return EXIT_OK;
+}
+catch (const Poco::Exception& failure)
+{
+    std::cerr << "stage-agent: " << failure.displayText() << '\n';
+    return EXIT_SOFTWARE;
+}
+catch (const std::exception& failure)
+{
+    std::cerr << "stage-agent: " << failure.what() << '\n';
+    return EXIT_SOFTWARE;
+}
+
+} // namespace agent

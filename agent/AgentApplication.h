@@ -1,0 +1,43 @@
+#pragma once
+
+#include "agent/Config.h"
+#include "agent/plugin/PluginRegistry.h"
+#include "agent/run/ServiceCatalog.h"
+
+#include <Poco/Util/ServerApplication.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace agent
+{
+
+/// The daemon: makes the parts, in order, and ends them in the reverse one.
+class AgentApplication: public Poco::Util::ServerApplication
+{
+public:
+    AgentApplication();
+
+protected:
+    void initialize(Poco::Util::Application& self) override;
+    void defineOptions(Poco::Util::OptionSet& options) override;
+    void handleOption(const std::string& name, const std::string& value) override;
+    int main(const std::vector<std::string>& args) override;
+
+private:
+    int check();
+    int serve();
+    void loadPlugins(std::vector<Problem>& problems);
+
+    bool _help = false;
+    bool _version = false;
+    bool _check = false;
+    std::filesystem::path _file;
+    std::filesystem::path _programs; ///< the folder that this program lies in
+    Config _config;
+    PluginRegistry _plugins;
+    ServiceCatalog _services;
+};
+
+} // namespace agent

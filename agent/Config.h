@@ -1,0 +1,40 @@
+#pragma once
+
+#include "agent/model/PipelineSpec.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace Poco::Util
+{
+class AbstractConfiguration;
+}
+
+namespace agent
+{
+
+/// The daemon's configuration, read and checked; conf/stage-agent.properties says what each key means.
+struct Config
+{
+    std::string httpAddress;
+    std::uint16_t httpPort = 0;
+    std::vector<std::string> httpHosts;
+    std::filesystem::path stateDir;
+    std::filesystem::path servicesDir;
+    std::filesystem::path pluginsDir;
+    std::filesystem::path secretsDir;
+    int slots = 1;
+    std::int64_t stageTimeoutMs = 0;
+    std::int64_t stageGraceMs = 0;
+    std::int64_t logMaxBytes = 0;
+    std::int64_t diskMinFree = 0;
+};
+
+/// Reads every key, with its default where none is given. `file` is the configuration file; empty:
+/// none. All that is wrong is told in `problems`, with file, line and key.
+Config readConfig(const Poco::Util::AbstractConfiguration& values,
+                  const std::filesystem::path& file, std::vector<Problem>& problems);
+
+} // namespace agent

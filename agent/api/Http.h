@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace Poco::Net
+{
+class StreamSocket;
+}
+
+namespace agent
+{
+
+/// A request after the server and the guard have let it pass: framed right, for a Host of ours, read
+/// whole. Values only, so that handlers are tested without a socket.
+struct Request
+{
+    std::string method;
+    std::string path;                  ///< raw, without the query
+    std::vector<std::string> segments; ///< of the path, each percent-decoded
+    std::vector<std::pair<std::string, std::string>> query; ///< decoded, in order
+    std::map<std::string, std::string> headers; ///< names in lower case
+    std::string body;
+    std::string actor; ///< who asks: what history rows name
+
+    /// The value of a query parameter that may stand once; nothing when absent. A repeated parameter
+    /// gives its first value.
+    [[nodiscard]] std::optional<std::string> parameter(const std::string& name) const;
+    [[nodiscard]] std::string header(const std::string& lowerName) const; ///< empty when absent
+};
+
+/// An answer. Exactly one of body, file and takeOver carries its content.
+struct Response
+{
+    int status = 200;
+    std::string contentType = "application/json";
+    std::map<std::string, std::string> headers;
+    std::string body;
+    std::shared_ptr<const std::string> cached; ///< ready bytes in place of `body`
+
+    /// A part of a file; sent with sendfile, never held in memory.
+    struct File
+    {
+        std::shared_ptr<int> descriptor; ///< closes itself with the last holder
+        std::int64_t offset = 0;
+        std::int64_t length = 0;
+    };
+    std::optional<File> file;
+
+    /// Takes the connection over: called once, after the head (without a length, Connection: close) was
+    /// sent; the socket leaves the server and its thread goes on.
+    std::function<void(const Poco::Net::StreamSocket&)> takeOver;
+};
+
+/// A refusal: becomes `{"error": {code, message, field}}` in exactly one place.
+struct Refusal
+{
+    int status = 400;
+    std::string code;
+    std::string message;
+    std::string field; ///< empty when no single field is at fault
+    std::map<std::string, std::string> headers = {};
+};
+
+/// Answers every request. Errors: may throw Refusal (answered as such) or anything else (500).
+/// Threads: called by many at once.
+using Handler = std::function<Response(const Request&)>;
+
+} // namespace agent

@@ -1,0 +1,230 @@
+#include "agent/api/Json.h"
+
+#include "agent/run/InputRules.h"
+
+#include <rapidjson/document.h>
+#include <rapidjson/error/en.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <set>
+
+namespace agent
+{
+
+namespace
+{
+
+using rapidjson::Document;
+using rapidjson::Value;
+
+Declined invalid(const std::string& field, const std::string& message)
+{
+    return {Declined::Kind::Invalid, "invalid_value", message, field};
+}
+
+/// Deep nesting would use up the stack where a value is copied out; nothing of ours needs it.
+void checkDepth(const std::string& text)
+{
+    int depth = 0;
+    bool quoted = false;
+    for (std::size_t i = 0; i < text.size(); ++i)
+    {
+        if (quoted)
+        {
+            if (text[i] == '\\')
+                ++i;
+            else if (text[i] == '"')
+                quoted = false;
+        }
+        else if (text[i] == '"')
+            quoted = true;
+        else if ((text[i] == '{' || text[i] == '[') && ++depth > 64)
+            throw Declined(Declined::Kind::Invalid, "malformed_json",
+                           "the body is nested deeper than 64");
+        else if (text[i] == '}' || text[i] == ']')
+            --depth;
+    }
+}
+
+/// An object whose keys are all among `known`, none twice.
+Document parse(const std::string& body, const std::set<std::string>& known)
+{
+    checkDepth(body);
+    Document document;
+    document.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag |
+                   rapidjson::kParseFullPrecisionFlag>(body);
+    if (document.HasParseError())
+        throw Declined(Declined::Kind::Invalid, "malformed_json",
+                       std::string("the body is no JSON: ") +
+                           rapidjson::GetParseError_En(document.GetParseError()) + " At byte " +
+                           std::to_string(document.GetErrorOffset()));
+    if (!document.IsObject())
+        throw Declined(Declined::Kind::Invalid, "malformed_json", "the body is no JSON object");
+    std::set<std::string> seen;
+    for (const auto& member : document.GetObject())
+    {
+        const std::string key(member.name.GetString(), member.name.GetStringLength());
+        if (!known.contains(key))
+            throw Declined(Declined::Kind::Invalid, "unknown_key",
+                           "'" + key + "' can't be set here", key);
+        if (!seen.insert(key).second)
+            throw invalid(key, "'" + key + "' is given twice");
+    }
+    return document;
+}
+
+std::optional<std::string> text(const Document& document, const char* key,
+                                std::size_t limit = 64 << 10)
+{
+    const auto member = document.FindMember(key);
+    if (member == document.MemberEnd())
+        return std::nullopt;
+    if (!member->value.IsString())
+        throw invalid(key, std::string("'") + key + "' must be a string");
+    std::string value(member->value.GetString(), member->value.GetStringLength());
+    if (value.size() > limit || value.find('\0') != std::string::npos)
+        throw invalid(key, std::string("'") + key + "' is too long or holds a NUL");
+    return value;
+}
+
+std::optional<std::int64_t> whole(const Document& document, const char* key, std::int64_t least)
+{
+    const auto member = document.FindMember(key);
+    if (member == document.MemberEnd())
+        return std::nullopt;
+    constexpr std::int64_t most = 1'000'000'000'000;
+    if (!member->value.IsInt64() || member->value.GetInt64() < least ||
+        member->value.GetInt64() > most)
+        throw invalid(key, std::string("'") + key + "' must be a whole number of at least " +
+                               std::to_string(least));
+    return member->value.GetInt64();
+}
+
+std::optional<TimeMs> time(const Document& document, const char* key)
+{
+    const auto given = text(document, key);
+    if (!given)
+        return std::nullopt;
+    const auto value = parseTime(*given);
+    if (!value)
+        throw invalid(key, std::string("'") + key +
+                               "' must be a time in UTC such as 2023-03-20T17:17:13.760Z");
+    return value;
+}
+
+std::optional<TriggerType> trigger(const Document& document)
+{
+    const auto given = text(document, "triggerType");
+    if (!given)
+        return std::nullopt;
+    const auto value = triggerTypeFrom(*given);
+    if (!value)
+        throw invalid("triggerType", "triggerType must be MAIN, PR_OPEN, PR_SYNC or MANUAL");
+    return value;
+}
+
+std::string commitOf(const Document& document, const char* key)
+{
+    const std::string commit = text(document, key).value_or("");
+    for (const char c : commit)
+        if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
+            throw invalid(key, std::string("'") + key + "' holds blanks or control characters");
+    if (commit.size() > 255 || commit.starts_with('-'))
+        throw invalid(key, std::string("'") + key + "' is no commit: '" + commit + "'");
+    return commit;
+}
+
+std::map<std::string, std::string> environment(const Document& document)
+{
+    std::map<std::string, std::string> env;
+    const auto member = document.FindMember("env");
+    if (member == document.MemberEnd())
+        return env;
+    if (!member->value.IsObject())
+        throw invalid("env", "'env' must be an object of strings");
+    for (const auto& entry : member->value.GetObject())
+    {
+        const std::string name(entry.name.GetString(), entry.name.GetStringLength());
+        if (const auto problem = environmentProblem(name); !problem.empty())
+            throw invalid("env." + name, problem);
+        const std::string value =
+            entry.value.IsString()
+                ? std::string(entry.value.GetString(), entry.value.GetStringLength())
+                : "";
+        if (!entry.value.IsString() || value.find('\0') != std::string::npos)
+            throw invalid("env." + name, "'env." + name + "' must be a string without NUL");
+        env[name] = value;
+    }
+    return env;
+}
+
+} // namespace
+
+StagePatch stagePatchFrom(const std::string& body)
+{
+    const Document document =
+        parse(body, {"status", "startedAt", "endedAt", "duration", "reason"});
+    StagePatch patch;
+    if (const auto status = text(document, "status"))
+    {
+        patch.status = statusFrom(*status);
+        if (!patch.status)
+            throw invalid("status", "status must be IDLE, IN_PROGRESS, AWAITING_APPROVAL, SUCCESS "
+                                    "or FAILURE, not '" +
+                                        *status + "'");
+    }
+    patch.startedAt = time(document, "startedAt");
+    patch.endedAt = time(document, "endedAt");
+    patch.durationSeconds = whole(document, "duration", 0);
+    patch.reason = text(document, "reason", 4096).value_or("");
+    return patch;
+}
+
+RunPatch runPatchFrom(const std::string& body)
+{
+    const Document document = parse(body, {"commitHash", "commitMessage", "committer",
+                                           "pullNumber", "triggerType", "priority"});
+    RunPatch patch;
+    if (document.HasMember("commitHash"))
+        patch.commitHash = commitOf(document, "commitHash");
+    patch.commitMessage = text(document, "commitMessage");
+    patch.committer = text(document, "committer");
+    patch.pullNumber = whole(document, "pullNumber", 0);
+    patch.trigger = trigger(document);
+    patch.priority = whole(document, "priority", -1'000'000);
+    return patch;
+}
+
+RunRequest runRequestFrom(const std::string& body)
+{
+    const Document document =
+        parse(body, {"service", "pipeline", "commit", "branch", "triggerType", "pullNumber",
+                     "commitMessage", "committer", "env", "priority"});
+    RunRequest request;
+    request.service = text(document, "service").value_or("");
+    if (const auto pipeline = document.FindMember("pipeline"); pipeline != document.MemberEnd())
+    {
+        if (!pipeline->value.IsObject())
+            throw invalid("pipeline", "'pipeline' must be an object");
+        rapidjson::StringBuffer buffer;
+        rapidjson::Writer writer(buffer);
+        pipeline->value.Accept(writer);
+        request.pipeline = {buffer.GetString(), buffer.GetSize()};
+    }
+    auto& submission = request.submission;
+    submission.commit = commitOf(document, "commit");
+    submission.branch = text(document, "branch").value_or("");
+    if (const auto problem = submission.branch.empty() ? "" : branchProblem(submission.branch);
+        !problem.empty())
+        throw invalid("branch", problem);
+    submission.commitMessage = text(document, "commitMessage").value_or("");
+    submission.committer = text(document, "committer").value_or("");
+    submission.trigger = trigger(document).value_or(TriggerType::Manual);
+    submission.pullNumber = whole(document, "pullNumber", 0);
+    submission.priority = whole(document, "priority", -1'000'000).value_or(0);
+    request.env = environment(document);
+    return request;
+}
+
+} // namespace agent

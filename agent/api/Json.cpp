@@ -1,0 +1,263 @@
+#include "agent/api/Json.h"
+
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <unistd.h>
+
+namespace agent
+{
+
+namespace
+{
+
+using Buffer = rapidjson::StringBuffer;
+using Writer = rapidjson::Writer<Buffer>;
+
+void put(Writer& out, const char* key, std::string_view value)
+{
+    out.Key(key);
+    out.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
+}
+
+void putOrNull(Writer& out, const char* key, const std::string& value)
+{
+    out.Key(key);
+    value.empty() ? out.Null() : out.String(value);
+}
+
+template <typename T>
+void putNumber(Writer& out, const char* key, const std::optional<T>& value)
+{
+    out.Key(key);
+    value ? out.Int64(*value) : out.Null();
+}
+
+void putTime(Writer& out, const char* key, const std::optional<TimeMs>& value)
+{
+    out.Key(key);
+    value ? out.String(formatTime(*value)) : out.Null();
+}
+
+template <typename Record>
+void putSeconds(Writer& out, const Record& record)
+{
+    std::optional<std::int64_t> seconds;
+    if (record.startedAt && record.endedAt)
+        seconds = ceilSeconds(*record.startedAt, *record.endedAt);
+    putNumber(out, "duration", seconds);
+}
+
+void putNine(Writer& out, const Stage& stage)
+{
+    put(out, "id", stage.id);
+    put(out, "createdAt", formatTime(stage.createdAt));
+    put(out, "updatedAt", formatTime(stage.updatedAt));
+    put(out, "type", toString(stage.type));
+    putTime(out, "startedAt", stage.startedAt);
+    putTime(out, "endedAt", stage.endedAt);
+    putSeconds(out, stage);
+    put(out, "status", toString(stage.status));
+    put(out, "runId", stage.runId);
+}
+
+void write(Writer& out, const Stage& stage)
+{
+    out.StartObject();
+    putNine(out, stage);
+    out.EndObject();
+}
+
+void write(Writer& out, const Run& run)
+{
+    out.StartObject();
+    put(out, "id", run.id);
+    put(out, "createdAt", formatTime(run.createdAt));
+    put(out, "updatedAt", formatTime(run.updatedAt));
+    putTime(out, "startedAt", run.startedAt);
+    putTime(out, "endedAt", run.endedAt);
+    putSeconds(out, run);
+    putOrNull(out, "commitHash", run.commitHash);
+    putOrNull(out, "commitMessage", run.commitMessage);
+    putOrNull(out, "committer", run.committer);
+    put(out, "status", toString(run.status));
+    put(out, "triggerType", toString(run.trigger));
+    putOrNull(out, "serviceId", run.serviceId);
+    out.EndObject();
+}
+
+/// A repository as it may be shown: without a user and password in its URL.
+std::string shown(const std::string& repository)
+{
+    const auto scheme = repository.find("://");
+    if (scheme == std::string::npos)
+        return repository;
+    const auto host = scheme + 3;
+    const auto at = repository.substr(0, repository.find('/', host)).rfind('@');
+    return at == std::string::npos || at < host
+               ? repository
+               : repository.substr(0, host) + "***" + repository.substr(at);
+}
+
+void write(Writer& out, const std::shared_ptr<const Service>& service)
+{
+    out.StartObject();
+    put(out, "id", service->id);
+    put(out, "name", service->name);
+    putOrNull(out, "repository", shown(service->pipeline.repository));
+    putOrNull(out, "branch", service->pipeline.branch);
+    putNumber(out, "concurrency", std::optional(service->concurrency));
+    out.Key("stages");
+    out.StartArray();
+    for (const auto& stage : service->pipeline.stages)
+    {
+        out.StartObject();
+        put(out, "type", toString(stage.type));
+        put(out, "name", stage.name.empty() ? toString(stage.type) : std::string_view(stage.name));
+        put(out, "plugin", stage.plugin);
+        out.Key("approval");
+        out.Bool(stage.approval);
+        out.EndObject();
+    }
+    out.EndArray();
+    out.EndObject();
+}
+
+void write(Writer& out, const HistoryEntry& entry)
+{
+    out.StartObject();
+    put(out, "at", formatTime(entry.at));
+    put(out, "actor", entry.actor);
+    putOrNull(out, "from", entry.from);
+    putOrNull(out, "to", entry.to);
+    putOrNull(out, "cause", entry.cause ? std::string(toString(*entry.cause)) : "");
+    putOrNull(out, "reason", entry.reason);
+    putNumber(out, "attempt", std::optional(entry.attempt));
+    putOrNull(out, "stageId", entry.stageId);
+    out.EndObject();
+}
+
+template <typename T>
+std::string one(const T& value)
+{
+    Buffer buffer;
+    Writer out(buffer);
+    write(out, value);
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+template <typename T>
+std::string many(const std::vector<T>& values)
+{
+    Buffer buffer;
+    Writer out(buffer);
+    out.StartArray();
+    for (const auto& value : values)
+        write(out, value);
+    out.EndArray();
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+} // namespace
+
+std::string toApiJson(const Stage& stage)
+{
+    return one(stage);
+}
+
+std::string toApiJson(const std::vector<Stage>& stages)
+{
+    return many(stages);
+}
+
+std::string toApiJson(const Run& run)
+{
+    return one(run);
+}
+
+std::string toApiJson(const std::vector<Run>& runs)
+{
+    return many(runs);
+}
+
+std::string toApiJson(const Service& service)
+{
+    return one(std::make_shared<const Service>(service));
+}
+
+std::string toApiJson(const std::vector<std::shared_ptr<const Service>>& services)
+{
+    return many(services);
+}
+
+std::string toApiJson(const std::vector<HistoryEntry>& entries)
+{
+    return many(entries);
+}
+
+std::string detailJson(const Stage& stage)
+{
+    Buffer buffer;
+    Writer out(buffer);
+    out.StartObject();
+    putNine(out, stage);
+    putNumber(out, "ordinal", std::optional(stage.ordinal));
+    put(out, "name", stage.name);
+    put(out, "plugin", stage.plugin);
+    putNumber(out, "attempt", std::optional(stage.attempt));
+    putNumber(out, "durationMs", stage.durationMs());
+    putOrNull(out, "cause", stage.cause ? std::string(toString(*stage.cause)) : "");
+    putNumber(out, "exitCode", stage.exitCode);
+    putNumber(out, "signal", stage.signal);
+    putOrNull(out, "message", stage.message);
+    putOrNull(out, "containment", stage.containment);
+    putOrNull(out, "notes", stage.notes);
+    putNumber(out, "logBytes", std::optional(stage.logBytes));
+    out.Key("usage");
+    out.StartObject();
+    putNumber(out, "cpuMs", stage.usage.cpuMs);
+    putNumber(out, "maxRssBytes", stage.usage.maxRssBytes);
+    putNumber(out, "readBytes", stage.usage.readBytes);
+    putNumber(out, "writeBytes", stage.usage.writeBytes);
+    out.EndObject();
+    putNumber(out, "version", std::optional(stage.version));
+    putTime(out, "stuckSince", stage.stuckSince);
+    out.EndObject();
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+std::string agentJson(const Engine::Facts& facts, const PluginRegistry& plugins)
+{
+    char host[256] = "";
+    ::gethostname(host, sizeof host - 1);
+    Buffer buffer;
+    Writer out(buffer);
+    out.StartObject();
+    put(out, "version", STAGE_AGENT_VERSION);
+    put(out, "host", host);
+    putNumber(out, "slots", std::optional(facts.slots));
+    putNumber(out, "running", std::optional(facts.running));
+    putNumber(out, "queueLength", std::optional(facts.queued));
+    out.Key("draining");
+    out.Bool(facts.draining);
+    out.Key("plugins");
+    out.StartArray();
+    for (const auto& [name, plugin] : plugins.all())
+    {
+        out.StartObject();
+        put(out, "name", name);
+        put(out, "version", plugin.version);
+        put(out, "sha256", plugin.sha256);
+        out.EndObject();
+    }
+    out.EndArray();
+    out.EndObject();
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+std::string stoppedJson(int stopped)
+{
+    return "{\"executionsStopped\":" + std::to_string(stopped) + "}";
+}
+
+} // namespace agent

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "agent/model/PipelineSpec.h"
+#include "agent/model/Run.h"
+#include "agent/plugin/PluginRegistry.h"
+#include "agent/run/Engine.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+// The only place that knows the API's field names: what it sends and what it takes.
+namespace agent
+{
+
+std::string toApiJson(const Stage& stage); ///< the nine keys
+std::string toApiJson(const std::vector<Stage>& stages);
+std::string detailJson(const Stage& stage);
+std::string toApiJson(const Run& run);
+std::string toApiJson(const std::vector<Run>& runs);
+std::string toApiJson(const Service& service);
+std::string toApiJson(const std::vector<std::shared_ptr<const Service>>& services);
+std::string toApiJson(const std::vector<HistoryEntry>& entries);
+std::string agentJson(const Engine::Facts& facts, const PluginRegistry& plugins);
+std::string stoppedJson(int stopped);
+
+/// What POST /api/runs asks for.
+struct RunRequest
+{
+    std::string service;  ///< name or id; empty: an inline pipeline
+    std::string pipeline; ///< as JSON text; empty: a service
+    Submission submission; ///< all but service and pipeline
+    std::map<std::string, std::string> env;
+};
+
+/// Errors of all three: Declined Invalid with the field. `{}` and unknown keys as api.md says.
+RunRequest runRequestFrom(const std::string& body);
+StagePatch stagePatchFrom(const std::string& body);
+RunPatch runPatchFrom(const std::string& body);
+
+} // namespace agent

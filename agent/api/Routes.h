@@ -1,0 +1,61 @@
+#pragma once
+
+#include "agent/api/Guard.h"
+#include "agent/api/Http.h"
+#include "agent/api/StageListCache.h"
+#include "agent/run/Engine.h"
+
+namespace agent
+{
+
+/// What the handlers work with.
+struct ApiParts
+{
+    Engine& engine;
+    Database& database;
+    const ServiceCatalog& services;
+    const PluginRegistry& plugins;
+    const StateFolder& state;
+    StageListCache& stageLists;
+};
+
+/// The HTTP API: which request goes to which handler.
+/// Threads: any.
+class Routes
+{
+public:
+    Routes(ApiParts parts, const Guard& guard): _api(parts), _guard(guard) {}
+
+    /// Errors: Refusal; anything else is ours.
+    Response handle(const Request& request) const;
+
+private:
+    ApiParts _api;
+    const Guard& _guard;
+};
+
+// The handlers; each finds `:id` as a parsed id in `id`.
+Response listStages(const ApiParts& api, const Request& request, const std::string& id);
+Response showStage(const ApiParts& api, const Request& request, const std::string& id);
+Response patchStage(const ApiParts& api, const Request& request, const std::string& id);
+Response deleteStage(const ApiParts& api, const Request& request, const std::string& id);
+Response stageHistory(const ApiParts& api, const Request& request, const std::string& id);
+Response stageLog(const ApiParts& api, const Request& request, const std::string& id);
+Response createRun(const ApiParts& api, const Request& request, const std::string& id);
+Response listRuns(const ApiParts& api, const Request& request, const std::string& id);
+Response showRun(const ApiParts& api, const Request& request, const std::string& id);
+Response patchRun(const ApiParts& api, const Request& request, const std::string& id);
+Response deleteRun(const ApiParts& api, const Request& request, const std::string& id);
+Response stopRun(const ApiParts& api, const Request& request, const std::string& id);
+Response rerunRun(const ApiParts& api, const Request& request, const std::string& id);
+Response approveRun(const ApiParts& api, const Request& request, const std::string& id);
+Response runHistory(const ApiParts& api, const Request& request, const std::string& id);
+Response listServices(const ApiParts& api, const Request& request, const std::string& id);
+Response showService(const ApiParts& api, const Request& request, const std::string& id);
+Response showAgent(const ApiParts& api, const Request& request, const std::string& id);
+Response drain(const ApiParts& api, const Request& request, const std::string& id);
+Response resume(const ApiParts& api, const Request& request, const std::string& id);
+Response health(const ApiParts& api, const Request& request, const std::string& id);
+Response ready(const ApiParts& api, const Request& request, const std::string& id);
+
+} // namespace agent

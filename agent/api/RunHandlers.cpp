@@ -1,0 +1,230 @@
+#include "agent/api/Json.h"
+#include "agent/api/Routes.h"
+#include "agent/model/Id.h"
+#include "agent/run/PipelineParser.h"
+#include "agent/run/ServiceCatalog.h"
+
+#include <Poco/SHA2Engine.h>
+
+#include <charconv>
+
+namespace agent
+{
+
+namespace
+{
+
+Declined invalid(const std::string& field, const std::string& message)
+{
+    return {Declined::Kind::Invalid, "invalid_value", message, field};
+}
+
+Declined noRun(const std::string& id)
+{
+    return {Declined::Kind::NotFound, "run_not_found", "there is no run " + id};
+}
+
+std::string digest(const std::string& text)
+{
+    Poco::SHA2Engine engine(Poco::SHA2Engine::SHA_256);
+    engine.update(text);
+    return Poco::DigestEngine::digestToHex(engine.digest());
+}
+
+/// Fills in the pipeline of the service or the inline one, checked.
+void fillPipeline(const ApiParts& api, RunRequest& request)
+{
+    Submission& submission = request.submission;
+    std::vector<Problem> problems;
+    std::string prefix;
+    if (!request.service.empty())
+    {
+        const auto service = api.services.find(request.service);
+        if (!service)
+            throw Declined(Declined::Kind::NotFound, "service_not_found",
+                           "there is no service '" + request.service + "' on this host", "service");
+        submission.serviceId = service->id;
+        submission.serviceName = service->name;
+        submission.pipeline = service->pipeline;
+        problems = checkPlugins(submission.pipeline, api.plugins);
+    }
+    else
+    {
+        auto parsed = parsePipeline(request.pipeline, "");
+        problems = std::move(parsed.problems);
+        submission.pipeline = std::move(parsed.spec);
+        if (problems.empty())
+            problems = checkPlugins(submission.pipeline, api.plugins);
+        prefix = "pipeline";
+    }
+    if (!problems.empty())
+    {
+        const auto& key = problems.front().key;
+        std::string message;
+        for (const auto& problem : problems)
+            message += (message.empty() ? "" : "; ") +
+                       (problem.key.empty() ? "" : problem.key + ": ") + problem.message;
+        throw Declined(Declined::Kind::Invalid, "invalid_pipeline", message,
+                       prefix + (key.empty() || prefix.empty() ? "" : ".") + key);
+    }
+    for (const auto& [name, value] : request.env)
+        submission.pipeline.env[name] = value;
+}
+
+} // namespace
+
+Response createRun(const ApiParts& api, const Request& request, const std::string&)
+{
+    const auto serviceId = request.parameter("serviceId");
+    RunRequest wanted = runRequestFrom(request.body.empty() ? "{}" : request.body);
+    if (serviceId && !wanted.service.empty() && *serviceId != wanted.service)
+        throw invalid("service", "serviceId and service name two services");
+    if (serviceId)
+        wanted.service = *serviceId;
+    if (wanted.service.empty() == wanted.pipeline.empty())
+        throw invalid("service", wanted.service.empty() ? "give a service or a pipeline"
+                                                        : "give a service or a pipeline, not both");
+    Submission& submission = wanted.submission;
+    submission.idempotencyKey = request.header("idempotency-key");
+    if (submission.idempotencyKey.size() > 255)
+        throw invalid("Idempotency-Key", "an Idempotency-Key has at most 255 characters");
+    submission.bodyHash = digest(serviceId.value_or("") + "\n" + request.body);
+    submission.actor = request.actor;
+    fillPipeline(api, wanted);
+    const auto made = api.engine.submit(submission);
+    return {.status = made.created ? 201 : 200,
+            .headers = {{"Location", "/api/runs/" + made.run.id}},
+            .body = toApiJson(made.run)};
+}
+
+Response listRuns(const ApiParts& api, const Request& request, const std::string&)
+{
+    auto reader = api.database.reader();
+    RunStore store(*reader);
+    RunFilter filter;
+    std::string next = "/api/runs?";
+    if (const auto limit = request.parameter("limit"))
+    {
+        const auto [end, error] =
+            std::from_chars(limit->data(), limit->data() + limit->size(), filter.limit);
+        if (error != std::errc{} || end != limit->data() + limit->size() || filter.limit < 1 ||
+            filter.limit > 1000)
+            throw invalid("limit", "limit must be a whole number from 1 to 1000");
+        next += "limit=" + *limit + "&";
+    }
+    if (const auto status = request.parameter("status"))
+    {
+        filter.status = statusFrom(*status);
+        if (!filter.status)
+            throw invalid("status", "there is no status '" + *status + "'");
+        next += "status=" + *status + "&";
+    }
+    if (const auto service = request.parameter("serviceId"))
+    {
+        const auto known = api.services.find(*service);
+        const auto id = known ? std::optional(known->id) : parseId(*service);
+        if (!id)
+            throw invalid("serviceId", "there is no service '" + *service + "'");
+        filter.serviceId = *id;
+        next += "serviceId=" + *id + "&";
+    }
+    if (const auto before = request.parameter("before"))
+    {
+        const auto id = parseId(*before);
+        const auto run = id ? store.run(*id) : std::nullopt;
+        if (!run)
+            throw invalid("before", "there is no run '" + *before + "'");
+        filter.beforeSeq = run->seq;
+    }
+    const int limit = filter.limit;
+    ++filter.limit; // one more tells whether there is a next page
+    auto runs = store.runs(filter);
+    Response response;
+    if (static_cast<int>(runs.size()) > limit)
+    {
+        runs.pop_back();
+        response.headers["Link"] = "<" + next + "before=" + runs.back().id + ">; rel=\"next\"";
+    }
+    response.body = toApiJson(runs);
+    return response;
+}
+
+Response showRun(const ApiParts& api, const Request&, const std::string& id)
+{
+    auto reader = api.database.reader();
+    const auto run = RunStore(*reader).run(id);
+    if (!run)
+        throw noRun(id);
+    return {.body = toApiJson(*run)};
+}
+
+Response patchRun(const ApiParts& api, const Request& request, const std::string& id)
+{
+    RunPatch patch = runPatchFrom(request.body);
+    patch.actor = request.actor;
+    api.engine.patchRun(id, patch);
+    return {.body = "{}"};
+}
+
+Response deleteRun(const ApiParts& api, const Request&, const std::string& id)
+{
+    return {.body = toApiJson(api.engine.deleteRun(id))};
+}
+
+Response stopRun(const ApiParts& api, const Request& request, const std::string& id)
+{
+    return {.body = stoppedJson(api.engine.stopRun(id, request.actor))};
+}
+
+Response rerunRun(const ApiParts& api, const Request& request, const std::string& id)
+{
+    return {.contentType = "text/plain", .body = api.engine.rerun(id, request.actor)};
+}
+
+Response approveRun(const ApiParts& api, const Request& request, const std::string& id)
+{
+    api.engine.approve(id, request.actor);
+    return {.body = "{}"};
+}
+
+Response runHistory(const ApiParts& api, const Request&, const std::string& id)
+{
+    auto reader = api.database.reader();
+    const auto entries = History(*reader).ofRun(id);
+    if (entries.empty())
+        throw noRun(id);
+    return {.body = toApiJson(entries)};
+}
+
+Response listServices(const ApiParts& api, const Request&, const std::string&)
+{
+    return {.body = toApiJson(api.services.all())};
+}
+
+Response showService(const ApiParts& api, const Request&, const std::string& id)
+{
+    const auto service = api.services.find(id);
+    if (!service)
+        throw Declined(Declined::Kind::NotFound, "service_not_found",
+                       "there is no service '" + id + "' on this host");
+    return {.body = toApiJson(*service)};
+}
+
+Response showAgent(const ApiParts& api, const Request&, const std::string&)
+{
+    return {.body = agentJson(api.engine.facts(), api.plugins)};
+}
+
+Response drain(const ApiParts& api, const Request&, const std::string&)
+{
+    api.engine.drain(true);
+    return {.body = "{}"};
+}
+
+Response resume(const ApiParts& api, const Request&, const std::string&)
+{
+    api.engine.drain(false);
+    return {.body = "{}"};
+}
+
+} // namespace agent

@@ -1,0 +1,267 @@
+#include "agent/ctl/Commands.h"
+#include "agent/ctl/Follow.h"
+#include "agent/ctl/Json.h"
+#include "agent/ctl/Lookup.h"
+#include "agent/ctl/Text.h"
+#include "agent/model/Id.h"
+
+#include <Poco/String.h>
+
+#include <algorithm>
+#include <initializer_list>
+#include <iostream>
+#include <memory>
+
+namespace agent::ctl
+{
+
+namespace
+{
+
+// A stop answers when every process is seen gone: the grace of each stage, then the kill.
+constexpr std::chrono::seconds stopTimeout{120};
+
+Exit follow(const Session& session, const std::string& run)
+{
+    sayOnInterrupt(run);
+    std::unique_ptr<FollowView> view;
+    if (session.json) // standard output is for the one document at the end
+        view = std::make_unique<PlainView>([](std::string_view text) { std::cerr << text; });
+    else if (session.terminal.interactive)
+        view = std::make_unique<LiveView>(session.terminal);
+    else
+        view = std::make_unique<PlainView>(writeOut);
+    const bool success = RunFollower(session.client, run, *view).follow();
+    if (session.json)
+        printJson(session.client.ask({.path = "/api/runs/" + run}).body);
+    return success ? Exit::Ok : Exit::Failed;
+}
+
+/// Says what became of it, in one line, or prints the API's answer.
+void report(const Session& session, const Answer& answer, const std::string& line)
+{
+    if (session.json)
+        printJson(answer.body);
+    else
+        writeOut(line + "\n");
+}
+
+/// The new run's id alone, so that `id=$(stagectl run …)` works.
+void reportRun(const Session& session, const std::string& id, const std::string& said)
+{
+    writeOut(id + "\n");
+    if (session.terminal.interactive)
+        note(said + "; see it with: stagectl stages " + id.substr(0, 8));
+}
+
+std::string environmentJson(const std::vector<std::string>& entries)
+{
+    ObjectWriter env;
+    for (const std::string& entry : entries)
+    {
+        const std::size_t equals = entry.find('=');
+        if (equals == 0 || equals == std::string::npos)
+            throw Failure(Exit::Usage, "--env takes NAME=VALUE, not '" + visible(entry) + "'");
+        env.add(entry.substr(0, equals), entry.substr(equals + 1));
+    }
+    return env.done();
+}
+
+/// Posts the run. When the answer got lost it is asked for once more: the key makes sure that this
+/// starts no second run.
+Answer postRun(const Client& client, const Call& call)
+{
+    try
+    {
+        return client.ask(call);
+    }
+    catch (const Failure& failure)
+    {
+        if (failure.exit() != Exit::Unreachable)
+            throw;
+        return client.ask(call);
+    }
+}
+
+Answer patch(const Client& client, const std::string& stage, const std::string& status,
+             const std::string& reason, const std::string& version)
+{
+    ObjectWriter body;
+    body.add("status", status);
+    if (!reason.empty())
+        body.add("reason", reason);
+    Call call{.method = "PATCH",
+              .path = "/api/stages/" + stage,
+              .body = body.done(),
+              .timeout = stopTimeout};
+    if (!version.empty())
+        call.headers.emplace_back("If-Match", version);
+    return client.ask(call);
+}
+
+/// Patches a stage only if it stands where the verb means it to, also when it moves meanwhile: a
+/// `skip` that meets a stage which has just started must not end it.
+Answer patchFrom(const Client& client, const std::string& stage,
+                 std::initializer_list<const char*> from, const std::string& to,
+                 const std::string& reason, const std::string& hint)
+{
+    const Answer seen = client.ask({.path = "/api/stages/" + stage});
+    const std::string status = text(objectOf(seen), "status");
+    if (std::find(from.begin(), from.end(), status) == from.end())
+        throw Failure(Exit::Conflict, "stage " + stage + " is " + visible(status) + "; " + hint);
+    const auto tag = seen.headers.find("etag");
+    return patch(client, stage, to, reason, tag == seen.headers.end() ? "" : tag->second);
+}
+
+} // namespace
+
+Exit startRun(const Session& session, const RunRequest& request)
+{
+    ObjectWriter body;
+    body.add("service", request.service);
+    if (!request.commit.empty())
+        body.add("commit", request.commit);
+    if (!request.branch.empty())
+        body.add("branch", request.branch);
+    if (!request.message.empty())
+        body.add("commitMessage", request.message);
+    if (!request.env.empty())
+        body.addJson("env", environmentJson(request.env));
+    if (request.priority)
+        body.addNumber("priority", *request.priority);
+    const std::string key = request.idempotencyKey.empty() ? newId() : request.idempotencyKey;
+    const Answer answer = postRun(session.client, {.method = "POST",
+                                                   .path = "/api/runs",
+                                                   .body = body.done(),
+                                                   .headers = {{"Idempotency-Key", key}}});
+    const std::string id = text(objectOf(answer), "id");
+    if (!parseId(id))
+        throw Failure(Exit::AgentFailed, "the agent's answer names no run");
+    if (request.follow)
+        return follow(session, id);
+    if (session.json)
+        printJson(answer.body);
+    else
+        reportRun(session, id, answer.status == 200 ? "this key has started it before" : "queued");
+    return Exit::Ok;
+}
+
+Exit rerun(const Session& session, const std::string& run, bool followIt)
+{
+    const std::string old = findRun(session.client, run);
+    const Answer answer =
+        session.client.ask({.method = "POST", .path = "/api/runs/" + old + "/rerun"});
+    const auto id = parseId(Poco::trim(answer.body));
+    if (!id)
+        throw Failure(Exit::AgentFailed, "the agent's answer names no run");
+    if (followIt)
+        return follow(session, *id);
+    if (session.json)
+        printJson(session.client.ask({.path = "/api/runs/" + *id}).body);
+    else
+        reportRun(session, *id, "queued");
+    return Exit::Ok;
+}
+
+Exit stopRun(const Session& session, const std::string& run)
+{
+    const std::string id = findRun(session.client, run);
+    const Answer answer = session.client.ask(
+        {.method = "POST", .path = "/api/runs/" + id + "/stop", .timeout = stopTimeout});
+    const auto stopped = number(objectOf(answer), "executionsStopped").value_or(0);
+    report(session, answer,
+           stopped == 0 ? "run " + id + ": nothing was running"
+                        : "run " + id + ": stopped " + std::to_string(stopped) +
+                              (stopped == 1 ? " stage" : " stages"));
+    return Exit::Ok;
+}
+
+Exit approveRun(const Session& session, const std::string& run)
+{
+    const std::string id = findRun(session.client, run);
+    const Answer answer =
+        session.client.ask({.method = "POST", .path = "/api/runs/" + id + "/approve-deployment"});
+    report(session, answer, "run " + id + ": approved");
+    return Exit::Ok;
+}
+
+Exit reject(const Session& session, const std::string& runOrStage, const std::string& reason)
+{
+    const Target target = findRunOrStage(session.client, runOrStage);
+    std::string stage = target.kind == Target::Kind::Stage ? target.id : "";
+    if (stage.empty())
+    {
+        const auto stages = listOf(session.client.ask({.path = "/api/stages?runId=" + target.id}));
+        for (const rapidjson::Value& entry : stages.GetArray())
+            if (text(entry, "status") == "AWAITING_APPROVAL")
+                stage = parseId(text(entry, "id")).value_or("");
+        if (stage.empty())
+            throw Failure(Exit::Conflict,
+                          "run " + target.id + ": no stage is waiting for an approval");
+    }
+    const Answer answer = patchFrom(session.client, stage, {"AWAITING_APPROVAL"}, "FAILURE", reason,
+                                    "only one that is AWAITING_APPROVAL can be rejected");
+    report(session, answer, "stage " + stage + ": rejected");
+    return Exit::Ok;
+}
+
+Exit patchStage(const Session& session, const PatchRequest& request)
+{
+    const std::string id = findStage(session.client, request.stage);
+    std::string version = request.ifMatch;
+    // The header wants it in quotes, which a shell eats.
+    if (!version.empty() && version != "*" && version.front() != '"')
+        version = '"' + version + '"';
+    const Answer answer = patch(session.client, id, request.status, request.reason, version);
+    report(session, answer, "stage " + id + ": " + request.status);
+    return Exit::Ok;
+}
+
+Exit retryStage(const Session& session, const std::string& stage, const std::string& reason)
+{
+    const std::string id = findStage(session.client, stage);
+    const Answer answer = patchFrom(session.client, id, {"FAILURE"}, "IDLE", reason,
+                                    "only one that ended in FAILURE can be tried again");
+    report(session, answer, "stage " + id + ": queued again");
+    return Exit::Ok;
+}
+
+Exit skipStage(const Session& session, const std::string& stage, const std::string& reason)
+{
+    const std::string id = findStage(session.client, stage);
+    const Answer answer =
+        patchFrom(session.client, id, {"IDLE", "AWAITING_APPROVAL"}, "SUCCESS", reason,
+                  "only one that is IDLE or AWAITING_APPROVAL can be skipped; to end or accept it: "
+                  "stagectl patch " +
+                      id + " SUCCESS --reason TEXT");
+    report(session, answer, "stage " + id + ": skipped");
+    return Exit::Ok;
+}
+
+Exit deleteTarget(const Session& session, const std::string& runOrStage, bool sure)
+{
+    if (!sure && session.terminal.interactive)
+        throw Failure(Exit::Usage, "delete takes records and logs away for good: add --yes");
+    const Target target = findRunOrStage(session.client, runOrStage);
+    const bool run = target.kind == Target::Kind::Run;
+    const Answer answer = session.client.ask(
+        {.method = "DELETE", .path = (run ? "/api/runs/" : "/api/stages/") + target.id});
+    report(session, answer, (run ? "run " : "stage ") + target.id + ": deleted");
+    return Exit::Ok;
+}
+
+Exit drainAgent(const Session& session)
+{
+    const Answer answer = session.client.ask({.method = "POST", .path = "/api/agent/drain"});
+    report(session, answer, "draining: running runs go on, no new ones are taken");
+    return Exit::Ok;
+}
+
+Exit resumeAgent(const Session& session)
+{
+    const Answer answer = session.client.ask({.method = "POST", .path = "/api/agent/resume"});
+    report(session, answer, "taking new runs again");
+    return Exit::Ok;
+}
+
+} // namespace agent::ctl

@@ -1,0 +1,232 @@
+#include "agent/ctl/Client.h"
+
+#include "agent/ctl/Failure.h"
+#include "agent/ctl/Json.h"
+#include "agent/ctl/Text.h"
+
+#include <Poco/Exception.h>
+#include <Poco/Net/HTTPClientSession.h>
+#include <Poco/Net/HTTPRequest.h>
+#include <Poco/Net/HTTPResponse.h>
+#include <Poco/Net/NetException.h>
+#include <Poco/String.h>
+
+#include <array>
+#include <istream>
+
+namespace agent::ctl
+{
+
+namespace
+{
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int connectSeconds = 5;
+// Far above any page of the API; a bound for an address that is not an agent.
+constexpr std::size_t largestBody = 64U << 20U;
+
+std::string withoutEndSlash(std::string url)
+{
+    while (!url.empty() && url.back() == '/')
+        url.pop_back();
+    return url;
+}
+
+Poco::URI parsed(const std::string& url)
+{
+    if (url.rfind("https://", 0) == 0)
+        throw Failure(Exit::Usage, "https is not supported yet (" + visible(url) +
+                                       "): use http:// on this host, or a tunnel: "
+                                       "ssh -L 7824:127.0.0.1:7824 HOST");
+    const Failure malformed(Exit::Usage, "the agent's address must be http://HOST[:PORT], not '" +
+                                             visible(url) + "'");
+    if (url.rfind("http://", 0) != 0)
+        throw malformed;
+    try
+    {
+        Poco::URI uri(url);
+        if (uri.getHost().empty() || uri.getAuthority().back() == ':' ||
+            !uri.getUserInfo().empty() || !uri.getRawQuery().empty() || !uri.getFragment().empty())
+            throw malformed;
+        return uri;
+    }
+    catch (const Poco::Exception&)
+    {
+        throw malformed;
+    }
+}
+
+Exit exitFor(int status)
+{
+    switch (status)
+    {
+    case 404:
+        return Exit::NotFound;
+    case 409:
+    case 412:
+        return Exit::Conflict;
+    default:
+        return status >= 400 && status < 500 ? Exit::Refused : Exit::AgentFailed;
+    }
+}
+
+} // namespace
+
+std::string encoded(const std::string& text)
+{
+    std::string out;
+    Poco::URI::encode(text, "!#$%&'()*+,/:;=?@[]", out);
+    return out;
+}
+
+void refuse(const Answer& answer)
+{
+    const std::string status = std::to_string(answer.status);
+    rapidjson::Document document;
+    const rapidjson::Value* error = nullptr;
+    if (parseJson(answer.body, document))
+        error = member(document, "error");
+    if (error == nullptr || !error->IsObject())
+        // A proxy's or another server's page: its 404 must not pass for "no such run".
+        throw Failure(
+            Exit::AgentFailed,
+            "answer " + status + " that is not a stage-agent's (" +
+                (answer.contentType.empty() ? "no content type" : visible(answer.contentType)) +
+                "): is the address right?");
+
+    std::string message = visible(text(*error, "message"));
+    if (message.empty())
+        message = "the agent answered " + status;
+    const std::string code = visible(text(*error, "code"));
+    const std::string field = visible(text(*error, "field"));
+    message += " (" + status + (code.empty() ? "" : " " + code) +
+               (field.empty() ? "" : ", field " + field) + ")";
+    if (answer.status == 401)
+        message +=
+            "\ngive a token: --token-file FILE or $STAGE_AGENT_TOKEN; the agent wrote its first "
+            "one to admin.token in its state folder";
+    if (const auto after = answer.headers.find("retry-after"); after != answer.headers.end())
+        message += "\ntry again in " + visible(after->second) + " s";
+    throw Failure(exitFor(answer.status), message);
+}
+
+Client::Client(const std::string& url, std::string token)
+    : _url(withoutEndSlash(url)), _uri(parsed(url)), _token(std::move(token))
+{
+}
+
+Answer Client::send(const Call& call) const
+{
+    return exchange(call, nullptr);
+}
+
+Answer Client::ask(const Call& call) const
+{
+    Answer answer = exchange(call, nullptr);
+    if (answer.status < 200 || answer.status > 299)
+        refuse(answer);
+    return answer;
+}
+
+Answer Client::stream(const Call& call, const Sink& sink) const
+{
+    return exchange(call, &sink);
+}
+
+Answer Client::exchange(const Call& call, const Sink* sink) const
+{
+    const auto unreachable = [this](const std::string& why)
+    {
+        return Failure(Exit::Unreachable,
+                       "no answer from " + visible(_url) + ": " + visible(why) +
+                           "\nis it running? systemctl status stage-agent; another address: "
+                           "--agent URL");
+    };
+    try
+    {
+        const auto started = Clock::now();
+        Poco::Net::HTTPClientSession session(_uri.getHost(), _uri.getPort());
+        const Poco::Timespan timeout(static_cast<long>(call.timeout.count()), 0);
+        session.setTimeout(Poco::Timespan(connectSeconds, 0), timeout, timeout);
+        session.setKeepAlive(false);
+
+        const std::string prefix = withoutEndSlash(_uri.getPath());
+        Poco::Net::HTTPRequest request(call.method, prefix + call.path,
+                                       Poco::Net::HTTPMessage::HTTP_1_1);
+        request.set("User-Agent", "stagectl/" STAGE_AGENT_VERSION);
+        request.set("Accept", "application/json, text/plain");
+        if (!_token.empty())
+            request.set("Authorization", "Bearer " + _token);
+        for (const auto& [name, value] : call.headers)
+            request.set(name, value);
+        if (!call.body.empty())
+            request.setContentType("application/json");
+        if (call.method != "GET")
+            request.setContentLength(static_cast<std::streamsize>(call.body.size()));
+        session.sendRequest(request) << call.body << std::flush;
+
+        Poco::Net::HTTPResponse response;
+        std::istream& body = session.receiveResponse(response);
+        Answer answer{.status = response.getStatus(), .contentType = response.getContentType()};
+        if (answer.contentType == Poco::Net::HTTPMessage::UNKNOWN_CONTENT_TYPE)
+            answer.contentType.clear();
+        for (const auto& [name, value] : response)
+            answer.headers[Poco::toLower(name)] = value;
+
+        const bool handOver = sink != nullptr && answer.status >= 200 && answer.status <= 299;
+        std::array<char, 65536> buffer{};
+        std::streamsize received = 0;
+        while (body.good())
+        {
+            // readsome-like: what is there now goes on at once, a log must not wait for 64 KiB.
+            body.peek();
+            std::streamsize size = body.rdbuf()->in_avail();
+            if (size <= 0)
+                break;
+            size = std::min(size, static_cast<std::streamsize>(buffer.size()));
+            body.read(buffer.data(), size);
+            size = body.gcount();
+            received += size;
+            const std::string_view piece(buffer.data(), static_cast<std::size_t>(size));
+            if (handOver)
+            {
+                (*sink)(answer, piece);
+                continue;
+            }
+            answer.body += piece;
+            if (answer.body.size() > largestBody)
+                throw Failure(Exit::AgentFailed, "the answer is larger than 64 MiB");
+            if (Clock::now() - started > call.timeout)
+                throw unreachable("the answer took longer than " +
+                                  std::to_string(call.timeout.count()) + " s");
+        }
+        if (const Poco::Exception* broken = session.networkException(); broken != nullptr)
+            broken->rethrow();
+        if (response.hasContentLength() && received < response.getContentLength64())
+            throw unreachable("the answer was cut off");
+        return answer;
+    }
+    catch (const Poco::TimeoutException&)
+    {
+        throw unreachable("nothing came in time");
+    }
+    catch (const Poco::Net::NoMessageException&)
+    {
+        throw unreachable("the connection was closed without an answer");
+    }
+    catch (const Poco::Net::MessageException&)
+    {
+        throw Failure(Exit::AgentFailed, "the answer from " + visible(_url) + " is not HTTP");
+    }
+    catch (const Poco::SyntaxException&)
+    {
+        throw Failure(Exit::AgentFailed, "the answer from " + visible(_url) + " is malformed");
+    }
+    catch (const Poco::Exception& error)
+    {
+        throw unreachable(error.displayText());
+    }
+}
+
+} // namespace agent::ctl

@@ -1,0 +1,212 @@
+#include "agent/ctl/Follow.h"
+
+#include "agent/ctl/Failure.h"
+#include "agent/ctl/Json.h"
+#include "agent/ctl/Text.h"
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+#include <cstring>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+
+namespace agent::ctl
+{
+
+namespace
+{
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds betweenLooks{500};
+constexpr std::chrono::minutes longestAbsence{2}; // an upgrade takes seconds
+
+bool ended(const std::string& status)
+{
+    return status == "SUCCESS" || status == "FAILURE";
+}
+
+FollowedStage stageFrom(const rapidjson::Value& value)
+{
+    return {.id = text(value, "id"),
+            .type = text(value, "type"),
+            .status = text(value, "status"),
+            .updatedAt = text(value, "updatedAt"),
+            .startedAt = parseTime(text(value, "startedAt")),
+            .duration = number(value, "duration")};
+}
+
+// Written before the handler is set, read in it: a signal handler may build no string.
+std::array<char, 256> farewell{};
+std::size_t farewellSize = 0;
+
+void onInterrupt(int)
+{
+    const ssize_t ignored = ::write(STDERR_FILENO, farewell.data(), farewellSize);
+    static_cast<void>(ignored);
+    ::_exit(130);
+}
+
+} // namespace
+
+bool Patience::attempt(const std::function<void()>& look,
+                       const std::function<void(const std::string&)>& say)
+{
+    try
+    {
+        look();
+        if (_failingSince)
+            say("the agent answers again");
+        _failingSince.reset();
+        return true;
+    }
+    catch (const Failure& failure)
+    {
+        const bool passing =
+            failure.exit() == Exit::Unreachable || failure.exit() == Exit::AgentFailed;
+        if (!passing || (_failingSince && Clock::now() - *_failingSince > longestAbsence))
+            throw;
+        if (!_failingSince)
+        {
+            _failingSince = Clock::now();
+            say("the agent does not answer; its stages go on without it; trying again");
+        }
+        return false;
+    }
+}
+
+void pauseBetweenLooks()
+{
+    std::this_thread::sleep_for(betweenLooks);
+}
+
+void sayOnInterrupt(const std::string& runId)
+{
+    const std::string line = "\nstagectl: the run goes on: stagectl stages " + runId +
+                             "; end it with: stagectl stop " + runId + "\n";
+    farewellSize = std::min(line.size(), farewell.size());
+    std::memcpy(farewell.data(), line.data(), farewellSize);
+    struct sigaction action = {};
+    action.sa_handler = onInterrupt;
+    ::sigaction(SIGINT, &action, nullptr);
+    ::sigaction(SIGTERM, &action, nullptr);
+}
+
+RunFollower::RunFollower(const Client& client, std::string runId, FollowView& view)
+    : _client(client), _view(view)
+{
+    _run.id = std::move(runId);
+}
+
+bool RunFollower::follow()
+{
+    const auto say = [this](const std::string& line) { _view.say(line); };
+    while (true)
+    {
+        const bool seen = _patience.attempt([this] { look(); }, say);
+        const bool last = seen && ended(_run.status);
+        _view.looked(_run, last);
+        if (last)
+            return _run.status == "SUCCESS";
+        pauseBetweenLooks();
+    }
+}
+
+void RunFollower::look()
+{
+    // The run first: when it has ended, the stages read after it have too.
+    const auto run = objectOf(_client.ask({.path = "/api/runs/" + _run.id}));
+    const auto stages = listOf(_client.ask({.path = "/api/stages?runId=" + _run.id}));
+
+    std::vector<FollowedStage> known = std::move(_run.stages);
+    _run.stages.clear();
+    try
+    {
+        for (const rapidjson::Value& value : stages.GetArray())
+        {
+            FollowedStage seen = stageFrom(value);
+            const auto found =
+                std::find_if(known.begin(), known.end(),
+                             [&](const FollowedStage& stage) { return stage.id == seen.id; });
+            update(std::move(seen), found == known.end() ? nullptr : &*found);
+        }
+    }
+    catch (const Failure&)
+    {
+        // What was not looked at stays as it was known: it is told when the agent is back.
+        for (const FollowedStage& stage : known)
+            if (std::none_of(_run.stages.begin(), _run.stages.end(),
+                             [&](const FollowedStage& done) { return done.id == stage.id; }))
+                _run.stages.push_back(stage);
+        throw;
+    }
+    // Only now: a look that failed half-way must not end the watch.
+    _run.startedAt = parseTime(text(run, "startedAt"));
+    _run.duration = number(run, "duration");
+    _run.status = text(run, "status");
+}
+
+void RunFollower::update(FollowedStage seen, const FollowedStage* known)
+{
+    if (known != nullptr && known->updatedAt == seen.updatedAt)
+        seen = *known;
+    else
+        addDetail(seen);
+
+    const bool newAttempt = known != nullptr && known->attempt != seen.attempt;
+    if (newAttempt)
+        readLog(*known);
+    const bool changed =
+        known == nullptr ? seen.status != "IDLE" : known->status != seen.status || newAttempt;
+    const bool logOpen = known == nullptr || !ended(known->status) || newAttempt;
+    // An attempt's log stands between the line that begins it and the one that ends it.
+    const bool begins = seen.status == "IN_PROGRESS";
+    if (changed && begins)
+        _view.changed(seen);
+    if (logOpen)
+        readLog(seen);
+    if (changed && !begins)
+        _view.changed(seen);
+
+    if (seen.status != "AWAITING_APPROVAL")
+        _asked.erase(seen.id);
+    else if (_asked.insert(seen.id).second)
+        _view.say("waiting for approval: stagectl approve " + _run.id);
+    _run.stages.push_back(std::move(seen));
+}
+
+void RunFollower::readLog(const FollowedStage& stage)
+{
+    if (stage.attempt < 1)
+        return;
+    const auto [tail, added] =
+        _tails.try_emplace({stage.id, stage.attempt}, _client,
+                           LogChoice{.stageId = stage.id, .attempt = stage.attempt});
+    tail->second.read([&](std::string_view bytes) { _view.log(stage, bytes); });
+}
+
+void RunFollower::addDetail(FollowedStage& stage) const
+{
+    const auto detail = objectOf(_client.ask({.path = "/api/stages/" + stage.id}));
+    stage = stageFrom(detail);
+    stage.attempt = number(detail, "attempt").value_or(0);
+    if (!ended(stage.status))
+        return;
+    const std::string cause = text(detail, "cause");
+    const std::string exitCode = text(detail, "exitCode");
+    const std::string signal = text(detail, "signal");
+    const std::string message = text(detail, "message");
+    if (stage.status == "SUCCESS" && cause == "EXIT")
+        return;
+    stage.outcome = cause;
+    if (cause == "EXIT" && !exitCode.empty())
+        stage.outcome += " " + exitCode;
+    if (cause == "SIGNAL" && !signal.empty())
+        stage.outcome += " " + signal;
+    if (!message.empty())
+        stage.outcome += ": " + message;
+}
+
+} // namespace agent::ctl

@@ -1,0 +1,110 @@
+#include "agent/ctl/Settings.h"
+
+#include "agent/ctl/Failure.h"
+#include "agent/ctl/Text.h"
+
+#include <Poco/String.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+namespace agent::ctl
+{
+
+namespace
+{
+
+constexpr const char* defaultAgent = "http://127.0.0.1:7824";
+
+std::string environment(const char* name)
+{
+    const char* value = std::getenv(name);
+    return value == nullptr ? "" : value;
+}
+
+struct File
+{
+    std::string agent;
+    std::string tokenFile;
+};
+
+File readFile()
+{
+    File file;
+    std::string folder = environment("XDG_CONFIG_HOME");
+    const std::string home = environment("HOME");
+    if (folder.empty() && home.empty())
+        return file;
+    if (folder.empty())
+        folder = home + "/.config";
+    const std::string path = folder + "/stagectl";
+
+    std::ifstream lines(path);
+    std::string line;
+    for (int count = 1; std::getline(lines, line); ++count)
+    {
+        const std::string text = Poco::trim(line);
+        if (text.empty() || text.front() == '#')
+            continue;
+        const std::size_t equals = text.find('=');
+        const std::string key = Poco::trim(text.substr(0, equals));
+        std::string value = equals == std::string::npos ? "" : Poco::trim(text.substr(equals + 1));
+        if (!value.empty() && key == "agent")
+            file.agent = value;
+        else if (!value.empty() && key == "token-file")
+            file.tokenFile = value.rfind("~/", 0) == 0 ? home + value.substr(1) : value;
+        else
+            throw Failure(Exit::Usage, visible(path) + ":" + std::to_string(count) +
+                                           ": expected `agent = URL` or `token-file = PATH`");
+    }
+    return file;
+}
+
+std::string checkedToken(const std::string& text, const std::string& from)
+{
+    std::string token = Poco::trim(text);
+    // A line break or blank here would become a second header.
+    const bool plain = std::all_of(token.begin(), token.end(),
+                                   [](unsigned char c) { return c > 0x20 && c < 0x7F; });
+    if (token.empty() || !plain)
+        throw Failure(Exit::Usage, visible(from) + (token.empty() ? " holds no token"
+                                                                  : " holds more than one token"));
+    return token;
+}
+
+std::string tokenFrom(const std::string& path)
+{
+    std::ifstream file(path);
+    if (!file)
+        throw Failure(Exit::Usage, "can't read the token file " + visible(path));
+    constexpr std::size_t longest = 4096; // no token is; the option may name any file by mistake
+    std::string text(longest, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(longest));
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    return checkedToken(text, path);
+}
+
+} // namespace
+
+Settings findSettings(const std::string& agentOption, const std::string& tokenFileOption)
+{
+    const File file = readFile();
+    Settings settings;
+    for (const std::string& agent :
+         {agentOption, environment("STAGE_AGENT_URL"), file.agent, std::string(defaultAgent)})
+        if (settings.agent.empty())
+            settings.agent = agent;
+
+    const std::string fromEnvironment = environment("STAGE_AGENT_TOKEN");
+    if (!tokenFileOption.empty())
+        settings.token = tokenFrom(tokenFileOption);
+    else if (!fromEnvironment.empty())
+        settings.token = checkedToken(fromEnvironment, "$STAGE_AGENT_TOKEN");
+    else if (!file.tokenFile.empty())
+        settings.token = tokenFrom(file.tokenFile);
+    return settings;
+}
+
+} // namespace agent::ctl

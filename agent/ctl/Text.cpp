@@ -1,0 +1,232 @@
+#include "agent/ctl/Text.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <ctime>
+#include <iterator>
+
+namespace agent::ctl
+{
+
+namespace
+{
+
+struct Range
+{
+    char32_t first;
+    char32_t last;
+};
+
+// Unicode 15, chapter 23: what changes the direction or the place of text without being seen. The
+// joiners U+200C and U+200D stay: scripts and emoji need them.
+constexpr std::array<Range, 11> deceptive{{{0x00AD, 0x00AD},
+                                           {0x061C, 0x061C},
+                                           {0x180E, 0x180E},
+                                           {0x200B, 0x200B},
+                                           {0x200E, 0x200F},
+                                           {0x2028, 0x202E},
+                                           {0x2060, 0x206F},
+                                           {0xFEFF, 0xFEFF},
+                                           {0xFFF9, 0xFFFB},
+                                           {0x1D173, 0x1D17A},
+                                           {0xE0000, 0xE007F}}};
+
+constexpr std::array<Range, 9> zeroWidth{{{0x0300, 0x036F},
+                                          {0x0483, 0x0489},
+                                          {0x0591, 0x05BD},
+                                          {0x1AB0, 0x1AFF},
+                                          {0x1DC0, 0x1DFF},
+                                          {0x200C, 0x200D},
+                                          {0x20D0, 0x20FF},
+                                          {0xFE00, 0xFE0F},
+                                          {0xFE20, 0xFE2F}}};
+
+// East Asian wide and emoji presentation, in blocks: exact enough to keep columns straight.
+constexpr std::array<Range, 13> doubleWidth{{{0x1100, 0x115F},
+                                             {0x2E80, 0x303E},
+                                             {0x3041, 0x33FF},
+                                             {0x3400, 0x4DBF},
+                                             {0x4E00, 0x9FFF},
+                                             {0xA000, 0xA4CF},
+                                             {0xAC00, 0xD7A3},
+                                             {0xF900, 0xFAFF},
+                                             {0xFE30, 0xFE6F},
+                                             {0xFF00, 0xFF60},
+                                             {0x1F300, 0x1F64F},
+                                             {0x1F680, 0x1F9FF},
+                                             {0x20000, 0x3FFFD}}};
+
+template <std::size_t N> bool in(const std::array<Range, N>& ranges, char32_t value)
+{
+    return std::any_of(ranges.begin(), ranges.end(),
+                       [value](const Range& range)
+                       { return value >= range.first && value <= range.last; });
+}
+
+std::size_t widthOf(char32_t value)
+{
+    if (in(zeroWidth, value))
+        return 0;
+    return in(doubleWidth, value) ? 2 : 1;
+}
+
+std::tm localParts(TimeMs time)
+{
+    const auto seconds = static_cast<std::time_t>(time / 1000);
+    std::tm parts{};
+    localtime_r(&seconds, &parts);
+    return parts;
+}
+
+std::string formatted(const std::tm& parts, const char* format)
+{
+    char text[64];
+    return {text, std::strftime(text, sizeof text, format, &parts)};
+}
+
+} // namespace
+
+Character characterAt(std::string_view text, std::size_t pos)
+{
+    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned char lead = byte(pos);
+    const Character invalid{.kind = Character::Kind::Invalid, .value = lead, .size = 1};
+    if (lead < 0x80)
+        return {.kind = Character::Kind::Valid, .value = lead, .size = 1};
+    if (lead < 0xC2 || lead > 0xF4)
+        return invalid;
+
+    const std::size_t size = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+    char32_t value = lead & (0xFFU >> (size + 1));
+    for (std::size_t i = 1; i < size; ++i)
+    {
+        if (pos + i >= text.size())
+            return {.kind = Character::Kind::Incomplete, .value = lead, .size = 1};
+        const unsigned char next = byte(pos + i);
+        if ((next & 0xC0U) != 0x80)
+            return invalid;
+        // The second byte alone decides about overlong forms, surrogates and what is past U+10FFFF.
+        if (i == 1 && ((lead == 0xE0 && next < 0xA0) || (lead == 0xED && next > 0x9F) ||
+                       (lead == 0xF0 && next < 0x90) || (lead == 0xF4 && next > 0x8F)))
+            return invalid;
+        value = (value << 6) | (next & 0x3FU);
+    }
+    return {.kind = Character::Kind::Valid, .value = value, .size = size};
+}
+
+void appendVisible(std::string& out, std::string_view text, std::size_t pos, Character character)
+{
+    const bool valid = character.kind == Character::Kind::Valid;
+    const char32_t value = character.value;
+    const bool control = value < 0x20 || (value >= 0x7F && value < 0xA0);
+    if (valid && !control && !in(deceptive, value))
+    {
+        out.append(text.substr(pos, character.size));
+        return;
+    }
+    char shown[16];
+    std::snprintf(shown, sizeof shown, value <= 0xFF ? "\\x%02x" : "\\u%04x",
+                  static_cast<unsigned>(value));
+    out += shown;
+}
+
+std::string visible(std::string_view text)
+{
+    std::string out;
+    out.reserve(text.size());
+    for (std::size_t pos = 0; pos < text.size();)
+    {
+        const Character character = characterAt(text, pos);
+        appendVisible(out, text, pos, character);
+        pos += character.size;
+    }
+    return out;
+}
+
+std::size_t displayWidth(std::string_view text)
+{
+    std::size_t width = 0;
+    for (std::size_t pos = 0; pos < text.size();)
+    {
+        const Character character = characterAt(text, pos);
+        width += widthOf(character.value);
+        pos += character.size;
+    }
+    return width;
+}
+
+std::string clip(std::string_view text, std::size_t width)
+{
+    if (displayWidth(text) <= width)
+        return std::string(text);
+    if (width == 0)
+        return "";
+    std::size_t used = 0;
+    std::size_t pos = 0;
+    while (pos < text.size())
+    {
+        const Character character = characterAt(text, pos);
+        const std::size_t columns = widthOf(character.value);
+        if (used + columns > width - 1)
+            break;
+        used += columns;
+        pos += character.size;
+    }
+    return std::string(text.substr(0, pos)) + "…";
+}
+
+std::string durationText(std::int64_t seconds)
+{
+    seconds = std::max<std::int64_t>(seconds, 0);
+    const auto text = [](std::int64_t value, const char* unit)
+    { return std::to_string(value) + unit; };
+    const std::int64_t minutes = seconds / 60;
+    const std::int64_t hours = minutes / 60;
+    if (minutes == 0)
+        return text(seconds, "s");
+    if (hours == 0)
+        return text(minutes, "m ") + text(seconds % 60, "s");
+    if (hours < 24)
+        return text(hours, "h ") + text(minutes % 60, "m ") + text(seconds % 60, "s");
+    return text(hours / 24, "d ") + text(hours % 24, "h ") + text(minutes % 60, "m");
+}
+
+std::string durationTextMs(std::int64_t milliseconds)
+{
+    if (milliseconds < 0 || milliseconds >= 60'000)
+        return durationText(milliseconds / 1000);
+    char text[32];
+    std::snprintf(text, sizeof text, "%.3fs", static_cast<double>(milliseconds) / 1000);
+    return text;
+}
+
+std::string localTime(TimeMs time, TimeMs now)
+{
+    const std::tm then = localParts(time);
+    const std::tm today = localParts(now);
+    if (then.tm_year == today.tm_year && then.tm_yday == today.tm_yday)
+        return formatted(then, "%H:%M:%S");
+    return formatted(then, then.tm_year == today.tm_year ? "%b %e %H:%M" : "%Y-%m-%d");
+}
+
+std::string clockTime(TimeMs time)
+{
+    return formatted(localParts(time), "%H:%M:%S");
+}
+
+std::string bytesText(std::int64_t bytes)
+{
+    constexpr std::array<const char*, 5> units{"KiB", "MiB", "GiB", "TiB", "PiB"};
+    if (bytes < 1024)
+        return std::to_string(bytes) + " B";
+    double value = static_cast<double>(bytes) / 1024;
+    std::size_t unit = 0;
+    for (; value >= 1024 && unit + 1 < units.size(); ++unit)
+        value /= 1024;
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f %s", value, units[unit]);
+    return text;
+}
+
+} // namespace agent::ctl

@@ -1,0 +1,5 @@
+#include "agent/AgentApplication.h"
+
+#include <iostream> // what the macro writes to
+
+POCO_SERVER_MAIN(agent::AgentApplication)

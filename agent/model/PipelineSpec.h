@@ -1,0 +1,106 @@
+#pragma once
+
+#include "agent/model/Stage.h"
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace agent
+{
+
+/// A plugin setting's value as the pipeline gives it.
+struct Setting
+{
+    enum class Kind
+    {
+        String,
+        Number,
+        Boolean,
+        List,
+        Map
+    };
+
+    Kind kind = Kind::String;
+    std::string text; ///< what `PLUGIN_<NAME>` holds: the scalar as written; lists and maps as JSON
+
+    bool operator==(const Setting&) const = default;
+};
+
+/// When and how often a failed stage is tried again.
+struct RetrySpec
+{
+    int attempts = 1; ///< in total, the first one counted
+    std::int64_t delayMs = 0;
+    std::vector<int> onExitCodes;
+    std::vector<Cause> onCauses; ///< neither exit codes nor causes given: any failure of the user's
+    bool onLoss = false;         ///< also after SHIM_LOST and HOST_REBOOT
+
+    bool operator==(const RetrySpec&) const = default;
+};
+
+/// What a stage may use at most; 0 is no limit.
+struct Limits
+{
+    std::int64_t memoryBytes = 0;
+    std::int64_t cpuPercent = 0; ///< 100 is one core
+    std::int64_t pids = 0;
+
+    bool operator==(const Limits&) const = default;
+};
+
+struct StageSpec
+{
+    StageType type = StageType::Other;
+    std::string name; ///< empty: the type's name
+    std::string plugin;
+    std::map<std::string, Setting> with;
+    std::optional<std::int64_t> timeoutMs; ///< none: stage.timeout of the configuration
+    std::optional<std::int64_t> silenceMs; ///< none: may be silent for ever
+    std::optional<std::int64_t> graceMs;   ///< none: stage.grace of the configuration
+    std::optional<std::int64_t> stuckAfterMs;
+    RetrySpec retry;
+    Limits limits;
+    bool approval = false;
+    std::vector<std::string> artifacts;
+
+    bool operator==(const StageSpec&) const = default;
+};
+
+/// What a run executes: fixed when it is submitted, stored with it as JSON.
+struct PipelineSpec
+{
+    std::string repository;
+    std::string branch;
+    std::map<std::string, std::string> env;
+    std::vector<std::string> secrets; ///< names of files in secrets.dir
+    std::vector<StageSpec> stages;    ///< in the order of execution, at least one
+
+    bool operator==(const PipelineSpec&) const = default;
+};
+
+/// A service of `services.d/`.
+struct Service
+{
+    std::string id; ///< given in the file, or made at its first load and kept by name
+    std::string name;
+    std::string file; ///< where it was declared
+    int concurrency = 1;
+    PipelineSpec pipeline;
+};
+
+/// Something wrong in a file or a request, said so that a person can put it right.
+struct Problem
+{
+    std::string file; ///< empty for a request
+    int line = 0;     ///< from 1; 0 when unknown
+    std::string key;  ///< a path such as `stages[1].timeout`; empty for the file as a whole
+    std::string message;
+
+    /// `services.d/a.yaml:7: stages[1].timeout: message`
+    [[nodiscard]] std::string describe() const;
+};
+
+} // namespace agent

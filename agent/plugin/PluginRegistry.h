@@ -1,0 +1,87 @@
+#pragma once
+
+#include "agent/model/PipelineSpec.h"
+
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace agent
+{
+
+/// A setting as a manifest declares it.
+struct SettingSpec
+{
+    std::string name;
+    Setting::Kind kind = Setting::Kind::String;
+    bool required = false;
+    std::optional<Setting> byDefault;
+    std::string
+        defaultFrom; ///< "repository" or "ref": taken from the service and the run; else empty
+    std::string description;
+};
+
+/// A plugin that can be used: a folder with a right manifest.
+struct Plugin
+{
+    enum class Kind
+    {
+        Program,
+        Library,
+        External
+    };
+
+    std::string name;
+    std::string version;
+    std::string description;
+    std::vector<StageType> types; ///< it suits; empty: all
+    std::vector<SettingSpec> settings;
+    Kind kind = Kind::Program;
+    std::vector<std::string> run;  ///< Program: argv as written
+    std::filesystem::path library; ///< Library: the .so, absolute
+    std::filesystem::path folder;  ///< absolute
+    std::string sha256;            ///< over the manifest and, for a library, the .so
+
+    /// The argv of a program for an environment: an element that is `${NAME}` and nothing else becomes
+    /// env's NAME (empty when unset), one that begins with `./` is made absolute below the folder.
+    [[nodiscard]] std::vector<std::string>
+    argv(const std::map<std::string, std::string>& env) const;
+};
+
+/// Maps plugin names to plugins. Filled once at start, then read by any thread.
+class PluginRegistry
+{
+public:
+    /// Loads each subfolder of `root` that holds a plugin.yaml. A wrong one is left out and told in
+    /// `problems`; so is a second plugin of a name.
+    void load(const std::filesystem::path& root, std::vector<Problem>& problems);
+
+    [[nodiscard]] const Plugin* find(const std::string& name) const;
+    [[nodiscard]] const std::map<std::string, Plugin>& all() const { return _plugins; }
+
+    /// Checks a stage against its plugin's manifest: the plugin is there and suits the type, each
+    /// setting is known and of its type, required ones are given.
+    /// Shape: empty when all is right; each problem's key begins with `key` (`stages[1]`).
+    [[nodiscard]] std::vector<Problem> check(const StageSpec& stage, const std::string& key) const;
+
+    /// `PLUGIN_<NAME>` for a setting's name: upper case, all but letters and digits become `_`.
+    static std::string variable(const std::string& setting);
+
+    /// Says whether a setting declared as `declared` may be given as `given`: text may be any scalar,
+    /// all else is strict.
+    static bool suits(Setting::Kind declared, Setting::Kind given);
+    static std::string_view describe(Setting::Kind kind);
+
+    /// Says why no code may be loaded from `path`: it can't be read, it is a link that leads out of
+    /// `within`, or somebody else than root and the agent's user can write it; empty when it may.
+    static std::string placeProblem(const std::filesystem::path& path,
+                                    const std::filesystem::path& within);
+
+private:
+    std::map<std::string, Plugin> _plugins;
+};
+
+} // namespace agent

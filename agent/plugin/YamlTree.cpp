@@ -1,0 +1,163 @@
+#include "agent/plugin/YamlTree.h"
+
+#include <algorithm>
+
+namespace agent
+{
+
+namespace
+{
+
+// A key stands in messages and in key paths: longer ones are never meant.
+constexpr std::size_t maxKeyBytes = 256;
+
+bool isControl(char c)
+{
+    return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
+/// Line breaks and tabs are what commands of several lines are made of; nothing else is let in.
+bool hasHiddenCharacter(const std::string& text)
+{
+    return std::any_of(text.begin(), text.end(),
+                       [](char c) { return isControl(c) && c != '\n' && c != '\t' && c != '\r'; });
+}
+
+struct Size
+{
+    std::size_t nodes = 1;
+    std::size_t bytes = 0;
+    std::size_t height = 0; ///< lists and maps above each other
+};
+
+Size sizeOf(const YamlNode& node)
+{
+    Size size{.bytes = node.text.size() + node.key.size()};
+    for (const auto& item : node.items)
+    {
+        const Size inner = sizeOf(item);
+        size.nodes += inner.nodes;
+        size.bytes += inner.bytes;
+        size.height = std::max(size.height, inner.height);
+    }
+    if (node.kind == YamlNode::Kind::List || node.kind == YamlNode::Kind::Map)
+        ++size.height;
+    return size;
+}
+
+} // namespace
+
+void YamlTree::begin(YamlNode::Kind kind, int line, std::size_t anchor)
+{
+    charge(1, 0, line);
+    if (_open.size() >= _limits.depth)
+        throw LimitPassed{line, "nested deeper than " + std::to_string(_limits.depth)};
+    _open.push_back({.node = {.kind = kind, .key = {}, .line = line, .text = {}, .items = {}},
+                     .anchor = anchor});
+}
+
+void YamlTree::end()
+{
+    Open done = std::move(_open.back());
+    _open.pop_back();
+    add(std::move(done.node), done.anchor);
+}
+
+void YamlTree::scalar(YamlNode::Kind kind, const std::string& text, int line, std::size_t anchor)
+{
+    charge(1, text.size(), line);
+    YamlNode node{.kind = kind, .key = {}, .line = line, .text = text, .items = {}};
+    if (hasHiddenCharacter(text))
+    {
+        problem(line, "holds a control character");
+        node.text.clear();
+    }
+    add(std::move(node), anchor);
+}
+
+void YamlTree::alias(std::size_t anchor, int line)
+{
+    const auto found = _anchored.find(anchor);
+    if (found == _anchored.end())
+        throw LimitPassed{line, "an alias inside what it stands for never ends"};
+    const Size size = sizeOf(found->second);
+    charge(size.nodes, size.bytes, line);
+    if (_open.size() + size.height > _limits.depth)
+        throw LimitPassed{line, "nested deeper than " + std::to_string(_limits.depth)};
+    add(found->second, 0);
+}
+
+void YamlTree::add(YamlNode node, std::size_t anchor)
+{
+    if (anchor != 0)
+        _anchored[anchor] = node;
+    if (_open.empty())
+    {
+        _root = std::move(node);
+        return;
+    }
+    Open& parent = _open.back();
+    if (parent.node.kind == YamlNode::Kind::Map)
+    {
+        if (!parent.keyRead)
+        {
+            addKey(parent, node);
+            return;
+        }
+        parent.keyRead = false;
+        if (parent.dropValue)
+            return;
+        node.key = parent.key;
+        node.line = parent.keyLine;
+    }
+    parent.node.items.push_back(std::move(node));
+}
+
+void YamlTree::addKey(Open& map, const YamlNode& node)
+{
+    const bool plain = node.kind == YamlNode::Kind::String || node.kind == YamlNode::Kind::Number ||
+                       node.kind == YamlNode::Kind::Boolean;
+    const bool wrong = !plain || node.text.empty() || node.text.size() > maxKeyBytes ||
+                       std::any_of(node.text.begin(), node.text.end(), isControl);
+    if (wrong)
+        problem(node.line, "a key must be text of 1 to " + std::to_string(maxKeyBytes) +
+                               " bytes without control characters");
+    map.key = wrong ? "?" : node.text;
+    map.keyLine = node.line;
+    map.keyRead = true;
+    map.dropValue = wrong;
+    if (!wrong && !map.keys.insert(node.text).second)
+    {
+        problem(node.line, "this key is here twice");
+        map.dropValue = true;
+    }
+}
+
+void YamlTree::charge(std::size_t nodes, std::size_t bytes, int line)
+{
+    _nodes += nodes;
+    _bytes += bytes;
+    if (_nodes > _limits.nodes)
+        throw LimitPassed{line, "more than " + std::to_string(_limits.nodes) + " values"};
+    if (_bytes > 4 * _limits.bytes)
+        throw LimitPassed{line, "more than " + std::to_string(4 * _limits.bytes) +
+                                    " bytes of text with its aliases expanded"};
+}
+
+void YamlTree::problem(int line, const std::string& message) const
+{
+    _problems.push_back({.file = _file, .line = line, .key = path(), .message = message});
+}
+
+std::string YamlTree::path() const
+{
+    std::string text;
+    for (const Open& open : _open)
+        if (open.node.kind == YamlNode::Kind::List)
+            text += '[' + std::to_string(open.node.items.size()) + ']';
+        else if (open.keyRead)
+            text += (text.empty() ? "" : ".") + open.key;
+    return text;
+}
+
+} // namespace agent

@@ -1,0 +1,65 @@
+#pragma once
+
+#include "agent/plugin/YamlFile.h"
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace agent
+{
+
+/// Builds a tree of YamlNode from a parser's events, within the limits. Used by YamlFile.cpp alone.
+class YamlTree
+{
+public:
+    /// Thrown when a limit is passed: reading on would be the harm.
+    struct LimitPassed
+    {
+        int line;
+        std::string message;
+    };
+
+    YamlTree(const std::string& file, std::vector<Problem>& problems, const YamlLimits& limits)
+        : _file(file), _problems(problems), _limits(limits)
+    {
+    }
+
+    /// Anchor 0 is none.
+    void begin(YamlNode::Kind kind, int line, std::size_t anchor = 0);
+    void end();
+    void scalar(YamlNode::Kind kind, const std::string& text, int line, std::size_t anchor = 0);
+    void alias(std::size_t anchor, int line);
+
+    void problem(int line, const std::string& message) const;
+    [[nodiscard]] const YamlNode& root() const { return _root; }
+
+private:
+    struct Open
+    {
+        YamlNode node;
+        std::size_t anchor = 0;
+        bool keyRead = false; ///< a map: its next value belongs to `key`
+        bool dropValue = false;
+        std::string key{};
+        int keyLine = 0;
+        std::set<std::string> keys{};
+    };
+
+    void add(YamlNode node, std::size_t anchor);
+    void addKey(Open& map, const YamlNode& node);
+    void charge(std::size_t nodes, std::size_t bytes, int line);
+    [[nodiscard]] std::string path() const;
+
+    const std::string& _file;
+    std::vector<Problem>& _problems;
+    const YamlLimits _limits;
+    YamlNode _root;
+    std::vector<Open> _open;
+    std::map<std::size_t, YamlNode> _anchored;
+    std::size_t _nodes = 0;
+    std::size_t _bytes = 0;
+};
+
+} // namespace agent

@@ -1,0 +1,240 @@
+#include "agent/plugin/YamlValue.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <numeric>
+
+namespace agent
+{
+
+namespace
+{
+
+using Kind = YamlNode::Kind;
+
+constexpr std::size_t shownBytes = 40; // enough to recognise a value by
+
+std::string lower(std::string_view text)
+{
+    std::string result(text);
+    std::transform(result.begin(), result.end(), result.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return result;
+}
+
+/// Levenshtein's distance: single characters put in, left out or changed.
+std::size_t distance(const std::string& a, const std::string& b)
+{
+    std::vector<std::size_t> row(b.size() + 1);
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 0; i < a.size(); ++i)
+    {
+        std::size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (std::size_t j = 0; j < b.size(); ++j)
+        {
+            const std::size_t change = diagonal + (a[i] == b[j] ? 0 : 1);
+            diagonal = row[j + 1];
+            row[j + 1] = std::min({row[j] + 1, row[j + 1] + 1, change});
+        }
+    }
+    return row[b.size()];
+}
+
+bool isScalar(Kind kind)
+{
+    return kind == Kind::String || kind == Kind::Number || kind == Kind::Boolean;
+}
+
+std::string joined(const std::string& path, std::string_view key)
+{
+    return path.empty() ? std::string(key) : path + '.' + std::string(key);
+}
+
+std::string found(const YamlNode& node)
+{
+    switch (node.kind)
+    {
+    case Kind::Null:
+        return "nothing";
+    case Kind::String:
+        return "the text " + inQuotes(node.text);
+    case Kind::Number:
+        return "the number " + node.text.substr(0, shownBytes);
+    case Kind::Boolean:
+        return node.text;
+    case Kind::List:
+        return "a list";
+    case Kind::Map:
+        return "a map";
+    }
+    return "";
+}
+
+} // namespace
+
+std::string inQuotes(std::string_view text)
+{
+    std::string shown(text.substr(0, shownBytes));
+    if (text.size() > shownBytes)
+    {
+        while (!shown.empty() && (static_cast<unsigned char>(shown.back()) & 0xc0) == 0x80)
+            shown.pop_back(); // never half a character
+        if (!shown.empty() && (static_cast<unsigned char>(shown.back()) & 0x80) != 0)
+            shown.pop_back();
+        shown += "...";
+    }
+    for (char& c : shown)
+        if (std::iscntrl(static_cast<unsigned char>(c)) != 0)
+            c = ' ';
+    return "'" + shown + "'";
+}
+
+std::string suggestion(std::string_view given, const std::vector<std::string_view>& known)
+{
+    constexpr std::size_t near = 2;
+    std::string_view best;
+    std::size_t least = near + 1;
+    for (const std::string_view candidate : known)
+    {
+        if (given.size() > candidate.size() + near || candidate.size() > given.size() + near)
+            continue;
+        const std::size_t slips = distance(lower(given), lower(candidate));
+        // Of a word of two letters everything is near.
+        if (slips < least && slips < candidate.size())
+        {
+            least = slips;
+            best = candidate;
+        }
+    }
+    return best.empty() ? "" : ", did you mean '" + std::string(best) + "'?";
+}
+
+void YamlValue::problem(const std::string& message) const
+{
+    _problems->push_back({.file = *_file, .line = _node->line, .key = _path, .message = message});
+}
+
+void YamlValue::expected(std::string_view what, const std::string& hint) const
+{
+    problem("expected " + std::string(what) + ", found " + found(*_node) + hint);
+}
+
+std::optional<std::string> YamlValue::text() const
+{
+    if (isScalar(_node->kind))
+        return _node->text;
+    expected("text");
+    return std::nullopt;
+}
+
+std::optional<std::string> YamlValue::word() const
+{
+    auto result = text();
+    if (result && result->empty())
+    {
+        problem("must not be empty");
+        return std::nullopt;
+    }
+    return result;
+}
+
+std::optional<bool> YamlValue::boolean() const
+{
+    if (_node->kind == Kind::Boolean)
+        return _node->text == "true";
+    expected("true or false");
+    return std::nullopt;
+}
+
+std::optional<std::int64_t> YamlValue::integer(std::int64_t least, std::int64_t most) const
+{
+    const char* const end = _node->text.data() + _node->text.size();
+    std::int64_t value = 0;
+    const auto [rest, error] = std::from_chars(_node->text.data(), end, value);
+    if (_node->kind == Kind::Number && rest == end && error == std::errc{} && value >= least &&
+        value <= most)
+        return value;
+    expected("a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    return std::nullopt;
+}
+
+std::vector<YamlValue> YamlValue::list() const
+{
+    std::vector<YamlValue> result;
+    if (_node->kind != Kind::List)
+        expected("a list");
+    else
+        for (const auto& item : _node->items)
+            result.push_back(child(item, _path + '[' + std::to_string(result.size()) + ']'));
+    return result;
+}
+
+std::vector<YamlValue> YamlValue::members() const
+{
+    std::vector<YamlValue> result;
+    if (_node->kind != Kind::Map)
+        expected("a map");
+    else
+        for (const auto& item : _node->items)
+            result.push_back(child(item, joined(_path, item.key)));
+    return result;
+}
+
+std::vector<std::string> YamlValue::words() const
+{
+    std::vector<std::string> result;
+    for (const YamlValue& item : list())
+        if (auto word = item.word())
+            result.push_back(std::move(*word));
+    return result;
+}
+
+std::optional<Setting> YamlValue::setting() const
+{
+    switch (_node->kind)
+    {
+    case Kind::Null:
+        expected("a value ('' is an empty text)");
+        return std::nullopt;
+    case Kind::String:
+        return Setting{Setting::Kind::String, _node->text};
+    case Kind::Number:
+        return Setting{Setting::Kind::Number, _node->text};
+    case Kind::Boolean:
+        return Setting{Setting::Kind::Boolean, _node->text};
+    case Kind::List:
+        return Setting{Setting::Kind::List, jsonOf(*_node)};
+    case Kind::Map:
+        return Setting{Setting::Kind::Map, jsonOf(*_node)};
+    }
+    return std::nullopt;
+}
+
+YamlMap::YamlMap(YamlValue value, std::initializer_list<std::string_view> known)
+    : _value(std::move(value))
+{
+    for (const YamlValue& member : _value.members())
+        if (std::find(known.begin(), known.end(), member.key()) == known.end())
+            member.problem("unknown key" + suggestion(member.key(), known));
+}
+
+std::optional<YamlValue> YamlMap::find(std::string_view key) const
+{
+    if (_value.node().kind == Kind::Map)
+        for (const auto& item : _value.node().items)
+            if (item.key == key)
+                return _value.child(item, joined(_value.path(), key));
+    return std::nullopt;
+}
+
+std::optional<YamlValue> YamlMap::require(std::string_view key) const
+{
+    auto result = find(key);
+    if (!result && _value.node().kind == Kind::Map)
+        _value.child(_value.node(), joined(_value.path(), key)).problem("is missing");
+    return result;
+}
+
+} // namespace agent

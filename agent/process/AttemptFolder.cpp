@@ -1,0 +1,113 @@
+#include "agent/process/AttemptFolder.h"
+
+#include "agent/process/FileDescriptor.h"
+#include "agent/wire/Failpoint.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace agent
+{
+
+namespace
+{
+
+[[noreturn]] void fail(const std::string& what, const std::filesystem::path& where)
+{
+    throw std::system_error(errno, std::generic_category(), what + " '" + where.string() + "'");
+}
+
+void syncFolder(const std::filesystem::path& folder)
+{
+    const FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd.valid() || ::fsync(fd.get()) != 0)
+        fail("cannot sync", folder);
+}
+
+/// The file's text; nothing when it is not there.
+std::optional<std::string> textOf(const std::filesystem::path& file)
+{
+    auto text = readFile(file);
+    if (!text && errno != ENOENT && errno != ENOTDIR)
+        fail("cannot read", file);
+    return text;
+}
+
+template <typename Record>
+std::optional<Record> recordIn(const std::filesystem::path& file,
+                               std::optional<Record> (*from)(const std::string&, std::string*))
+{
+    const auto text = textOf(file);
+    if (!text)
+        return std::nullopt;
+    std::string why;
+    auto record = from(*text, &why);
+    // A torn file is as good as none: whoever writes it does nothing that counts before its fsync.
+    if (!record && why.find("is of version") != std::string::npos)
+        throw std::runtime_error(file.string() + ": " + why);
+    return record;
+}
+
+} // namespace
+
+AttemptFolder::AttemptFolder(const std::filesystem::path& folder)
+    : _folder(std::filesystem::absolute(folder).lexically_normal())
+{
+}
+
+void AttemptFolder::make() const
+{
+    // The names above count too: were they lost with the power, a stage that ran would look as if it
+    // never had.
+    std::filesystem::path path;
+    for (const auto& part : _folder)
+    {
+        const std::filesystem::path above = path;
+        path /= part;
+        if (::mkdir(path.c_str(), 0700) == 0)
+            syncFolder(above);
+        else if (errno != EEXIST && !std::filesystem::is_directory(path))
+            fail("cannot make the folder", path);
+    }
+}
+
+void AttemptFolder::write(const Order& order) const
+{
+    const std::filesystem::path file = _folder / files::order;
+    const std::filesystem::path temporary = _folder / "order.json.new";
+    {
+        const FileDescriptor fd(
+            ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+        if (!fd.valid() || !writeAll(fd.get(), toJson(order)) || ::fsync(fd.get()) != 0)
+            fail("cannot write", temporary);
+    }
+    FAILPOINT("launch.order.written");
+    if (std::rename(temporary.c_str(), file.c_str()) != 0)
+        fail("cannot put in place", file);
+    syncFolder(_folder);
+    FAILPOINT("launch.order.renamed");
+}
+
+std::optional<Order> AttemptFolder::order() const
+{
+    return recordIn<Order>(_folder / files::order, orderFrom);
+}
+
+std::optional<Claim> AttemptFolder::claim() const
+{
+    return recordIn<Claim>(lockFile(), claimFrom);
+}
+
+std::optional<Outcome> AttemptFolder::outcome() const
+{
+    return recordIn<Outcome>(_folder / files::outcome, outcomeFrom);
+}
+
+} // namespace agent

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "agent/wire/Order.h"
+
+#include <filesystem>
+#include <optional>
+
+namespace agent
+{
+
+/// The files of one attempt, as the daemon writes and reads them. Names and meaning: wire/Order.h.
+class AttemptFolder
+{
+public:
+    explicit AttemptFolder(const std::filesystem::path& folder);
+
+    [[nodiscard]] const std::filesystem::path& path() const { return _folder; }
+    [[nodiscard]] std::filesystem::path lockFile() const { return _folder / files::lock; }
+
+    /// Makes the folder and those above it, mode 0700, and brings each new name to the disk.
+    /// Errors: std::system_error.
+    void make() const;
+
+    /// Puts order.json there at once and durably: temporary file, fsync, rename, fsync of the folder.
+    /// Errors: std::system_error; an order that stood there stays.
+    void write(const Order& order) const;
+
+    /// What stands in the file.
+    /// Errors: nothing when there is no such file or it holds no whole record (a claim or an order that
+    /// was being written when the host died); std::system_error when it can't be read;
+    /// std::runtime_error when a newer version of the program wrote it.
+    [[nodiscard]] std::optional<Order> order() const;
+    [[nodiscard]] std::optional<Claim> claim() const;
+    [[nodiscard]] std::optional<Outcome> outcome() const;
+
+private:
+    std::filesystem::path _folder;
+};
+
+} // namespace agent

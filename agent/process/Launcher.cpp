@@ -1,0 +1,221 @@
+#include "agent/process/Launcher.h"
+
+#include "agent/process/AttemptFolder.h"
+#include "agent/process/ProcessTree.h"
+#include "agent/process/Spawn.h"
+#include "agent/wire/Failpoint.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace agent
+{
+
+namespace
+{
+
+using namespace std::chrono_literals;
+
+constexpr auto claimPatience = 5s; ///< a shim writes its claim within milliseconds of its start
+constexpr auto claimPoll = 10ms;
+constexpr int strangeRounds = 20; ///< looks at a lock whose holder is not the claimed process
+
+[[noreturn]] void fail(const std::string& what)
+{
+    throw std::system_error(errno, std::generic_category(), what);
+}
+
+/// The lock of an attempt that never ran, in our hands; the shim gets it from us.
+FileDescriptor takeLock(const AttemptFolder& attempt)
+{
+    const std::string name = "'" + attempt.lockFile().string() + "'";
+    FileDescriptor lock(::open(attempt.lockFile().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!lock.valid())
+        fail("cannot open " + name);
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+        fail("cannot lock " + name);
+    // A stage that may have run is never run again, whatever the caller believes.
+    if (attempt.claim() || attempt.outcome())
+        throw std::system_error(EEXIST, std::generic_category(),
+                                "an attempt was made already in '" + attempt.path().string() + "'");
+    if (::ftruncate(lock.get(), 0) != 0)
+        fail("cannot empty " + name);
+    FAILPOINT("launch.locked");
+    return lock;
+}
+
+/// Names and values as NAME\0VALUE\0…, in memory only, to be read from the start.
+FileDescriptor memoryOf(const Secrets& secrets)
+{
+    FileDescriptor memory(static_cast<int>(::memfd_create("stage-secrets", MFD_CLOEXEC)));
+    if (!memory.valid())
+        fail("cannot make the memory for secrets");
+    for (const auto& [name, value] : secrets)
+        if (!writeAll(memory.get(), name + '\0' + value + '\0'))
+            fail("cannot write the secrets");
+    ::lseek(memory.get(), 0, SEEK_SET);
+    return memory;
+}
+
+/// The claimed process, if it is still that one; else a Shim without descriptor.
+Shim shimOf(const Claim& claim)
+{
+    Shim shim{.pid = claim.pid};
+    if (claim.pid <= 0)
+        return shim;
+    FileDescriptor pidfd(static_cast<int>(::syscall(SYS_pidfd_open, claim.pid, 0)));
+    if (!pidfd.valid() && errno != ESRCH && errno != EINVAL)
+        fail("cannot watch the shim " + std::to_string(claim.pid));
+    // After the open: what is read now belongs to what the pidfd stands for.
+    const auto stat = processStat(claim.pid);
+    if (pidfd.valid() && stat && stat->alive() && stat->startTime == claim.startTime)
+        shim.pidfd = std::move(pidfd);
+    return shim;
+}
+
+/// What the files say, once no shim is there.
+Attempt restOf(const AttemptFolder& attempt)
+{
+    Attempt found;
+    found.claim = attempt.claim();
+    if (auto outcome = attempt.outcome())
+    {
+        found.state = Attempt::State::Ended;
+        found.outcome = std::move(*outcome);
+        return found;
+    }
+    const auto order = attempt.order();
+    if (order && order->bootId != bootId())
+        found.state = Attempt::State::Rebooted;
+    else if (order && found.claim)
+        found.state = Attempt::State::Lost;
+    return found;
+}
+
+void send(const Shim& shim, int signal)
+{
+    if (shim.pidfd.valid())
+        ::syscall(SYS_pidfd_send_signal, shim.pidfd.get(), signal, nullptr, 0);
+}
+
+} // namespace
+
+Launcher::Launcher(std::filesystem::path shim, Cgroup cgroup)
+    : _shim(std::filesystem::absolute(shim)), _cgroup(std::move(cgroup))
+{
+}
+
+// The shim is not cloned into the stage's cgroup, as one might expect, but stays beside the daemon: it
+// has to survive the stage's memory limit and the cgroup.kill that ends the stage, and to tell of them.
+// It is the stage's command that enters order.cgroup.
+Shim Launcher::launch(const std::filesystem::path& folder, Order order, const Secrets& secrets)
+{
+    const AttemptFolder attempt(folder);
+    attempt.make();
+    const FileDescriptor lock = takeLock(attempt);
+    const FileDescriptor memory = memoryOf(secrets);
+
+    Shim shim;
+    order.bootId = bootId();
+    order.cgroup = _cgroup.make(order.stageId + "." + std::to_string(order.attempt), order.limits,
+                                shim.missingLimits);
+    try
+    {
+        attempt.write(order);
+        FAILPOINT("launch.spawn");
+        Child child = spawnShim(_shim, attempt.path(), lock, memory);
+        FAILPOINT("launch.spawned");
+        shim.pid = child.pid;
+        shim.pidfd = std::move(child.pidfd);
+    }
+    catch (...)
+    {
+        if (!order.cgroup.empty())
+            Cgroup::remove(order.cgroup);
+        throw;
+    }
+    return shim;
+}
+
+Attempt Launcher::find(const std::filesystem::path& folder) const
+{
+    const AttemptFolder attempt(folder);
+    const auto deadline = std::chrono::steady_clock::now() + claimPatience;
+    for (int strange = 0; strange < strangeRounds; std::this_thread::sleep_for(claimPoll))
+    {
+        const FileDescriptor lock(::open(attempt.lockFile().c_str(), O_RDONLY | O_CLOEXEC));
+        if (!lock.valid() && errno != ENOENT && errno != ENOTDIR)
+            fail("cannot open '" + attempt.lockFile().string() + "'");
+        if (!lock.valid() || ::flock(lock.get(), LOCK_SH | LOCK_NB) == 0)
+            return restOf(attempt);
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            fail("cannot look at the lock of '" + attempt.lockFile().string() + "'");
+        if (const auto claim = attempt.claim())
+        {
+            if (Shim shim = shimOf(*claim); shim.pidfd.valid())
+                return Attempt{.state = Attempt::State::Running,
+                               .shim = std::move(shim),
+                               .outcome = {},
+                               .claim = claim};
+            ++strange; // just ending, or a stranger has the lock
+        }
+        else if (std::chrono::steady_clock::now() >= deadline)
+            throw std::system_error(ETIMEDOUT, std::generic_category(),
+                                    "no shim claims the held lock '" + attempt.lockFile().string() +
+                                        "'");
+    }
+    return restOf(attempt);
+}
+
+void Launcher::stop(const Shim& shim)
+{
+    FAILPOINT("stop");
+    send(shim, SIGTERM);
+    send(shim, SIGCONT); // one that somebody stopped would hear TERM only then
+}
+
+void Launcher::kill(const Shim& shim)
+{
+    send(shim, SIGKILL);
+}
+
+std::size_t Launcher::endRemains(const std::filesystem::path& folder) const
+{
+    FAILPOINT("remains");
+    const AttemptFolder attempt(folder);
+    const auto order = attempt.order();
+    if (!order || order->bootId != bootId())
+        return 0;
+    std::size_t grouped = 0;
+    if (Cgroup::isStageGroup(order->cgroup))
+        grouped = Cgroup::killAll(order->cgroup);
+    // Also where a cgroup did most of it: a process may have been moved out, or not yet in.
+    const auto claim = attempt.claim();
+    if (!claim)
+        return grouped;
+    const auto remains = remainsOf(*order, *claim);
+    for (const ProcessStat& process : remains)
+        signalProcess(process, SIGKILL);
+    FAILPOINT("remains.killed");
+    return std::max(grouped, remains.size());
+}
+
+void Launcher::forget(const std::filesystem::path& folder) const
+{
+    const auto order = AttemptFolder(folder).order();
+    if (order && Cgroup::isStageGroup(order->cgroup))
+        Cgroup::remove(order->cgroup);
+}
+
+} // namespace agent

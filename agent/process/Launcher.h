@@ -1,0 +1,88 @@
+#pragma once
+
+#include "agent/process/Cgroup.h"
+#include "agent/process/FileDescriptor.h"
+#include "agent/wire/Order.h"
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace agent
+{
+
+/// Names and values; they live in memory and in the shim's memfd only.
+using Secrets = std::vector<std::pair<std::string, std::string>>;
+
+/// A living shim, started by us or by a daemon before us.
+struct Shim
+{
+    int pid = 0;
+    FileDescriptor pidfd{};
+    std::string missingLimits{}; ///< what its order limits and nothing holds, comma-separated
+};
+
+/// What the disk says about an attempt.
+struct Attempt
+{
+    enum class State
+    {
+        NeverRan, ///< no claim: nothing of it was executed
+        Running,  ///< its shim holds the lock; `shim` is set
+        Ended,    ///< `outcome` is set
+        Lost,     ///< claimed, no outcome, no shim
+        Rebooted  ///< the same, but launched under another boot id
+    };
+
+    State state = State::NeverRan;
+    Shim shim;
+    Outcome outcome;
+    std::optional<Claim> claim;
+};
+
+/// Starts shims, finds them again, and ends what a lost one left behind. The only way to a process.
+/// Threads: the engine's only.
+class Launcher
+{
+public:
+    /// `shim` is the stage-shim program; `cgroup` the tree under which stages get their own.
+    Launcher(std::filesystem::path shim, Cgroup cgroup);
+
+    /// Writes order.json into `folder` (made when missing; mode 0700), takes the lock of shim.lock and
+    /// starts a shim that inherits it. Fills in order.cgroup (a new one) and order.bootId.
+    /// Errors: std::system_error whose text names what failed and where; then no shim runs, and the
+    /// folder may be launched into again. EEXIST where an attempt was made already: never a second one.
+    /// Blocks: for the fsync of order.json and the exec of the shim, some milliseconds.
+    Shim launch(const std::filesystem::path& folder, Order order, const Secrets& secrets);
+
+    /// Looks at the attempt in `folder`, in the order of docs: lock held, outcome, boot id, claim.
+    /// A lock that is held by a shim whose claim is not yet written counts as Running once the claim is
+    /// there; waits for that at most 5 s.
+    /// Errors: std::system_error where the folder can't be read or a held lock stays without a claim,
+    /// std::runtime_error where a file of a newer version stands there.
+    [[nodiscard]] Attempt find(const std::filesystem::path& folder) const;
+
+    /// Asks the shim to end its stage: TERM, grace, KILL, outcome STOPPED. Harmless when it is gone.
+    static void stop(const Shim& shim);
+
+    /// Ends a shim that does not answer. Its stage's processes are endRemains' business.
+    static void kill(const Shim& shim);
+
+    /// Sends KILL to every process that a lost shim left in `folder`'s stage: its cgroup, else by
+    /// session, claim and STAGE_ID in the environment. Call it again until it says 0.
+    /// Shape: how many processes were still there.
+    [[nodiscard]] std::size_t endRemains(const std::filesystem::path& folder) const;
+
+    /// Removes the attempt's empty cgroup, if it had one.
+    void forget(const std::filesystem::path& folder) const;
+
+    [[nodiscard]] const Cgroup& cgroup() const { return _cgroup; }
+
+private:
+    std::filesystem::path _shim;
+    Cgroup _cgroup;
+};
+
+} // namespace agent

@@ -1,0 +1,129 @@
+#include "agent/process/ShimWatch.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <system_error>
+#include <utility>
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace agent
+{
+
+namespace
+{
+
+using Clock = std::chrono::steady_clock;
+
+void watch(int epoll, int fd)
+{
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = fd;
+    if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+        throw std::system_error(errno, std::generic_category(), "cannot watch a descriptor");
+}
+
+/// What epoll_wait is to wait for; rounded up, or the last millisecond would be spun away.
+int pause(const std::optional<Clock::time_point>& deadline)
+{
+    if (!deadline)
+        return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline - Clock::now());
+    return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, INT_MAX));
+}
+
+void reap(int pidfd)
+{
+    // ECHILD for a shim that an earlier daemon started: it is init's to reap.
+    siginfo_t info{};
+    while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd), &info,
+                    WEXITED | WNOHANG) != 0 &&
+           errno == EINTR)
+        ;
+}
+
+} // namespace
+
+ShimWatch::ShimWatch()
+    : _epoll(::epoll_create1(EPOLL_CLOEXEC)), _wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
+{
+    if (!_epoll.valid() || !_wake.valid())
+        throw std::system_error(errno, std::generic_category(), "cannot make the watch of shims");
+    watch(_epoll.get(), _wake.get());
+}
+
+void ShimWatch::add(const std::string& key, Shim shim)
+{
+    watch(_epoll.get(), shim.pidfd.get());
+    _shims.push_back(Watched{.key = key, .shim = std::move(shim)});
+}
+
+const Shim* ShimWatch::find(const std::string& key) const
+{
+    const auto found = std::find_if(_shims.begin(), _shims.end(),
+                                    [&](const Watched& watched) { return watched.key == key; });
+    return found == _shims.end() ? nullptr : &found->shim;
+}
+
+std::size_t ShimWatch::size() const
+{
+    return _shims.size();
+}
+
+std::vector<std::string> ShimWatch::wait(std::optional<std::int64_t> timeoutMs)
+{
+    // A length that the clock can hold; a wait of more than a day is as good as one of a day.
+    constexpr std::int64_t longest = 24 * 3600 * 1000;
+    std::optional<Clock::time_point> deadline;
+    if (timeoutMs)
+        deadline = Clock::now() +
+                   std::chrono::milliseconds(std::clamp<std::int64_t>(*timeoutMs, 0, longest));
+
+    std::array<epoll_event, 64> events{};
+    int count = 0;
+    do
+        count = ::epoll_wait(_epoll.get(), events.data(), static_cast<int>(events.size()),
+                             pause(deadline));
+    while (count < 0 && errno == EINTR);
+    if (count < 0)
+        throw std::system_error(errno, std::generic_category(), "cannot wait for shims");
+
+    std::vector<std::string> ended;
+    for (int i = 0; i < count; ++i)
+    {
+        const int fd = events[static_cast<std::size_t>(i)].data.fd;
+        if (fd == _wake.get())
+        {
+            std::uint64_t calls = 0;
+            [[maybe_unused]] const ssize_t got = ::read(fd, &calls, sizeof calls);
+            continue;
+        }
+        const auto found =
+            std::find_if(_shims.begin(), _shims.end(),
+                         [&](const Watched& watched) { return watched.shim.pidfd.get() == fd; });
+        if (found == _shims.end())
+            continue;
+        reap(fd);
+        ended.push_back(found->key);
+        // Taken out by hand: a copy of the descriptor elsewhere would keep it in the epoll.
+        ::epoll_ctl(_epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
+        _shims.erase(found);
+    }
+    return ended;
+}
+
+void ShimWatch::wake() noexcept
+{
+    // The only failure is a counter at its top, and then it is awake anyway.
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t put = ::write(_wake.get(), &one, sizeof one);
+}
+
+} // namespace agent

@@ -1,0 +1,188 @@
+#include "agent/process/Spawn.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <system_error>
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/sched.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace agent
+{
+
+namespace
+{
+
+constexpr int firstFree = 5; ///< the shim's own descriptors are 0 to 4
+
+/// Everything that the child needs, made before the clone: after it nothing may allocate.
+struct Plan
+{
+    const char* program = nullptr;
+    const char* const* argv = nullptr;
+    const char* const* environment = nullptr;
+    int null = -1;
+    int lock = -1;
+    int secrets = -1;
+    int report = -1; ///< gets the errno of what failed; closed by a good exec
+};
+
+/// What the kernel, not the C library, calls sigaction; zero is SIG_DFL without flags.
+struct DefaultAction
+{
+    std::uint64_t words[4] = {};
+};
+
+/// The child's half. Bare system calls: the C library's wrappers, and a sanitizer's in front of them,
+/// may want a lock that another thread held at the clone.
+[[noreturn]] __attribute__((no_sanitize("thread", "address", "undefined"))) void
+becomeShim(const Plan& plan)
+{
+    const auto call = [&](long result)
+    {
+        if (result >= 0)
+            return;
+        const int error = errno;
+        ::syscall(SYS_write, plan.report, &error, sizeof error);
+        ::syscall(SYS_exit_group, 127);
+    };
+    const DefaultAction standard;
+    for (int signal = 1; signal <= 64; ++signal)
+        if (signal != SIGKILL && signal != SIGSTOP)
+            ::syscall(SYS_rt_sigaction, signal, &standard, nullptr, sizeof(std::uint64_t));
+    call(::syscall(SYS_setsid));
+    // It outlives the daemon, and must not keep the daemon's folder from being unmounted.
+    call(::syscall(SYS_chdir, "/"));
+    const int sources[firstFree] = {plan.null, plan.null, plan.null, plan.lock, plan.secrets};
+    for (int fd = 0; fd < firstFree; ++fd)
+        call(::syscall(SYS_dup3, sources[fd], fd, 0));
+    // Marked, not closed: the report must live until the exec.
+    call(::syscall(SYS_close_range, firstFree, ~0U, CLOSE_RANGE_CLOEXEC));
+    call(::syscall(SYS_execve, plan.program, plan.argv, plan.environment));
+    ::syscall(SYS_exit_group, 127);
+    __builtin_unreachable();
+}
+
+/// A copy that no target of the child's dup3 can overwrite.
+FileDescriptor copyAbove(int fd)
+{
+    FileDescriptor copy(::fcntl(fd, F_DUPFD_CLOEXEC, firstFree));
+    if (!copy.valid())
+        throw std::system_error(errno, std::generic_category(), "cannot copy a descriptor");
+    return copy;
+}
+
+/// All signals blocked, the C library's own too, until its end: no handler of ours may run in the child.
+class SignalsBlocked
+{
+public:
+    SignalsBlocked()
+    {
+        const std::uint64_t all = ~0ULL;
+        ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &_before, sizeof all);
+    }
+    ~SignalsBlocked()
+    {
+        ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &_before, nullptr, sizeof _before);
+    }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+private:
+    std::uint64_t _before = 0;
+};
+
+/// clone3 without the C library, which has no call that gives a pidfd. 0 in the child.
+__attribute__((no_sanitize("thread"))) long cloneWithPidfd(int& pidfd)
+{
+    clone_args args{};
+    args.flags = CLONE_PIDFD;
+    args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
+    args.exit_signal = SIGCHLD;
+    return ::syscall(SYS_clone3, &args, sizeof args);
+}
+
+/// The errno that the child reports; 0 when it was executed.
+int execError(int report)
+{
+    int error = 0;
+    ssize_t got = 0;
+    do
+        got = ::read(report, &error, sizeof error);
+    while (got < 0 && errno == EINTR);
+    return got == sizeof error ? error : 0;
+}
+
+} // namespace
+
+Child spawnShim(const std::filesystem::path& program, const std::filesystem::path& folder,
+                const FileDescriptor& lock, const FileDescriptor& secrets)
+{
+    const std::string what = "cannot start stage-shim '" + program.string() + "'";
+    const std::string folderText = folder.string();
+    const char* const argv[] = {"stage-shim", folderText.c_str(), nullptr};
+    std::string kept[2];
+    const char* environment[3] = {};
+    std::size_t used = 0;
+    for (const char* name : {"PATH", "STAGE_AGENT_FAILPOINT"})
+        if (const char* value = std::getenv(name))
+        {
+            kept[used] = std::string(name) + "=" + value;
+            environment[used] = kept[used].c_str();
+            ++used;
+        }
+
+    const FileDescriptor openedNull(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    int ends[2] = {-1, -1};
+    if (!openedNull.valid() || ::pipe2(ends, O_CLOEXEC) != 0)
+        throw std::system_error(errno, std::generic_category(), what);
+    const FileDescriptor reportRead(ends[0]);
+    FileDescriptor reportWrite(ends[1]);
+    const FileDescriptor null = copyAbove(openedNull.get());
+    const FileDescriptor lockCopy = copyAbove(lock.get());
+    const FileDescriptor secretsCopy = copyAbove(secrets.get());
+    reportWrite = copyAbove(reportWrite.get());
+    const Plan plan{
+        .program = program.c_str(),
+        .argv = argv,
+        .environment = environment,
+        .null = null.get(),
+        .lock = lockCopy.get(),
+        .secrets = secretsCopy.get(),
+        .report = reportWrite.get(),
+    };
+
+    int pidfd = -1;
+    long pid = -1;
+    int cloneError = 0;
+    {
+        const SignalsBlocked blocked;
+        pid = cloneWithPidfd(pidfd);
+        if (pid == 0)
+            becomeShim(plan);
+        cloneError = errno;
+    }
+    if (pid < 0)
+        throw std::system_error(cloneError, std::generic_category(), what);
+    Child child{.pid = static_cast<int>(pid), .pidfd = FileDescriptor(pidfd)};
+    reportWrite = FileDescriptor();
+    if (const int error = execError(reportRead.get()); error != 0)
+    {
+        siginfo_t info{};
+        while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(child.pidfd.get()), &info,
+                        WEXITED) != 0 &&
+               errno == EINTR)
+            ;
+        throw std::system_error(error, std::generic_category(), what);
+    }
+    return child;
+}
+
+} // namespace agent

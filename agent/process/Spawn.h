@@ -1,0 +1,26 @@
+#pragma once
+
+#include "agent/process/FileDescriptor.h"
+
+#include <filesystem>
+
+namespace agent
+{
+
+/// A child of ours: its pid, and the descriptor that stays with it when the pid is used again.
+struct Child
+{
+    int pid = 0;
+    FileDescriptor pidfd{};
+};
+
+/// Starts `stage-shim FOLDER` in a session of its own: 0-2 are /dev/null, `lock` is its fd 3, `secrets`
+/// its fd 4, nothing else is inherited. All signals are blocked and none is pending or ignored; its
+/// environment is PATH and, where set, STAGE_AGENT_FAILPOINT.
+/// Errors: std::system_error, also when the program can't be executed; then no child is left.
+/// Threads: safe in a program of many threads: between the clone and the exec there are system calls only.
+/// Blocks: until the exec.
+Child spawnShim(const std::filesystem::path& program, const std::filesystem::path& folder,
+                const FileDescriptor& lock, const FileDescriptor& secrets);
+
+} // namespace agent

@@ -1,0 +1,542 @@
+// What can be asked of the engine: each public method, straight down. All of it runs on its thread.
+#include "agent/run/Engine.h"
+
+#include "agent/model/Id.h"
+#include "agent/run/PipelineParser.h"
+
+#include <algorithm>
+
+namespace agent
+{
+
+namespace
+{
+
+constexpr std::int64_t idempotencyMs = 24 * 3'600'000;
+
+std::string list(const std::vector<Status>& statuses)
+{
+    std::string text;
+    for (const auto status : statuses)
+        text += (text.empty() ? "" : ", ") + std::string(toString(status));
+    return text.empty() ? "none" : text;
+}
+
+Declined conflict(const std::string& code, const std::string& message)
+{
+    return {Declined::Kind::Conflict, code, message};
+}
+
+Declined invalid(const std::string& field, const std::string& message)
+{
+    return {Declined::Kind::Invalid, "invalid_value", message, field};
+}
+
+Declined notPossible(const Stage& stage, StageState state, Status wanted)
+{
+    return conflict("transition_not_possible",
+                    "a stage that is " + std::string(toString(stage.status)) + " can't be made " +
+                        std::string(toString(wanted)) +
+                        "; possible: " + list(possiblePatches(state)));
+}
+
+} // namespace
+
+Stage Engine::need(Batch& batch, const std::string& stageId)
+{
+    auto stage = batch.runs.stage(stageId);
+    if (!stage)
+        throw Declined(Declined::Kind::NotFound, "stage_not_found", "there is no stage " + stageId);
+    return *stage;
+}
+
+Run Engine::needRun(Batch& batch, const std::string& runId)
+{
+    auto run = batch.runs.run(runId);
+    if (!run)
+        throw Declined(Declined::Kind::NotFound, "run_not_found", "there is no run " + runId);
+    return *run;
+}
+
+// --- Runs ------------------------------------------------------------------------------------------
+
+Engine::Submitted Engine::submit(const Submission& submission)
+{
+    return call<Submitted>(
+        [this, submission](Batch& batch, const Promise<Submitted>& promise)
+        {
+            const TimeMs now = nowMs();
+            if (!submission.idempotencyKey.empty())
+            {
+                const auto earlier =
+                    batch.runs.submitted(submission.idempotencyKey, now - idempotencyMs);
+                if (earlier && earlier->bodyHash != submission.bodyHash)
+                    throw conflict("idempotency_key_reused",
+                                   "this Idempotency-Key was used for another request");
+                if (earlier)
+                    if (const auto run = batch.runs.run(earlier->runId))
+                        return answer(batch, promise, Submitted{*run, false});
+                if (earlier)
+                    throw conflict("run_deleted", "the run of this Idempotency-Key was deleted");
+            }
+            Submitted made = create(batch, submission);
+            if (!submission.idempotencyKey.empty())
+                batch.runs.remember(submission.idempotencyKey,
+                                    {made.run.id, submission.bodyHash}, now);
+            answer(batch, promise, std::move(made));
+        });
+}
+
+Engine::Submitted Engine::create(Batch& batch, const Submission& submission)
+{
+    Run run;
+    run.id = newId();
+    run.createdAt = run.updatedAt = nowMs();
+    run.commitHash = submission.commit;
+    run.commitMessage = submission.commitMessage;
+    run.committer = submission.committer;
+    run.trigger = submission.trigger;
+    run.serviceId = submission.serviceId;
+    run.serviceName = submission.serviceName;
+    run.branch = submission.branch;
+    run.pullNumber = submission.pullNumber;
+    run.priority = submission.priority;
+    run.pipeline = toJson(submission.pipeline);
+    run.wantsSlot = true;
+    batch.runs.insert(run);
+    batch.history.append({.at = run.createdAt,
+                          .runId = run.id,
+                          .actor = submission.actor,
+                          .to = std::string(toString(run.status)),
+                          .reason = "submitted"});
+    int ordinal = 0;
+    for (const auto& spec : submission.pipeline.stages)
+    {
+        Stage stage;
+        stage.id = newId();
+        stage.runId = run.id;
+        stage.ordinal = ordinal++;
+        stage.type = spec.type;
+        stage.name = spec.name.empty() ? std::string(toString(spec.type)) : spec.name;
+        stage.plugin = spec.plugin;
+        stage.createdAt = stage.updatedAt = run.createdAt;
+        batch.runs.insert(stage);
+    }
+    batch.changedRuns.insert(run.id);
+    return {run, true};
+}
+
+void Engine::patchRun(const std::string& id, const RunPatch& patch)
+{
+    call<bool>(
+        [this, id, patch](Batch& batch, const Promise<bool>& promise)
+        {
+            Run run = needRun(batch, id);
+            run.commitHash = patch.commitHash.value_or(run.commitHash);
+            run.commitMessage = patch.commitMessage.value_or(run.commitMessage);
+            run.committer = patch.committer.value_or(run.committer);
+            if (patch.pullNumber)
+                run.pullNumber = patch.pullNumber;
+            run.trigger = patch.trigger.value_or(run.trigger);
+            run.priority = patch.priority.value_or(run.priority);
+            batch.runs.update(run);
+            batch.changedRuns.insert(id);
+            answer(batch, promise, true);
+        });
+}
+
+Run Engine::deleteRun(const std::string& id)
+{
+    return call<Run>(
+        [this, id](Batch& batch, const Promise<Run>& promise)
+        {
+            const Run run = needRun(batch, id);
+            const auto stages = batch.runs.stages(id);
+            const bool busy =
+                run.status == Status::InProgress || run.status == Status::AwaitingApproval ||
+                std::any_of(stages.begin(), stages.end(),
+                            [](const Stage& s) { return s.status == Status::InProgress; });
+            if (busy)
+                throw conflict("run_in_progress", "the run is " +
+                                                      std::string(toString(run.status)) +
+                                                      "; stop it first");
+            batch.runs.removeRun(id);
+            batch.changedRuns.insert(id);
+            batch.afterCommit.push_back([this, id] { _janitor.discard(_state.run(id)); });
+            answer(batch, promise, run);
+        });
+}
+
+int Engine::stopRun(const std::string& id, const std::string& actor)
+{
+    return call<int>(
+        [this, id, actor](Batch& batch, const Promise<int>& promise)
+        {
+            Run run = needRun(batch, id);
+            if (run.ended())
+                return answer(batch, promise, 0);
+            run.stopping = true;
+            int stopped = 0;
+            std::string awaited; // the stage whose processes must go first
+            for (auto& stage : batch.runs.stages(id))
+            {
+                const Transition next = transition(_flow.state(stage), StageEvent::Stop);
+                if (next.effect == Effect::EndWaiting)
+                {
+                    _flow.endWithoutProcess(batch, stage, next.to, Cause::Stopped, actor, "stopped");
+                    ++stopped;
+                }
+                else if (next.effect == Effect::EndProcesses)
+                {
+                    decide(batch, run, stage, Intent::Stop,
+                           {.reason = "stopped", .actor = actor});
+                    awaited = stage.id;
+                    ++stopped;
+                }
+                else if (stage.status == Status::InProgress)
+                    awaited = stage.id; // its end was decided before: the run ends with it
+            }
+            if (awaited.empty())
+            {
+                _flow.endRun(batch, run, Status::Failure, actor, "stopped");
+                return answer(batch, promise, stopped);
+            }
+            batch.runs.update(run);
+            batch.afterCommit.push_back(
+                [this, awaited, promise, stopped]
+                {
+                    _waiters.emplace(awaited,
+                                     [promise, stopped](const RecordedEnd* end)
+                                     {
+                                         if (!end)
+                                             return promise->set_exception(std::make_exception_ptr(
+                                                 Declined(Declined::Kind::Unavailable, "unavailable",
+                                                          "the agent is stopping; the stop is on "
+                                                          "record and will be carried out")));
+                                         promise->set_value(end->decided ? stopped : stopped - 1);
+                                     });
+                });
+        });
+}
+
+std::string Engine::rerun(const std::string& id, const std::string& actor)
+{
+    return call<std::string>(
+        [this, id, actor](Batch& batch, const Promise<std::string>& promise)
+        {
+            const Run run = needRun(batch, id);
+            if (!run.ended())
+                throw conflict("run_not_ended", "the run is " + std::string(toString(run.status)) +
+                                                    "; only an ended run can be run again");
+            const Submitted made = create(batch, {.pipeline = pipelineFromJson(run.pipeline),
+                                                  .serviceId = run.serviceId,
+                                                  .serviceName = run.serviceName,
+                                                  .commit = run.commitHash,
+                                                  .branch = run.branch,
+                                                  .commitMessage = run.commitMessage,
+                                                  .committer = run.committer,
+                                                  .trigger = run.trigger,
+                                                  .pullNumber = run.pullNumber,
+                                                  .priority = run.priority,
+                                                  .actor = actor});
+            answer(batch, promise, made.run.id);
+        });
+}
+
+void Engine::approve(const std::string& runId, const std::string& actor)
+{
+    call<bool>(
+        [this, runId, actor](Batch& batch, const Promise<bool>& promise)
+        {
+            Run run = needRun(batch, runId);
+            for (auto& stage : batch.runs.stages(runId))
+            {
+                if (stage.status != Status::AwaitingApproval)
+                    continue;
+                startByHand(batch, run, stage, {.reason = "approved", .actor = actor});
+                _flow.advance(batch, run);
+                return answer(batch, promise, true);
+            }
+            throw conflict("nothing_to_approve", "no stage of the run awaits approval; the run is " +
+                                                     std::string(toString(run.status)));
+        });
+}
+
+// --- Stages ----------------------------------------------------------------------------------------
+
+void Engine::patchStage(const std::string& id, const StagePatch& patch)
+{
+    call<bool>(
+        [this, id, patch](Batch& batch, const Promise<bool>& promise)
+        {
+            Stage stage = need(batch, id);
+            if (patch.ifVersion && *patch.ifVersion != stage.version)
+                throw Declined(Declined::Kind::Changed, "stage_changed",
+                               "the stage changed meanwhile: its version is " +
+                                   std::to_string(stage.version));
+            patchOne(batch, patch, stage, promise);
+        });
+}
+
+void Engine::patchOne(Batch& batch, const StagePatch& patch, Stage& stage,
+                      const Promise<bool>& promise)
+{
+    Run run = needRun(batch, stage.runId);
+    const Stage before = stage;
+    if (patch.status && applyStatus(batch, patch, run, stage))
+    {
+        // A shim has to end its processes first; the answer follows their end.
+        batch.afterCommit.push_back(
+            [this, id = stage.id, promise]
+            {
+                _waiters.emplace(
+                    id,
+                    [promise](const RecordedEnd* end)
+                    {
+                        if (end && end->decided)
+                            return promise->set_value(true);
+                        const auto error =
+                            end ? conflict("stage_ended",
+                                           "the stage ended by itself before it could be stopped: " +
+                                               std::string(toString(end->stage.status)) + ", cause " +
+                                               std::string(toString(
+                                                   end->stage.cause.value_or(Cause::Exit))))
+                                : Declined(Declined::Kind::Unavailable, "unavailable",
+                                           "the agent is stopping; the change is on record and will "
+                                           "be carried out");
+                        promise->set_exception(std::make_exception_ptr(error));
+                    });
+            });
+        return;
+    }
+    applyTimes(batch, patch, stage, before);
+    answer(batch, promise, true);
+}
+
+/// Shape: true when the answer has to wait for the end of the stage's processes.
+bool Engine::applyStatus(Batch& batch, const StagePatch& patch, Run& run, Stage& stage)
+{
+    const StageState state = _flow.state(stage);
+    const Transition next = transition(state, patchTo(*patch.status));
+    switch (next.effect)
+    {
+    case Effect::Nothing:
+        return false;
+    case Effect::Start:
+        startByHand(batch, run, stage, patch);
+        break;
+    case Effect::EndProcesses:
+        decide(batch, run, stage, next.to == Status::Success ? Intent::Succeed : Intent::Fail, patch);
+        return true;
+    case Effect::EndExternal:
+        _flow.endWithoutProcess(batch, stage, next.to, Cause::External, patch.actor, patch.reason);
+        break;
+    case Effect::Reject:
+        _flow.endWithoutProcess(batch, stage, next.to, Cause::Rejected, patch.actor, patch.reason);
+        break;
+    case Effect::Skip:
+        _flow.endWithoutProcess(batch, stage, next.to, Cause::Skipped, patch.actor, patch.reason);
+        break;
+    case Effect::Accept:
+    {
+        const Status from = stage.status;
+        stage.status = next.to;
+        stage.cause = Cause::Operator;
+        batch.runs.update(stage);
+        _flow.note(batch, stage, from, patch.actor, patch.reason);
+        reopen(batch, run, patch);
+        stage = need(batch, stage.id);
+        return false;
+    }
+    case Effect::TryAgain:
+        tryAgain(batch, run, stage, patch);
+        stage = need(batch, stage.id);
+        return false;
+    case Effect::Busy:
+        throw conflict("stage_stopping",
+                       "the stage is being ended already; wait for it and look again");
+    default:
+        throw notPossible(stage, state, *patch.status);
+    }
+    if (!run.ended())
+        _flow.advance(batch, run);
+    stage = need(batch, stage.id);
+    return false;
+}
+
+void Engine::startByHand(Batch& batch, Run& run, Stage& stage, const StagePatch& patch)
+{
+    if (run.ended() || run.stopping)
+        throw conflict("run_ended", "the run has ended; make its failed stage IDLE to try it again, "
+                                    "or rerun it");
+    for (const auto& other : batch.runs.stages(run.id))
+        if (other.ordinal < stage.ordinal && other.status != Status::Success)
+            throw conflict("stage_not_due", "the stage can't start: " + other.name + " before it is " +
+                                                std::string(toString(other.status)));
+    if (!_flow.external(stage) && _flow.diskLow())
+        throw Declined(Declined::Kind::Unavailable, "disk_low",
+                       "the disk of the state folder is below disk.min_free; free some space and "
+                       "try again");
+    stage.approved = true;
+    _flow.start(batch, run, stage, patch.actor, patch.reason);
+}
+
+/// Commits what is to become of a running stage; its shim is told afterwards.
+void Engine::decide(Batch& batch, Run& run, Stage& stage, Intent intent, const StagePatch& patch)
+{
+    const TimeMs started = patch.startedAt.value_or(*stage.startedAt);
+    if (patch.endedAt && *patch.endedAt < started)
+        throw invalid("endedAt", "endedAt is before startedAt");
+    if (patch.durationSeconds && (!patch.startedAt || !patch.endedAt))
+        throw invalid("duration", "give startedAt and endedAt with the duration: the end of a "
+                                  "running stage is not yet known");
+    if (patch.durationSeconds && *patch.durationSeconds != ceilSeconds(started, *patch.endedAt))
+        throw invalid("duration", "duration is not endedAt - startedAt, rounded up: " +
+                                      std::to_string(ceilSeconds(started, *patch.endedAt)));
+    stage.intent = intent;
+    stage.intentActor = patch.actor;
+    stage.intentReason = patch.reason;
+    stage.intentStartedAt = patch.startedAt;
+    stage.intentEndedAt = patch.endedAt;
+    batch.runs.update(stage);
+    batch.changedRuns.insert(run.id);
+    batch.afterCommit.push_back([this, id = stage.id, grace = _flow.graceMs(run, stage)]
+                                { _executions.stop(id, grace); });
+}
+
+void Engine::tryAgain(Batch& batch, Run& run, Stage& stage, const StagePatch& patch)
+{
+    if (!std::filesystem::is_directory(_state.workspace(run.id)))
+    {
+        const bool used = stage.attempt > 0 || stage.ordinal > 0;
+        if (used && std::filesystem::exists(_state.run(run.id)))
+            throw conflict("workspace_gone",
+                           "the run's workspace was removed; rerun the run instead");
+        if (used && stage.cause != Cause::PluginError && stage.cause != Cause::PluginMissing &&
+            stage.cause != Cause::SpawnError && stage.attempt > 0 && !_flow.external(stage))
+            throw conflict("workspace_gone",
+                           "the run's workspace was removed; rerun the run instead");
+    }
+    for (auto& other : batch.runs.stages(run.id))
+    {
+        if (other.ordinal < stage.ordinal)
+            continue;
+        const Status from = other.status;
+        const Stage old = other;
+        other.status = Status::Idle;
+        other.startedAt.reset();
+        other.endedAt.reset();
+        other.cause.reset();
+        other.exitCode.reset();
+        other.signal.reset();
+        other.message.clear();
+        other.containment.clear();
+        other.notes.clear();
+        other.logBytes = 0;
+        other.usage = {};
+        other.outputs.clear();
+        other.startedCorrected = false;
+        if (other.ordinal > stage.ordinal)
+            other.approved = false;
+        batch.runs.update(other);
+        if (from != other.status)
+            _flow.note(batch, other, from, patch.actor, patch.reason);
+    }
+    reopen(batch, run, patch);
+}
+
+/// The run goes on where it failed: first in the queue, or at its end if nothing is left to do.
+void Engine::reopen(Batch& batch, Run& run, const StagePatch& patch)
+{
+    if (run.ended())
+    {
+        run.endedAt.reset();
+        run.resumed = true;
+        run.wantsSlot = true;
+        run.holdsSlot = false;
+        _flow.setStatus(batch, run, Status::Idle, patch.actor, patch.reason);
+    }
+    _flow.advance(batch, run);
+}
+
+/// Corrects times by hand, against the state that the status left.
+void Engine::applyTimes(Batch& batch, const StagePatch& patch, Stage& stage, const Stage& before)
+{
+    if (!patch.startedAt && !patch.endedAt && !patch.durationSeconds)
+        return;
+    if (!stage.ended() && (patch.endedAt || patch.durationSeconds))
+        throw conflict("stage_not_ended", "endedAt and duration can be set on a stage that has ended; "
+                                          "this one is " +
+                                              std::string(toString(stage.status)));
+    if (!stage.ended() && stage.status != Status::InProgress)
+        throw conflict("stage_not_started", "startedAt can be set on a stage that has started; this "
+                                            "one is " +
+                                                std::string(toString(stage.status)));
+    const TimeMs started = patch.startedAt.value_or(*stage.startedAt);
+    if (stage.ended())
+    {
+        const TimeMs ended = patch.endedAt.value_or(*stage.endedAt);
+        if (ended < started)
+            throw invalid(patch.endedAt ? "endedAt" : "startedAt",
+                          "endedAt (" + formatTime(ended) + ") is before startedAt (" +
+                              formatTime(started) + ")");
+        if (patch.durationSeconds && *patch.durationSeconds != ceilSeconds(started, ended))
+            throw invalid("duration", "duration is not endedAt - startedAt, rounded up: " +
+                                          std::to_string(ceilSeconds(started, ended)));
+        stage.endedAt = ended;
+    }
+    stage.startedAt = started;
+    stage.startedCorrected = stage.startedCorrected || patch.startedAt.has_value();
+    batch.runs.update(stage);
+    _flow.note(batch, stage, before.status == stage.status ? before.status : stage.status,
+               patch.actor, patch.reason.empty() ? "times corrected" : patch.reason);
+}
+
+Stage Engine::deleteStage(const std::string& id, const std::string& actor)
+{
+    return call<Stage>(
+        [this, id, actor](Batch& batch, const Promise<Stage>& promise)
+        {
+            const Stage stage = need(batch, id);
+            if (transition(_flow.state(stage), StageEvent::Delete).effect != Effect::Remove)
+                throw conflict("stage_in_progress", "the stage is IN_PROGRESS; end it first");
+            batch.runs.removeStage(id);
+            batch.changedRuns.insert(stage.runId);
+            batch.history.append({.at = nowMs(),
+                                  .runId = stage.runId,
+                                  .stageId = stage.id,
+                                  .actor = actor,
+                                  .from = std::string(toString(stage.status)),
+                                  .cause = stage.cause,
+                                  .reason = "deleted",
+                                  .attempt = stage.attempt});
+            Run run = needRun(batch, stage.runId);
+            if (!run.ended())
+                _flow.advance(batch, run);
+            batch.afterCommit.push_back([this, stage] { _janitor.discard(_state.stage(stage)); });
+            answer(batch, promise, stage);
+        });
+}
+
+std::string Engine::serviceId(const std::string& name)
+{
+    return call<std::string>([name](Batch& batch, const Promise<std::string>& promise)
+                             { answer(batch, promise, batch.runs.serviceId(name)); });
+}
+
+void Engine::drain(bool on)
+{
+    call<bool>(
+        [this, on](Batch& batch, const Promise<bool>& promise)
+        {
+            batch.afterCommit.push_back(
+                [this, on]
+                {
+                    _flow.draining = on;
+                    _timers.push_back({Clock::now(), "", 0}); // a look at the queue
+                });
+            answer(batch, promise, true);
+        });
+}
+
+} // namespace agent

@@ -1,0 +1,274 @@
+#include "agent/run/Engine.h"
+
+#include <Poco/Data/SQLite/SQLiteException.h>
+#include <Poco/Exception.h>
+
+#include <algorithm>
+
+namespace agent
+{
+
+namespace
+{
+
+/// What could not be written is tried again this often.
+constexpr std::int64_t againMs = 1000;
+
+Declined unavailable(const std::string& why)
+{
+    return {Declined::Kind::Unavailable, "unavailable", why};
+}
+
+} // namespace
+
+Engine::Engine(EngineOptions options, Database& database, const StateFolder& state,
+               const PluginRegistry& plugins, const ServiceCatalog& services, Launcher launcher,
+               Janitor& janitor, Listener listener)
+    : _options(std::move(options)),
+      _database(database),
+      _state(state),
+      _janitor(janitor),
+      _listener(std::move(listener)),
+      _executions(std::move(launcher)),
+      _flow(_options, state, plugins, services, _executions,
+            {.timer =
+                 [this](std::int64_t delayMs, const std::string& stageId, int attempt) {
+                     _timers.push_back(
+                         {Clock::now() + std::chrono::milliseconds(delayMs), stageId, attempt});
+                 },
+             .ended = [this](const RecordedEnd& end) { tellEnded(end); }})
+{
+}
+
+Engine::~Engine()
+{
+    stop();
+}
+
+void Engine::start()
+{
+    // The first batch, before anyone can ask: if it can't be written the daemon must not pretend to run.
+    std::vector<Command> recovery;
+    recovery.push_back({.apply = [this](Batch& batch) { _flow.recover(batch); },
+                        .refuse = [](std::exception_ptr error) { std::rethrow_exception(error); }});
+    runBatch(recovery);
+    _thread = std::thread([this] { work(); });
+}
+
+void Engine::stop()
+{
+    {
+        const std::lock_guard lock(_mutex);
+        _stopping = true;
+    }
+    _executions.wake();
+    if (_thread.joinable())
+        _thread.join();
+}
+
+template <typename T>
+T Engine::call(std::function<void(Batch&, const Promise<T>&)> apply)
+{
+    auto promise = std::make_shared<std::promise<T>>();
+    auto future = promise->get_future();
+    post({.apply = [apply = std::move(apply), promise](Batch& batch) { apply(batch, promise); },
+          .refuse = [promise](std::exception_ptr error) { promise->set_exception(error); }});
+    return future.get();
+}
+
+template <typename T>
+void Engine::answer(Batch& batch, const Promise<T>& promise, T value)
+{
+    batch.afterCommit.push_back([promise, value = std::move(value)]() mutable
+                                { promise->set_value(std::move(value)); });
+}
+
+void Engine::post(Command command)
+{
+    bool refused = false;
+    {
+        const std::lock_guard lock(_mutex);
+        refused = _stopping;
+        if (!refused)
+            _mailbox.push_back(std::move(command));
+    }
+    if (refused)
+        command.refuse(std::make_exception_ptr(unavailable("the agent is stopping")));
+    else
+        _executions.wake();
+}
+
+void Engine::work()
+{
+    bool failing = false;
+    while (true)
+    {
+        auto timeout = untilTimer();
+        if (failing)
+            timeout = std::min(timeout.value_or(againMs), againMs);
+        for (auto& finished : _executions.wait(timeout))
+            _work.push_back({.apply = [this, end = std::move(finished)](Batch& batch)
+                             { _flow.recordEnd(batch, end); }});
+        takeDueTimers(_work);
+
+        std::vector<Command> commands;
+        {
+            const std::lock_guard lock(_mutex);
+            if (_stopping)
+                break;
+            commands.swap(_mailbox);
+        }
+        if (commands.empty() && _work.empty())
+            continue;
+        failing = !runBatch(commands);
+    }
+
+    const auto error = std::make_exception_ptr(
+        unavailable("the agent is stopping; what was decided is on record and will be carried out"));
+    for (auto& command : std::exchange(_mailbox, {}))
+        command.refuse(error);
+    for (auto& [stageId, waiter] : std::exchange(_waiters, {}))
+        waiter(nullptr);
+}
+
+/// One transaction for all that has come in. Shape: whether it could be written.
+bool Engine::runBatch(std::vector<Command>& commands)
+{
+    Batch batch(_database.writer());
+    try
+    {
+        Transaction transaction(batch.connection);
+        for (auto& command : _work)
+            command.apply(batch);
+        for (auto& command : commands)
+            applyOne(batch, command);
+        _flow.schedule(batch);
+        transaction.commit();
+    }
+    catch (const std::exception& error)
+    {
+        const auto* known = dynamic_cast<const Poco::Exception*>(&error);
+        const std::string why = known ? known->displayText() : error.what();
+        _listener.log("the record can't be written: " + why);
+        {
+            const std::lock_guard lock(_mutex);
+            _facts.alive = false;
+        }
+        for (auto& command : commands)
+            command.refuse(std::make_exception_ptr(
+                unavailable("the record can't be written (is the disk full?); nothing was changed")));
+        return false;
+    }
+    _work.clear();
+    if (!batch.changedRuns.empty())
+        _listener.changed(batch.changedRuns);
+    for (auto& effect : batch.afterCommit)
+        effect();
+    refreshFacts();
+    return true;
+}
+
+/// A command that is declined takes back its own changes and no others.
+void Engine::applyOne(Batch& batch, Command& command)
+{
+    const std::size_t effects = batch.afterCommit.size();
+    batch.connection.execute("SAVEPOINT command");
+    try
+    {
+        command.apply(batch);
+    }
+    catch (const Declined&)
+    {
+        batch.connection.execute("ROLLBACK TO command");
+        batch.afterCommit.resize(effects);
+        batch.afterCommit.push_back([refuse = command.refuse, error = std::current_exception()]
+                                    { refuse(error); });
+    }
+    batch.connection.execute("RELEASE command");
+}
+
+std::optional<std::int64_t> Engine::untilTimer() const
+{
+    std::optional<std::int64_t> next;
+    for (const auto& timer : _timers)
+    {
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(timer.at - Clock::now()).count();
+        next = std::min(next.value_or(left), left);
+    }
+    return next ? std::optional(std::max<std::int64_t>(0, *next)) : std::nullopt;
+}
+
+void Engine::takeDueTimers(std::vector<Command>& commands)
+{
+    const auto now = Clock::now();
+    const auto due = std::partition(_timers.begin(), _timers.end(),
+                                    [now](const Timer& timer) { return timer.at > now; });
+    for (auto timer = due; timer != _timers.end(); ++timer)
+        commands.push_back({.apply = [this, id = timer->stageId, attempt = timer->attempt](Batch& batch)
+                            { _flow.due(batch, id, attempt); }});
+    _timers.erase(due, _timers.end());
+}
+
+void Engine::tellEnded(const RecordedEnd& end)
+{
+    const auto [first, last] = _waiters.equal_range(end.stage.id);
+    std::vector<std::function<void(const RecordedEnd*)>> waiting;
+    for (auto waiter = first; waiter != last; ++waiter)
+        waiting.push_back(std::move(waiter->second));
+    _waiters.erase(first, last);
+    for (const auto& waiter : waiting)
+        waiter(&end);
+}
+
+void Engine::refreshFacts()
+{
+    Facts facts{.slots = _options.slots,
+                .draining = _flow.draining,
+                .alive = true,
+                .cgroup = _executions.cgroup().available()};
+    try
+    {
+        for (const auto& run : RunStore(_database.writer()).openRuns())
+        {
+            facts.running += run.holdsSlot ? 1 : 0;
+            facts.queued += run.wantsSlot ? 1 : 0;
+        }
+    }
+    catch (const Poco::Exception&)
+    {
+        facts.alive = false;
+    }
+    const std::lock_guard lock(_mutex);
+    _facts = facts;
+}
+
+Engine::Facts Engine::facts() const
+{
+    Facts facts;
+    {
+        const std::lock_guard lock(_mutex);
+        facts = _facts;
+    }
+    facts.freeBytes = _state.freeBytes();
+    facts.diskLow = _flow.diskLow();
+    return facts;
+}
+
+// The commands of Commands.cpp need these.
+template bool Engine::call<bool>(std::function<void(Batch&, const Promise<bool>&)>);
+template int Engine::call<int>(std::function<void(Batch&, const Promise<int>&)>);
+template std::string
+Engine::call<std::string>(std::function<void(Batch&, const Promise<std::string>&)>);
+template Stage Engine::call<Stage>(std::function<void(Batch&, const Promise<Stage>&)>);
+template Run Engine::call<Run>(std::function<void(Batch&, const Promise<Run>&)>);
+template Engine::Submitted
+Engine::call<Engine::Submitted>(std::function<void(Batch&, const Promise<Engine::Submitted>&)>);
+template void Engine::answer<bool>(Batch&, const Promise<bool>&, bool);
+template void Engine::answer<int>(Batch&, const Promise<int>&, int);
+template void Engine::answer<std::string>(Batch&, const Promise<std::string>&, std::string);
+template void Engine::answer<Stage>(Batch&, const Promise<Stage>&, Stage);
+template void Engine::answer<Run>(Batch&, const Promise<Run>&, Run);
+template void Engine::answer<Engine::Submitted>(Batch&, const Promise<Submitted>&, Submitted);
+
+} // namespace agent

@@ -1,0 +1,214 @@
+#include "agent/run/Executions.h"
+
+#include "agent/model/Timestamp.h"
+
+#include <algorithm>
+#include <chrono>
+#include <system_error>
+
+namespace agent
+{
+
+namespace
+{
+
+/// A shim that was told to stop answers within its grace; this long after it, it is not going to.
+constexpr std::int64_t stopMarginMs = 5000;
+
+/// What a lost shim left is killed every so often until none is left, at most for so long: a process
+/// in the kernel's D state can't be ended by anyone.
+constexpr std::int64_t sweepEveryMs = 50;
+constexpr std::int64_t sweepAtMostMs = 10'000;
+
+std::int64_t monotonicMs()
+{
+    using namespace std::chrono;
+    return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+}
+
+Outcome endWithoutOutcome(Cause cause, const std::optional<Claim>& claim,
+                          const std::string& message)
+{
+    Outcome outcome;
+    outcome.cause = cause;
+    outcome.endedAt = nowMs();
+    outcome.startedAt = claim ? std::min(claim->startedAt, outcome.endedAt) : outcome.endedAt;
+    outcome.durationMs = outcome.endedAt - outcome.startedAt;
+    outcome.message = message;
+    return outcome;
+}
+
+} // namespace
+
+void Executions::launch(const std::filesystem::path& folder, const Order& order,
+                        const std::filesystem::path& secretsDir)
+{
+    Secrets secrets;
+    try
+    {
+        secrets = readSecrets(order.secrets, secretsDir);
+    }
+    catch (const std::runtime_error& error)
+    {
+        refuse(order.stageId, order.attempt, Cause::PluginError, error.what());
+        return;
+    }
+    try
+    {
+        std::filesystem::create_directories(order.cwd);
+        Shim shim = _launcher.launch(folder, order, secrets);
+        _live[order.stageId] = {.attempt = order.attempt, .folder = folder, .graceMs = order.graceMs};
+        _watch.add(order.stageId, std::move(shim));
+    }
+    catch (const std::system_error& error)
+    {
+        const bool full = error.code() == std::errc::no_space_on_device ||
+                          error.code().value() == EDQUOT;
+        refuse(order.stageId, order.attempt, full ? Cause::DiskFull : Cause::SpawnError,
+               error.what());
+    }
+}
+
+void Executions::refuse(const std::string& stageId, int attempt, Cause cause,
+                        const std::string& message)
+{
+    _finished.push_back({stageId, attempt, endWithoutOutcome(cause, std::nullopt, message)});
+    wake();
+}
+
+bool Executions::resume(const std::string& stageId, int attempt,
+                        const std::filesystem::path& folder, std::int64_t graceMs, bool stopping)
+{
+    Attempt found = _launcher.find(folder);
+    if (found.state == Attempt::State::NeverRan)
+        return false;
+    _live[stageId] = {.attempt = attempt, .folder = folder, .graceMs = graceMs};
+    if (found.state != Attempt::State::Running)
+    {
+        ended(stageId);
+        return true;
+    }
+    _watch.add(stageId, std::move(found.shim));
+    if (stopping)
+        stop(stageId, graceMs);
+    return true;
+}
+
+void Executions::stop(const std::string& stageId, std::int64_t graceMs)
+{
+    const auto live = _live.find(stageId);
+    const Shim* shim = _watch.find(stageId);
+    if (live == _live.end() || !shim)
+        return; // it ended in this very moment; wait() tells
+    Launcher::stop(*shim);
+    live->second.killAtMs = monotonicMs() + graceMs + stopMarginMs;
+}
+
+bool Executions::running(const std::string& stageId) const
+{
+    return _live.contains(stageId);
+}
+
+std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
+{
+    if (!_finished.empty())
+        timeoutMs = 0;
+    if (const auto timer = nextTimer())
+        timeoutMs = std::min(timeoutMs.value_or(*timer), *timer);
+
+    for (const auto& stageId : _watch.wait(timeoutMs))
+        ended(stageId);
+
+    const std::int64_t now = monotonicMs();
+    std::vector<std::string> sweeping;
+    for (auto& [stageId, live] : _live)
+    {
+        if (live.sweepUntilMs != 0)
+            sweeping.push_back(stageId);
+        else if (live.killAtMs != 0 && now >= live.killAtMs)
+        {
+            live.killAtMs = 0;
+            if (const Shim* shim = _watch.find(stageId))
+                Launcher::kill(*shim);
+        }
+    }
+    for (const auto& stageId : sweeping)
+        sweep(stageId, _live.at(stageId));
+    return std::exchange(_finished, {});
+}
+
+/// The shim of `stageId` is gone: what does the disk say?
+void Executions::ended(const std::string& stageId)
+{
+    Live& live = _live.at(stageId);
+    Attempt attempt;
+    try
+    {
+        attempt = _launcher.find(live.folder);
+    }
+    catch (const std::exception& error)
+    {
+        finish(stageId, endWithoutOutcome(Cause::ShimLost, std::nullopt, error.what()));
+        return;
+    }
+    switch (attempt.state)
+    {
+    case Attempt::State::Ended:
+        finish(stageId, attempt.outcome);
+        return;
+    case Attempt::State::Rebooted:
+        finish(stageId, endWithoutOutcome(Cause::HostReboot, attempt.claim,
+                                          "the host restarted while the stage was running"));
+        return;
+    case Attempt::State::NeverRan:
+        finish(stageId,
+               endWithoutOutcome(Cause::SpawnError, std::nullopt,
+                                 "the shim ended before it executed anything; is the disk full?"));
+        return;
+    case Attempt::State::Running: // another shim on the same folder: can't be, but must not hang us
+    case Attempt::State::Lost:
+        live.sweepUntilMs = monotonicMs() + sweepAtMostMs;
+        live.claim = attempt.claim;
+        sweep(stageId, live);
+    }
+}
+
+void Executions::sweep(const std::string& stageId, Live& live)
+{
+    const std::size_t left = _launcher.endRemains(live.folder);
+    if (left > 0 && monotonicMs() < live.sweepUntilMs)
+        return;
+    std::string message = "the stage's shim was lost; its processes were ended";
+    if (left > 0)
+        message = "the stage's shim was lost, and " + std::to_string(left) +
+                  " of its processes can't be ended (uninterruptible in the kernel?)";
+    finish(stageId, endWithoutOutcome(Cause::ShimLost, live.claim, message));
+}
+
+void Executions::finish(const std::string& stageId, const Outcome& outcome)
+{
+    _finished.push_back({stageId, _live.at(stageId).attempt, outcome});
+    _live.erase(stageId);
+    wake();
+}
+
+/// Milliseconds until a shim must be killed or a sweep goes on.
+std::optional<std::int64_t> Executions::nextTimer() const
+{
+    const std::int64_t now = monotonicMs();
+    std::optional<std::int64_t> next;
+    for (const auto& [stageId, live] : _live)
+    {
+        std::int64_t left = 0;
+        if (live.sweepUntilMs != 0)
+            left = sweepEveryMs;
+        else if (live.killAtMs != 0)
+            left = std::max<std::int64_t>(0, live.killAtMs - now);
+        else
+            continue;
+        next = std::min(next.value_or(left), left);
+    }
+    return next;
+}
+
+} // namespace agent

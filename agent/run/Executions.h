@@ -1,0 +1,86 @@
+#pragma once
+
+#include "agent/process/Launcher.h"
+#include "agent/process/ShimWatch.h"
+#include "agent/run/OrderBuilder.h"
+
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace agent
+{
+
+/// The end of an attempt, whoever found it.
+struct Finished
+{
+    std::string stageId;
+    int attempt = 0;
+    Outcome outcome;
+};
+
+/// The attempts that have a shim. Starts, stops and watches them, and turns every way in which one can
+/// be gone into an Outcome, so that the rules above know one kind of end.
+/// Threads: the engine's, but for wake().
+class Executions
+{
+public:
+    explicit Executions(Launcher launcher): _launcher(std::move(launcher)) {}
+
+    /// Starts the attempt in `folder`. A failure to start is told by wait() as any other end.
+    void launch(const std::filesystem::path& folder, const Order& order,
+                const std::filesystem::path& secretsDir);
+
+    /// Tells of an attempt that could not even be ordered.
+    void refuse(const std::string& stageId, int attempt, Cause cause, const std::string& message);
+
+    /// Takes up an attempt that the record calls running.
+    /// Shape: false when nothing of it was ever executed: launch it.
+    bool resume(const std::string& stageId, int attempt, const std::filesystem::path& folder,
+                std::int64_t graceMs, bool stopping);
+
+    /// Asks the shim to end its stage. One that has not within `graceMs` and some seconds is killed, and
+    /// what it left with it.
+    void stop(const std::string& stageId, std::int64_t graceMs);
+
+    /// Whether a process of the stage may still be there.
+    [[nodiscard]] bool running(const std::string& stageId) const;
+
+    /// Blocks until an attempt ended, wake() was called or `timeoutMs` passed (none: for ever).
+    std::vector<Finished> wait(std::optional<std::int64_t> timeoutMs);
+
+    /// Forgets an attempt whose end is on record: its cgroup goes.
+    void forget(const std::filesystem::path& folder) { _launcher.forget(folder); }
+
+    void wake() noexcept { _watch.wake(); }
+
+    [[nodiscard]] std::size_t size() const { return _live.size(); }
+    [[nodiscard]] const Cgroup& cgroup() const { return _launcher.cgroup(); }
+
+private:
+    struct Live
+    {
+        int attempt = 0;
+        std::filesystem::path folder;
+        std::int64_t graceMs = 0;
+        std::int64_t killAtMs = 0;   ///< monotonic; 0: nobody asked it to stop
+        std::optional<Claim> claim; ///< of a lost shim
+        std::int64_t sweepUntilMs = 0; ///< monotonic; its shim is lost and we end what is left; 0: no
+    };
+
+    void ended(const std::string& stageId);
+    void sweep(const std::string& stageId, Live& live);
+    void finish(const std::string& stageId, const Outcome& outcome);
+    [[nodiscard]] std::optional<std::int64_t> nextTimer() const;
+
+    Launcher _launcher;
+    ShimWatch _watch;
+    std::map<std::string, Live> _live; ///< by stage id
+    std::vector<Finished> _finished;   ///< told by the next wait()
+};
+
+} // namespace agent

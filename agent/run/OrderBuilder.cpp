@@ -1,0 +1,211 @@
+#include "agent/run/OrderBuilder.h"
+
+#include <rapidjson/document.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <stdexcept>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace agent
+{
+
+namespace
+{
+
+constexpr std::size_t outputsLimit = 64 << 10;
+constexpr std::size_t secretLimit = 64 << 10;
+
+/// Reads a regular file whole; a symlink, a device or a pipe that a stage put there is refused.
+std::string readSmallFile(const std::filesystem::path& path, std::size_t limit)
+{
+    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    struct stat info = {};
+    if (!file.valid() || ::fstat(file.get(), &info) != 0)
+        throw std::runtime_error(std::strerror(errno));
+    if (!S_ISREG(info.st_mode))
+        throw std::runtime_error("not a regular file");
+    std::string content(limit + 1, '\0');
+    std::size_t size = 0;
+    while (size < content.size())
+    {
+        const ssize_t got = ::read(file.get(), content.data() + size, content.size() - size);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            throw std::runtime_error(std::strerror(errno));
+        if (got == 0)
+            break;
+        size += static_cast<std::size_t>(got);
+    }
+    if (size > limit)
+        throw std::runtime_error("larger than " + std::to_string(limit) + " bytes");
+    content.resize(size);
+    return content;
+}
+
+std::map<std::string, std::string> parseOutputs(const std::string& json)
+{
+    rapidjson::Document document;
+    document.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(json);
+    if (document.HasParseError() || !document.IsObject())
+        throw std::runtime_error("not a JSON object");
+    std::map<std::string, std::string> outputs;
+    for (const auto& [name, value] : document.GetObject())
+    {
+        if (!value.IsString())
+            throw std::runtime_error("the value of '" + std::string(name.GetString()) +
+                                     "' is no string");
+        const std::string text(value.GetString(), value.GetStringLength());
+        if (text.find('\0') != std::string::npos)
+            throw std::runtime_error("the value of '" + std::string(name.GetString()) +
+                                     "' holds a NUL");
+        outputs[name.GetString()] = text;
+    }
+    return outputs;
+}
+
+/// `OUTPUT_<NAME>` with the same rule as PLUGIN_<NAME>.
+std::string outputVariable(const std::string& name)
+{
+    return "OUTPUT" + PluginRegistry::variable(name).substr(std::strlen("PLUGIN"));
+}
+
+std::string defaultFrom(const std::string& source, const OrderContext& context)
+{
+    if (source == "repository")
+        return context.pipeline.repository;
+    if (!context.run.commitHash.empty())
+        return context.run.commitHash;
+    return context.run.branch.empty() ? context.pipeline.branch : context.run.branch;
+}
+
+void addSettings(std::map<std::string, std::string>& env, const OrderContext& context)
+{
+    for (const auto& setting : context.plugin.settings)
+    {
+        const std::string name = PluginRegistry::variable(setting.name);
+        const auto given = context.spec.with.find(setting.name);
+        if (given != context.spec.with.end())
+            env[name] = given->second.text;
+        else if (!setting.defaultFrom.empty())
+            env[name] = defaultFrom(setting.defaultFrom, context);
+        else if (setting.byDefault)
+            env[name] = setting.byDefault->text;
+    }
+}
+
+} // namespace
+
+Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
+{
+    const auto& [run, stage, spec, pipeline, plugin, outputs, workspace, folder] = context;
+    Order order;
+    order.runId = run.id;
+    order.stageId = stage.id;
+    order.attempt = stage.attempt;
+    order.plugin = plugin.name;
+    order.pluginSha256 = plugin.sha256;
+    order.library = plugin.kind == Plugin::Kind::Library;
+    order.secrets = pipeline.secrets;
+    order.cwd = workspace.string();
+    order.timeoutMs = spec.timeoutMs.value_or(defaults.timeoutMs);
+    order.silenceMs = spec.silenceMs.value_or(0);
+    order.graceMs = spec.graceMs.value_or(defaults.graceMs);
+    order.logMaxBytes = defaults.logMaxBytes;
+    order.limits = spec.limits;
+
+    auto& env = order.env;
+    env = pipeline.env; // first: what the agent says of the stage can't be overridden
+    env.try_emplace("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    env.try_emplace("HOME", defaults.home);
+    env.try_emplace("LANG", "C.UTF-8");
+    for (const auto& [name, value] : outputs)
+        env[outputVariable(name)] = value;
+    addSettings(env, context);
+    env["CI"] = "true";
+    env["STAGE_ID"] = stage.id;
+    env["STAGE_TYPE"] = std::string(toString(stage.type));
+    env["STAGE_ATTEMPT"] = std::to_string(stage.attempt);
+    env["RUN_ID"] = run.id;
+    env["SERVICE_NAME"] = run.serviceName;
+    env["COMMIT_HASH"] = run.commitHash;
+    env["BRANCH"] = run.branch.empty() ? pipeline.branch : run.branch;
+    env["WORKSPACE"] = workspace.string();
+    env["STAGE_OUTPUTS"] = (folder / files::outputs).string();
+
+    if (order.library)
+        order.argv = {defaults.pluginHost.string(), plugin.library.string(),
+                      defaults.mirrors.string()};
+    else
+        order.argv = plugin.argv(env);
+    return order;
+}
+
+Secrets readSecrets(const std::vector<std::string>& names, const std::filesystem::path& folder)
+{
+    Secrets secrets;
+    for (const auto& name : names)
+    {
+        try
+        {
+            std::string value = readSmallFile(folder / name, secretLimit);
+            if (!value.empty() && value.back() == '\n')
+                value.pop_back();
+            if (value.find('\0') != std::string::npos)
+                throw std::runtime_error("holds a NUL");
+            if (value.size() < 4)
+                throw std::runtime_error("shorter than 4 characters, so it can't be masked in logs");
+            secrets.emplace_back(name, std::move(value));
+        }
+        catch (const std::runtime_error& error)
+        {
+            throw std::runtime_error("secret '" + name + "' (" + (folder / name).string() +
+                                     "): " + error.what());
+        }
+    }
+    return secrets;
+}
+
+std::map<std::string, std::string> readOutputs(const std::filesystem::path& file)
+{
+    if (!std::filesystem::exists(std::filesystem::symlink_status(file)))
+        return {};
+    try
+    {
+        return parseOutputs(readSmallFile(file, outputsLimit));
+    }
+    catch (const std::runtime_error& error)
+    {
+        throw std::runtime_error("the file of $STAGE_OUTPUTS can't be used: " +
+                                 std::string(error.what()));
+    }
+}
+
+std::string outputsToJson(const std::map<std::string, std::string>& outputs)
+{
+    if (outputs.empty())
+        return "";
+    rapidjson::StringBuffer buffer;
+    rapidjson::Writer writer(buffer);
+    writer.StartObject();
+    for (const auto& [name, value] : outputs)
+    {
+        writer.Key(name.c_str());
+        writer.String(value);
+    }
+    writer.EndObject();
+    return buffer.GetString();
+}
+
+std::map<std::string, std::string> outputsFromJson(const std::string& json)
+{
+    return json.empty() ? std::map<std::string, std::string>() : parseOutputs(json);
+}
+
+} // namespace agent

@@ -1,0 +1,282 @@
+#include "agent/run/PipelineReader.h"
+
+#include "agent/model/Id.h"
+#include "agent/run/InputRules.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+namespace agent
+{
+
+namespace
+{
+
+constexpr std::size_t maxStages = 100;
+constexpr std::size_t maxStageName = 128;
+constexpr std::int64_t maxCpuPercent = 102'400; // 1024 cores: more is a slip of the pen
+constexpr std::int64_t maxConcurrency = 10'000;
+
+// A decision of a person, or an end that another party told, is never tried again.
+constexpr std::array<Cause, 11> retryable{
+    Cause::Exit,       Cause::Signal,   Cause::Timeout,       Cause::Silent,
+    Cause::Oom,        Cause::DiskFull, Cause::PluginMissing, Cause::PluginError,
+    Cause::SpawnError, Cause::ShimLost, Cause::HostReboot};
+
+const std::vector<std::string_view>& stageTypes()
+{
+    static const std::vector<std::string_view> names = []
+    {
+        std::vector<std::string_view> all;
+        for (int i = 0; i <= static_cast<int>(StageType::Other); ++i)
+            all.push_back(toString(static_cast<StageType>(i)));
+        return all;
+    }();
+    return names;
+}
+
+std::string joined(const std::vector<std::string_view>& words)
+{
+    std::string text;
+    for (const std::string_view word : words)
+        text += (text.empty() ? "" : ", ") + std::string(word);
+    return text;
+}
+
+/// A length of time of at least `least` ms.
+std::optional<std::int64_t> duration(const YamlValue& value, std::int64_t least)
+{
+    const auto text = value.text();
+    if (!text)
+        return std::nullopt;
+    const auto ms = parseDurationMs(*text);
+    if (!ms)
+        value.expected("a duration such as 500ms, 30s, 10m or 2h");
+    else if (*ms < least)
+        value.problem("must be longer than 0");
+    else
+        return ms;
+    return std::nullopt;
+}
+
+/// `150%`, or a number of cores such as 1.5.
+std::optional<std::int64_t> cpuPercent(const YamlValue& value)
+{
+    const auto text = value.text();
+    if (!text)
+        return std::nullopt;
+    const bool percent = text->ends_with('%');
+    const char* const end = text->data() + text->size() - (percent ? 1 : 0);
+    double number = 0;
+    const auto [rest, error] = std::from_chars(text->data(), end, number, std::chars_format::fixed);
+    const double result = percent ? number : number * 100;
+    if (error != std::errc{} || rest != end || !std::isfinite(result) || std::lround(result) < 1 ||
+        result > static_cast<double>(maxCpuPercent))
+    {
+        value.expected("a number of cores such as 1.5, or a share of one such as 150%, up to " +
+                       std::to_string(maxCpuPercent / 100) + " cores");
+        return std::nullopt;
+    }
+    return std::lround(result);
+}
+
+} // namespace
+
+void PipelineReader::readService(const YamlValue& root, Service& service) const
+{
+    const YamlMap map(
+        root, {"id", "name", "repository", "branch", "concurrency", "env", "secrets", "stages"});
+    if (const auto value = map.find("id"))
+    {
+        const auto id = value->text();
+        if (id && !isVersion4(*id))
+            value->expected("a UUID of version 4 in lower case");
+        service.id = id.value_or("");
+    }
+    if (const auto value = map.require("name"))
+        service.name = ruled(*value, serviceNameProblem);
+    if (const auto value = map.find("concurrency"))
+        service.concurrency = static_cast<int>(value->integer(1, maxConcurrency).value_or(1));
+    readKeys(map, service.pipeline);
+}
+
+void PipelineReader::readPipeline(const YamlValue& root, PipelineSpec& spec) const
+{
+    const YamlMap map(root, {"name", "repository", "branch", "env", "secrets", "stages"});
+    if (const auto value = map.find("name")) // a service's file may be sent as it is
+        ruled(*value, serviceNameProblem);
+    if (const auto value = map.find("secrets"); value && _source == Source::Request)
+        value->problem("an inline pipeline may not name secrets");
+    readKeys(map, spec);
+}
+
+void PipelineReader::readKeys(const YamlMap& map, PipelineSpec& spec) const
+{
+    if (const auto value = map.find("repository"))
+        spec.repository = ruled(*value, repositoryProblem);
+    if (const auto value = map.find("branch"))
+        spec.branch = ruled(*value, branchProblem);
+    if (const auto value = map.find("env"))
+        readEnv(*value, spec);
+    if (const auto value = map.find("secrets"); value && _source != Source::Request)
+        readSecrets(*value, spec);
+    if (const auto value = map.require("stages"))
+        readStages(*value, spec);
+}
+
+void PipelineReader::readEnv(const YamlValue& value, PipelineSpec& spec) const
+{
+    for (const YamlValue& member : value.members())
+    {
+        if (const std::string wrong = environmentProblem(member.key());
+            !wrong.empty() && _source != Source::Stored)
+            member.problem(wrong);
+        if (member.node().kind == YamlNode::Kind::Null)
+            member.expected("text ('' is an empty one)");
+        else if (auto text = member.text())
+            spec.env[member.key()] = std::move(*text);
+    }
+}
+
+void PipelineReader::readSecrets(const YamlValue& value, PipelineSpec& spec) const
+{
+    for (const YamlValue& item : value.list())
+    {
+        auto name = ruled(item, environmentProblem);
+        if (_source != Source::Stored)
+        {
+            if (spec.env.contains(name))
+                item.problem("is in env too");
+            if (std::find(spec.secrets.begin(), spec.secrets.end(), name) != spec.secrets.end())
+                item.problem("is here twice");
+        }
+        spec.secrets.push_back(std::move(name));
+    }
+}
+
+void PipelineReader::readStages(const YamlValue& value, PipelineSpec& spec) const
+{
+    const auto items = value.list();
+    if (value.node().kind == YamlNode::Kind::List && _source != Source::Stored &&
+        (items.empty() || items.size() > maxStages))
+        value.problem("must hold 1 to " + std::to_string(maxStages) + " stages, holds " +
+                      std::to_string(items.size()));
+    for (const YamlValue& item : items)
+        readStage(item, spec.stages.emplace_back());
+}
+
+void PipelineReader::readStage(const YamlValue& value, StageSpec& stage) const
+{
+    const YamlMap map(value, {"type", "name", "plugin", "with", "timeout", "silence", "grace",
+                              "stuck_after", "retry", "limits", "approval", "artifacts"});
+    if (const auto type = map.require("type"))
+    {
+        const auto text = type->text();
+        const auto known = text ? stageTypeFrom(*text) : std::nullopt;
+        if (text && !known)
+            type->expected("one of " + joined(stageTypes()), suggestion(*text, stageTypes()));
+        stage.type = known.value_or(StageType::Other);
+    }
+    if (const auto name = map.find("name"))
+    {
+        stage.name = name->word().value_or("");
+        if (stage.name.size() > maxStageName ||
+            stage.name.find_first_of("\n\r\t") != std::string::npos)
+            name->problem("must be one line of at most " + std::to_string(maxStageName) + " bytes");
+    }
+    if (const auto plugin = map.require("plugin"))
+        stage.plugin = plugin->word().value_or("");
+    if (const auto with = map.find("with"))
+        for (const YamlValue& member : with->members())
+            if (auto setting = member.setting())
+                stage.with.emplace(member.key(), std::move(*setting));
+
+    if (const auto timeout = map.find("timeout"))
+        stage.timeoutMs = duration(*timeout, 1);
+    if (const auto silence = map.find("silence"))
+        stage.silenceMs = duration(*silence, 1);
+    if (const auto grace = map.find("grace"))
+        stage.graceMs = duration(*grace, 0);
+    if (const auto stuck = map.find("stuck_after"))
+        stage.stuckAfterMs = duration(*stuck, 1);
+    if (const auto retry = map.find("retry"))
+        readRetry(*retry, stage.retry);
+    if (const auto limits = map.find("limits"))
+        readLimits(*limits, stage.limits);
+    if (const auto approval = map.find("approval"))
+    {
+        stage.approval = approval->text() == "required";
+        if (!stage.approval && approval->node().kind != YamlNode::Kind::Null)
+            approval->expected("required");
+    }
+    if (const auto artifacts = map.find("artifacts"))
+        for (const YamlValue& item : artifacts->list())
+            stage.artifacts.push_back(ruled(item, artifactProblem));
+}
+
+void PipelineReader::readRetry(const YamlValue& value, RetrySpec& retry)
+{
+    const YamlMap map(value, {"attempts", "delay", "on", "on_loss"});
+    constexpr std::int64_t maxAttempts = 10;
+    if (const auto attempts = map.find("attempts"))
+        retry.attempts = static_cast<int>(attempts->integer(1, maxAttempts).value_or(1));
+    if (const auto delay = map.find("delay"))
+        retry.delayMs = duration(*delay, 0).value_or(0);
+    if (const auto on = map.find("on"))
+        readRetryOn(*on, retry);
+    if (const auto onLoss = map.find("on_loss"))
+        retry.onLoss = onLoss->boolean().value_or(false);
+}
+
+void PipelineReader::readRetryOn(const YamlValue& value, RetrySpec& retry)
+{
+    std::vector<std::string_view> known;
+    known.reserve(retryable.size());
+    for (const Cause cause : retryable)
+        known.push_back(toString(cause));
+
+    const auto items = value.list();
+    if (value.node().kind == YamlNode::Kind::List && items.empty())
+        value.problem("must hold an exit code or a cause; leave it out for any failure");
+    for (const YamlValue& item : items)
+    {
+        constexpr std::int64_t maxExitCode = 255;
+        if (item.node().kind == YamlNode::Kind::Number)
+        {
+            if (const auto code = item.integer(1, maxExitCode))
+                retry.onExitCodes.push_back(static_cast<int>(*code));
+            continue;
+        }
+        const auto text = item.text();
+        const auto cause = text ? causeFrom(*text) : std::nullopt;
+        if (cause && std::find(retryable.begin(), retryable.end(), *cause) != retryable.end())
+            retry.onCauses.push_back(*cause);
+        else if (cause)
+            item.problem(std::string(toString(*cause)) + " is never tried again");
+        else if (text)
+            item.expected("an exit code from 1 to 255 or one of " + joined(known),
+                          suggestion(*text, known));
+    }
+}
+
+void PipelineReader::readLimits(const YamlValue& value, Limits& limits)
+{
+    const YamlMap map(value, {"memory", "cpu", "pids"});
+    if (const auto memory = map.find("memory"))
+    {
+        const auto text = memory->text();
+        const auto bytes = text ? parseBytes(*text) : std::nullopt;
+        if (text && (!bytes || *bytes < 1))
+            memory->expected("a size such as 512MiB or 2GiB");
+        limits.memoryBytes = bytes.value_or(0);
+    }
+    if (const auto cpu = map.find("cpu"))
+        limits.cpuPercent = cpuPercent(*cpu).value_or(0);
+    if (const auto pids = map.find("pids"))
+        limits.pids = pids->integer(1, std::numeric_limits<std::int32_t>::max()).value_or(0);
+}
+
+} // namespace agent

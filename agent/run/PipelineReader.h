@@ -1,0 +1,47 @@
+#pragma once
+
+#include "agent/plugin/YamlValue.h"
+
+namespace agent
+{
+
+/// Turns a document's tree into a pipeline, key by key. Used by PipelineParser.cpp alone.
+class PipelineReader
+{
+public:
+    enum class Source
+    {
+        Service, ///< a file of services.d/
+        Request, ///< an inline pipeline: no id, no concurrency, no secrets
+        Stored   ///< our own JSON: only the shape is checked
+    };
+
+    explicit PipelineReader(Source source) : _source(source) {}
+
+    void readService(const YamlValue& root, Service& service) const;
+    void readPipeline(const YamlValue& root, PipelineSpec& spec) const;
+
+private:
+    void readKeys(const YamlMap& map, PipelineSpec& spec) const;
+    void readEnv(const YamlValue& value, PipelineSpec& spec) const;
+    void readSecrets(const YamlValue& value, PipelineSpec& spec) const;
+    void readStages(const YamlValue& value, PipelineSpec& spec) const;
+    void readStage(const YamlValue& value, StageSpec& stage) const;
+    static void readRetry(const YamlValue& value, RetrySpec& retry);
+    static void readRetryOn(const YamlValue& value, RetrySpec& retry);
+    static void readLimits(const YamlValue& value, Limits& limits);
+
+    /// Reads text and holds it against a rule of InputRules.h.
+    template <typename Rule> std::string ruled(const YamlValue& value, Rule rule) const
+    {
+        auto text = value.text().value_or("");
+        if (value.node().kind != YamlNode::Kind::Null && _source != Source::Stored)
+            if (const std::string wrong = rule(text); !wrong.empty())
+                value.problem(wrong);
+        return text;
+    }
+
+    Source _source;
+};
+
+} // namespace agent

@@ -1,0 +1,191 @@
+#include "agent/run/ServiceCatalog.h"
+
+#include "agent/plugin/YamlFile.h"
+#include "agent/run/PipelineParser.h"
+
+#include <algorithm>
+#include <system_error>
+
+namespace agent
+{
+
+namespace
+{
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t maxProblemsOfFile = 50;
+
+std::vector<fs::path> serviceFiles(const fs::path& folder, std::vector<Problem>& problems)
+{
+    std::vector<fs::path> files;
+    std::error_code error;
+    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
+    {
+        const fs::path& file = it->path();
+        const bool hidden = file.filename().string().starts_with('.'); // an editor's
+        if (!hidden && (file.extension() == ".yaml" || file.extension() == ".yml"))
+            files.push_back(file);
+    }
+    if (error && error != std::errc::no_such_file_or_directory)
+        problems.push_back({.file = folder.string(),
+                            .line = 0,
+                            .key = {},
+                            .message = "cannot be read: " + error.message()});
+    std::sort(files.begin(), files.end());
+    return files;
+}
+
+/// A secret that isn't there yet fails its stage at launch; one that is there must be fit to mask.
+void checkSecrets(const ParsedService& parsed, const fs::path& folder,
+                  std::vector<Problem>& problems)
+{
+    constexpr std::size_t least = 4;
+    constexpr std::size_t most = 65'536;
+    const auto& names = parsed.service.pipeline.secrets;
+    for (std::size_t i = 0; i < names.size(); ++i)
+    {
+        const fs::path file = folder / names[i];
+        if (std::error_code error; !fs::exists(file, error))
+            continue;
+        Problem problem{.file = parsed.service.file,
+                        .line = 0,
+                        .key = "secrets[" + std::to_string(i) + ']',
+                        .message = {}};
+        if (const auto line = parsed.lines.find(problem.key); line != parsed.lines.end())
+            problem.line = line->second;
+
+        std::vector<Problem> unreadable;
+        const auto text = readText(file, most, unreadable);
+        if (!text)
+            problem.message = "the secret " + unreadable.front().describe();
+        else if (text->size() - (text->ends_with('\n') ? 1 : 0) < least)
+            problem.message = "the secret in " + file.string() + " is shorter than " +
+                              std::to_string(least) +
+                              " bytes: to mask it would blot out half of every log";
+        if (!problem.message.empty())
+            problems.push_back(std::move(problem));
+    }
+}
+
+void append(std::vector<Problem>& all, std::vector<Problem> some, const std::string& file)
+{
+    const std::size_t count = some.size();
+    const std::size_t shown = std::min(count, maxProblemsOfFile);
+    std::move(some.begin(), some.begin() + static_cast<std::ptrdiff_t>(shown),
+              std::back_inserter(all));
+    if (count > shown)
+        all.push_back({.file = file,
+                       .line = 0,
+                       .key = {},
+                       .message = "and " + std::to_string(count - shown) + " more problems"});
+}
+
+const Service* withId(const std::map<std::string, std::shared_ptr<const Service>>& services,
+                      const std::string& id)
+{
+    for (const auto& [name, service] : services)
+        if (service->id == id)
+            return service.get();
+    return nullptr;
+}
+
+/// Gives the service its id, and tells when its name or id is another's already.
+void checkIdentity(ParsedService& parsed,
+                   const std::map<std::string, std::shared_ptr<const Service>>& others,
+                   const ServiceCatalog::IdFor& idFor)
+{
+    Service& service = parsed.service;
+    const auto tell = [&](const std::string& key, const std::string& message)
+    {
+        const auto line = parsed.lines.find(key);
+        parsed.problems.push_back({.file = service.file,
+                                   .line = line == parsed.lines.end() ? 0 : line->second,
+                                   .key = key,
+                                   .message = message});
+    };
+
+    if (const auto other = others.find(service.name); other != others.end())
+    {
+        tell("name", "a service of this name is already declared in " + other->second->file);
+        return;
+    }
+    if (service.id.empty())
+        service.id = idFor(service.name);
+    if (const Service* other = withId(others, service.id); other != nullptr)
+        tell("id", "the service '" + other->name + "' has this id already");
+}
+
+} // namespace
+
+std::vector<Problem> ServiceCatalog::load(const fs::path& folder, const PluginRegistry& registry,
+                                          const IdFor& idFor, const fs::path& secrets)
+{
+    Services before;
+    {
+        const std::lock_guard lock(_mutex);
+        before = _services;
+    }
+
+    std::vector<Problem> all;
+    Services fresh;
+    std::vector<std::string> broken;
+    const std::vector<fs::path> files = serviceFiles(folder, all);
+    const bool unreadable = !all.empty();
+    for (const fs::path& file : files)
+    {
+        ParsedService parsed = parseService(file);
+        const Service& service = parsed.service;
+        std::vector<Problem>& problems = parsed.problems;
+        if (problems.empty())
+            problems = checkPlugins(service.pipeline, registry, service.file, parsed.lines);
+        if (problems.empty() && !secrets.empty())
+            checkSecrets(parsed, secrets, problems);
+        if (problems.empty())
+            checkIdentity(parsed, fresh, idFor);
+        if (problems.empty())
+            fresh.emplace(service.name, std::make_shared<const Service>(service));
+        else
+            broken.push_back(service.file);
+        append(all, std::move(problems), file.string());
+    }
+
+    for (const auto& [name, service] : before)
+    {
+        const bool isBroken =
+            unreadable || std::find(broken.begin(), broken.end(), service->file) != broken.end();
+        if (!isBroken || fresh.contains(name) || withId(fresh, service->id) != nullptr)
+            continue;
+        fresh.emplace(name, service);
+        all.push_back({.file = service->file,
+                       .line = 0,
+                       .key = {},
+                       .message = "the service '" + name + "' stays as it was last read"});
+    }
+
+    const std::lock_guard lock(_mutex);
+    _services.swap(fresh);
+    return all;
+}
+
+std::shared_ptr<const Service> ServiceCatalog::find(const std::string& nameOrId) const
+{
+    const std::lock_guard lock(_mutex);
+    if (const auto found = _services.find(nameOrId); found != _services.end())
+        return found->second;
+    for (const auto& [name, service] : _services)
+        if (service->id == nameOrId)
+            return service;
+    return nullptr;
+}
+
+std::vector<std::shared_ptr<const Service>> ServiceCatalog::all() const
+{
+    const std::lock_guard lock(_mutex);
+    std::vector<std::shared_ptr<const Service>> result;
+    for (const auto& [name, service] : _services)
+        result.push_back(service);
+    return result;
+}
+
+} // namespace agent

@@ -1,0 +1,103 @@
+#include "agent/run/StateFolder.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <fstream>
+#include <stdexcept>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+namespace agent
+{
+
+namespace
+{
+
+void makePrivate(const std::filesystem::path& folder)
+{
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (error || ::access(folder.c_str(), W_OK) != 0)
+        throw std::runtime_error("the state folder " + folder.string() +
+                                 " can't be written: " + (error ? error.message() : std::strerror(errno)) +
+                                 ". Set state.dir to one that this user may write");
+    ::chmod(folder.c_str(), 0700);
+}
+
+} // namespace
+
+StateFolder::StateFolder(std::filesystem::path root): _root(std::filesystem::absolute(root))
+{
+    makePrivate(_root);
+    const auto file = _root / "lock";
+    _lock = FileDescriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!_lock.valid())
+        throw std::runtime_error("can't open " + file.string() + ": " + std::strerror(errno));
+    if (::flock(_lock.get(), LOCK_EX | LOCK_NB) != 0)
+    {
+        std::string owner;
+        std::ifstream(file) >> owner;
+        throw std::runtime_error("another stage-agent (pid " + (owner.empty() ? "unknown" : owner) +
+                                 ") uses the state folder " + _root.string() +
+                                 ". Stop it, or give this one a state.dir of its own");
+    }
+    const std::string pid = std::to_string(::getpid()) + "\n";
+    if (::ftruncate(_lock.get(), 0) != 0 ||
+        ::pwrite(_lock.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
+    {
+        // The pid is for people only; a full disk must not keep the daemon from starting.
+    }
+    for (const auto& folder : {_root / "runs", mirrors(), trash()})
+        makePrivate(folder);
+}
+
+std::filesystem::path StateFolder::run(const std::string& runId) const
+{
+    return _root / "runs" / runId.substr(0, 2) / runId;
+}
+
+std::filesystem::path StateFolder::workspace(const std::string& runId) const
+{
+    return run(runId) / "workspace";
+}
+
+std::filesystem::path StateFolder::stage(const Stage& stage) const
+{
+    return run(stage.runId) / (std::to_string(stage.ordinal) + "-" + std::string(toString(stage.type)));
+}
+
+std::filesystem::path StateFolder::attempt(const Stage& stage, int attempt) const
+{
+    return this->stage(stage) / std::to_string(attempt);
+}
+
+void StateFolder::writeAddress(const std::string& url) const
+{
+    const auto temporary = _root / "address.tmp";
+    {
+        std::ofstream file(temporary, std::ios::trunc);
+        file << url << '\n';
+        if (!file.flush())
+            throw std::runtime_error("can't write " + temporary.string());
+    }
+    std::filesystem::rename(temporary, _root / "address");
+}
+
+void StateFolder::removeAddress() const noexcept
+{
+    std::error_code ignored;
+    std::filesystem::remove(_root / "address", ignored);
+}
+
+std::int64_t StateFolder::freeBytes() const
+{
+    struct statvfs info = {};
+    if (::statvfs(_root.c_str(), &info) != 0)
+        return 0;
+    return static_cast<std::int64_t>(info.f_bavail) * static_cast<std::int64_t>(info.f_frsize);
+}
+
+} // namespace agent

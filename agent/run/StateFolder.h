@@ -1,0 +1,42 @@
+#pragma once
+
+#include "agent/model/Stage.h"
+#include "agent/process/FileDescriptor.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace agent
+{
+
+/// The daemon's folder on disk and where everything in it stands.
+class StateFolder
+{
+public:
+    /// Makes the folder (mode 0700) where missing and locks it for this process.
+    /// Errors: std::runtime_error that names the folder: not writable, or another stage-agent has it.
+    explicit StateFolder(std::filesystem::path root);
+
+    [[nodiscard]] const std::filesystem::path& root() const { return _root; }
+    [[nodiscard]] std::filesystem::path record() const { return _root / "record.db"; }
+    [[nodiscard]] std::filesystem::path mirrors() const { return _root / "mirrors"; }
+    [[nodiscard]] std::filesystem::path trash() const { return _root / "trash"; }
+    [[nodiscard]] std::filesystem::path run(const std::string& runId) const;
+    [[nodiscard]] std::filesystem::path workspace(const std::string& runId) const;
+    [[nodiscard]] std::filesystem::path stage(const Stage& stage) const;
+    [[nodiscard]] std::filesystem::path attempt(const Stage& stage, int attempt) const;
+
+    /// Writes `<state.dir>/address` in one step, so that a reader never sees half of it.
+    void writeAddress(const std::string& url) const;
+    void removeAddress() const noexcept;
+
+    /// What is left for us on its file system; 0 when that can't be told.
+    [[nodiscard]] std::int64_t freeBytes() const;
+
+private:
+    std::filesystem::path _root;
+    FileDescriptor _lock;
+};
+
+} // namespace agent

@@ -1,0 +1,59 @@
+#pragma once
+
+#include "agent/shim/Fd.h"
+#include "agent/wire/Order.h"
+
+#include <map>
+#include <string>
+
+#include <sys/types.h>
+
+namespace agent
+{
+
+/// The stage's command: the one child that the shim starts.
+class Command
+{
+public:
+    /// `secrets` join the order's environment; where both have a name, the secret is taken.
+    Command(const Order& order, const std::map<std::string, std::string>& secrets);
+
+    /// Starts it: own session, /dev/null on stdin, pipes on stdout and stderr, nothing else inherited
+    /// but environment and folder; in `cgroup` (-1: none) from its first instruction on.
+    /// Errors: false where there is no process; failure() says why. A failure later than that
+    /// shows in failure() once the child is reaped.
+    bool start(int cgroup);
+
+    [[nodiscard]] pid_t pid() const { return _pid; }
+
+    /// Whether the kernel took it into the cgroup.
+    [[nodiscard]] bool inCgroup() const { return _inCgroup; }
+
+    /// Read ends of its stdout and stderr, non-blocking.
+    [[nodiscard]] Fd& output() { return _output; }
+    [[nodiscard]] Fd& errors() { return _errors; }
+
+    /// What kept it from being executed; empty when it was. To be asked when it was reaped.
+    [[nodiscard]] std::string failure();
+
+private:
+    struct ExecError;
+
+    [[nodiscard]] bool findProgram();
+    [[noreturn]] void runChild(int output, int errors, int failure, pid_t shim) const;
+
+    const Order& _order;
+    std::map<std::string, std::string> _env;
+    std::string _program; ///< argv[0] as a path
+    std::vector<char*> _argv;
+    std::vector<std::string> _envTexts;
+    std::vector<char*> _envp;
+    pid_t _pid = -1;
+    bool _inCgroup = false;
+    Fd _output;
+    Fd _errors;
+    Fd _failurePipe;
+    std::string _failure;
+};
+
+} // namespace agent

@@ -1,0 +1,149 @@
+#include "agent/shim/LogWriter.h"
+
+#include "agent/shim/Disguises.h"
+
+#include <algorithm>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+namespace agent
+{
+namespace
+{
+
+/// What the Masker takes.
+std::vector<std::string> maskable(const std::vector<std::string>& secrets)
+{
+    std::vector<std::string> result;
+    for (const std::string& secret : secrets)
+        if (secret.size() >= shortestSecret)
+            result.push_back(secret);
+    return result;
+}
+
+constexpr std::size_t maxHeldBytes = 64UL * 1024;
+constexpr std::chrono::milliseconds maxHeldTime{200};
+
+/// The stage decides how much it writes there, and all of it stays in our memory.
+constexpr std::uint64_t maxMaskFileBytes = 1024UL * 1024;
+
+} // namespace
+
+LogWriter::LogWriter(const std::string& folder, std::int64_t maxBytes,
+                     const std::vector<std::string>& secrets, const std::string& maskFile)
+    : _file(folder, maxBytes),
+      _output{.name = LogStream::Output,
+              .masker = Masker(maskable(secrets)),
+              .pending = {},
+              .since = {}},
+      _errors{.name = LogStream::Errors,
+              .masker = Masker(maskable(secrets)),
+              .pending = {},
+              .since = {}}
+{
+    if (!maskFile.empty())
+        _maskFile = Fd(
+            ::open(maskFile.c_str(), O_RDONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+}
+
+void LogWriter::take(LogStream name, std::string_view bytes)
+{
+    // The stage appends a secret before it prints it, so the file is looked at after the read.
+    readMaskFile();
+    Stream& stream = name == LogStream::Output ? _output : _errors;
+    const bool held = !stream.pending.empty();
+    stream.masker.feed(bytes, stream.pending);
+
+    const std::size_t lineEnd = stream.pending.rfind('\n');
+    std::size_t whole = lineEnd == std::string::npos ? 0 : lineEnd + 1;
+    if (stream.pending.size() - whole >= maxHeldBytes)
+        whole = stream.pending.size();
+    show(stream, whole);
+    if (!held || whole > 0)
+        stream.since = Clock::now();
+}
+
+void LogWriter::show(Stream& stream, std::size_t size)
+{
+    if (size == 0)
+        return;
+    _file.append(stream.name, std::string_view(stream.pending).substr(0, size));
+    stream.pending.erase(0, size);
+}
+
+std::optional<LogWriter::Clock::time_point> LogWriter::due() const
+{
+    std::optional<Clock::time_point> first;
+    for (const Stream* stream : {&_output, &_errors})
+        if (!stream->pending.empty())
+            first = std::min(first.value_or(Clock::time_point::max()), stream->since + maxHeldTime);
+    return first;
+}
+
+void LogWriter::showDue()
+{
+    const Clock::time_point now = Clock::now();
+    for (Stream* stream : {&_output, &_errors})
+        if (!stream->pending.empty() && stream->since + maxHeldTime <= now)
+            show(*stream, stream->pending.size());
+}
+
+void LogWriter::finish()
+{
+    readMaskFile();
+    for (Stream* stream : {&_output, &_errors})
+    {
+        stream->masker.flush(stream->pending);
+        show(*stream, stream->pending.size());
+    }
+    _file.finish();
+}
+
+void LogWriter::addSecret(const std::string& secret)
+{
+    if (secret.size() >= shortestSecret)
+    {
+        _output.masker.add(secret);
+        _errors.masker.add(secret);
+    }
+    else if (!secret.empty())
+        _file.append(LogStream::Shim,
+                     "[stage-agent: a line of $STAGE_MASK is too short to be masked]\n");
+}
+
+void LogWriter::readMaskFile()
+{
+    struct stat info = {};
+    if (!_maskFile.valid() || ::fstat(_maskFile.get(), &info) != 0)
+        return;
+    const auto size = static_cast<std::uint64_t>(info.st_size);
+    char buffer[4096];
+    while (_maskFileRead < std::min(size, maxMaskFileBytes))
+    {
+        const ssize_t n =
+            ::pread(_maskFile.get(), buffer, sizeof buffer, static_cast<off_t>(_maskFileRead));
+        if (n <= 0)
+            return;
+        _maskFileRead += static_cast<std::uint64_t>(n);
+        std::string_view rest(buffer, static_cast<std::size_t>(n));
+        for (std::size_t end = rest.find('\n'); end != std::string_view::npos;
+             end = rest.find('\n'))
+        {
+            _maskLine.append(rest.substr(0, end));
+            rest.remove_prefix(end + 1);
+            addSecret(_maskLine);
+            _maskLine.clear();
+        }
+        _maskLine.append(rest);
+    }
+    if (size > maxMaskFileBytes && !_maskFileFull)
+    {
+        _maskFileFull = true;
+        _file.append(LogStream::Shim,
+                     "[stage-agent: the file of $STAGE_MASK is over 1 MiB; what was added last "
+                     "is not masked]\n");
+    }
+}
+
+} // namespace agent

@@ -1,0 +1,94 @@
+#include "agent/shim/OutcomeFile.h"
+
+#include "agent/wire/Failpoint.h"
+
+#include <cerrno>
+#include <string_view>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+namespace agent
+{
+namespace
+{
+
+/// More than an outcome with the longest message that the shim writes.
+constexpr off_t reservedBytes = 8L * 1024;
+
+int syncFolder(const std::string& folder)
+{
+    const Fd file(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    return file.valid() && ::fsync(file.get()) == 0 ? 0 : errno;
+}
+
+/// Makes `text` all that the file holds, and brings it to disk.
+int replaceContent(int file, std::string_view text)
+{
+    std::size_t done = 0;
+    while (done < text.size())
+    {
+        const ssize_t n =
+            ::pwrite(file, text.data() + done, text.size() - done, static_cast<off_t>(done));
+        if (n < 0 && errno != EINTR)
+            return errno;
+        done += static_cast<std::size_t>(n > 0 ? n : 0);
+    }
+    if (::ftruncate(file, static_cast<off_t>(text.size())) != 0 || ::fsync(file) != 0)
+        return errno;
+    return 0;
+}
+
+} // namespace
+
+int writeClaim(int lock, const std::string& folder, const Claim& claim)
+{
+    FAILPOINT("shim.claim.before");
+    if (const int error = FAILPOINT_ERRNO("shim.claim.write"))
+        return error;
+    if (const int error = replaceContent(lock, toJson(claim)))
+        return error;
+    const int error = syncFolder(folder);
+    FAILPOINT("shim.claim.after");
+    return error;
+}
+
+bool OutcomeFile::exists() const
+{
+    struct stat info = {};
+    return ::lstat((_folder + "/" + files::outcome).c_str(), &info) == 0;
+}
+
+int OutcomeFile::reserve()
+{
+    if (const int error = FAILPOINT_ERRNO("shim.outcome.reserve"))
+        return error;
+    const std::string name = _folder + "/" + files::outcome + ".tmp";
+    _file = Fd(::open(name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!_file.valid())
+        return errno;
+    return ::posix_fallocate(_file.get(), 0, reservedBytes);
+}
+
+int OutcomeFile::write(const Outcome& outcome)
+{
+    const std::string name = _folder + "/" + files::outcome;
+    const std::string temporary = name + ".tmp";
+    if (!_file.valid())
+        _file = Fd(::open(temporary.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!_file.valid())
+        return errno;
+    FAILPOINT("shim.outcome.write");
+    if (const int error = FAILPOINT_ERRNO("shim.outcome.error"))
+        return error;
+    if (const int error = replaceContent(_file.get(), toJson(outcome)))
+        return error;
+    FAILPOINT("shim.outcome.rename");
+    // Done already when only the fsync below had failed.
+    if (::rename(temporary.c_str(), name.c_str()) != 0 && !(errno == ENOENT && exists()))
+        return errno;
+    FAILPOINT("shim.outcome.sync");
+    return syncFolder(_folder);
+}
+
+} // namespace agent

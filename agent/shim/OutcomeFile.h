@@ -1,0 +1,36 @@
+#pragma once
+
+#include "agent/shim/Fd.h"
+#include "agent/wire/Order.h"
+
+#include <string>
+
+namespace agent
+{
+
+/// Writes the claim through `lock`, the inherited descriptor of shim.lock, and brings it to disk.
+/// Shape: 0 or the error number.
+int writeClaim(int lock, const std::string& folder, const Claim& claim);
+
+/// `outcome.json`: appears whole, on disk, once.
+class OutcomeFile
+{
+public:
+    explicit OutcomeFile(std::string folder) : _folder(std::move(folder)) {}
+
+    /// Whether the attempt already has its outcome.
+    [[nodiscard]] bool exists() const;
+
+    /// Takes the room that the outcome will need, so that a stage that fills the disk can still be
+    /// told of. Shape: 0 or the error number.
+    int reserve();
+
+    /// Shape: 0 once it is on disk, else the error number; it may be tried again.
+    int write(const Outcome& outcome);
+
+private:
+    std::string _folder;
+    Fd _file; ///< under its temporary name
+};
+
+} // namespace agent

@@ -1,0 +1,172 @@
+#include "agent/shim/StageProcesses.h"
+
+#include "agent/wire/Failpoint.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <set>
+
+#include <dirent.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+namespace agent
+{
+namespace
+{
+
+/// Rounds of STOP after which a tree that still grows is killed all the same; the next kill() goes on.
+constexpr int maxStopRounds = 10;
+
+std::vector<ProcessStat> allProcesses()
+{
+    std::vector<ProcessStat> processes;
+    const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), ::closedir);
+    if (!proc)
+        return processes;
+    while (const dirent* entry = ::readdir(proc.get()))
+        if (const int pid = std::atoi(entry->d_name); pid > 0)
+            if (const auto stat = processStat(pid))
+                processes.push_back(*stat);
+    return processes;
+}
+
+/// Signals exactly the process that was listed, not one that got its pid since.
+void signalProcess(const ProcessStat& process, int signal)
+{
+    FAILPOINT("shim.kill");
+    // By number: <sys/pidfd.h> of glibc 2.36 can't be linked from C++.
+    const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
+    const auto now = processStat(process.pid);
+    if (!now || now->startTime != process.startTime)
+        return;
+    if (pidfd.valid())
+        ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0);
+    else
+        ::kill(process.pid, signal); // no descriptor left, or a sandbox without pidfds
+}
+
+} // namespace
+
+std::optional<ProcessStat> processStat(pid_t pid)
+{
+    const std::string text = readFile("/proc/" + std::to_string(pid) + "/stat");
+    // The name in parentheses may hold anything, ')' too.
+    const std::size_t name = text.rfind(')');
+    if (name == std::string::npos)
+        return std::nullopt;
+    ProcessStat stat{.pid = pid};
+    unsigned long long startTime = 0;
+    const int fields = std::sscanf(text.c_str() + name + 1,
+                                   " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+                                   "%*s %*s %*s %*s %llu",
+                                   &stat.state, &stat.parent, &startTime);
+    if (fields != 3)
+        return std::nullopt;
+    stat.startTime = startTime;
+    return stat;
+}
+
+std::string_view StageProcesses::containment() const
+{
+    return _cgroup.available() ? "cgroup" : "subreaper";
+}
+
+bool StageProcesses::reap()
+{
+    FAILPOINT("shim.reap");
+    for (;;)
+    {
+        int status = 0;
+        const pid_t pid = ::waitpid(-1, &status, WNOHANG);
+        if (pid > 0 && pid == _command)
+            _commandStatus = status;
+        if (pid == 0)
+            return true;
+        if (pid < 0 && errno != EINTR)
+            return _cgroup.populated();
+    }
+}
+
+std::vector<ProcessStat> StageProcesses::list() const
+{
+    const std::vector<ProcessStat> all = allProcesses();
+    const std::vector<pid_t> grouped = _cgroup.pids();
+    std::set<pid_t> members(grouped.begin(), grouped.end());
+    members.insert(::getpid());
+    // Pids have no order of birth, so look again until no child of a member is found.
+    for (std::size_t before = 0; before != members.size();)
+    {
+        before = members.size();
+        for (const ProcessStat& process : all)
+            if (members.contains(process.parent))
+                members.insert(process.pid);
+    }
+    members.erase(::getpid());
+    std::vector<ProcessStat> living;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(living),
+                 [&](const ProcessStat& p)
+                 { return members.contains(p.pid) && p.state != 'Z' && p.state != 'X'; });
+    return living;
+}
+
+void StageProcesses::terminate() const
+{
+    FAILPOINT("shim.terminate");
+    for (const ProcessStat& process : list())
+    {
+        signalProcess(process, SIGTERM);
+        signalProcess(process, SIGCONT);
+    }
+}
+
+void StageProcesses::kill()
+{
+    _cgroup.kill();
+    // The walk is for those outside the group; give the group's time to be gone first.
+    const bool onlyGroup = _cgroup.available() && !_killedBefore;
+    _killedBefore = true;
+    if (onlyGroup)
+        return;
+
+    // Stopped processes don't fork: a tree that grows faster than we can walk it is held first.
+    std::set<pid_t> stopped;
+    std::vector<ProcessStat> processes;
+    for (int round = 0; round < maxStopRounds; ++round)
+    {
+        const std::size_t before = stopped.size();
+        processes = list();
+        for (const ProcessStat& process : processes)
+            if (stopped.insert(process.pid).second)
+                signalProcess(process, SIGSTOP);
+        if (stopped.size() == before)
+            break;
+    }
+    for (const ProcessStat& process : processes)
+        signalProcess(process, SIGKILL);
+}
+
+Usage StageProcesses::usage() const
+{
+    Usage usage;
+    rusage children{};
+    if (::getrusage(RUSAGE_CHILDREN, &children) == 0)
+    {
+        const auto ms = [](const timeval& time)
+        { return std::int64_t{time.tv_sec} * 1000 + time.tv_usec / 1000; };
+        usage.cpuMs = ms(children.ru_utime) + ms(children.ru_stime);
+        usage.maxRssBytes = std::int64_t{children.ru_maxrss} * 1024;
+        usage.readBytes = std::int64_t{children.ru_inblock} * 512;
+        usage.writeBytes = std::int64_t{children.ru_oublock} * 512;
+    }
+    if (_cgroup.available())
+        _cgroup.addUsage(usage);
+    return usage;
+}
+
+} // namespace agent

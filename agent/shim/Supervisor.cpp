@@ -1,0 +1,289 @@
+#include "agent/shim/Supervisor.h"
+
+#include "agent/wire/Failpoint.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <exception>
+#include <iterator>
+#include <thread>
+
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+
+namespace agent
+{
+namespace
+{
+
+/// One read, and so one chunk of the log. Large enough that system calls cost nothing beside the copy.
+constexpr std::size_t readBytes = 256UL * 1024;
+
+constexpr std::chrono::milliseconds killInterval{100};
+constexpr std::chrono::seconds outcomeRetry{1};
+
+std::string bootId()
+{
+    std::string id = readFile("/proc/sys/kernel/random/boot_id");
+    id.erase(std::find(id.begin(), id.end(), '\n'), id.end());
+    return id;
+}
+
+} // namespace
+
+Supervisor::Supervisor(std::string folder, Fd lock, Secrets secrets, Fd signals)
+    : _folder(std::move(folder)),
+      _lock(std::move(lock)),
+      _secrets(std::move(secrets)),
+      _signals(std::move(signals)),
+      _outcomeFile(_folder),
+      _buffer(readBytes)
+{
+}
+
+bool Supervisor::run()
+{
+    if (_outcomeFile.exists() || claimFrom(readFile(_folder + "/" + files::lock)))
+        return false;
+    try
+    {
+        if (claim())
+            execute();
+    }
+    catch (const std::exception& error)
+    {
+        // Nothing in here is known to throw but for want of memory: end the stage, say it was us.
+        while (_processes && _processes->reap())
+        {
+            _processes->kill();
+            std::this_thread::sleep_for(killInterval);
+        }
+        _outcome.cause = Cause::ShimLost;
+        _outcome.message = std::string("the shim broke: ") + error.what();
+    }
+    recordOutcome();
+    return true;
+}
+
+/// Shape: false when nothing may be executed; the outcome says why.
+bool Supervisor::claim()
+{
+    _outcome.startedAt = nowMs();
+    _started = Clock::now();
+    _lastOutput = _started;
+    _outcome.containment = "subreaper";
+    const auto full = [this](const char* what, int error)
+    {
+        _outcome.cause = Cause::DiskFull;
+        _outcome.message = std::string(what) + " could not be written: " + std::strerror(error);
+        return false;
+    };
+
+    int error = 0;
+    std::string why;
+    const std::string json = readFile(_folder + "/" + files::order, &error);
+    const std::optional<Order> order = orderFrom(json, &why);
+    const int unreserved = _outcomeFile.reserve();
+    const Claim claim{.pid = ::getpid(),
+                      .startTime = processStat(::getpid()).value_or(ProcessStat{}).startTime,
+                      .bootId = bootId(),
+                      .startedAt = _outcome.startedAt};
+    const int unclaimed = writeClaim(_lock.get(), _folder, claim);
+    if (!order)
+    {
+        _outcome.cause = Cause::SpawnError;
+        _outcome.message =
+            error == 0 ? why : std::string("cannot read order.json: ") + std::strerror(error);
+        return false;
+    }
+    _order = *order;
+    if (unreserved != 0)
+        return full("the outcome's file", unreserved);
+    if (unclaimed != 0)
+        return full("the claim", unclaimed);
+    return true;
+}
+
+void Supervisor::execute()
+{
+    std::vector<std::string> values;
+    for (const auto& [name, value] : _secrets)
+        values.push_back(value);
+    const auto maskFile = _order.env.find("STAGE_MASK");
+    _log.emplace(_folder, _order.logMaxBytes, values,
+                 maskFile == _order.env.end() ? std::string() : maskFile->second);
+    _processes.emplace(_order.cgroup);
+
+    takeSignals();
+    _evidence.ended = reasonToEnd();
+    if (!_evidence.ended)
+    {
+        Command command(_order, _secrets);
+        if (command.start(_processes->cgroup().folder()))
+        {
+            if (!command.inCgroup())
+                _processes->cgroup().abandon();
+            _processes->setCommand(command.pid());
+            supervise(command);
+            drain(command);
+        }
+        _evidence.spawnFailure = command.failure();
+    }
+    _log->finish();
+    _evidence.logError = _log->file().error();
+    _evidence.commandStatus = _processes->commandStatus();
+    _evidence.oomKilled = _processes->cgroup().oomKills() > 0;
+
+    judge(_outcome, _order, _evidence);
+    if (_log->file().cut())
+        _outcome.notes.push_back(Cause::LogLimit);
+    _outcome.logBytes = _log->file().bytes();
+    _outcome.containment = _processes->containment();
+    _outcome.usage = _processes->usage();
+}
+
+void Supervisor::supervise(Command& command)
+{
+    bool processesLeft = true;
+    do
+    {
+        waitForEvent(command);
+        takeSignals();
+        _log->showDue();
+        // Before the reasons to end it: an end of its own counts more than one that we would cause now.
+        processesLeft = _processes->reap();
+    } while (advance(processesLeft));
+}
+
+void Supervisor::waitForEvent(Command& command)
+{
+    pollfd events[] = {{.fd = _signals.get(), .events = POLLIN, .revents = 0},
+                       {.fd = command.output().get(), .events = POLLIN, .revents = 0},
+                       {.fd = command.errors().get(), .events = POLLIN, .revents = 0}};
+    const Clock::time_point deadline = nextDeadline();
+    timespec timeout{};
+    if (deadline != Clock::time_point::max())
+    {
+        const auto left = std::max(deadline - Clock::now(), Clock::duration::zero());
+        timeout.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
+        timeout.tv_nsec = (left % std::chrono::seconds(1)).count();
+    }
+    const int ready = ::ppoll(events, std::size(events),
+                              deadline == Clock::time_point::max() ? nullptr : &timeout, nullptr);
+    if (ready <= 0)
+        return;
+    if (events[1].revents != 0)
+        takeOutput(LogStream::Output, command.output(), _buffer.size());
+    if (events[2].revents != 0)
+        takeOutput(LogStream::Errors, command.errors(), _buffer.size());
+}
+
+Supervisor::Clock::time_point Supervisor::nextDeadline() const
+{
+    using std::chrono::milliseconds;
+    Clock::time_point next = _log->due().value_or(Clock::time_point::max());
+    if (_phase == Phase::Terminating)
+        return std::min(next, _graceEnds);
+    if (_phase == Phase::Killing)
+        return std::min(next, _nextKill);
+    if (_order.timeoutMs > 0)
+        next = std::min(next, _started + milliseconds(_order.timeoutMs));
+    if (_order.silenceMs > 0)
+        next = std::min(next, _lastOutput + milliseconds(_order.silenceMs));
+    return next;
+}
+
+void Supervisor::takeSignals()
+{
+    signalfd_siginfo signal{};
+    while (::read(_signals.get(), &signal, sizeof signal) == sizeof signal)
+        if (signal.ssi_signo == SIGTERM)
+            _stopAsked = true;
+}
+
+void Supervisor::takeOutput(LogStream stream, Fd& pipe, std::size_t atMost)
+{
+    const ssize_t n = ::read(pipe.get(), _buffer.data(), std::min(atMost, _buffer.size()));
+    if (n > 0)
+    {
+        _log->take(stream, {_buffer.data(), static_cast<std::size_t>(n)});
+        _lastOutput = Clock::now();
+    }
+    else if (n == 0)
+        pipe.reset();
+}
+
+std::optional<Cause> Supervisor::reasonToEnd() const
+{
+    using std::chrono::milliseconds;
+    const Clock::time_point now = Clock::now();
+    if (_log->file().error() != 0)
+        return Cause::DiskFull;
+    if (_stopAsked)
+        return Cause::Stopped;
+    if (_order.timeoutMs > 0 && now >= _started + milliseconds(_order.timeoutMs))
+        return Cause::Timeout;
+    if (_order.silenceMs > 0 && now >= _lastOutput + milliseconds(_order.silenceMs))
+        return Cause::Silent;
+    return std::nullopt;
+}
+
+/// Takes the stage one phase on where it is time for it. Shape: false when it is over.
+bool Supervisor::advance(bool processesLeft)
+{
+    const Clock::time_point now = Clock::now();
+    if (_phase == Phase::Running)
+    {
+        if (_processes->commandStatus())
+            _phase = Phase::Killing;
+        else if ((_evidence.ended = reasonToEnd()))
+        {
+            _processes->terminate();
+            _graceEnds = now + std::chrono::milliseconds(_order.graceMs);
+            _phase = Phase::Terminating;
+        }
+    }
+    if (_phase == Phase::Terminating && processesLeft && now >= _graceEnds)
+    {
+        _evidence.outlivedGrace = true;
+        _phase = Phase::Killing;
+    }
+    if (_phase == Phase::Killing && processesLeft && now >= _nextKill)
+    {
+        _processes->kill();
+        _nextKill = now + killInterval;
+    }
+    return processesLeft;
+}
+
+void Supervisor::drain(Command& command)
+{
+    for (const LogStream stream : {LogStream::Output, LogStream::Errors})
+    {
+        Fd& pipe = stream == LogStream::Output ? command.output() : command.errors();
+        // Someone outside the stage may write on for ever: what counts is there already.
+        int left = 0;
+        if (!pipe.valid() || ::ioctl(pipe.get(), FIONREAD, &left) != 0)
+            continue;
+        while (left > 0 && pipe.valid())
+        {
+            takeOutput(stream, pipe, static_cast<std::size_t>(left));
+            left -=
+                static_cast<int>(std::min<std::size_t>(readBytes, static_cast<std::size_t>(left)));
+        }
+    }
+}
+
+void Supervisor::recordOutcome()
+{
+    _outcome.durationMs =
+        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - _started).count();
+    _outcome.endedAt = _outcome.startedAt + _outcome.durationMs;
+    while (_outcomeFile.write(_outcome) != 0)
+        std::this_thread::sleep_for(outcomeRetry);
+}
+
+} // namespace agent

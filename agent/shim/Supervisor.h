@@ -1,0 +1,96 @@
+#pragma once
+
+#include "agent/shim/Command.h"
+#include "agent/shim/Fd.h"
+#include "agent/shim/LogWriter.h"
+#include "agent/shim/OutcomeFile.h"
+#include "agent/shim/StageProcesses.h"
+#include "agent/shim/Verdict.h"
+#include "agent/wire/Order.h"
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace agent
+{
+
+// What a shim does, exactly. Each sentence has its test in ShimTest.
+//
+// Before the command. The room for the outcome is taken and the claim is on disk before anything is
+// executed. Where either can't be, where order.json can't be read or is newer than this program, or
+// where a TERM is already waiting, nothing is executed and the outcome says why. An attempt that has
+// a claim or an outcome already is never executed again.
+//
+// While it runs. The shim sleeps until output comes, a child ends, TERM arrives or a deadline passes;
+// it never wakes up just to look. timeoutMs counts from startedAt, silenceMs from the last byte of
+// either stream. Both go by the monotonic clock, which stands still while the host sleeps: a stage
+// that could not run is not charged for it, and a wall clock that jumps changes nothing.
+//
+// When it ends by itself. The exit of the command is the end of the stage; its exit code or signal is
+// the outcome even where a TERM arrived in the same moment. Whatever it left behind is killed at once.
+//
+// When it is ended: by TERM to the shim (STOPPED), timeoutMs (TIMEOUT), silenceMs (SILENT) or a log
+// that can't be written (DISK_FULL). The first of these wins. Every process of the stage gets TERM and
+// CONT and has graceMs, the command and all others; what is left then gets KILL, again every 100 ms,
+// until the kernel says that there is none. The shim does not give up on a process in a system call
+// that can't be interrupted: the daemon sees the stage as still running, which is true.
+//
+// The end. The pipes are drained of what they hold at this moment, so the last byte before the exit is
+// in the log and a foreign holder of a pipe delays nothing. The log is brought to disk, then the
+// outcome. As long as the outcome can't be written the shim tries again each second.
+class Supervisor
+{
+public:
+    using Clock = std::chrono::steady_clock;
+    using Secrets = std::map<std::string, std::string>;
+
+    /// `lock`: open shim.lock, flocked by the daemon. Signals are as main has set them.
+    Supervisor(std::string folder, Fd lock, Secrets secrets, Fd signals);
+
+    /// Runs the attempt. Shape: false when it was claimed or had ended before; else its outcome is on
+    /// disk.
+    bool run();
+
+private:
+    enum class Phase
+    {
+        Running,
+        Terminating,
+        Killing
+    };
+
+    bool claim();
+    void execute();
+    void supervise(Command& command);
+    void waitForEvent(Command& command);
+    [[nodiscard]] Clock::time_point nextDeadline() const;
+    void takeSignals();
+    void takeOutput(LogStream stream, Fd& pipe, std::size_t atMost);
+    [[nodiscard]] std::optional<Cause> reasonToEnd() const;
+    bool advance(bool processesLeft);
+    void drain(Command& command);
+    void recordOutcome();
+
+    std::string _folder;
+    Fd _lock;
+    Secrets _secrets;
+    Fd _signals;
+    OutcomeFile _outcomeFile;
+    Order _order;
+    Outcome _outcome;
+    Evidence _evidence;
+    std::optional<StageProcesses> _processes;
+    std::optional<LogWriter> _log;
+    Clock::time_point _started;
+    Clock::time_point _lastOutput;
+    Clock::time_point _graceEnds;
+    Clock::time_point _nextKill;
+    Phase _phase = Phase::Running;
+    bool _stopAsked = false;
+    std::vector<char> _buffer;
+};
+
+} // namespace agent

@@ -1,0 +1,113 @@
+#include "agent/shim/Verdict.h"
+
+#include <csignal>
+#include <cstring>
+
+#include <sys/wait.h>
+
+namespace agent
+{
+namespace
+{
+
+/// stage-plugin-host's word for "the plugin could not be loaded or broke".
+constexpr int hostFailed = 120;
+
+/// The room that OutcomeFile reserves holds any message of this length, escapes counted.
+constexpr std::size_t maxMessage = 1024;
+
+std::string length(std::int64_t ms)
+{
+    if (ms % 60'000 == 0)
+        return std::to_string(ms / 60'000) + " min";
+    if (ms % 1000 == 0)
+        return std::to_string(ms / 1000) + " s";
+    return std::to_string(ms) + " ms";
+}
+
+std::string signalName(int signal)
+{
+    const char* name = ::sigabbrev_np(signal);
+    return name != nullptr ? "SIG" + std::string(name) : "signal " + std::to_string(signal);
+}
+
+void judgeOwnEnd(Outcome& outcome, const Order& order, const Evidence& evidence)
+{
+    const int status = evidence.commandStatus.value_or(0);
+    if (WIFSIGNALED(status))
+    {
+        outcome.cause = Cause::Signal;
+        outcome.signal = WTERMSIG(status);
+        outcome.message = "ended by " + signalName(*outcome.signal);
+    }
+    else
+    {
+        outcome.cause = Cause::Exit;
+        outcome.exitCode = WEXITSTATUS(status);
+        if (*outcome.exitCode != 0)
+            outcome.message = "exited with code " + std::to_string(*outcome.exitCode);
+    }
+
+    if (evidence.oomKilled && outcome.exitCode != 0)
+    {
+        outcome.cause = Cause::Oom;
+        outcome.message = "the kernel killed a process of the stage for memory";
+        if (order.limits.memoryBytes > 0)
+            outcome.message +=
+                "; its limit is " + std::to_string(order.limits.memoryBytes) + " bytes";
+    }
+    else if (order.library && outcome.signal)
+    {
+        outcome.cause = Cause::PluginError;
+        outcome.message = "plugin " + order.plugin + " crashed: " + signalName(*outcome.signal);
+    }
+    else if (order.library && outcome.exitCode == hostFailed)
+    {
+        outcome.cause = Cause::PluginError;
+        outcome.message =
+            "plugin " + order.plugin + " could not be loaded or broke; its log says why";
+    }
+}
+
+std::string describeEnd(Cause cause, const Order& order, const Evidence& evidence)
+{
+    switch (cause)
+    {
+    case Cause::Timeout:
+        return "ran past its timeout of " + length(order.timeoutMs);
+    case Cause::Silent:
+        return "printed nothing for " + length(order.silenceMs);
+    case Cause::DiskFull:
+        return "its log could not be written: " + std::string(std::strerror(evidence.logError));
+    default:
+        return "stopped";
+    }
+}
+
+} // namespace
+
+void judge(Outcome& outcome, const Order& order, const Evidence& evidence)
+{
+    if (!evidence.spawnFailure.empty())
+    {
+        outcome.cause = Cause::SpawnError;
+        outcome.message = evidence.spawnFailure;
+    }
+    else if (evidence.ended)
+    {
+        outcome.cause = *evidence.ended;
+        outcome.message = describeEnd(outcome.cause, order, evidence);
+        if (evidence.outlivedGrace)
+            outcome.message += "; killed, as it did not end within " + length(order.graceMs);
+    }
+    else
+        judgeOwnEnd(outcome, order, evidence);
+
+    // The command's end is true all the same, but its log is not whole.
+    if (evidence.logError != 0 && outcome.cause != Cause::DiskFull)
+        outcome.notes.push_back(Cause::DiskFull);
+    if (outcome.message.size() > maxMessage)
+        outcome.message.resize(maxMessage);
+}
+
+} // namespace agent

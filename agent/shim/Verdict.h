@@ -1,0 +1,25 @@
+#pragma once
+
+#include "agent/wire/Order.h"
+
+#include <optional>
+#include <string>
+
+namespace agent
+{
+
+/// All that decides how an attempt is told to have ended.
+struct Evidence
+{
+    std::optional<Cause> ended;       ///< why the shim ended the stage; none: it ended by itself
+    std::optional<int> commandStatus; ///< of waitpid; none: there never was a command
+    std::string spawnFailure;         ///< why there was none; empty: it was executed
+    int logError = 0;                 ///< error number of a log that could not be written
+    bool outlivedGrace = false;       ///< TERM did not end all of it
+    bool oomKilled = false;
+};
+
+/// Fills in cause, exitCode, signal, message and notes of `outcome`.
+void judge(Outcome& outcome, const Order& order, const Evidence& evidence);
+
+} // namespace agent

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "agent/store/OpenFile.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace agent
+{
+
+constexpr const char* packedLogName = "log.zst";
+
+/// A `log.zst`: the log in pieces of 1 MiB, each a zstd frame of its own, and a table of them at the end.
+/// `zstd -dc` gives the log as well.
+/// Threads: one at a time (the piece read last is kept).
+/// Source: zstd's contrib/seekable_format/zstd_seekable_compression_format.md; docs/log-format.md.
+class CompressedLog
+{
+public:
+    /// Errors: std::runtime_error when the file is no such log.
+    explicit CompressedLog(OpenFile file);
+
+    /// Of the log itself, in bytes.
+    [[nodiscard]] std::uint64_t size() const { return _pieces.back().plain; }
+
+    /// As OpenFile::read. Errors: std::runtime_error too, when a piece is damaged.
+    std::size_t read(std::uint64_t offset, char* buffer, std::size_t size);
+
+private:
+    /// Where a piece begins, in the log and in the file.
+    struct Piece
+    {
+        std::uint64_t plain = 0;
+        std::uint64_t packed = 0;
+    };
+
+    void load(std::size_t piece);
+
+    OpenFile _file;
+    std::vector<Piece> _pieces; ///< the last one is the end
+    std::size_t _loaded = 0;    ///< its number from 1; 0: none
+    std::string _bytes;         ///< of the loaded piece
+};
+
+/// Replaces the `log` of an ended attempt by `log.zst`. A crash at any moment leaves at least one of them
+/// whole; a second call finishes then. Readers that hold the log open read on.
+/// Blocks: about a second per 100 MB. Errors: std::system_error, std::runtime_error; `log` stays.
+void compressLog(const std::filesystem::path& folder);
+
+} // namespace agent

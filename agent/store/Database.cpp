@@ -1,0 +1,170 @@
+#include "agent/store/Database.h"
+
+#include "agent/store/Schema.h"
+
+#include <Poco/Data/DataException.h>
+#include <Poco/Data/SQLite/Connector.h>
+#include <Poco/Data/SQLite/Utility.h>
+#include <Poco/Data/Session.h>
+#include <Poco/Exception.h>
+#include <Poco/NumberFormatter.h>
+
+#include <sys/stat.h>
+
+namespace agent
+{
+
+using Poco::Data::Session;
+using Poco::Data::Keywords::into;
+using Poco::Data::Keywords::now;
+
+namespace
+{
+
+/// Readers wait that long at most for a lock; the writer meets none.
+constexpr int busyTimeoutMs = 5000;
+
+/// `file:` URI of a path; Poco opens with SQLITE_OPEN_URI, so `?` and `#` must not be read as syntax.
+std::string uriOf(const std::filesystem::path& file, RecordSession::Mode mode)
+{
+    std::string uri = "file:";
+    for (const char c : file.string())
+    {
+        if (c == '%' || c == '?' || c == '#')
+            uri += "%" + Poco::NumberFormatter::formatHex(static_cast<unsigned>(c), 2);
+        else
+            uri += c;
+    }
+    return uri + (mode == RecordSession::Mode::ReadOnly ? "?mode=ro" : "?mode=rwc");
+}
+
+void migrate(RecordSession& connection, const std::filesystem::path& file)
+{
+    int version = 0;
+    connection.session() << "PRAGMA user_version", into(version), now;
+    const int newest = static_cast<int>(schemaSteps.size());
+    if (version > newest)
+        throw Poco::Data::DataException(
+            file.string() + " is of schema " + std::to_string(version) +
+            ", this stage-agent knows up to " + std::to_string(newest) +
+            ": run the newer version, or move the file away to start with an empty record");
+    for (; version < newest; ++version)
+    {
+        Transaction transaction(connection);
+        for (const char* statement : schemaSteps[static_cast<std::size_t>(version)])
+            connection.execute(statement);
+        connection.execute("PRAGMA user_version = " + std::to_string(version + 1));
+        transaction.commit();
+    }
+}
+
+} // namespace
+
+RecordSession::RecordSession(const std::filesystem::path& file, Mode mode)
+{
+    _session = std::make_unique<Session>("SQLite", uriOf(file, mode), busyTimeoutMs / 1000);
+    _handle = Poco::Data::SQLite::Utility::dbHandle(*_session);
+    if (mode == Mode::Write)
+    {
+        execute("PRAGMA journal_mode = WAL");
+        execute("PRAGMA synchronous = FULL");
+        execute("PRAGMA foreign_keys = ON");
+    }
+    else
+    {
+        execute("PRAGMA query_only = ON");
+        execute("PRAGMA wal_autocheckpoint = 0");
+    }
+    execute("PRAGMA busy_timeout = " + std::to_string(busyTimeoutMs));
+}
+
+RecordSession::~RecordSession()
+{
+    _statements.clear(); // before the session closes their handle
+}
+
+Statement& RecordSession::prepare(const char* sql)
+{
+    auto& kept = _statements[sql];
+    if (!kept)
+        kept = std::make_unique<Statement>(_handle, sql);
+    return kept->reset();
+}
+
+void RecordSession::execute(const std::string& sql)
+{
+    *_session << sql, now;
+}
+
+Database::Database(const std::filesystem::path& file): _file(file)
+{
+    Poco::Data::SQLite::Connector::registerConnector();
+    try
+    {
+        _writer = std::make_unique<RecordSession>(file, RecordSession::Mode::Write);
+        std::string found;
+        _writer->session() << "PRAGMA quick_check(1)", into(found), now;
+        if (found != "ok")
+            throw Poco::Data::DataException(found);
+    }
+    catch (const Poco::Exception& error)
+    {
+        throw Poco::Data::DataException(
+            "the record " + file.string() + " can't be used: " + error.displayText() +
+            ". Restore it from a backup, or move it away to start with an empty record");
+    }
+    migrate(*_writer, file);
+    ::chmod(file.c_str(), 0600);
+}
+
+Database::~Database()
+{
+    _idle.clear(); // the writer closes last: its close makes the final checkpoint
+}
+
+Database::Reader Database::reader()
+{
+    {
+        const std::lock_guard lock(_mutex);
+        if (!_idle.empty())
+        {
+            auto connection = std::move(_idle.back());
+            _idle.pop_back();
+            return {*this, std::move(connection)};
+        }
+    }
+    return {*this, std::make_unique<RecordSession>(_file, RecordSession::Mode::ReadOnly)};
+}
+
+Database::Reader::~Reader()
+{
+    const std::lock_guard lock(_database._mutex);
+    _database._idle.push_back(std::move(_connection));
+}
+
+Transaction::Transaction(RecordSession& connection): _connection(connection)
+{
+    connection.execute("BEGIN IMMEDIATE");
+}
+
+Transaction::~Transaction()
+{
+    if (!_open)
+        return;
+    try
+    {
+        _connection.execute("ROLLBACK");
+    }
+    catch (const Poco::Exception&)
+    {
+        // SQLite has rolled back by itself (full disk, I/O error): there is nothing left to undo.
+    }
+}
+
+void Transaction::commit()
+{
+    _connection.execute("COMMIT");
+    _open = false;
+}
+
+} // namespace agent

@@ -1,0 +1,111 @@
+#pragma once
+
+#include "agent/store/Statement.h"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace Poco::Data
+{
+class Session;
+}
+
+namespace agent
+{
+
+/// One session on the record, with its kept statements.
+/// Threads: one at a time.
+class RecordSession
+{
+public:
+    enum class Mode
+    {
+        Write,
+        ReadOnly
+    };
+
+    RecordSession(const std::filesystem::path& file, Mode mode);
+    RecordSession(const RecordSession&) = delete;
+    RecordSession& operator=(const RecordSession&) = delete;
+    ~RecordSession();
+
+    /// The statement of `sql`, prepared at its first use and ready for values. `sql` must be a literal:
+    /// statements are kept by its address.
+    Statement& prepare(const char* sql);
+
+    /// Runs statements without values or rows.
+    void execute(const std::string& sql);
+
+    [[nodiscard]] Poco::Data::Session& session() { return *_session; }
+
+private:
+    std::unique_ptr<Poco::Data::Session> _session;
+    sqlite3* _handle = nullptr;
+    std::map<const char*, std::unique_ptr<Statement>> _statements;
+};
+
+/// The record's file: `<state>/record.db`.
+///
+/// Debian's SQLite 3.40 can corrupt a WAL database when two connections write or checkpoint at once. So
+/// there is one writer, the engine's; readers are opened read-only and never checkpoint; the state
+/// folder's lock keeps other processes out.
+class Database
+{
+public:
+    /// Opens the record, makes it or brings it to this build's schema.
+    /// Errors: Poco::Exception: not readable, damaged, or of a newer schema, each by name.
+    explicit Database(const std::filesystem::path& file);
+    ~Database();
+
+    /// The engine's connection. Threads: the engine's, or the starting thread before it runs.
+    [[nodiscard]] RecordSession& writer() { return *_writer; }
+
+    /// A read-only connection for the length of a request; goes back to the pool with its holder.
+    class Reader
+    {
+    public:
+        Reader(Database& database, std::unique_ptr<RecordSession> connection)
+            : _database(database), _connection(std::move(connection))
+        {
+        }
+        Reader(const Reader&) = delete;
+        Reader& operator=(const Reader&) = delete;
+        ~Reader();
+        [[nodiscard]] RecordSession& operator*() { return *_connection; }
+
+    private:
+        Database& _database;
+        std::unique_ptr<RecordSession> _connection;
+    };
+
+    /// Threads: any.
+    [[nodiscard]] Reader reader();
+
+private:
+    std::filesystem::path _file;
+    std::unique_ptr<RecordSession> _writer;
+    std::mutex _mutex;
+    std::vector<std::unique_ptr<RecordSession>> _idle; // guarded by _mutex
+};
+
+/// BEGIN IMMEDIATE … COMMIT on the writer; rolls back unless committed. Poco's own begin() is DEFERRED,
+/// which fails at once in WAL when a read comes before the write.
+class Transaction
+{
+public:
+    explicit Transaction(RecordSession& connection);
+    Transaction(const Transaction&) = delete;
+    Transaction& operator=(const Transaction&) = delete;
+    ~Transaction();
+    void commit();
+
+private:
+    RecordSession& _connection;
+    bool _open = true;
+};
+
+} // namespace agent

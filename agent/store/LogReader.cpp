@@ -1,0 +1,192 @@
+#include "agent/store/LogReader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string_view>
+
+namespace agent
+{
+
+namespace
+{
+
+constexpr std::size_t blockBytes = 65536;
+
+/// A line is cut when it fills more than maxLineBytes of it.
+constexpr std::size_t windowBytes = 2 * LogReader::maxLineBytes;
+
+constexpr std::size_t maxAnswerBytes = 8388608;
+
+} // namespace
+
+std::optional<LogReader> LogReader::open(const std::filesystem::path& folder)
+{
+    // In this order: log.zst is complete before the log goes away.
+    std::optional<OpenFile> plain = OpenFile::open(folder / files::log);
+    std::optional<OpenFile> packed;
+    if (!plain)
+        packed = OpenFile::open(folder / packedLogName);
+    if (!plain && !packed)
+        return std::nullopt;
+    const std::int64_t writtenUs = (plain ? *plain : *packed).writtenUs();
+    LogIndex index(OpenFile::open(folder / files::logIndex), writtenUs);
+    if (plain)
+        return LogReader(std::move(*plain), std::move(index));
+    return LogReader(CompressedLog(std::move(*packed)), std::move(index));
+}
+
+LogReader::LogReader(Log log, LogIndex index) : _log(std::move(log)), _index(std::move(index))
+{
+    refresh();
+}
+
+void LogReader::refresh()
+{
+    _lineCount.reset();
+    _size = std::visit([](const auto& log) { return log.size(); }, _log);
+    _index.refresh(_size);
+}
+
+int LogReader::descriptor() const
+{
+    const auto* plain = std::get_if<OpenFile>(&_log);
+    return plain != nullptr ? plain->descriptor() : -1;
+}
+
+std::size_t LogReader::read(std::uint64_t offset, char* buffer, std::size_t size)
+{
+    if (offset >= _size)
+        return 0;
+    size = static_cast<std::size_t>(std::min<std::uint64_t>(size, _size - offset));
+    return std::visit([&](auto& log) { return log.read(offset, buffer, size); }, _log);
+}
+
+std::uint64_t LogReader::lineCount()
+{
+    if (_lineCount || _size == 0)
+        return _lineCount.value_or(0);
+    const LogIndexRecord last = _index.at(_index.size() - 1);
+    std::uint64_t count = last.line;
+    std::string block(blockBytes, '\0');
+    char lastByte = '\n';
+    std::uint64_t offset = last.offset;
+    while (const std::size_t got = read(offset, block.data(), block.size()))
+    {
+        count += static_cast<std::uint64_t>(std::count(block.data(), block.data() + got, '\n'));
+        lastByte = block[got - 1];
+        offset += got;
+    }
+    _lineCount = count + (lastByte == '\n' ? 0 : 1);
+    return *_lineCount;
+}
+
+std::optional<std::uint64_t> LogReader::lineStart(std::uint64_t number)
+{
+    std::optional<std::uint64_t> start = 0;
+    if (number > 1)
+    {
+        const std::uint64_t ends = number - 1;
+        const std::uint64_t after =
+            _index.firstNot([ends](const LogIndexRecord& record) { return record.line < ends; });
+        const LogIndexRecord chunk = _index.at(after - 1);
+        start = afterLineEnds(chunk.offset, ends - chunk.line);
+    }
+    return start && *start < _size ? start : std::nullopt;
+}
+
+/// The place behind the `count`th line end from `offset` on.
+std::optional<std::uint64_t> LogReader::afterLineEnds(std::uint64_t offset, std::uint64_t count)
+{
+    std::string block(blockBytes, '\0');
+    while (const std::size_t got = read(offset, block.data(), block.size()))
+    {
+        const char* const end = block.data() + got;
+        for (const char* at = block.data(); at != end; ++at)
+        {
+            at =
+                static_cast<const char*>(std::memchr(at, '\n', static_cast<std::size_t>(end - at)));
+            if (at == nullptr)
+                break;
+            if (--count == 0)
+                return offset + static_cast<std::uint64_t>(at - block.data()) + 1;
+        }
+        offset += got;
+    }
+    return std::nullopt;
+}
+
+std::vector<LogLine> LogReader::lines(std::uint64_t after, std::size_t limit)
+{
+    std::vector<LogLine> found;
+    std::optional<std::uint64_t> first;
+    if (limit > 0 && after < lineCount())
+        first = lineStart(after + 1);
+    if (!first)
+        return found;
+
+    std::string window;
+    std::uint64_t windowBegin = *first;
+    std::size_t answerBytes = 0;
+    for (std::uint64_t begin = *first, next = begin;
+         begin < _size && found.size() < limit && answerBytes < maxAnswerBytes; begin = next)
+    {
+        std::size_t at = std::min<std::uint64_t>(begin - windowBegin, window.size());
+        std::size_t end = window.find('\n', at);
+        const bool moreToRead = windowBegin + window.size() < _size;
+        if (end == window.npos && window.size() - at <= maxLineBytes && moreToRead)
+        {
+            window.resize(windowBytes);
+            window.resize(read(begin, window.data(), window.size()));
+            windowBegin = begin;
+            at = 0;
+            end = window.find('\n');
+        }
+        const std::uint64_t number = after + found.size() + 1;
+        const std::size_t length = std::min(end, window.size()) - at;
+        if (length > maxLineBytes)
+            found.push_back(cutLine(number, begin, std::string_view(window).substr(at), next));
+        else
+        {
+            found.push_back(
+                {.number = number, .text = window.substr(at, length), .whole = end != window.npos});
+            next = begin + length + (found.back().whole ? 1 : 0);
+        }
+        if (next == begin)
+            break; // the file became shorter: nobody does that, but we would wait here for ever
+        const LogIndexRecord& chunk = _index.chunkOf(begin);
+        found.back().timeMs = chunk.timeUs / 1000;
+        found.back().stream = chunk.stream;
+        answerBytes += found.back().text.size();
+    }
+    return found;
+}
+
+LogLine LogReader::cutLine(std::uint64_t number, std::uint64_t begin, std::string_view window,
+                           std::uint64_t& next)
+{
+    next = lineStart(number + 1).value_or(_size);
+    char last = '\0';
+    read(next - 1, &last, 1);
+    const std::uint64_t length = next - begin - (last == '\n' ? 1 : 0);
+    return {.number = number,
+            .text = std::string(window.substr(0, maxLineBytes)) + " [line cut here, " +
+                    std::to_string(length - maxLineBytes) + " more bytes]",
+            .whole = last == '\n'};
+}
+
+std::uint64_t LogReader::tail(std::uint64_t count)
+{
+    const std::uint64_t all = lineCount();
+    if (count == 0)
+        return _size;
+    return count >= all ? 0 : lineStart(all - count + 1).value_or(_size);
+}
+
+std::uint64_t LogReader::since(TimeMs time)
+{
+    const std::uint64_t number = _index.firstNot([time](const LogIndexRecord& record)
+                                                 { return record.timeUs / 1000 < time; });
+    return number < _index.size() ? _index.at(number).offset : _size;
+}
+
+} // namespace agent

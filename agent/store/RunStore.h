@@ -1,0 +1,69 @@
+#pragma once
+
+#include "agent/model/Run.h"
+#include "agent/model/Stage.h"
+#include "agent/store/Database.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace agent
+{
+
+/// Which runs a list shows.
+struct RunFilter
+{
+    std::string serviceId; ///< empty: all
+    std::optional<Status> status;
+    std::optional<std::int64_t> beforeSeq; ///< only older ones
+    int limit = 100;
+};
+
+/// Runs and stages in the record. A thin view on a connection: what is read is what was last committed,
+/// or on the writer what the open transaction says.
+/// Errors: Poco::Data::DataException; nothing is changed then beyond the open transaction.
+class RunStore
+{
+public:
+    explicit RunStore(RecordSession& connection): _connection(connection) {}
+
+    /// Reads. An unknown id is nothing, an unknown run has no stages.
+    [[nodiscard]] std::optional<Run> run(const std::string& id);
+    [[nodiscard]] std::vector<Run> runs(const RunFilter& filter); ///< newest first
+    [[nodiscard]] std::optional<Stage> stage(const std::string& id);
+    [[nodiscard]] std::vector<Stage> stages(const std::string& runId); ///< in execution order
+
+    /// Runs that have not ended, oldest first, with no more of them than the queue needs: id, seq, status,
+    /// serviceName, priority, resumed, holdsSlot, wantsSlot.
+    [[nodiscard]] std::vector<Run> openRuns();
+
+    /// Sets seq of `run`.
+    void insert(Run& run);
+    void insert(const Stage& stage);
+
+    /// Writes all columns; raises version and updatedAt in the record and in the argument.
+    void update(Run& run);
+    void update(Stage& stage);
+
+    void removeStage(const std::string& id);
+    void removeRun(const std::string& id); ///< and its stages
+
+    /// The id of the service `name`; made at its first use and kept.
+    std::string serviceId(const std::string& name);
+
+    struct Submitted
+    {
+        std::string runId;
+        std::string bodyHash;
+    };
+
+    /// What was submitted under an Idempotency-Key since `since`; older keys are forgotten.
+    std::optional<Submitted> submitted(const std::string& key, TimeMs since);
+    void remember(const std::string& key, const Submitted& submitted, TimeMs at);
+
+private:
+    RecordSession& _connection;
+};
+
+} // namespace agent

@@ -1,0 +1,106 @@
+#pragma once
+
+#include <vector>
+
+namespace agent
+{
+
+/// The record's schema as the steps that lead to it: step N brings user_version from N to N+1. A step
+/// that was released is never changed.
+inline const std::vector<std::vector<const char*>> schemaSteps{
+    {
+        R"(CREATE TABLE services (
+            name TEXT PRIMARY KEY,
+            id TEXT NOT NULL UNIQUE
+        ) WITHOUT ROWID)",
+
+        R"(CREATE TABLE runs (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL,
+            started_at INTEGER,
+            ended_at INTEGER,
+            commit_hash TEXT,
+            commit_message TEXT,
+            committer TEXT,
+            status TEXT NOT NULL,
+            trigger_type TEXT NOT NULL,
+            service_id TEXT,
+            service_name TEXT,
+            branch TEXT,
+            pull_number INTEGER,
+            priority INTEGER NOT NULL,
+            pipeline TEXT NOT NULL,
+            resumed INTEGER NOT NULL,
+            holds_slot INTEGER NOT NULL,
+            wants_slot INTEGER NOT NULL,
+            stopping INTEGER NOT NULL,
+            version INTEGER NOT NULL
+        ))",
+        "CREATE INDEX runs_by_service ON runs (service_id, seq)",
+        "CREATE INDEX runs_not_ended ON runs (seq) WHERE status NOT IN ('SUCCESS', 'FAILURE')",
+
+        R"(CREATE TABLE stages (
+            id TEXT PRIMARY KEY,
+            run_id TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+            ordinal INTEGER NOT NULL,
+            type TEXT NOT NULL,
+            name TEXT NOT NULL,
+            plugin TEXT NOT NULL,
+            status TEXT NOT NULL,
+            attempt INTEGER NOT NULL,
+            created_at INTEGER NOT NULL,
+            updated_at INTEGER NOT NULL,
+            started_at INTEGER,
+            ended_at INTEGER,
+            cause TEXT,
+            exit_code INTEGER,
+            signal INTEGER,
+            message TEXT,
+            containment TEXT,
+            notes TEXT,
+            log_bytes INTEGER NOT NULL,
+            cpu_ms INTEGER,
+            max_rss_bytes INTEGER,
+            read_bytes INTEGER,
+            write_bytes INTEGER,
+            outputs TEXT,
+            approved INTEGER NOT NULL,
+            started_corrected INTEGER NOT NULL,
+            intent TEXT,
+            intent_actor TEXT,
+            intent_reason TEXT,
+            intent_started_at INTEGER,
+            intent_ended_at INTEGER,
+            retry_at INTEGER,
+            stuck_since INTEGER,
+            version INTEGER NOT NULL,
+            UNIQUE (run_id, ordinal)
+        ) WITHOUT ROWID)",
+
+        R"(CREATE TABLE history (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            at INTEGER NOT NULL,
+            run_id TEXT NOT NULL,
+            stage_id TEXT,
+            actor TEXT NOT NULL,
+            from_status TEXT,
+            to_status TEXT,
+            cause TEXT,
+            reason TEXT,
+            attempt INTEGER NOT NULL
+        ))",
+        "CREATE INDEX history_by_stage ON history (stage_id, seq)",
+        "CREATE INDEX history_by_run ON history (run_id, seq)",
+
+        R"(CREATE TABLE idempotency (
+            key TEXT PRIMARY KEY,
+            body_hash TEXT NOT NULL,
+            run_id TEXT NOT NULL,
+            created_at INTEGER NOT NULL
+        ) WITHOUT ROWID)",
+    },
+};
+
+} // namespace agent

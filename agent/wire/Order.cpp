@@ -1,0 +1,347 @@
+#include "agent/wire/Order.h"
+
+#include <rapidjson/document.h>
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+#include <limits>
+#include <stdexcept>
+#include <string_view>
+
+namespace agent
+{
+namespace
+{
+
+using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
+
+/// Writes one flat object; nested ones are opened and closed by the caller.
+class ObjectWriter
+{
+public:
+    ObjectWriter() : _writer(_buffer) { _writer.StartObject(); }
+
+    JsonWriter& key(const char* name)
+    {
+        _writer.Key(name);
+        return _writer;
+    }
+
+    JsonWriter& raw() { return _writer; }
+
+    void text(const char* name, std::string_view value) { putText(key(name), value); }
+    void number(const char* name, std::int64_t value) { key(name).Int64(value); }
+
+    void number(const char* name, const std::optional<std::int64_t>& value)
+    {
+        if (value)
+            number(name, *value);
+    }
+
+    void texts(const char* name, const std::vector<std::string>& values)
+    {
+        key(name).StartArray();
+        for (const std::string& value : values)
+            putText(_writer, value);
+        _writer.EndArray();
+    }
+
+    std::string finish()
+    {
+        _writer.EndObject();
+        return {_buffer.GetString(), _buffer.GetSize()};
+    }
+
+    static void putText(JsonWriter& writer, std::string_view value)
+    {
+        writer.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
+    }
+
+private:
+    rapidjson::StringBuffer _buffer;
+    JsonWriter _writer;
+};
+
+/// Thrown and caught in this file only: the text of `why`.
+struct BadFile: std::runtime_error
+{
+    using std::runtime_error::runtime_error;
+};
+
+class ObjectReader
+{
+public:
+    explicit ObjectReader(const rapidjson::Value& object) : _object(object)
+    {
+        if (!object.IsObject())
+            throw BadFile("is no JSON object");
+    }
+
+    [[nodiscard]] const rapidjson::Value* find(const char* name) const
+    {
+        const auto member = _object.FindMember(name);
+        return member == _object.MemberEnd() ? nullptr : &member->value;
+    }
+
+    [[nodiscard]] const rapidjson::Value& get(const char* name) const
+    {
+        const rapidjson::Value* value = find(name);
+        if (value == nullptr)
+            throw BadFile("lacks '" + std::string(name) + "'");
+        return *value;
+    }
+
+    [[nodiscard]] std::string text(const char* name) const { return asText(get(name), name); }
+
+    [[nodiscard]] std::int64_t number(const char* name) const { return asNumber(get(name), name); }
+
+    [[nodiscard]] int small(const char* name) const
+    {
+        const std::int64_t value = number(name);
+        if (value < std::numeric_limits<int>::min() || value > std::numeric_limits<int>::max())
+            throw BadFile("has '" + std::string(name) + "' out of range");
+        return static_cast<int>(value);
+    }
+
+    [[nodiscard]] std::uint64_t natural(const char* name) const
+    {
+        const rapidjson::Value& value = get(name);
+        if (!value.IsUint64())
+            throw BadFile("has '" + std::string(name) + "' that is no natural number");
+        return value.GetUint64();
+    }
+
+    [[nodiscard]] std::optional<std::int64_t> optionalNumber(const char* name) const
+    {
+        const rapidjson::Value* value = find(name);
+        if (value == nullptr)
+            return std::nullopt;
+        return asNumber(*value, name);
+    }
+
+    [[nodiscard]] std::optional<int> optionalSmall(const char* name) const
+    {
+        return find(name) == nullptr ? std::nullopt : std::optional<int>(small(name));
+    }
+
+    [[nodiscard]] bool boolean(const char* name) const
+    {
+        const rapidjson::Value& value = get(name);
+        if (!value.IsBool())
+            throw BadFile("has '" + std::string(name) + "' that is neither true nor false");
+        return value.GetBool();
+    }
+
+    [[nodiscard]] std::vector<std::string> texts(const char* name) const
+    {
+        const rapidjson::Value& value = get(name);
+        if (!value.IsArray())
+            throw BadFile("has '" + std::string(name) + "' that is no list");
+        std::vector<std::string> result;
+        for (const rapidjson::Value& element : value.GetArray())
+            result.push_back(asText(element, name));
+        return result;
+    }
+
+    [[nodiscard]] Cause cause(const std::string& text) const
+    {
+        const std::optional<Cause> value = causeFrom(text);
+        if (!value)
+            throw BadFile("has the unknown cause '" + text + "'");
+        return *value;
+    }
+
+    static std::string asText(const rapidjson::Value& value, const char* name)
+    {
+        if (!value.IsString())
+            throw BadFile("has '" + std::string(name) + "' that is no text");
+        std::string text(value.GetString(), value.GetStringLength());
+        // argv and environment could only pass on what stands before it.
+        if (text.find('\0') != std::string::npos)
+            throw BadFile("has '" + std::string(name) + "' with a NUL in it");
+        return text;
+    }
+
+private:
+    static std::int64_t asNumber(const rapidjson::Value& value, const char* name)
+    {
+        if (!value.IsInt64())
+            throw BadFile("has '" + std::string(name) + "' that is no whole number");
+        return value.GetInt64();
+    }
+
+    const rapidjson::Value& _object;
+};
+
+/// Parses, checks the version and calls `read`; one place for all that can be wrong.
+template <typename File, typename Read>
+std::optional<File> readFile(const std::string& json, const char* name, std::string* why, Read read)
+{
+    try
+    {
+        rapidjson::Document document;
+        document.Parse<rapidjson::kParseIterativeFlag>(json.data(), json.size());
+        if (document.HasParseError())
+            throw BadFile("is no JSON");
+        const ObjectReader reader(document);
+        File file;
+        file.version = reader.small("version");
+        if (file.version < 1 || file.version > wireVersion)
+            throw BadFile("is of version " + std::to_string(file.version) +
+                          "; this program knows up to " + std::to_string(wireVersion));
+        read(reader, file);
+        return file;
+    }
+    catch (const BadFile& error)
+    {
+        if (why != nullptr)
+            *why = std::string(name) + " " + error.what();
+        return std::nullopt;
+    }
+}
+
+} // namespace
+
+std::string toJson(const Order& order)
+{
+    ObjectWriter json;
+    json.number("version", order.version);
+    json.text("runId", order.runId);
+    json.text("stageId", order.stageId);
+    json.number("attempt", order.attempt);
+    json.text("plugin", order.plugin);
+    json.text("pluginSha256", order.pluginSha256);
+    json.key("library").Bool(order.library);
+    json.texts("argv", order.argv);
+    json.key("env").StartObject();
+    for (const auto& [name, value] : order.env)
+    {
+        json.raw().Key(name.c_str());
+        ObjectWriter::putText(json.raw(), value);
+    }
+    json.raw().EndObject();
+    json.texts("secrets", order.secrets);
+    json.text("cwd", order.cwd);
+    json.number("timeoutMs", order.timeoutMs);
+    json.number("silenceMs", order.silenceMs);
+    json.number("graceMs", order.graceMs);
+    json.number("logMaxBytes", order.logMaxBytes);
+    json.text("cgroup", order.cgroup);
+    json.key("limits").StartObject();
+    json.number("memoryBytes", order.limits.memoryBytes);
+    json.number("cpuPercent", order.limits.cpuPercent);
+    json.number("pids", order.limits.pids);
+    json.raw().EndObject();
+    json.text("bootId", order.bootId);
+    return json.finish();
+}
+
+std::string toJson(const Claim& claim)
+{
+    ObjectWriter json;
+    json.number("version", claim.version);
+    json.number("pid", claim.pid);
+    json.key("startTime").Uint64(claim.startTime);
+    json.text("bootId", claim.bootId);
+    json.number("startedAt", claim.startedAt);
+    return json.finish();
+}
+
+std::string toJson(const Outcome& outcome)
+{
+    ObjectWriter json;
+    json.number("version", outcome.version);
+    json.text("cause", toString(outcome.cause));
+    if (outcome.exitCode)
+        json.number("exitCode", *outcome.exitCode);
+    if (outcome.signal)
+        json.number("signal", *outcome.signal);
+    json.number("startedAt", outcome.startedAt);
+    json.number("endedAt", outcome.endedAt);
+    json.number("durationMs", outcome.durationMs);
+    json.text("message", outcome.message);
+    json.text("containment", outcome.containment);
+    json.key("notes").StartArray();
+    for (const Cause note : outcome.notes)
+        ObjectWriter::putText(json.raw(), toString(note));
+    json.raw().EndArray();
+    json.number("logBytes", outcome.logBytes);
+    json.key("usage").StartObject();
+    json.number("cpuMs", outcome.usage.cpuMs);
+    json.number("maxRssBytes", outcome.usage.maxRssBytes);
+    json.number("readBytes", outcome.usage.readBytes);
+    json.number("writeBytes", outcome.usage.writeBytes);
+    json.raw().EndObject();
+    return json.finish();
+}
+
+std::optional<Order> orderFrom(const std::string& json, std::string* why)
+{
+    return readFile<Order>(json, files::order, why,
+                           [](const ObjectReader& reader, Order& order)
+                           {
+                               order.runId = reader.text("runId");
+                               order.stageId = reader.text("stageId");
+                               order.attempt = reader.small("attempt");
+                               order.plugin = reader.text("plugin");
+                               order.pluginSha256 = reader.text("pluginSha256");
+                               order.library = reader.boolean("library");
+                               order.argv = reader.texts("argv");
+                               const rapidjson::Value& env = reader.get("env");
+                               if (!env.IsObject())
+                                   throw BadFile("has 'env' that is no object");
+                               for (const auto& member : env.GetObject())
+                                   order.env[ObjectReader::asText(member.name, "env")] =
+                                       ObjectReader::asText(member.value, "env");
+                               order.secrets = reader.texts("secrets");
+                               order.cwd = reader.text("cwd");
+                               order.timeoutMs = reader.number("timeoutMs");
+                               order.silenceMs = reader.number("silenceMs");
+                               order.graceMs = reader.number("graceMs");
+                               order.logMaxBytes = reader.number("logMaxBytes");
+                               order.cgroup = reader.text("cgroup");
+                               const ObjectReader limits(reader.get("limits"));
+                               order.limits.memoryBytes = limits.number("memoryBytes");
+                               order.limits.cpuPercent = limits.number("cpuPercent");
+                               order.limits.pids = limits.number("pids");
+                               order.bootId = reader.text("bootId");
+                           });
+}
+
+std::optional<Claim> claimFrom(const std::string& json, std::string* why)
+{
+    return readFile<Claim>(json, files::lock, why,
+                           [](const ObjectReader& reader, Claim& claim)
+                           {
+                               claim.pid = reader.small("pid");
+                               claim.startTime = reader.natural("startTime");
+                               claim.bootId = reader.text("bootId");
+                               claim.startedAt = reader.number("startedAt");
+                           });
+}
+
+std::optional<Outcome> outcomeFrom(const std::string& json, std::string* why)
+{
+    return readFile<Outcome>(json, files::outcome, why,
+                             [](const ObjectReader& reader, Outcome& outcome)
+                             {
+                                 outcome.cause = reader.cause(reader.text("cause"));
+                                 outcome.exitCode = reader.optionalSmall("exitCode");
+                                 outcome.signal = reader.optionalSmall("signal");
+                                 outcome.startedAt = reader.number("startedAt");
+                                 outcome.endedAt = reader.number("endedAt");
+                                 outcome.durationMs = reader.number("durationMs");
+                                 outcome.message = reader.text("message");
+                                 outcome.containment = reader.text("containment");
+                                 for (const std::string& note : reader.texts("notes"))
+                                     outcome.notes.push_back(reader.cause(note));
+                                 outcome.logBytes = reader.number("logBytes");
+                                 const ObjectReader usage(reader.get("usage"));
+                                 outcome.usage.cpuMs = usage.optionalNumber("cpuMs");
+                                 outcome.usage.maxRssBytes = usage.optionalNumber("maxRssBytes");
+                                 outcome.usage.readBytes = usage.optionalNumber("readBytes");
+                                 outcome.usage.writeBytes = usage.optionalNumber("writeBytes");
+                             });
+}
+
+} // namespace agent

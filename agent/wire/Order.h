@@ -1,0 +1,105 @@
+#pragma once
+
+#include "agent/model/PipelineSpec.h"
+#include "agent/model/Stage.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+// The files of an attempt's folder that daemon and shim share. An upgraded daemon meets shims of the
+// version before, so each file carries `version` and unknown keys are ignored.
+namespace agent
+{
+
+/// The version of order.json, shim.lock and outcome.json that this build writes.
+constexpr int wireVersion = 1;
+
+/// `order.json`: what the shim is to do. Written by the engine before the launch.
+struct Order
+{
+    int version = wireVersion;
+    std::string runId;
+    std::string stageId;
+    int attempt = 1;
+    std::string plugin;
+    std::string pluginSha256;      ///< of the manifest and, for a library, its .so
+    bool library = false;          ///< argv runs stage-plugin-host: its crash is PLUGIN_ERROR
+    std::vector<std::string> argv; ///< argv[0] without a slash is looked up in env's PATH
+    std::map<std::string, std::string> env; ///< all of it, but for the secrets
+    std::vector<std::string> secrets;       ///< names only; the values come through the memfd
+    std::string cwd;
+    std::int64_t timeoutMs = 0; ///< 0: none
+    std::int64_t silenceMs = 0; ///< 0: none
+    std::int64_t graceMs = 0;   ///< between TERM and KILL
+    std::int64_t logMaxBytes = 0;
+    std::string cgroup; ///< the stage's own cgroup v2 folder, made by the daemon; empty: none
+    Limits limits;
+    std::string bootId; ///< of the launch
+};
+
+/// `shim.lock`: the shim's claim, on disk before it executes anything. Held by flock while it lives.
+struct Claim
+{
+    int version = wireVersion;
+    int pid = 0;
+    std::uint64_t startTime = 0; ///< clock ticks since boot, field 22 of /proc/PID/stat
+    std::string bootId;
+    TimeMs startedAt = 0;
+};
+
+/// `outcome.json`: how the attempt ended. Its presence means that it did.
+struct Outcome
+{
+    int version = wireVersion;
+    Cause cause = Cause::Exit;
+    std::optional<int> exitCode;
+    std::optional<int> signal;
+    TimeMs startedAt = 0;
+    TimeMs endedAt = 0;          ///< startedAt + durationMs
+    std::int64_t durationMs = 0; ///< on the monotonic clock
+    std::string message;
+    std::string containment; ///< "cgroup" or "subreaper"
+    std::vector<Cause> notes;
+    std::int64_t logBytes = 0;
+    Usage usage;
+
+    [[nodiscard]] bool succeeded() const { return cause == Cause::Exit && exitCode == 0; }
+};
+
+std::string toJson(const Order& order);
+std::string toJson(const Claim& claim);
+std::string toJson(const Outcome& outcome);
+
+/// Errors: nothing when the text is no such file: malformed, a key missing or of the wrong type, or a
+/// newer version than this build knows (then `why`, where given, says so).
+std::optional<Order> orderFrom(const std::string& json, std::string* why = nullptr);
+std::optional<Claim> claimFrom(const std::string& json, std::string* why = nullptr);
+std::optional<Outcome> outcomeFrom(const std::string& json, std::string* why = nullptr);
+
+/// One record of `log.idx`, 32 bytes, little endian: the chunk at `offset` of `log`.
+struct LogIndexRecord
+{
+    std::uint64_t offset = 0;
+    std::uint64_t line = 0;  ///< number of line ends before the chunk
+    std::int64_t timeUs = 0; ///< wall clock, µs since 1970
+    std::uint8_t stream = 1; ///< 1 stdout, 2 stderr, 3 the shim's own words
+    std::uint8_t reserved[7] = {};
+};
+static_assert(sizeof(LogIndexRecord) == 32);
+
+/// Names of an attempt's files.
+namespace files
+{
+constexpr const char* order = "order.json";
+constexpr const char* lock = "shim.lock";
+constexpr const char* log = "log";
+constexpr const char* logIndex = "log.idx";
+constexpr const char* outcome = "outcome.json";
+constexpr const char* outputs = "outputs.json";
+} // namespace files
+
+} // namespace agent

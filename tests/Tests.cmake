@@ -1,0 +1,46 @@
+# Two programs of CppUnit suites, one ctest entry a suite: unit-tests look at a class, daemon-tests
+# talk to the real daemon over HTTP.
+add_executable(unit-tests
+    tests/support/main.cpp
+    tests/unit/IdTest.cpp
+    tests/unit/TimestampTest.cpp
+    tests/unit/LifecycleTest.cpp
+    tests/unit/WireTest.cpp
+    tests/unit/ShimTest.cpp
+    tests/unit/ShimLogTest.cpp
+    tests/unit/ShimRecordTest.cpp
+    tests/unit/MaskerTest.cpp
+    tests/unit/FramingTest.cpp
+    tests/unit/GuardTest.cpp
+    # What the shim is made of, for the tests that look inside.
+    agent/shim/Masker.cpp
+    agent/shim/Disguises.cpp)
+target_link_libraries(unit-tests PRIVATE agent_api agent_run agent_ctl cppunit)
+target_compile_definitions(unit-tests PRIVATE
+    STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
+    STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+target_precompile_headers(unit-tests PRIVATE tests/support/tests.pch.h)
+add_dependencies(unit-tests stage-shim stage-plugin-host plugin-git)
+
+# Plugins that misbehave, and the README's example as a project of its own would build it.
+foreach(plugin Odd WrongAbi NotAPlugin TwoClasses)
+    add_library(test-plugin-${plugin} MODULE tests/support/plugins/${plugin}.cpp)
+    set_target_properties(test-plugin-${plugin} PROPERTIES PREFIX "" OUTPUT_NAME ${plugin}
+        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test-plugins)
+    target_link_libraries(test-plugin-${plugin} PRIVATE Poco::Foundation)
+    add_dependencies(unit-tests test-plugin-${plugin})
+endforeach()
+stage_agent_add_plugin(greet FOLDER tests/support/plugins/greet
+    SOURCES tests/support/plugins/greet/Greet.cpp
+    DESTINATION ${CMAKE_BINARY_DIR}/test-plugins)
+add_dependencies(unit-tests plugin-greet)
+
+# Each program lists its suites once it is linked; ctest reads the list.
+foreach(program unit-tests)
+    set(list ${CMAKE_BINARY_DIR}/${program}.ctest.cmake)
+    add_custom_command(TARGET ${program} POST_BUILD
+        COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:${program}> -DLIST=${list}
+                -P ${CMAKE_SOURCE_DIR}/tests/ListSuites.cmake
+        VERBATIM)
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${list})
+endforeach()

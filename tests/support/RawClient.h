@@ -1,0 +1,172 @@
+#pragma once
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <stdexcept>
+#include <string>
+
+namespace agent::test
+{
+
+/// An answer as it came over the wire.
+struct RawAnswer
+{
+    int status = 0; ///< 0: the connection ended without one
+    std::string head;
+    std::string body;
+
+    [[nodiscard]] std::string header(const std::string& name) const
+    {
+        const std::size_t start = head.find("\r\n" + name + ": ");
+        if (start == std::string::npos)
+            return "";
+        const std::size_t value = start + name.size() + 4;
+        return head.substr(value, head.find("\r\n", value) - value);
+    }
+};
+
+/// A client that sends exactly the bytes that it is told to, and waits at most ten seconds.
+class RawClient
+{
+public:
+    static constexpr std::chrono::seconds patience{10};
+
+    /// `url` as HttpServer::url() gives it. A `receiveBuffer` makes a client that takes little.
+    explicit RawClient(const std::string& url, int receiveBuffer = 0)
+        : _fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
+    {
+        if (receiveBuffer > 0)
+            ::setsockopt(_fd, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, sizeof receiveBuffer);
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_port =
+            htons(static_cast<std::uint16_t>(std::atoi(url.c_str() + url.rfind(':') + 1)));
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        if (::connect(_fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        {
+            ::close(_fd);
+            throw std::runtime_error("cannot connect to " + url);
+        }
+    }
+
+    ~RawClient() { close(); }
+    RawClient(RawClient&& other) noexcept : _fd(other._fd), _bytes(std::move(other._bytes))
+    {
+        other._fd = -1;
+    }
+    RawClient(const RawClient&) = delete;
+    RawClient& operator=(const RawClient&) = delete;
+
+    void close()
+    {
+        if (_fd >= 0)
+            ::close(_fd);
+        _fd = -1;
+    }
+
+    void endSending() const { ::shutdown(_fd, SHUT_WR); }
+
+    /// Errors: false when the server takes no more.
+    bool send(const std::string& bytes) const
+    {
+        for (std::size_t done = 0; done < bytes.size();)
+        {
+            const ssize_t sent =
+                ::send(_fd, bytes.data() + done, bytes.size() - done, MSG_NOSIGNAL);
+            if (sent <= 0)
+                return false;
+            done += static_cast<std::size_t>(sent);
+        }
+        return true;
+    }
+
+    RawAnswer get(const std::string& target, const std::string& headers = "")
+    {
+        send("GET " + target + " HTTP/1.1\r\nHost: a\r\n" + headers + "\r\n");
+        return receive();
+    }
+
+    RawAnswer post(const std::string& target, const std::string& body)
+    {
+        send("POST " + target + " HTTP/1.1\r\nHost: a\r\nContent-Length: " +
+             std::to_string(body.size()) + "\r\n\r\n" + body);
+        return receive();
+    }
+
+    /// Reads one answer; the body as long as Content-Length says, none for `bodyless`.
+    RawAnswer receive(bool bodyless = false)
+    {
+        RawAnswer answer;
+        std::size_t end = std::string::npos;
+        while ((end = _bytes.find("\r\n\r\n")) == std::string::npos)
+            if (!more())
+                return answer;
+        answer.head = _bytes.substr(0, end + 2);
+        _bytes.erase(0, end + 4);
+        answer.status = std::atoi(answer.head.c_str() + 9);
+        const auto length =
+            bodyless
+                ? 0
+                : static_cast<std::size_t>(std::atoll(answer.header("Content-Length").c_str()));
+        while (_bytes.size() < length && more())
+        {
+        }
+        answer.body = _bytes.substr(0, length);
+        _bytes.erase(0, length);
+        return answer;
+    }
+
+    /// Reads until the server closes. Errors: throws when it does not, or when it resets.
+    std::string receiveAll()
+    {
+        while (more())
+        {
+        }
+        if (_broken)
+            throw std::runtime_error(std::string("not closed: ") + std::strerror(_error));
+        return std::move(_bytes);
+    }
+
+    /// Says whether the server closes within `time`, whatever it sends before.
+    bool isClosedWithin(std::chrono::milliseconds time)
+    {
+        const auto end = std::chrono::steady_clock::now() + time;
+        while (std::chrono::steady_clock::now() < end)
+        {
+            pollfd entry{.fd = _fd, .events = POLLIN, .revents = 0};
+            char buffer[4096];
+            if (::poll(&entry, 1, 10) > 0 && ::recv(_fd, buffer, sizeof buffer, 0) <= 0)
+                return true;
+        }
+        return false;
+    }
+
+private:
+    bool more()
+    {
+        pollfd entry{.fd = _fd, .events = POLLIN, .revents = 0};
+        char buffer[65536];
+        const int ready = ::poll(&entry, 1, static_cast<int>(patience.count() * 1000));
+        const ssize_t got = ready > 0 ? ::recv(_fd, buffer, sizeof buffer, 0) : -1;
+        if (got > 0)
+            _bytes.append(buffer, static_cast<std::size_t>(got));
+        _broken = got < 0;
+        _error = ready > 0 ? errno : ETIMEDOUT;
+        return got > 0;
+    }
+
+    int _fd;
+    std::string _bytes;
+    bool _broken = false;
+    int _error = 0;
+};
+
+} // namespace agent::test

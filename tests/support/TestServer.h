@@ -1,0 +1,145 @@
+#pragma once
+
+#include "agent/api/HttpServer.h"
+#include "tests/support/RawClient.h"
+
+#include <Poco/Exception.h>
+#include <Poco/Net/StreamSocket.h>
+#include <sys/mman.h>
+
+#include <atomic>
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <thread>
+
+namespace agent::test
+{
+
+/// Holds handlers back until it is opened.
+class Gate
+{
+public:
+    void pass()
+    {
+        std::unique_lock lock(_mutex);
+        ++_entered;
+        _changed.notify_all();
+        _changed.wait(lock, [this] { return _open; });
+    }
+    void open()
+    {
+        const std::lock_guard lock(_mutex);
+        _open = true;
+        _changed.notify_all();
+    }
+    bool waitEntered(int count)
+    {
+        std::unique_lock lock(_mutex);
+        return _changed.wait_for(lock, RawClient::patience, [&] { return _entered >= count; });
+    }
+
+private:
+    std::mutex _mutex;
+    std::condition_variable _changed;
+    bool _open = false;
+    int _entered = 0;
+};
+
+inline std::shared_ptr<int> memoryFile(const std::string& content)
+{
+    const int fd = ::memfd_create("http-test", MFD_CLOEXEC);
+    if (::write(fd, content.data(), content.size()) != static_cast<ssize_t>(content.size()))
+        throw std::runtime_error("cannot write a memfd");
+    return {new int(fd), [](const int* file)
+            {
+                ::close(*file);
+                delete file;
+            }};
+}
+
+/// A server whose handler says what it was asked: `METHOD path body`.
+class TestServer
+{
+public:
+    explicit TestServer(HttpOptions options = {})
+    {
+        options.port = 0;
+        options.logError = [this](const std::string& line)
+        {
+            const std::lock_guard lock(_mutex);
+            _log += line + "\n";
+        };
+        _server.emplace(options, [this](const Request& request) { return answer(request); });
+        _server->start();
+    }
+    ~TestServer() { gate.open(); }
+
+    Response answer(const Request& request)
+    {
+        ++calls;
+        Response response;
+        if (request.path == "/refuse")
+            throw Refusal{.status = 409,
+                          .code = "no",
+                          .message = "quote \" newline \n bad \xff end",
+                          .field = "f",
+                          .headers = {{"Retry-After", "7\r\nEvil: yes"}}};
+        if (request.path == "/throw")
+            throw Poco::NotFoundException("secret detail");
+        if (request.path == "/crash")
+            throw 42;
+        if (request.path == "/wait")
+            gate.pass();
+        if (request.path == "/cached")
+            response.cached = std::make_shared<const std::string>("ready bytes");
+        else if (request.path == "/big")
+            response.body.assign(std::size_t{64} << 20, 'b');
+        else if (request.path == "/file")
+            response.file = Response::File{memoryFile("0123456789"), 3, 5};
+        else if (request.path == "/short")
+            response.file = Response::File{memoryFile("0123456789"), 3, 50};
+        else if (request.path == "/nothing")
+            response.status = 204;
+        else if (request.path == "/take")
+            response.takeOver = [this](const Poco::Net::StreamSocket& socket)
+            { taken.set_value(socket); };
+        else
+            response.body = request.method + " " + request.path + " " + request.body;
+        return response;
+    }
+
+    std::string log()
+    {
+        const std::lock_guard lock(_mutex);
+        return _log;
+    }
+
+    [[nodiscard]] std::string url() const { return _server->url(); }
+    void stop() { _server->stop(); }
+
+    std::atomic<int> calls = 0;
+    Gate gate;
+    std::promise<Poco::Net::StreamSocket> taken;
+
+private:
+    std::mutex _mutex;
+    std::string _log;
+    std::optional<HttpServer> _server;
+};
+
+inline const std::string hostLine = "Host: a\r\n";
+
+template <typename Condition> bool eventually(Condition condition)
+{
+    const auto end = std::chrono::steady_clock::now() + RawClient::patience;
+    while (!condition())
+    {
+        if (std::chrono::steady_clock::now() > end)
+            return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+}
+
+} // namespace agent::test

@@ -1,0 +1,5 @@
+// A library as any other.
+extern "C" __attribute__((visibility("default"))) int answer()
+{
+    return 42;
+}

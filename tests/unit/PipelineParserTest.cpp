@@ -1,0 +1,424 @@
+#include "agent/run/PipelineParser.h"
+
+#include "agent/plugin/PluginRegistry.h"
+#include "tests/support/FilesFolder.h"
+
+#include <cppunit/TestFixture.h>
+#include <cppunit/extensions/HelperMacros.h>
+#include <memory>
+#include <sys/stat.h>
+
+namespace agent
+{
+
+class PipelineParserTest: public CppUnit::TestFixture
+{
+    CPPUNIT_TEST_SUITE(PipelineParserTest);
+    CPPUNIT_TEST(testReadsTheExampleWithEveryKey);
+    CPPUNIT_TEST(testReadsTheSmallExample);
+    CPPUNIT_TEST(testGivesDefaults);
+    CPPUNIT_TEST(testKeepsOrderAndRepeatedTypes);
+    CPPUNIT_TEST(testReadsJsonAndYamlAlike);
+    CPPUNIT_TEST(testTellsWrongServices);
+    CPPUNIT_TEST(testTellsWrongStages);
+    CPPUNIT_TEST(testTellsWrongRetryAndLimits);
+    CPPUNIT_TEST(testTellsAllProblemsInOrderOfTheKeys);
+    CPPUNIT_TEST(testInlinePipelineMayNotNameSecrets);
+    CPPUNIT_TEST(testInlineProblemsHaveNoFile);
+    CPPUNIT_TEST(testRefusesUnreadableFiles);
+    CPPUNIT_TEST(testChecksPluginsWithLines);
+    CPPUNIT_TEST(testRequiresRepositoryForDefaultFrom);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void setUp() override { _folder = std::make_unique<FilesFolder>(); }
+    void tearDown() override { _folder.reset(); }
+
+    void testReadsTheExampleWithEveryKey()
+    {
+        const auto parsed = example("full.yaml.example");
+        CPPUNIT_ASSERT_EQUAL(std::string(), all(parsed.problems));
+        const Service& service = parsed.service;
+        CPPUNIT_ASSERT_EQUAL(std::string("payment"), service.name);
+        CPPUNIT_ASSERT_EQUAL(std::string("6f1b3c52-8f0e-4c5a-9a37-2f4f0f1d9b10"), service.id);
+        CPPUNIT_ASSERT_EQUAL(1, service.concurrency);
+        CPPUNIT_ASSERT(service.file.ends_with("full.yaml.example"));
+        const PipelineSpec& spec = service.pipeline;
+        CPPUNIT_ASSERT_EQUAL(std::string("https://git.example.org/acme/payment.git"),
+                             spec.repository);
+        CPPUNIT_ASSERT_EQUAL(std::string("main"), spec.branch);
+        CPPUNIT_ASSERT(spec.env == (std::map<std::string, std::string>{{"NODE_ENV", "test"},
+                                                                       {"BUILD_FLAGS", ""}}));
+        CPPUNIT_ASSERT(spec.secrets == std::vector<std::string>{"NPM_TOKEN"});
+        CPPUNIT_ASSERT_EQUAL(std::size_t{3}, spec.stages.size());
+
+        StageSpec unit;
+        unit.type = StageType::UnitTest;
+        unit.name = "Unit tests on Node 18";
+        unit.plugin = "shell";
+        unit.with = {{"command", {Setting::Kind::String, "npm ci\nnpm test\n"}}};
+        unit.timeoutMs = 1'200'000;
+        unit.silenceMs = 300'000;
+        unit.graceMs = 10'000;
+        unit.stuckAfterMs = 900'000;
+        unit.retry = {.attempts = 3,
+                      .delayMs = 30'000,
+                      .onExitCodes = {75},
+                      .onCauses = {Cause::Oom},
+                      .onLoss = true};
+        unit.limits = {.memoryBytes = std::int64_t{2} << 30, .cpuPercent = 150, .pids = 500};
+        unit.artifacts = {"coverage/**", "reports/*.xml"};
+        CPPUNIT_ASSERT(unit == spec.stages[1]);
+        CPPUNIT_ASSERT(spec.stages[2].approval);
+        CPPUNIT_ASSERT(pipelineFromJson(toJson(spec)) == spec);
+    }
+
+    void testReadsTheSmallExample()
+    {
+        const auto parsed = example("hello.yaml.example");
+        CPPUNIT_ASSERT_EQUAL(std::string(), all(parsed.problems));
+        CPPUNIT_ASSERT_EQUAL(std::string("hello"), parsed.service.name);
+    }
+
+    void testGivesDefaults()
+    {
+        const auto parsed = service("name: a\nstages: [{type: OTHER, plugin: p}]\n");
+        CPPUNIT_ASSERT_EQUAL(std::string(), all(parsed.problems));
+        CPPUNIT_ASSERT_EQUAL(1, parsed.service.concurrency);
+        CPPUNIT_ASSERT(parsed.service.id.empty());
+        StageSpec stage;
+        stage.plugin = "p";
+        CPPUNIT_ASSERT(stage == parsed.service.pipeline.stages.at(0));
+    }
+
+    void testKeepsOrderAndRepeatedTypes()
+    {
+        const auto parsed = parsePipeline("stages:\n"
+                                          "  - {type: BUILD, plugin: a}\n"
+                                          "  - {type: PREPARE, plugin: b}\n"
+                                          "  - {type: BUILD, plugin: c}\n",
+                                          "");
+        CPPUNIT_ASSERT(parsed.problems.empty());
+        std::string order;
+        for (const StageSpec& stage : parsed.spec.stages)
+            order += stage.plugin;
+        CPPUNIT_ASSERT_EQUAL(std::string("abc"), order);
+    }
+
+    void testReadsJsonAndYamlAlike()
+    {
+        const auto json = parsePipeline(
+            R"( {"name":"x","repository":"/srv/a.git","env":{"A":"1","B":2,"C":true},"stages":[
+            {"type":"BUILD","plugin":"shell","timeout":90,"with":{"command":"a\n\"b\" \ud83d\ude00",
+             "list":[1,"2",true,null,{"k":[]}],"n":1.50,"t":false}}]})",
+            "");
+        const auto yaml = parsePipeline("name: x\nrepository: /srv/a.git\n"
+                                        "env: {A: '1', B: 2, C: true}\n"
+                                        "stages:\n- type: BUILD\n  plugin: shell\n  timeout: 90s\n"
+                                        "  with:\n    command: \"a\\n\\\"b\\\" \xf0\x9f\x98\x80\"\n"
+                                        "    list: [1, '2', true, null, {k: []}]\n"
+                                        "    n: 1.50\n    t: false\n",
+                                        "");
+        CPPUNIT_ASSERT_EQUAL(std::string(), all(json.problems) + all(yaml.problems));
+        CPPUNIT_ASSERT(json.spec == yaml.spec);
+        CPPUNIT_ASSERT_EQUAL(std::string("[1,\"2\",true,null,{\"k\":[]}]"),
+                             json.spec.stages[0].with.at("list").text);
+        CPPUNIT_ASSERT_EQUAL(std::string("1.50"), json.spec.stages[0].with.at("n").text);
+        CPPUNIT_ASSERT_EQUAL(std::string("2"), json.spec.env.at("B"));
+    }
+
+    void testTellsWrongServices()
+    {
+        const std::string rest = "stages: [{type: OTHER, plugin: p}]\n";
+        const std::string name = "name: a\n";
+        check(rest, ":1: name: is missing");
+        check("name: -a\n" + rest, ":1: name: must be 1 to 64 letters");
+        check("name: " + std::string(65, 'a') + "\n" + rest, ":1: name: must be 1 to 64 letters");
+        check("name: 6f1b3c52-8f0e-4c5a-9a37-2f4f0f1d9b10\n" + rest,
+              ":1: name: must not be a UUID");
+        check("name: [a]\n" + rest, ":1: name: expected text, found a list");
+        check("name:\n" + rest, ":1: name: expected text, found nothing");
+        check(name + rest + "id: 12\n",
+              ":3: id: expected a UUID of version 4 in lower case, found the number 12");
+        check(name + rest + "id: 6F1B3C52-8f0e-4c5a-9a37-2f4f0f1d9b10\n", ":3: id: expected");
+        check(name + rest + "concurrency: 0\n",
+              ":3: concurrency: expected a whole number from 1 to 10000, found the number 0");
+        check(name + rest + "concurrency: '2'\n", "found the text '2'");
+        check(name + rest + "concurrency: 1.5\n", "found the number 1.5");
+        check(name + rest + "concurency: 1\n",
+              ":3: concurency: unknown key, did you mean 'concurrency'?");
+        check(name + rest + "name: b\n", ":3: name: this key is here twice");
+        check(name + rest + "env: [A]\n", ":3: env: expected a map, found a list");
+        check(name + rest + "env:\n  A: 1\n  1A: x\n", ":5: env.1A: must be letters");
+        check(name + rest + "env: {A: [1]}\n", ":3: env.A: expected text, found a list");
+        check(name + rest + "env: {A: }\n", ":3: env.A: expected text ('' is an empty one)");
+        for (const char* own : {"STAGE_ID", "STAGE_X", "RUN_ID", "PLUGIN_A", "OUTPUT_B", "CI",
+                                "WORKSPACE", "SERVICE_NAME", "COMMIT_HASH", "BRANCH"})
+        {
+            check(name + rest + "env: {" + own + ": x}\n",
+                  ":3: env." + std::string(own) + ": is set by the agent itself");
+            check(name + rest + "secrets: [" + own + "]\n",
+                  ":3: secrets[0]: is set by the agent itself");
+        }
+        check(name + rest + "secrets: A\n", ":3: secrets: expected a list, found the text 'A'");
+        check(name + rest + "secrets: [../a]\n", ":3: secrets[0]: must be letters");
+        check(name + rest + "secrets: [A,\n  A]\n", ":4: secrets[1]: is here twice");
+        check(name + rest + "secrets: [A]\nenv: {A: x}\n", ":3: secrets[0]: is in env too");
+        check(name + rest + "repository: ext::sh -c x\n", ":3: repository: must not hold blanks");
+        check(name + rest + "repository: ''\n", ":3: repository: must not be empty");
+        check(name + rest + "branch: a..b\n", ":3: branch: must not hold '..'");
+        check(name, ":1: stages: is missing");
+        check(name + "stages: []\n", ":2: stages: must hold 1 to 100 stages, holds 0");
+        check(name + "stages: {}\n", ":2: stages: expected a list, found a map");
+        std::string many = name + "stages:\n";
+        for (int i = 0; i < 101; ++i)
+            many += "- {type: OTHER, plugin: p}\n";
+        check(many, ":2: stages: must hold 1 to 100 stages, holds 101");
+        check("- a\n", ":1: expected a map, found a list");
+        check("text\n", ":1: expected a map, found the text 'text'");
+        check("name: a\nstages: [\n", "malformed YAML: ");
+    }
+
+    void testTellsWrongStages()
+    {
+        check(stages("- {plugin: p}"), ":3: stages[0].type: is missing");
+        check(stages("- {type: BUILD}"), ":3: stages[0].plugin: is missing");
+        check(stages("- text"), ":3: stages[0]: expected a map, found the text 'text'");
+        check(stages("- {type: UNITTEST, plugin: p}"),
+              ":3: stages[0].type: expected one of PREPARE, CODE_QUALITY, UNIT_TEST, BUILD, "
+              "INTEGRATION_TEST, DEPLOY_STAGING, DEPLOY_PROD, OTHER, found the text 'UNITTEST', "
+              "did you mean 'UNIT_TEST'?");
+        check(stages("- {type: build, plugin: p}"), "did you mean 'BUILD'?");
+        check(stages("- {type: BUILD, plugin: ''}"), ":3: stages[0].plugin: must not be empty");
+        check(stages("- {type: BUILD, plugin: p, name: \"a\\nb\"}"),
+              ":3: stages[0].name: must be one line of at most 128 bytes");
+        check(stages("- {type: BUILD, plugin: p}\n- type: BUILD\n  plugin: p\n  timeuot: 5s"),
+              ":6: stages[1].timeuot: unknown key, did you mean 'timeout'?");
+        check(stage("timeout: 5x"),
+              ":5: stages[0].timeout: expected a duration such as 500ms, 30s, "
+              "10m or 2h, found the text '5x'");
+        check(stage("timeout: 0"), ":5: stages[0].timeout: must be longer than 0");
+        check(stage("timeout: -5"), ":5: stages[0].timeout: expected a duration");
+        check(stage("timeout: [5s]"), ":5: stages[0].timeout: expected text, found a list");
+        check(stage("timeout:"), ":5: stages[0].timeout: expected text, found nothing");
+        check(stage("silence: 0s"), ":5: stages[0].silence: must be longer than 0");
+        check(stage("stuck_after: 0s"), ":5: stages[0].stuck_after: must be longer than 0");
+        check(stage("grace: soon"), ":5: stages[0].grace: expected a duration");
+        check(stage("approval: true"), ":5: stages[0].approval: expected required, found true");
+        check(stage("approval: requred"), "found the text 'requred'");
+        check(stage("with: [a]"), ":5: stages[0].with: expected a map, found a list");
+        check(stage("with: {a: }"), ":5: stages[0].with.a: expected a value");
+        check(stage("with: {a: \"\\0\"}"), ":5: stages[0].with.a: holds a control character");
+        check(stage("with: {a: 1, a: 2}"), ":5: stages[0].with.a: this key is here twice");
+        check(stage("artifacts: dist"), ":5: stages[0].artifacts: expected a list");
+        check(stage("artifacts: [/etc/passwd]"),
+              ":5: stages[0].artifacts[0]: must be relative to the workspace");
+        check(stage("artifacts: [a, b/../../c]"), ":5: stages[0].artifacts[1]: must not hold '..'");
+        check(stage("artifacts: ['']"), ":5: stages[0].artifacts[0]: must not be empty");
+    }
+
+    void testTellsWrongRetryAndLimits()
+    {
+        check(stage("retry: 3"), ":5: stages[0].retry: expected a map, found the number 3");
+        check(stage("retry: {atempts: 3}"),
+              ":5: stages[0].retry.atempts: unknown key, did you mean 'attempts'?");
+        for (const char* attempts : {"0", "11", "-1", "1.0", "1e0", "'2'", "99999999999999999999"})
+            check(stage(std::string("retry: {attempts: ") + attempts + "}"),
+                  ":5: stages[0].retry.attempts: expected a whole number from 1 to 10, found");
+        check(stage("retry: {delay: x}"), ":5: stages[0].retry.delay: expected a duration");
+        check(stage("retry: {on: 1}"), ":5: stages[0].retry.on: expected a list");
+        check(stage("retry: {on: []}"),
+              ":5: stages[0].retry.on: must hold an exit code or a cause");
+        check(stage("retry: {on: [0]}"),
+              ":5: stages[0].retry.on[0]: expected a whole number from 1");
+        check(stage("retry: {on: [1, 256]}"), ":5: stages[0].retry.on[1]: expected a whole number");
+        check(stage("retry: {on: [TIMOUT]}"), "did you mean 'TIMEOUT'?");
+        for (const char* final :
+             {"STOPPED", "OPERATOR", "REJECTED", "SKIPPED", "EXTERNAL", "LOG_LIMIT"})
+            check(stage(std::string("retry: {on: [") + final + "]}"),
+                  ":5: stages[0].retry.on[0]: " + std::string(final) + " is never tried again");
+        check(stage("retry: {on_loss: yes}"),
+              ":5: stages[0].retry.on_loss: expected true or false, found the text 'yes'");
+        check(stage("limits: {mem: 1}"), ":5: stages[0].limits.mem: unknown key");
+        check(stage("limits: {memory: 0}"), ":5: stages[0].limits.memory: expected a size");
+        check(stage("limits: {memory: lots}"), ":5: stages[0].limits.memory: expected a size");
+        for (const char* cpu :
+             {"0", "-1", "0%", "x%", "'%'", "nan", "inf", "1e3", "9999999", "'1,5'"})
+            check(stage(std::string("limits: {cpu: ") + cpu + "}"),
+                  ":5: stages[0].limits.cpu: expected a number of cores");
+        check(stage("limits: {pids: 0}"), ":5: stages[0].limits.pids: expected a whole number");
+
+        const auto parsed = service(stage("limits: {cpu: 0.25, memory: 1 GiB}"));
+        CPPUNIT_ASSERT_EQUAL(std::string(), all(parsed.problems));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t{25}, parsed.service.pipeline.stages[0].limits.cpuPercent);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t{1} << 30,
+                             parsed.service.pipeline.stages[0].limits.memoryBytes);
+    }
+
+    void testTellsAllProblemsInOrderOfTheKeys()
+    {
+        const auto parsed =
+            service("name: a\nname: b\nbranch: '-x'\nfoo: 1\nstages:\n"
+                    "  - type: NONE\n    timeout: x\n    retry: {on: [7, OPERATOR]}\n");
+        const std::vector<std::string> expected{":2: name: this key",
+                                                ":4: foo: unknown key",
+                                                ":3: branch: must not begin with '-'",
+                                                ":6: stages[0].type: expected one of",
+                                                ":6: stages[0].plugin: is missing",
+                                                ":7: stages[0].timeout: expected a duration",
+                                                ":8: stages[0].retry.on[1]: OPERATOR is never"};
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(all(parsed.problems), expected.size(), parsed.problems.size());
+        for (std::size_t i = 0; i < expected.size(); ++i)
+            CPPUNIT_ASSERT_MESSAGE(expected[i], parsed.problems[i].describe().find(expected[i]) !=
+                                                    std::string::npos);
+    }
+
+    void testInlinePipelineMayNotNameSecrets()
+    {
+        for (const char* secrets : {"[\"A\"]", "[]", "\"x\""})
+        {
+            const auto parsed = parsePipeline(
+                std::string(R"({"stages":[{"type":"BUILD","plugin":"p"}],"secrets":)") + secrets +
+                    "}",
+                "");
+            CPPUNIT_ASSERT_EQUAL(std::string("line 1: secrets: an inline pipeline may not name "
+                                             "secrets\n"),
+                                 all(parsed.problems));
+            CPPUNIT_ASSERT(parsed.spec.secrets.empty());
+        }
+        for (const char* key : {"id", "concurrency"})
+        {
+            const auto parsed = parsePipeline(
+                std::string(key) + ": 1\n" + "stages: [{type: BUILD, plugin: p}]\n", "");
+            CPPUNIT_ASSERT_EQUAL("line 1: " + std::string(key) + ": unknown key\n",
+                                 all(parsed.problems));
+        }
+    }
+
+    void testInlineProblemsHaveNoFile()
+    {
+        for (const char* text : {"", "{", "{\"stages\": 1}", "stages: 1", "[", "null", "{}x"})
+        {
+            const auto parsed = parsePipeline(text, "");
+            CPPUNIT_ASSERT_MESSAGE(text, !parsed.problems.empty());
+            CPPUNIT_ASSERT(parsed.problems[0].file.empty());
+        }
+    }
+
+    void testRefusesUnreadableFiles()
+    {
+        auto parsed = parseService(_folder->path() / "none.yaml");
+        CPPUNIT_ASSERT_EQUAL((_folder->path() / "none.yaml").string() +
+                                 ": cannot be opened: No such file or directory\n",
+                             all(parsed.problems));
+        const auto fifo = _folder->path() / "fifo.yaml";
+        CPPUNIT_ASSERT_EQUAL(0, ::mkfifo(fifo.c_str(), 0600));
+        CPPUNIT_ASSERT(all(parseService(fifo).problems).find("is no regular file") !=
+                       std::string::npos);
+        CPPUNIT_ASSERT(all(parseService(_folder->path()).problems).find("is no regular file") !=
+                       std::string::npos);
+        check("name: " + std::string(300'000, 'x'), ": longer than 262144 bytes");
+    }
+
+    void testChecksPluginsWithLines()
+    {
+        const PluginRegistry registry = demoRegistry();
+        const auto parsed = service("name: a\nstages:\n"
+                                    "  - type: BUILD\n    plugin: demo\n"
+                                    "  - type: BUILD\n    plugin: demo\n    with:\n"
+                                    "      command: x\n      count: y\n      cuont: 5\n"
+                                    "  - type: BUILD\n    plugin: dmo\n");
+        CPPUNIT_ASSERT_EQUAL(std::string(), all(parsed.problems));
+        const auto problems =
+            checkPlugins(parsed.service.pipeline, registry, "a.yaml", parsed.lines);
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("a.yaml:3: stages[0].with.command: the plugin 'demo' requires it\n"
+                        "a.yaml:9: stages[1].with.count: expected a number, found text\n"
+                        "a.yaml:10: stages[1].with.cuont: the plugin 'demo' has no such setting, "
+                        "did you mean 'count'?\n"
+                        "a.yaml:12: stages[2].plugin: there is no plugin 'dmo', did you mean "
+                        "'demo'?\n"),
+            all(problems));
+        const auto inlined = checkPlugins(parsed.service.pipeline, registry);
+        CPPUNIT_ASSERT_EQUAL(std::string("stages[0].with.command: the plugin 'demo' requires it"),
+                             inlined.at(0).describe());
+    }
+
+    void testRequiresRepositoryForDefaultFrom()
+    {
+        const PluginRegistry registry = demoRegistry();
+        PipelineSpec spec;
+        spec.stages.emplace_back().plugin = "source";
+        CPPUNIT_ASSERT_EQUAL(std::string("stages[0].with.repository: the plugin 'source' requires "
+                                         "it, and the pipeline has no repository\n"),
+                             all(checkPlugins(spec, registry)));
+        spec.repository = "/srv/x";
+        CPPUNIT_ASSERT(checkPlugins(spec, registry).empty());
+        spec.repository.clear();
+        spec.stages[0].with["repository"] = {Setting::Kind::String, "/srv/y"};
+        CPPUNIT_ASSERT(checkPlugins(spec, registry).empty());
+    }
+
+private:
+    static ParsedService example(const std::string& name)
+    {
+        return parseService(std::filesystem::path(STAGE_AGENT_SOURCE_DIR) / "conf/services.d" /
+                            name);
+    }
+
+    ParsedService service(const std::string& text)
+    {
+        return parseService(_folder->write("a.yaml", text));
+    }
+
+    static std::string stages(const std::string& list)
+    {
+        return "name: a\nstages:\n" + list + "\n";
+    }
+
+    static std::string stage(const std::string& key)
+    {
+        return stages("- type: BUILD\n  plugin: p\n  " + key);
+    }
+
+    /// The service is refused, and a line of the problems is the file's name and then `wanted`.
+    void check(const std::string& text, const std::string& wanted)
+    {
+        const auto parsed = service(text);
+        const std::string found = all(parsed.problems);
+        const std::string file = (_folder->path() / "a.yaml").string();
+        CPPUNIT_ASSERT_MESSAGE(wanted + " not in " + found,
+                               found.find(wanted) != std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(found, found.find(file + ":") != std::string::npos);
+    }
+
+    PluginRegistry demoRegistry()
+    {
+        _folder->write("plugins/demo/plugin.yaml",
+                       "name: demo\nrun: [a]\nsettings:\n"
+                       "  command: {type: string, required: true}\n  count: {type: number}\n");
+        _folder->write("plugins/source/plugin.yaml",
+                       "name: source\nrun: [a]\nsettings:\n"
+                       "  repository: {type: string, required: true, default_from: repository}\n");
+        ::chmod((_folder->path() / "plugins").c_str(), 0755);
+        PluginRegistry registry;
+        std::vector<Problem> problems;
+        registry.load(_folder->path() / "plugins", problems);
+        CPPUNIT_ASSERT_EQUAL(std::string(), all(problems));
+        return registry;
+    }
+
+    static std::string all(const std::vector<Problem>& problems)
+    {
+        std::string text;
+        for (const Problem& problem : problems)
+            text += problem.describe() + '\n';
+        return text;
+    }
+
+    std::unique_ptr<FilesFolder> _folder;
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(PipelineParserTest);
+
+} // namespace agent

@@ -1,0 +1,237 @@
+#include "tests/support/ShimRun.h"
+
+#include <cppunit/TestFixture.h>
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <iostream>
+#include <utility>
+
+#include <sys/mount.h>
+
+namespace agent
+{
+
+using test::assertCause;
+using test::assertNothingLeft;
+using test::contentOf;
+using test::eventually;
+using test::inBothContainments;
+using test::ShimRun;
+
+/// What a shim has on disk, and when: claim, outcome, full disks, its own death.
+class ShimRecordTest: public CppUnit::TestFixture
+{
+    CPPUNIT_TEST_SUITE(ShimRecordTest);
+    CPPUNIT_TEST(testFullDiskEndsTheStageAndIsTold);
+    CPPUNIT_TEST(testFullDiskBeforeTheCommandExecutesNothing);
+    CPPUNIT_TEST(testNewerOrderIsRefused);
+    CPPUNIT_TEST(testKilledShimLeavesClaimAndNoOutcome);
+    CPPUNIT_TEST(testClaimedAttemptIsNeverExecutedAgain);
+    CPPUNIT_TEST(testClaimIsOnDiskBeforeTheCommand);
+    CPPUNIT_TEST(testSleepsWhileNothingHappens);
+    CPPUNIT_TEST(testUsageAndTimesAreTold);
+    CPPUNIT_TEST(testUsageErrorsOfTheProgram);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void testFullDiskEndsTheStageAndIsTold();
+    void testFullDiskBeforeTheCommandExecutesNothing();
+    void testNewerOrderIsRefused();
+    void testKilledShimLeavesClaimAndNoOutcome();
+    void testClaimedAttemptIsNeverExecutedAgain();
+    void testClaimIsOnDiskBeforeTheCommand();
+    void testSleepsWhileNothingHappens();
+    void testUsageAndTimesAreTold();
+    void testUsageErrorsOfTheProgram();
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(ShimRecordTest);
+
+namespace
+{
+
+/// A tmpfs of this size, for as long as it lives; not mounted() for others than root.
+class SmallDisk
+{
+public:
+    explicit SmallDisk(const std::string& size)
+    {
+        std::string name = (std::filesystem::temp_directory_path() / "disk-XXXXXX").string();
+        if (::mkdtemp(name.data()) == nullptr)
+            throw std::runtime_error("mkdtemp");
+        _folder = name;
+        _mounted = ::mount("tmpfs", name.c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
+        if (!_mounted)
+            std::cerr << " (skipped: may not mount)";
+    }
+
+    ~SmallDisk()
+    {
+        if (_mounted)
+            ::umount2(_folder.c_str(), MNT_DETACH);
+        std::error_code ignored;
+        std::filesystem::remove(_folder, ignored);
+    }
+
+    SmallDisk(const SmallDisk&) = delete;
+    SmallDisk& operator=(const SmallDisk&) = delete;
+
+    [[nodiscard]] bool mounted() const { return _mounted; }
+    [[nodiscard]] const std::filesystem::path& folder() const { return _folder; }
+
+private:
+    std::filesystem::path _folder;
+    bool _mounted = false;
+};
+
+} // namespace
+
+void ShimRecordTest::testFullDiskEndsTheStageAndIsTold()
+{
+    const SmallDisk disk("256k");
+    if (!disk.mounted())
+        return;
+    ShimRun run(false, disk.folder());
+    run.shell("while :; do echo fill the disk with this; done");
+    const Outcome outcome = run.run();
+    assertCause(Cause::DiskFull, outcome);
+    CPPUNIT_ASSERT_EQUAL(std::string("its log could not be written: No space left on device"),
+                         outcome.message);
+    CPPUNIT_ASSERT_EQUAL(run.log().size(), static_cast<std::size_t>(outcome.logBytes));
+    assertNothingLeft(run);
+}
+
+void ShimRecordTest::testFullDiskBeforeTheCommandExecutesNothing()
+{
+    const SmallDisk disk("64k");
+    if (!disk.mounted())
+        return;
+    ShimRun run(false, disk.folder());
+    run.shell("touch /proc/self/cwd/executed");
+    run.order.cwd = "/tmp";
+    run.writeOrder();
+    std::ofstream(run.folder() / files::lock).close();
+    {
+        std::ofstream filler(disk.folder() / "filler");
+        while (filler.write("0123456789abcdef", 16) && filler.flush())
+            continue;
+    }
+    run.startShim();
+    CPPUNIT_ASSERT(
+        eventually([&] { return std::filesystem::exists(run.folder() / "outcome.json.tmp"); }));
+    std::filesystem::remove(disk.folder() / "filler"); // the shim's next try succeeds
+    const Outcome outcome = run.finish();
+    assertCause(Cause::DiskFull, outcome);
+    CPPUNIT_ASSERT_EQUAL(
+        std::string("the outcome's file could not be written: No space left on device"),
+        outcome.message);
+    CPPUNIT_ASSERT(!std::filesystem::exists(run.folder() / "log"));
+}
+
+void ShimRecordTest::testNewerOrderIsRefused()
+{
+    ShimRun run(false);
+    run.shell("touch executed");
+    run.order.version = wireVersion + 1;
+    const Outcome outcome = run.run();
+    assertCause(Cause::SpawnError, outcome);
+    CPPUNIT_ASSERT(outcome.message.starts_with("order.json is of version 2"));
+    CPPUNIT_ASSERT(!std::filesystem::exists(run.folder() / "executed"));
+}
+
+void ShimRecordTest::testKilledShimLeavesClaimAndNoOutcome()
+{
+    ShimRun run(false);
+    run.shell("echo up; exec sleep 600");
+    run.start();
+    CPPUNIT_ASSERT(run.logHolds("up\n"));
+    const auto claim = claimFrom(contentOf(run.folder() / files::lock));
+    CPPUNIT_ASSERT(claim.has_value());
+    CPPUNIT_ASSERT_EQUAL(run.pid(), claim->pid);
+    run.signalShim(SIGKILL);
+    CPPUNIT_ASSERT_EQUAL(128 + SIGKILL, run.wait());
+    CPPUNIT_ASSERT(claimFrom(contentOf(run.folder() / files::lock)).has_value());
+    CPPUNIT_ASSERT(!std::filesystem::exists(run.folder() / files::outcome));
+    const int lock = ::open((run.folder() / files::lock).c_str(), O_RDWR | O_CLOEXEC);
+    CPPUNIT_ASSERT_EQUAL(0, ::flock(lock, LOCK_EX | LOCK_NB)); // the command does not hold it
+    ::close(lock);
+    CPPUNIT_ASSERT(eventually([&] { return run.processes().empty(); })); // by PDEATHSIG
+}
+
+void ShimRecordTest::testClaimedAttemptIsNeverExecutedAgain()
+{
+    ShimRun run(false);
+    run.shell("echo x >> executed");
+    CPPUNIT_ASSERT(run.run().succeeded());
+    run.startShim();
+    CPPUNIT_ASSERT_EQUAL(3, run.wait());
+    std::filesystem::remove(run.folder() / files::outcome);
+    run.startShim();
+    CPPUNIT_ASSERT_EQUAL(3, run.wait());
+    CPPUNIT_ASSERT_EQUAL(std::string("x\n"), contentOf(run.folder() / "executed"));
+}
+
+void ShimRecordTest::testClaimIsOnDiskBeforeTheCommand()
+{
+    ShimRun run(false);
+    run.shell("cat shim.lock; test -e outcome.json.tmp && test ! -e outcome.json");
+    CPPUNIT_ASSERT(run.run().succeeded());
+    const auto claim = claimFrom(run.log());
+    CPPUNIT_ASSERT(claim.has_value());
+    CPPUNIT_ASSERT(contentOf("/proc/sys/kernel/random/boot_id").starts_with(claim->bootId));
+    CPPUNIT_ASSERT(claim->bootId.size() == 36 && claim->startTime > 0);
+}
+
+void ShimRecordTest::testSleepsWhileNothingHappens()
+{
+    ShimRun run(false);
+    run.shell("echo up; exec sleep 600");
+    run.order.timeoutMs = 600'000;
+    run.order.silenceMs = 600'000;
+    run.start();
+    CPPUNIT_ASSERT(run.logHolds("up\n"));
+    const auto switches = [&]
+    {
+        const std::string status = contentOf("/proc/" + std::to_string(run.pid()) + "/status");
+        return status.substr(status.find("voluntary_ctxt_switches"));
+    };
+    // Whatever it still had to do after the line is done when the count stands still once.
+    std::string before = switches();
+    CPPUNIT_ASSERT(eventually(
+        [&]
+        {
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            const std::string now = switches();
+            return std::exchange(before, now) == now;
+        }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    CPPUNIT_ASSERT_EQUAL(before, switches());
+    run.signalShim(SIGTERM);
+    run.finish();
+}
+
+void ShimRecordTest::testUsageAndTimesAreTold()
+{
+    inBothContainments(
+        [](ShimRun& run)
+        {
+            run.shell("i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 0.1");
+            const TimeMs before = nowMs();
+            const Outcome outcome = run.run();
+            CPPUNIT_ASSERT(outcome.startedAt >= before && outcome.endedAt <= nowMs() + 1);
+            CPPUNIT_ASSERT_EQUAL(outcome.startedAt + outcome.durationMs, outcome.endedAt);
+            CPPUNIT_ASSERT(outcome.durationMs >= 100);
+            CPPUNIT_ASSERT(outcome.usage.cpuMs > 10);
+            CPPUNIT_ASSERT(outcome.usage.maxRssBytes > 100'000);
+            CPPUNIT_ASSERT(outcome.usage.writeBytes.has_value());
+        });
+}
+
+void ShimRecordTest::testUsageErrorsOfTheProgram()
+{
+    const int status = std::system(STAGE_AGENT_BIN_DIR "/stage-shim /tmp 3>&- 2>/dev/null");
+    CPPUNIT_ASSERT(WIFEXITED(status));
+    CPPUNIT_ASSERT_EQUAL(2, WEXITSTATUS(status));
+}
+
+} // namespace agent
