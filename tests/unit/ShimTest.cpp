@@ -302,9 +302,10 @@ void ShimTest::testCommandGetsNothingOfOurs()
             run.leakedFd = leaked;
             run.secrets = {{"TOKEN", "some-secret"}};
             run.order.env = {{"PATH", "/usr/bin:/bin"}, {"ONLY", "this"}};
+            // The signal masks are grep's: the shell's own are blocked while it forks.
             run.order.argv = {"/bin/sh", "-c",
                               "cat /proc/self/environ | tr '\\0' '\\n' | sort; ls -1 /proc/$$/fd; "
-                              "readlink /proc/$$/fd/0; grep -E 'Sig(Blk|Ign)' /proc/$$/status; "
+                              "readlink /proc/$$/fd/0; grep -E 'Sig(Blk|Ign)' /proc/self/status; "
                               "cat /proc/$$/oom_score_adj; ulimit -c; umask"};
             const Outcome outcome = run.run();
             ::close(leaked);
