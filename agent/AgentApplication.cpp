@@ -90,7 +90,8 @@ void AgentApplication::defineOptions(Poco::Util::OptionSet& options)
     options.addOption(Option("help", "h", "show this help"));
     options.addOption(Option("version", "V", "show the version"));
     options.addOption(Option("config", "c", "read this properties file").argument("FILE"));
-    options.addOption(Option("define", "D", "set a configuration key").argument("key=value").repeatable(true));
+    options.addOption(
+        Option("define", "D", "set a configuration key").argument("key=value").repeatable(true));
     options.addOption(Option("check", "", "check configuration, plugins and services, then end"));
 }
 
@@ -129,9 +130,10 @@ int AgentApplication::main(const std::vector<std::string>& args)
         help.setCommand("stage-agent");
         help.setUsage("[--config FILE] [-D key=value]…");
         help.setHeader("Executes the stages of CI runs on this host and serves the stages API.");
-        help.setFooter("SIGTERM ends the agent and leaves running stages to their shims; the next start "
-                       "takes them up. SIGHUP reads services.dir anew. Exit 78: the configuration is "
-                       "wrong.");
+        help.setFooter(
+            "SIGTERM ends the agent and leaves running stages to their shims; the next start "
+            "takes them up. SIGHUP reads services.dir anew. Exit 78: the configuration is "
+            "wrong.");
         help.format(std::cout);
         return EXIT_OK;
     }
@@ -209,8 +211,8 @@ try
                               .mirrors = state.mirrors(),
                               .secretsDir = _config.secretsDir,
                               .home = home ? home : "/"}},
-                  database, state, _plugins, _services,
-                  Launcher(_programs / "stage-shim", cgroup), janitor,
+                  database, state, _plugins, _services, Launcher(_programs / "stage-shim", cgroup),
+                  janitor,
                   {.changed =
                        [&](const std::set<std::string>& runIds)
                    {
@@ -221,9 +223,7 @@ try
     engine.start();
     // 4 The API.
     std::unique_ptr<Routes> routes;
-    HttpServer server({.address = _config.httpAddress,
-                       .port = _config.httpPort,
-                       .logError = error},
+    HttpServer server({.address = _config.httpAddress, .port = _config.httpPort, .logError = error},
                       [&](const Request& request) { return routes->handle(request); });
     const Guard guard(GuardOptions{.address = _config.httpAddress,
                                    .port = Poco::URI(server.url()).getPort(),

@@ -20,10 +20,10 @@ namespace agent
 namespace
 {
 
-const std::set<std::string> known{
-    "http.address", "http.port",   "http.hosts",     "state.dir",     "services.dir",
-    "plugins.dir",  "secrets.dir", "executor.slots", "stage.timeout", "stage.grace",
-    "logs.max_bytes", "disk.min_free"};
+const std::set<std::string> known{"http.address", "http.port",      "http.hosts",
+                                  "state.dir",    "services.dir",   "plugins.dir",
+                                  "secrets.dir",  "executor.slots", "stage.timeout",
+                                  "stage.grace",  "logs.max_bytes", "disk.min_free"};
 
 class Reader
 {

@@ -21,10 +21,10 @@ namespace agent
 struct Request
 {
     std::string method;
-    std::string path;                  ///< raw, without the query
-    std::vector<std::string> segments; ///< of the path, each percent-decoded
+    std::string path;                                       ///< raw, without the query
+    std::vector<std::string> segments;                      ///< of the path, each percent-decoded
     std::vector<std::pair<std::string, std::string>> query; ///< decoded, in order
-    std::map<std::string, std::string> headers; ///< names in lower case
+    std::map<std::string, std::string> headers;             ///< names in lower case
     std::string body;
     std::string actor; ///< who asks: what history rows name
 

@@ -163,8 +163,7 @@ std::map<std::string, std::string> environment(const Document& document)
 
 StagePatch stagePatchFrom(const std::string& body)
 {
-    const Document document =
-        parse(body, {"status", "startedAt", "endedAt", "duration", "reason"});
+    const Document document = parse(body, {"status", "startedAt", "endedAt", "duration", "reason"});
     StagePatch patch;
     if (const auto status = text(document, "status"))
     {
@@ -183,8 +182,8 @@ StagePatch stagePatchFrom(const std::string& body)
 
 RunPatch runPatchFrom(const std::string& body)
 {
-    const Document document = parse(body, {"commitHash", "commitMessage", "committer",
-                                           "pullNumber", "triggerType", "priority"});
+    const Document document = parse(body, {"commitHash", "commitMessage", "committer", "pullNumber",
+                                           "triggerType", "priority"});
     RunPatch patch;
     if (document.HasMember("commitHash"))
         patch.commitHash = commitOf(document, "commitHash");

@@ -26,8 +26,7 @@ void putOrNull(Writer& out, const char* key, const std::string& value)
     value.empty() ? out.Null() : out.String(value);
 }
 
-template <typename T>
-void putNumber(Writer& out, const char* key, const std::optional<T>& value)
+template <typename T> void putNumber(Writer& out, const char* key, const std::optional<T>& value)
 {
     out.Key(key);
     value ? out.Int64(*value) : out.Null();
@@ -39,8 +38,7 @@ void putTime(Writer& out, const char* key, const std::optional<TimeMs>& value)
     value ? out.String(formatTime(*value)) : out.Null();
 }
 
-template <typename Record>
-void putSeconds(Writer& out, const Record& record)
+template <typename Record> void putSeconds(Writer& out, const Record& record)
 {
     std::optional<std::int64_t> seconds;
     if (record.startedAt && record.endedAt)
@@ -137,8 +135,7 @@ void write(Writer& out, const HistoryEntry& entry)
     out.EndObject();
 }
 
-template <typename T>
-std::string one(const T& value)
+template <typename T> std::string one(const T& value)
 {
     Buffer buffer;
     Writer out(buffer);
@@ -146,8 +143,7 @@ std::string one(const T& value)
     return {buffer.GetString(), buffer.GetSize()};
 }
 
-template <typename T>
-std::string many(const std::vector<T>& values)
+template <typename T> std::string many(const std::vector<T>& values)
 {
     Buffer buffer;
     Writer out(buffer);

@@ -27,8 +27,8 @@ std::string stoppedJson(int stopped);
 /// What POST /api/runs asks for.
 struct RunRequest
 {
-    std::string service;  ///< name or id; empty: an inline pipeline
-    std::string pipeline; ///< as JSON text; empty: a service
+    std::string service;   ///< name or id; empty: an inline pipeline
+    std::string pipeline;  ///< as JSON text; empty: a service
     Submission submission; ///< all but service and pipeline
     std::map<std::string, std::string> env;
 };

@@ -50,8 +50,10 @@ std::optional<Range> rangeOf(const std::string& header, std::int64_t size)
     else
         range = {*first, std::min(last.value_or(size - 1), size - 1)};
     if (range.first >= size)
-        throw Refusal{416, "range_not_satisfiable",
-                      "the log has " + std::to_string(size) + " bytes", "Range",
+        throw Refusal{416,
+                      "range_not_satisfiable",
+                      "the log has " + std::to_string(size) + " bytes",
+                      "Range",
                       {{"Content-Range", "bytes */" + std::to_string(size)}}};
     return range;
 }
@@ -128,15 +130,14 @@ Response ready(const ApiParts& api, const Request&, const std::string&)
 {
     const auto facts = api.engine.facts();
     const std::string free = std::to_string(facts.freeBytes >> 20) + " MiB free";
-    return lines(
-        {{facts.alive ? "store: ok" : "store: the last transaction failed", facts.alive},
-         {facts.diskLow ? "disk: below disk.min_free, " + free : "disk: ok, " + free,
-          !facts.diskLow},
-         {std::string(facts.draining ? "executor: draining, " : "executor: ok, ") +
-              std::to_string(facts.running) + " of " + std::to_string(facts.slots) +
-              " slots in use, " + std::to_string(facts.queued) + " queued",
-          !facts.draining}},
-        "ready");
+    return lines({{facts.alive ? "store: ok" : "store: the last transaction failed", facts.alive},
+                  {facts.diskLow ? "disk: below disk.min_free, " + free : "disk: ok, " + free,
+                   !facts.diskLow},
+                  {std::string(facts.draining ? "executor: draining, " : "executor: ok, ") +
+                       std::to_string(facts.running) + " of " + std::to_string(facts.slots) +
+                       " slots in use, " + std::to_string(facts.queued) + " queued",
+                   !facts.draining}},
+                 "ready");
 }
 
 } // namespace agent

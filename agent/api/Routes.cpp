@@ -69,10 +69,8 @@ bool matches(const Route& route, const std::vector<std::string>& segments, std::
 /// The one place where what the engine declines gets an HTTP status.
 Refusal refusalOf(const Declined& declined)
 {
-    Refusal refusal{.status = 400,
-                    .code = declined.code,
-                    .message = declined.message,
-                    .field = declined.field};
+    Refusal refusal{
+        .status = 400, .code = declined.code, .message = declined.message, .field = declined.field};
     switch (declined.kind)
     {
     case Declined::Kind::Invalid:
@@ -128,8 +126,10 @@ Response Routes::handle(const Request& request) const
         }
     }
     if (!allowed.empty())
-        throw Refusal{405, "method_not_allowed",
-                      request.method + " is not possible here; allowed: " + allowed, "",
+        throw Refusal{405,
+                      "method_not_allowed",
+                      request.method + " is not possible here; allowed: " + allowed,
+                      "",
                       {{"Allow", allowed}}};
     throw Refusal{404, "not_found", "there is nothing at " + request.path, ""};
 }

@@ -24,7 +24,7 @@ struct ApiParts
 class Routes
 {
 public:
-    Routes(ApiParts parts, const Guard& guard): _api(parts), _guard(guard) {}
+    Routes(ApiParts parts, const Guard& guard) : _api(parts), _guard(guard) {}
 
     /// Errors: Refusal; anything else is ours.
     Response handle(const Request& request) const;

@@ -22,10 +22,7 @@ public:
     };
 
     Declined(Kind why, std::string errorCode, std::string text, std::string atField = "")
-        : kind(why),
-          code(std::move(errorCode)),
-          message(std::move(text)),
-          field(std::move(atField))
+        : kind(why), code(std::move(errorCode)), message(std::move(text)), field(std::move(atField))
     {
     }
 

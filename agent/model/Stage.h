@@ -101,14 +101,15 @@ struct Stage
     std::optional<Cause> cause;
     std::optional<int> exitCode;
     std::optional<int> signal;
-    std::string message;      ///< one line for a person; empty when there is nothing to say
-    std::string containment;  ///< "cgroup" or "subreaper"; empty before an attempt ended
-    std::string notes;        ///< causes that are no end, comma-separated: LOG_LIMIT
+    std::string message;     ///< one line for a person; empty when there is nothing to say
+    std::string containment; ///< "cgroup" or "subreaper"; empty before an attempt ended
+    std::string notes;       ///< causes that are no end, comma-separated: LOG_LIMIT
     std::int64_t logBytes = 0;
     Usage usage;
-    std::string outputs;      ///< JSON object of strings given to later stages; empty when none
-    bool approved = false;    ///< its approval was given (a new attempt does not ask again)
-    bool startedCorrected = false; ///< startedAt was set by hand: the shim's own time does not replace it
+    std::string outputs;   ///< JSON object of strings given to later stages; empty when none
+    bool approved = false; ///< its approval was given (a new attempt does not ask again)
+    bool startedCorrected =
+        false; ///< startedAt was set by hand: the shim's own time does not replace it
     Intent intent = Intent::None;
     std::string intentActor;
     std::string intentReason;

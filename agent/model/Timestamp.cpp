@@ -65,13 +65,11 @@ std::string formatTime(TimeMs time)
     const year_month_day date{day};
     const hh_mm_ss clock{point - day};
     char text[40];
-    const int size =
-        std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ",
-                      static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                      static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-                      static_cast<int>(clock.minutes().count()),
-                      static_cast<int>(clock.seconds().count()),
-                      static_cast<int>(clock.subseconds().count()));
+    const int size = std::snprintf(
+        text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ", static_cast<int>(date.year()),
+        static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+        static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
+        static_cast<int>(clock.seconds().count()), static_cast<int>(clock.subseconds().count()));
     return {text, static_cast<std::size_t>(size)};
 }
 
@@ -112,8 +110,8 @@ std::optional<TimeMs> parseTime(std::string_view text)
     const year_month_day date{std::chrono::year{year} / month / day};
     if (!date.ok() || year < 1970 || hour > 23 || minute > 59 || second > 59)
         return std::nullopt;
-    const auto point = sys_days{date} + hours{hour} + minutes{minute} + seconds{second} +
-                       milliseconds{millis};
+    const auto point =
+        sys_days{date} + hours{hour} + minutes{minute} + seconds{second} + milliseconds{millis};
     return duration_cast<milliseconds>(point.time_since_epoch()).count();
 }
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -61,9 +62,16 @@ FileDescriptor memoryOf(const Secrets& secrets)
     FileDescriptor memory(static_cast<int>(::memfd_create("stage-secrets", MFD_CLOEXEC)));
     if (!memory.valid())
         fail("cannot make the memory for secrets");
+    std::string text;
     for (const auto& [name, value] : secrets)
-        if (!writeAll(memory.get(), name + '\0' + value + '\0'))
-            fail("cannot write the secrets");
+    {
+        text.append(name).push_back('\0');
+        text.append(value).push_back('\0');
+    }
+    const bool written = writeAll(memory.get(), text);
+    ::explicit_bzero(text.data(), text.size());
+    if (!written)
+        fail("cannot write the secrets");
     ::lseek(memory.get(), 0, SEEK_SET);
     return memory;
 }
@@ -111,7 +119,7 @@ void send(const Shim& shim, int signal)
 
 } // namespace
 
-Launcher::Launcher(std::filesystem::path shim, Cgroup cgroup)
+Launcher::Launcher(const std::filesystem::path& shim, Cgroup cgroup)
     : _shim(std::filesystem::absolute(shim)), _cgroup(std::move(cgroup))
 {
 }

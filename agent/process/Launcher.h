@@ -48,7 +48,7 @@ class Launcher
 {
 public:
     /// `shim` is the stage-shim program; `cgroup` the tree under which stages get their own.
-    Launcher(std::filesystem::path shim, Cgroup cgroup);
+    Launcher(const std::filesystem::path& shim, Cgroup cgroup);
 
     /// Writes order.json into `folder` (made when missing; mode 0700), takes the lock of shim.lock and
     /// starts a shim that inherits it. Fills in order.cgroup (a new one) and order.bootId.

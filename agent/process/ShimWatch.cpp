@@ -80,7 +80,7 @@ std::size_t ShimWatch::size() const
 std::vector<std::string> ShimWatch::wait(std::optional<std::int64_t> timeoutMs)
 {
     // A length that the clock can hold; a wait of more than a day is as good as one of a day.
-    constexpr std::int64_t longest = 24 * 3600 * 1000;
+    constexpr std::int64_t longest = 24LL * 3600 * 1000;
     std::optional<Clock::time_point> deadline;
     if (timeoutMs)
         deadline = Clock::now() +

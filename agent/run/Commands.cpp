@@ -81,8 +81,8 @@ Engine::Submitted Engine::submit(const Submission& submission)
             }
             Submitted made = create(batch, submission);
             if (!submission.idempotencyKey.empty())
-                batch.runs.remember(submission.idempotencyKey,
-                                    {made.run.id, submission.bodyHash}, now);
+                batch.runs.remember(submission.idempotencyKey, {made.run.id, submission.bodyHash},
+                                    now);
             answer(batch, promise, std::move(made));
         });
 }
@@ -183,13 +183,13 @@ int Engine::stopRun(const std::string& id, const std::string& actor)
                 const Transition next = transition(_flow.state(stage), StageEvent::Stop);
                 if (next.effect == Effect::EndWaiting)
                 {
-                    _flow.endWithoutProcess(batch, stage, next.to, Cause::Stopped, actor, "stopped");
+                    _flow.endWithoutProcess(batch, stage, next.to, Cause::Stopped, actor,
+                                            "stopped");
                     ++stopped;
                 }
                 else if (next.effect == Effect::EndProcesses)
                 {
-                    decide(batch, run, stage, Intent::Stop,
-                           {.reason = "stopped", .actor = actor});
+                    decide(batch, run, stage, Intent::Stop, {.reason = "stopped", .actor = actor});
                     awaited = stage.id;
                     ++stopped;
                 }
@@ -205,16 +205,17 @@ int Engine::stopRun(const std::string& id, const std::string& actor)
             batch.afterCommit.push_back(
                 [this, awaited, promise, stopped]
                 {
-                    _waiters.emplace(awaited,
-                                     [promise, stopped](const RecordedEnd* end)
-                                     {
-                                         if (!end)
-                                             return promise->set_exception(std::make_exception_ptr(
-                                                 Declined(Declined::Kind::Unavailable, "unavailable",
-                                                          "the agent is stopping; the stop is on "
-                                                          "record and will be carried out")));
-                                         promise->set_value(end->decided ? stopped : stopped - 1);
-                                     });
+                    _waiters.emplace(
+                        awaited,
+                        [promise, stopped](const RecordedEnd* end)
+                        {
+                            if (!end)
+                                return promise->set_exception(std::make_exception_ptr(
+                                    Declined(Declined::Kind::Unavailable, "unavailable",
+                                             "the agent is stopping; the stop is on "
+                                             "record and will be carried out")));
+                            promise->set_value(end->decided ? stopped : stopped - 1);
+                        });
                 });
         });
 }
@@ -257,8 +258,9 @@ void Engine::approve(const std::string& runId, const std::string& actor)
                 _flow.advance(batch, run);
                 return answer(batch, promise, true);
             }
-            throw conflict("nothing_to_approve", "no stage of the run awaits approval; the run is " +
-                                                     std::string(toString(run.status)));
+            throw conflict("nothing_to_approve",
+                           "no stage of the run awaits approval; the run is " +
+                               std::string(toString(run.status)));
         });
 }
 
@@ -296,14 +298,16 @@ void Engine::patchOne(Batch& batch, const StagePatch& patch, Stage& stage,
                         if (end && end->decided)
                             return promise->set_value(true);
                         const auto error =
-                            end ? conflict("stage_ended",
-                                           "the stage ended by itself before it could be stopped: " +
-                                               std::string(toString(end->stage.status)) + ", cause " +
-                                               std::string(toString(
-                                                   end->stage.cause.value_or(Cause::Exit))))
-                                : Declined(Declined::Kind::Unavailable, "unavailable",
-                                           "the agent is stopping; the change is on record and will "
-                                           "be carried out");
+                            end ? conflict(
+                                      "stage_ended",
+                                      "the stage ended by itself before it could be stopped: " +
+                                          std::string(toString(end->stage.status)) + ", cause " +
+                                          std::string(
+                                              toString(end->stage.cause.value_or(Cause::Exit))))
+                                : Declined(
+                                      Declined::Kind::Unavailable, "unavailable",
+                                      "the agent is stopping; the change is on record and will "
+                                      "be carried out");
                         promise->set_exception(std::make_exception_ptr(error));
                     });
             });
@@ -326,7 +330,8 @@ bool Engine::applyStatus(Batch& batch, const StagePatch& patch, Run& run, Stage&
         startByHand(batch, run, stage, patch);
         break;
     case Effect::EndProcesses:
-        decide(batch, run, stage, next.to == Status::Success ? Intent::Succeed : Intent::Fail, patch);
+        decide(batch, run, stage, next.to == Status::Success ? Intent::Succeed : Intent::Fail,
+               patch);
         return true;
     case Effect::EndExternal:
         _flow.endWithoutProcess(batch, stage, next.to, Cause::External, patch.actor, patch.reason);
@@ -367,11 +372,13 @@ bool Engine::applyStatus(Batch& batch, const StagePatch& patch, Run& run, Stage&
 void Engine::startByHand(Batch& batch, Run& run, Stage& stage, const StagePatch& patch)
 {
     if (run.ended() || run.stopping)
-        throw conflict("run_ended", "the run has ended; make its failed stage IDLE to try it again, "
-                                    "or rerun it");
+        throw conflict("run_ended",
+                       "the run has ended; make its failed stage IDLE to try it again, "
+                       "or rerun it");
     for (const auto& other : batch.runs.stages(run.id))
         if (other.ordinal < stage.ordinal && other.status != Status::Success)
-            throw conflict("stage_not_due", "the stage can't start: " + other.name + " before it is " +
+            throw conflict("stage_not_due", "the stage can't start: " + other.name +
+                                                " before it is " +
                                                 std::string(toString(other.status)));
     if (!_flow.external(stage) && _flow.diskLow())
         throw Declined(Declined::Kind::Unavailable, "disk_low",
@@ -465,21 +472,23 @@ void Engine::applyTimes(Batch& batch, const StagePatch& patch, Stage& stage, con
     if (!patch.startedAt && !patch.endedAt && !patch.durationSeconds)
         return;
     if (!stage.ended() && (patch.endedAt || patch.durationSeconds))
-        throw conflict("stage_not_ended", "endedAt and duration can be set on a stage that has ended; "
-                                          "this one is " +
-                                              std::string(toString(stage.status)));
+        throw conflict("stage_not_ended",
+                       "endedAt and duration can be set on a stage that has ended; "
+                       "this one is " +
+                           std::string(toString(stage.status)));
     if (!stage.ended() && stage.status != Status::InProgress)
-        throw conflict("stage_not_started", "startedAt can be set on a stage that has started; this "
-                                            "one is " +
-                                                std::string(toString(stage.status)));
+        throw conflict("stage_not_started",
+                       "startedAt can be set on a stage that has started; this "
+                       "one is " +
+                           std::string(toString(stage.status)));
     const TimeMs started = patch.startedAt.value_or(*stage.startedAt);
     if (stage.ended())
     {
         const TimeMs ended = patch.endedAt.value_or(*stage.endedAt);
         if (ended < started)
-            throw invalid(patch.endedAt ? "endedAt" : "startedAt",
-                          "endedAt (" + formatTime(ended) + ") is before startedAt (" +
-                              formatTime(started) + ")");
+            throw invalid(patch.endedAt ? "endedAt" : "startedAt", "endedAt (" + formatTime(ended) +
+                                                                       ") is before startedAt (" +
+                                                                       formatTime(started) + ")");
         if (patch.durationSeconds && *patch.durationSeconds != ceilSeconds(started, ended))
             throw invalid("duration", "duration is not endedAt - startedAt, rounded up: " +
                                           std::to_string(ceilSeconds(started, ended)));

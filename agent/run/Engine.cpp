@@ -66,8 +66,7 @@ void Engine::stop()
         _thread.join();
 }
 
-template <typename T>
-T Engine::call(std::function<void(Batch&, const Promise<T>&)> apply)
+template <typename T> T Engine::call(std::function<void(Batch&, const Promise<T>&)> apply)
 {
     auto promise = std::make_shared<std::promise<T>>();
     auto future = promise->get_future();
@@ -76,8 +75,7 @@ T Engine::call(std::function<void(Batch&, const Promise<T>&)> apply)
     return future.get();
 }
 
-template <typename T>
-void Engine::answer(Batch& batch, const Promise<T>& promise, T value)
+template <typename T> void Engine::answer(Batch& batch, const Promise<T>& promise, T value)
 {
     batch.afterCommit.push_back([promise, value = std::move(value)]() mutable
                                 { promise->set_value(std::move(value)); });
@@ -123,8 +121,8 @@ void Engine::work()
         failing = !runBatch(commands);
     }
 
-    const auto error = std::make_exception_ptr(
-        unavailable("the agent is stopping; what was decided is on record and will be carried out"));
+    const auto error = std::make_exception_ptr(unavailable(
+        "the agent is stopping; what was decided is on record and will be carried out"));
     for (auto& command : std::exchange(_mailbox, {}))
         command.refuse(error);
     for (auto& [stageId, waiter] : std::exchange(_waiters, {}))
@@ -155,8 +153,8 @@ bool Engine::runBatch(std::vector<Command>& commands)
             _facts.alive = false;
         }
         for (auto& command : commands)
-            command.refuse(std::make_exception_ptr(
-                unavailable("the record can't be written (is the disk full?); nothing was changed")));
+            command.refuse(std::make_exception_ptr(unavailable(
+                "the record can't be written (is the disk full?); nothing was changed")));
         return false;
     }
     _work.clear();
@@ -205,8 +203,8 @@ void Engine::takeDueTimers(std::vector<Command>& commands)
     const auto due = std::partition(_timers.begin(), _timers.end(),
                                     [now](const Timer& timer) { return timer.at > now; });
     for (auto timer = due; timer != _timers.end(); ++timer)
-        commands.push_back({.apply = [this, id = timer->stageId, attempt = timer->attempt](Batch& batch)
-                            { _flow.due(batch, id, attempt); }});
+        commands.push_back({.apply = [this, id = timer->stageId, attempt = timer->attempt](
+                                         Batch& batch) { _flow.due(batch, id, attempt); }});
     _timers.erase(due, _timers.end());
 }
 
@@ -259,11 +257,11 @@ Engine::Facts Engine::facts() const
 template bool Engine::call<bool>(std::function<void(Batch&, const Promise<bool>&)>);
 template int Engine::call<int>(std::function<void(Batch&, const Promise<int>&)>);
 template std::string
-Engine::call<std::string>(std::function<void(Batch&, const Promise<std::string>&)>);
+    Engine::call<std::string>(std::function<void(Batch&, const Promise<std::string>&)>);
 template Stage Engine::call<Stage>(std::function<void(Batch&, const Promise<Stage>&)>);
 template Run Engine::call<Run>(std::function<void(Batch&, const Promise<Run>&)>);
 template Engine::Submitted
-Engine::call<Engine::Submitted>(std::function<void(Batch&, const Promise<Engine::Submitted>&)>);
+    Engine::call<Engine::Submitted>(std::function<void(Batch&, const Promise<Engine::Submitted>&)>);
 template void Engine::answer<bool>(Batch&, const Promise<bool>&, bool);
 template void Engine::answer<int>(Batch&, const Promise<int>&, int);
 template void Engine::answer<std::string>(Batch&, const Promise<std::string>&, std::string);

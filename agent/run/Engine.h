@@ -142,15 +142,12 @@ private:
         int attempt = 0;
     };
 
-    template <typename T>
-    using Promise = std::shared_ptr<std::promise<T>>;
+    template <typename T> using Promise = std::shared_ptr<std::promise<T>>;
 
     /// Posts `apply(batch, promise)` and waits for the promise, which `apply` keeps by answer() or, for
     /// an end that is yet to come, by a waiter.
-    template <typename T>
-    T call(std::function<void(Batch&, const Promise<T>&)> apply);
-    template <typename T>
-    static void answer(Batch& batch, const Promise<T>& promise, T value);
+    template <typename T> T call(std::function<void(Batch&, const Promise<T>&)> apply);
+    template <typename T> static void answer(Batch& batch, const Promise<T>& promise, T value);
 
     void post(Command command);
     void work();

@@ -57,13 +57,14 @@ void Executions::launch(const std::filesystem::path& folder, const Order& order,
     {
         std::filesystem::create_directories(order.cwd);
         Shim shim = _launcher.launch(folder, order, secrets);
-        _live[order.stageId] = {.attempt = order.attempt, .folder = folder, .graceMs = order.graceMs};
+        _live[order.stageId] = {
+            .attempt = order.attempt, .folder = folder, .graceMs = order.graceMs};
         _watch.add(order.stageId, std::move(shim));
     }
     catch (const std::system_error& error)
     {
-        const bool full = error.code() == std::errc::no_space_on_device ||
-                          error.code().value() == EDQUOT;
+        const bool full =
+            error.code() == std::errc::no_space_on_device || error.code().value() == EDQUOT;
         refuse(order.stageId, order.attempt, full ? Cause::DiskFull : Cause::SpawnError,
                error.what());
     }

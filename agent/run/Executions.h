@@ -29,7 +29,7 @@ struct Finished
 class Executions
 {
 public:
-    explicit Executions(Launcher launcher): _launcher(std::move(launcher)) {}
+    explicit Executions(Launcher launcher) : _launcher(std::move(launcher)) {}
 
     /// Starts the attempt in `folder`. A failure to start is told by wait() as any other end.
     void launch(const std::filesystem::path& folder, const Order& order,
@@ -67,9 +67,10 @@ private:
         int attempt = 0;
         std::filesystem::path folder;
         std::int64_t graceMs = 0;
-        std::int64_t killAtMs = 0;   ///< monotonic; 0: nobody asked it to stop
+        std::int64_t killAtMs = 0;  ///< monotonic; 0: nobody asked it to stop
         std::optional<Claim> claim; ///< of a lost shim
-        std::int64_t sweepUntilMs = 0; ///< monotonic; its shim is lost and we end what is left; 0: no
+        std::int64_t sweepUntilMs =
+            0; ///< monotonic; its shim is lost and we end what is left; 0: no
     };
 
     void ended(const std::string& stageId);

@@ -7,7 +7,7 @@
 namespace agent
 {
 
-Janitor::Janitor(std::filesystem::path trash): _trash(std::move(trash))
+Janitor::Janitor(std::filesystem::path trash) : _trash(std::move(trash))
 {
     _thread = std::thread([this] { work(); });
 }

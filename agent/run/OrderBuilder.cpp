@@ -160,7 +160,8 @@ Secrets readSecrets(const std::vector<std::string>& names, const std::filesystem
             if (value.find('\0') != std::string::npos)
                 throw std::runtime_error("holds a NUL");
             if (value.size() < 4)
-                throw std::runtime_error("shorter than 4 characters, so it can't be masked in logs");
+                throw std::runtime_error(
+                    "shorter than 4 characters, so it can't be masked in logs");
             secrets.emplace_back(name, std::move(value));
         }
         catch (const std::runtime_error& error)

@@ -23,7 +23,7 @@ struct OrderDefaults
     std::filesystem::path pluginHost; ///< the stage-plugin-host program
     std::filesystem::path mirrors;    ///< the cache folder that library plugins get
     std::filesystem::path secretsDir;
-    std::string home;                 ///< HOME of the stages
+    std::string home; ///< HOME of the stages
 };
 
 /// One stage on its way to a shim.

@@ -158,7 +158,8 @@ void RunFlow::advance(Batch& batch, Run& run)
 void RunFlow::schedule(Batch& batch)
 {
     const auto open = batch.runs.openRuns();
-    const bool waiting = std::any_of(open.begin(), open.end(), [](const Run& r) { return r.wantsSlot; });
+    const bool waiting =
+        std::any_of(open.begin(), open.end(), [](const Run& r) { return r.wantsSlot; });
     if (!waiting)
         return;
     if (diskLow())
@@ -252,8 +253,8 @@ void RunFlow::recordEnd(Batch& batch, const Finished& finished)
     // What the process did …
     if (!stage.startedCorrected && !neverStarted(outcome.cause))
         stage.startedAt = outcome.startedAt;
-    stage.endedAt =
-        neverStarted(outcome.cause) ? *stage.startedAt : std::max(*stage.startedAt, outcome.endedAt);
+    stage.endedAt = neverStarted(outcome.cause) ? *stage.startedAt
+                                                : std::max(*stage.startedAt, outcome.endedAt);
     stage.cause = outcome.cause;
     stage.exitCode = outcome.exitCode;
     stage.signal = outcome.signal;
@@ -294,8 +295,8 @@ void RunFlow::recordEnd(Batch& batch, const Finished& finished)
         return;
     stage.status = next.to;
     clearIntent(stage);
-    const bool again = !decided && !run.stopping && stage.status == Status::Failure &&
-                       retry(batch, run, stage);
+    const bool again =
+        !decided && !run.stopping && stage.status == Status::Failure && retry(batch, run, stage);
     if (!again)
     {
         batch.runs.update(stage);
@@ -392,8 +393,7 @@ void RunFlow::due(Batch& batch, const std::string& stageId, int attempt)
 
 void RunFlow::armTimeout(Batch& batch, const Run& run, const Stage& stage)
 {
-    const std::int64_t timeout =
-        specOf(run, stage).timeoutMs.value_or(_options.orders.timeoutMs);
+    const std::int64_t timeout = specOf(run, stage).timeoutMs.value_or(_options.orders.timeoutMs);
     const std::int64_t left = std::max<std::int64_t>(0, *stage.startedAt + timeout - nowMs());
     batch.afterCommit.push_back([this, left, id = stage.id, attempt = stage.attempt]
                                 { _hooks.timer(left, id, attempt); });

@@ -23,9 +23,7 @@ class ServiceCatalog;
 /// Nothing in memory changes before: a batch that can't be committed never happened.
 struct Batch
 {
-    explicit Batch(RecordSession& writer): connection(writer), runs(writer), history(writer)
-    {
-    }
+    explicit Batch(RecordSession& writer) : connection(writer), runs(writer), history(writer) {}
 
     RecordSession& connection;
     RunStore runs;

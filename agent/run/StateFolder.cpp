@@ -21,15 +21,15 @@ void makePrivate(const std::filesystem::path& folder)
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     if (error || ::access(folder.c_str(), W_OK) != 0)
-        throw std::runtime_error("the state folder " + folder.string() +
-                                 " can't be written: " + (error ? error.message() : std::strerror(errno)) +
+        throw std::runtime_error("the state folder " + folder.string() + " can't be written: " +
+                                 (error ? error.message() : std::strerror(errno)) +
                                  ". Set state.dir to one that this user may write");
     ::chmod(folder.c_str(), 0700);
 }
 
 } // namespace
 
-StateFolder::StateFolder(std::filesystem::path root): _root(std::filesystem::absolute(root))
+StateFolder::StateFolder(std::filesystem::path root) : _root(std::filesystem::absolute(root))
 {
     makePrivate(_root);
     const auto file = _root / "lock";
@@ -66,7 +66,8 @@ std::filesystem::path StateFolder::workspace(const std::string& runId) const
 
 std::filesystem::path StateFolder::stage(const Stage& stage) const
 {
-    return run(stage.runId) / (std::to_string(stage.ordinal) + "-" + std::string(toString(stage.type)));
+    return run(stage.runId) /
+           (std::to_string(stage.ordinal) + "-" + std::string(toString(stage.type)));
 }
 
 std::filesystem::path StateFolder::attempt(const Stage& stage, int attempt) const

@@ -96,7 +96,7 @@ void RecordSession::execute(const std::string& sql)
     *_session << sql, now;
 }
 
-Database::Database(const std::filesystem::path& file): _file(file)
+Database::Database(const std::filesystem::path& file) : _file(file)
 {
     Poco::Data::SQLite::Connector::registerConnector();
     try
@@ -142,7 +142,7 @@ Database::Reader::~Reader()
     _database._idle.push_back(std::move(_connection));
 }
 
-Transaction::Transaction(RecordSession& connection): _connection(connection)
+Transaction::Transaction(RecordSession& connection) : _connection(connection)
 {
     connection.execute("BEGIN IMMEDIATE");
 }

@@ -24,17 +24,16 @@ void History::append(const HistoryEntry& entry)
 
 std::vector<HistoryEntry> History::ofStage(const std::string& stageId)
 {
-    return read(_connection
-                    .prepare("SELECT " HISTORY_COLUMNS
-                             " FROM history WHERE stage_id = ? ORDER BY seq")
-                    .bind(stageId));
+    return read(
+        _connection
+            .prepare("SELECT " HISTORY_COLUMNS " FROM history WHERE stage_id = ? ORDER BY seq")
+            .bind(stageId));
 }
 
 std::vector<HistoryEntry> History::ofRun(const std::string& runId)
 {
     return read(
-        _connection
-            .prepare("SELECT " HISTORY_COLUMNS " FROM history WHERE run_id = ? ORDER BY seq")
+        _connection.prepare("SELECT " HISTORY_COLUMNS " FROM history WHERE run_id = ? ORDER BY seq")
             .bind(runId));
 }
 

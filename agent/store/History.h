@@ -13,7 +13,7 @@ namespace agent
 class History
 {
 public:
-    explicit History(RecordSession& connection): _connection(connection) {}
+    explicit History(RecordSession& connection) : _connection(connection) {}
 
     void append(const HistoryEntry& entry);
 

@@ -165,8 +165,7 @@ Statement& bindStage(Statement& statement, const Stage& stage)
 }
 
 /// Every stored change is seen in updatedAt, also two within one millisecond or over a clock set back.
-template <typename Record>
-void touch(Record& record)
+template <typename Record> void touch(Record& record)
 {
     record.updatedAt = std::max(nowMs(), record.updatedAt + 1);
     ++record.version;
@@ -334,8 +333,9 @@ std::optional<RunStore::Submitted> RunStore::submitted(const std::string& key, T
 
 void RunStore::remember(const std::string& key, const Submitted& submitted, TimeMs at)
 {
-    _connection.prepare("INSERT INTO idempotency (key, body_hash, run_id, created_at) "
-                        "VALUES (?, ?, ?, ?)")
+    _connection
+        .prepare("INSERT INTO idempotency (key, body_hash, run_id, created_at) "
+                 "VALUES (?, ?, ?, ?)")
         .bind(key)
         .bind(submitted.bodyHash)
         .bind(submitted.runId)

@@ -26,7 +26,7 @@ struct RunFilter
 class RunStore
 {
 public:
-    explicit RunStore(RecordSession& connection): _connection(connection) {}
+    explicit RunStore(RecordSession& connection) : _connection(connection) {}
 
     /// Reads. An unknown id is nothing, an unknown run has no stages.
     [[nodiscard]] std::optional<Run> run(const std::string& id);

@@ -1,7 +1,7 @@
 #include "agent/store/Statement.h"
 
-#include <Poco/Data/SQLite/Utility.h>
 #include <Poco/Data/SQLite/SQLiteException.h>
+#include <Poco/Data/SQLite/Utility.h>
 
 #include <sqlite3.h>
 
@@ -19,7 +19,7 @@ void check(sqlite3* db, int code)
 
 } // namespace
 
-Statement::Statement(sqlite3* db, const char* sql): _db(db)
+Statement::Statement(sqlite3* db, const char* sql) : _db(db)
 {
     check(db, sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &_statement, nullptr));
 }

@@ -35,8 +35,7 @@ public:
     Statement& bind(std::string_view text);
     Statement& bind(const std::string& text) { return bind(std::string_view(text)); }
     Statement& bind(const char* text) { return bind(std::string_view(text)); }
-    template <typename T>
-    Statement& bind(const std::optional<T>& value)
+    template <typename T> Statement& bind(const std::optional<T>& value)
     {
         return value ? bind(*value) : bindNull();
     }

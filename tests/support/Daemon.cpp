@@ -1,0 +1,297 @@
+#include "tests/support/Daemon.h"
+
+#include <Poco/Exception.h>
+#include <Poco/Net/HTTPClientSession.h>
+#include <Poco/Net/HTTPRequest.h>
+#include <Poco/Net/HTTPResponse.h>
+#include <Poco/StreamCopier.h>
+#include <Poco/String.h>
+#include <Poco/URI.h>
+
+#include <cppunit/TestAssert.h>
+
+#include <chrono>
+#include <csignal>
+#include <fcntl.h>
+#include <fstream>
+#include <spawn.h>
+#include <sstream>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+extern char** environ; // NOLINT: of unistd.h
+
+namespace agent::test
+{
+
+namespace fs = std::filesystem;
+
+namespace
+{
+
+int spawn(const std::vector<std::string>& arguments, const fs::path& output)
+{
+    std::vector<char*> argv;
+    for (const auto& argument : arguments)
+        argv.push_back(const_cast<char*>(argument.c_str()));
+    argv.push_back(nullptr);
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&files, 1, output.c_str(), O_WRONLY | O_CREAT | O_APPEND,
+                                     0600);
+    posix_spawn_file_actions_adddup2(&files, 1, 2);
+    pid_t pid = 0;
+    const int error = ::posix_spawn(&pid, argv[0], &files, nullptr, argv.data(), environ);
+    posix_spawn_file_actions_destroy(&files);
+    CPPUNIT_ASSERT_EQUAL_MESSAGE(arguments[0], 0, error);
+    return pid;
+}
+
+int exitCodeOf(int pid)
+{
+    int status = 0;
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR)
+    {
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+} // namespace
+
+rapidjson::Document Answer::json() const
+{
+    rapidjson::Document document;
+    document.Parse(body);
+    CPPUNIT_ASSERT_MESSAGE("no JSON: " + body, !document.HasParseError());
+    return document;
+}
+
+Daemon::Daemon()
+{
+    fs::create_directories(_folder.path() / "services.d");
+    fs::create_directories(_folder.path() / "secrets");
+    set("http.port", "0");
+    set("state.dir", state().string());
+    set("services.dir", (_folder.path() / "services.d").string());
+    set("secrets.dir", (_folder.path() / "secrets").string());
+    set("plugins.dir", (_folder.path() / "plugins").string());
+    set("stage.grace", "2s");
+    set("disk.min_free", "1M");
+}
+
+Daemon::~Daemon()
+{
+    if (_pid > 0)
+    {
+        ::kill(_pid, SIGKILL);
+        exitCodeOf(_pid);
+    }
+    sweep();
+}
+
+/// Ends what a test left running: every process whose environment or arguments name our folder.
+void Daemon::sweep() const
+{
+    const std::string needle = _folder.path().string();
+    for (int round = 0; round < 100; ++round)
+    {
+        bool found = false;
+        for (const auto& entry : fs::directory_iterator("/proc"))
+        {
+            const int pid = std::atoi(entry.path().filename().c_str());
+            if (pid <= 1 || pid == ::getpid())
+                continue;
+            const std::string stat = contentOf(entry.path() / "stat");
+            if (stat.find(") Z ") != std::string::npos)
+                continue;
+            if (contentOf(entry.path() / "cmdline").find(needle) != std::string::npos ||
+                contentOf(entry.path() / "environ").find(needle) != std::string::npos)
+            {
+                found = true;
+                ::kill(pid, SIGKILL);
+            }
+        }
+        if (!found)
+            return;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+}
+
+void Daemon::writeService(const std::string& name, const std::string& yaml)
+{
+    (void)_folder.write("services.d/" + name + ".yaml", yaml);
+}
+
+void Daemon::writeSecret(const std::string& name, const std::string& value)
+{
+    ::chmod(_folder.write("secrets/" + name, value).c_str(), 0600);
+}
+
+std::vector<std::string> Daemon::arguments() const
+{
+    std::vector<std::string> all{STAGE_AGENT_BIN_DIR "/stage-agent"};
+    for (const auto& [key, value] : _settings)
+    {
+        all.emplace_back("-D");
+        all.push_back(key + "=" + value);
+    }
+    return all;
+}
+
+void Daemon::start()
+{
+    std::error_code ignored;
+    fs::remove(state() / "address", ignored);
+    _pid = spawn(arguments(), _folder.path() / "output");
+    waitFor(
+        "the daemon's address",
+        [this]
+        {
+            CPPUNIT_ASSERT_MESSAGE("the daemon ended: " + output(),
+                                   ::waitpid(_pid, nullptr, WNOHANG) == 0);
+            _url = contentOf(state() / "address");
+            return !_url.empty();
+        },
+        20);
+    _url.pop_back();
+}
+
+void Daemon::kill()
+{
+    ::kill(_pid, SIGKILL);
+    exitCodeOf(std::exchange(_pid, 0));
+}
+
+int Daemon::stop()
+{
+    ::kill(_pid, SIGTERM);
+    return exitCodeOf(std::exchange(_pid, 0));
+}
+
+int Daemon::runToEnd(const std::vector<std::string>& more, std::string& output) const
+{
+    auto all = arguments();
+    all.insert(all.end(), more.begin(), more.end());
+    const fs::path file = _folder.path() / "run-output";
+    fs::remove(file);
+    const int code = exitCodeOf(spawn(all, file));
+    output = contentOf(file);
+    return code;
+}
+
+void Daemon::signal(int signal) const
+{
+    ::kill(_pid, signal);
+}
+
+Answer Daemon::request(const std::string& method, const std::string& path, const std::string& body,
+                       const std::map<std::string, std::string>& headers) const
+{
+    const Poco::URI uri(_url);
+    Poco::Net::HTTPClientSession session(uri.getHost(), uri.getPort());
+    session.setTimeout(Poco::Timespan(60, 0));
+    Poco::Net::HTTPRequest request(method, path, "HTTP/1.1");
+    if (!body.empty())
+        request.setContentType("application/json");
+    request.setContentLength64(static_cast<Poco::Int64>(body.size()));
+    for (const auto& [name, value] : headers)
+        request.set(name, value);
+    session.sendRequest(request) << body;
+    Poco::Net::HTTPResponse response;
+    std::ostringstream text;
+    Poco::StreamCopier::copyStream(session.receiveResponse(response), text);
+    Answer answer{response.getStatus(), {}, text.str()};
+    for (const auto& [name, value] : response)
+        answer.headers[Poco::toLower(name)] = value;
+    return answer;
+}
+
+std::string Daemon::submit(const std::string& stages) const
+{
+    const Answer answer = post("/api/runs", R"({"pipeline":{"stages":)" + stages + "}}");
+    CPPUNIT_ASSERT_EQUAL_MESSAGE(answer.body, 201, answer.status);
+    return answer.json()["id"].GetString();
+}
+
+std::string Daemon::submitService(const std::string& name) const
+{
+    const Answer answer = post("/api/runs", R"({"service":")" + name + "\"}");
+    CPPUNIT_ASSERT_EQUAL_MESSAGE(answer.body, 201, answer.status);
+    return answer.json()["id"].GetString();
+}
+
+std::string Daemon::statusOf(const std::string& runId) const
+{
+    return get("/api/runs/" + runId).json()["status"].GetString();
+}
+
+std::vector<std::string> Daemon::stagesOf(const std::string& runId) const
+{
+    const auto stages = get("/api/stages?runId=" + runId).json();
+    std::vector<std::string> ids;
+    for (const auto& stage : stages.GetArray())
+        ids.emplace_back(stage["id"].GetString());
+    return ids;
+}
+
+std::string Daemon::detail(const std::string& stageId, const std::string& field) const
+{
+    const auto stage = get("/api/stages/" + stageId).json();
+    const auto& value = stage[field.c_str()];
+    if (value.IsNull())
+        return "null";
+    return value.IsString() ? std::string(value.GetString()) : std::to_string(value.GetInt64());
+}
+
+std::string Daemon::log(const std::string& stageId) const
+{
+    return get("/api/stages/" + stageId + "/log").body;
+}
+
+void Daemon::waitForRun(const std::string& runId, const std::string& wanted) const
+{
+    std::string found;
+    waitFor("run to be " + wanted,
+            [&]
+            {
+                found = statusOf(runId);
+                const bool over = found == "SUCCESS" || found == "FAILURE";
+                if (over && found != wanted)
+                    CPPUNIT_FAIL("the run is " + found + ", not " + wanted + ": " +
+                                 get("/api/stages?runId=" + runId).body);
+                return found == wanted;
+            });
+}
+
+void Daemon::waitForStage(const std::string& stageId, const std::string& wanted) const
+{
+    waitFor("stage to be " + wanted, [&] { return detail(stageId, "status") == wanted; });
+}
+
+std::string Daemon::output() const
+{
+    return contentOf(_folder.path() / "output");
+}
+
+void waitFor(const std::string& what, const std::function<bool()>& condition, int seconds)
+{
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+    while (!condition())
+    {
+        if (std::chrono::steady_clock::now() > end)
+            CPPUNIT_FAIL("waited " + std::to_string(seconds) + " s for " + what);
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+}
+
+std::string contentOf(const fs::path& file)
+{
+    std::ifstream in(file, std::ios::binary);
+    std::ostringstream text;
+    text << in.rdbuf();
+    return text.str();
+}
+
+} // namespace agent::test

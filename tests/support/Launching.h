@@ -108,6 +108,7 @@ public:
               {
                   ::setsid();
                   std::vector<char*> entries;
+                  entries.reserve(environment.size() + 1);
                   for (const std::string& entry : environment)
                       entries.push_back(const_cast<char*>(entry.c_str()));
                   entries.push_back(nullptr);

@@ -30,6 +30,7 @@ class CgroupTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testMovesUsIntoALeafAndBack);
     CPPUNIT_TEST(testOpensTwice);
     CPPUNIT_TEST(testTwoNamesDoNotClash);
+    CPPUNIT_TEST(testAUnitOfOursIsTheTreeAlsoAfterARestart);
     CPPUNIT_TEST(testMissesOnlyLimitsWithoutAController);
     CPPUNIT_TEST(testKillsAGroupWithTheGroupsBelow);
     CPPUNIT_TEST(testKeepsTheTreeWhileAStageRuns);
@@ -134,6 +135,60 @@ private:
         CPPUNIT_ASSERT_EQUAL(child, ::waitpid(child, &status, 0));
         CPPUNIT_ASSERT_EQUAL(0, status);
         CPPUNIT_ASSERT(fs::exists(ours));
+    }
+
+    void testAUnitOfOursIsTheTreeAlsoAfterARestart()
+    {
+        if (!_cgroup.available())
+            return;
+        // systemd puts the new main process into the unit's own group again, beside the stages.
+        const fs::path unit = fs::path(make("base.1")) / "stage-agent.service";
+        fs::create_directory(unit);
+        const auto started = [&](const std::function<bool(const Cgroup&)>& check)
+        {
+            const int child = launching::forked(
+                [&]
+                {
+                    enter(unit);
+                    const Cgroup inUnit = Cgroup::open(_name);
+                    ::_exit(inUnit.available() && check(inUnit) ? 0 : 1);
+                });
+            int status = -1;
+            return ::waitpid(child, &status, 0) == child && status == 0;
+        };
+        const fs::path stage = unit / "stages" / "kept.1";
+        const bool first = started(
+            [&](const Cgroup& inUnit)
+            {
+                std::string missing;
+                return inUnit.make("kept.1", Limits{}, missing) == stage &&
+                       ownLine().ends_with("stage-agent.service/agent");
+            });
+        CPPUNIT_ASSERT(first);
+        const int running = launching::forked(
+            [&]
+            {
+                enter(stage);
+                ::pause();
+            });
+        CPPUNIT_ASSERT(launching::within(5, [&] { return !Cgroup::processesIn(stage).empty(); }));
+        const bool second =
+            started([](const Cgroup&) { return ownLine().ends_with("stage-agent.service/agent"); });
+        const bool kept = fs::exists(stage) && ::kill(running, 0) == 0;
+        Cgroup::killAll(stage);
+        launching::reap(running);
+        CPPUNIT_ASSERT(second);
+        CPPUNIT_ASSERT(kept);
+        // The last one goes with no stage running, and takes its groups with it.
+        CPPUNIT_ASSERT(started(
+            [&](const Cgroup& inUnit)
+            {
+                inUnit.removeTree();
+                return ownLine().ends_with("/stage-agent.service") && !fs::exists(unit / "agent") &&
+                       !fs::exists(unit / "stages");
+            }));
+        Cgroup::remove(unit);
+        CPPUNIT_ASSERT(!fs::exists(unit));
     }
 
     void testMissesOnlyLimitsWithoutAController()

@@ -34,9 +34,9 @@ public:
 
     void testRefusesWhatIsNoUuid()
     {
-        for (const char* text : {"", "x", "0b0c4f5e-1111-4222-8333-abcdefabcde",
-                                 "0b0c4f5e11114222-8333-abcdefabcdef00",
-                                 "0b0c4f5e-1111-4222-8333-abcdefabcdeg"})
+        for (const char* text :
+             {"", "x", "0b0c4f5e-1111-4222-8333-abcdefabcde",
+              "0b0c4f5e11114222-8333-abcdefabcdef00", "0b0c4f5e-1111-4222-8333-abcdefabcdeg"})
             CPPUNIT_ASSERT_MESSAGE(text, !parseId(text));
     }
 };

@@ -24,8 +24,8 @@ public:
         for (int state = 0; state < 7; ++state)
             for (int event = 0; event < 12; ++event)
             {
-                const auto next = transition(static_cast<StageState>(state),
-                                             static_cast<StageEvent>(event));
+                const auto next =
+                    transition(static_cast<StageState>(state), static_cast<StageEvent>(event));
                 const char found = ".-xbSARPEWJKCTD"[static_cast<int>(order(next.effect))];
                 CPPUNIT_ASSERT_EQUAL_MESSAGE("state " + std::to_string(state) + ", event " +
                                                  std::to_string(event),

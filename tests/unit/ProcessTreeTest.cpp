@@ -127,13 +127,11 @@ class ProcessTreeTest: public CppUnit::TestFixture
             [&]
             {
                 std::vector<std::string> marks = marksOf(ours);
-                std::vector<char*> environment;
-                for (std::string& mark : marks)
-                    environment.push_back(mark.data());
-                environment.push_back(nullptr);
+                char* const environment[] = {marks[0].data(), marks[1].data(), marks[2].data(),
+                                             nullptr};
                 const char* const argv[] = {
                     "sh", "-c", "/usr/bin/env -i /usr/bin/setsid /bin/sleep 300 & wait", nullptr};
-                ::execve("/bin/sh", const_cast<char* const*>(argv), environment.data());
+                ::execve("/bin/sh", const_cast<char* const*>(argv), environment);
             });
         const Claim claim = claimSince(before, usedPid());
         std::vector<ProcessStat> found;

@@ -1,0 +1,107 @@
+#pragma once
+
+#include "tests/support/FilesFolder.h"
+
+#include <rapidjson/document.h>
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace agent::test
+{
+
+struct Answer
+{
+    int status = 0;
+    std::map<std::string, std::string> headers; ///< names in lower case
+    std::string body;
+
+    /// The body as JSON. Errors: fails the test when it is none.
+    [[nodiscard]] rapidjson::Document json() const;
+};
+
+/// The real daemon on a state folder and a port of its own. Ends with the object, and with it every
+/// shim and process of its stages, also when a test fails.
+class Daemon
+{
+public:
+    /// Does not start it yet: services can be written first.
+    Daemon();
+    ~Daemon();
+    Daemon(const Daemon&) = delete;
+    Daemon& operator=(const Daemon&) = delete;
+
+    /// `-D key=value` for the next start.
+    void set(const std::string& key, const std::string& value) { _settings[key] = value; }
+    void writeService(const std::string& name, const std::string& yaml);
+    void writeSecret(const std::string& name, const std::string& value);
+
+    /// Waits for its address. Errors: fails the test when none comes within 20 s.
+    void start();
+
+    /// SIGKILL, as a crash would; shims go on.
+    void kill();
+
+    /// SIGTERM. Shape: its exit code.
+    int stop();
+
+    /// Runs it in the foreground with these arguments more. Shape: exit code; what it printed in `output`.
+    int runToEnd(const std::vector<std::string>& arguments, std::string& output) const;
+
+    void signal(int signal) const;
+
+    Answer request(const std::string& method, const std::string& path, const std::string& body = "",
+                   const std::map<std::string, std::string>& headers = {}) const;
+    Answer get(const std::string& path) const { return request("GET", path); }
+    Answer post(const std::string& path, const std::string& body = "") const
+    {
+        return request("POST", path, body);
+    }
+    Answer patch(const std::string& path, const std::string& body) const
+    {
+        return request("PATCH", path, body);
+    }
+
+    /// Submits a pipeline given as the JSON of its stages. Shape: the run's id.
+    std::string submit(const std::string& stages) const;
+    std::string submitService(const std::string& name) const;
+
+    /// The run's status; `SUCCESS` and so on.
+    std::string statusOf(const std::string& runId) const;
+
+    /// The ids of a run's stages, in order.
+    std::vector<std::string> stagesOf(const std::string& runId) const;
+
+    /// A field of a stage's detail view, numbers and null as text.
+    std::string detail(const std::string& stageId, const std::string& field) const;
+    std::string log(const std::string& stageId) const;
+
+    /// Polls until `statusOf` is `wanted`, 30 s at most. Errors: fails the test then.
+    void waitForRun(const std::string& runId, const std::string& wanted) const;
+    void waitForStage(const std::string& stageId, const std::string& wanted) const;
+
+    [[nodiscard]] int pid() const { return _pid; }
+    [[nodiscard]] const std::string& url() const { return _url; }
+    [[nodiscard]] std::filesystem::path folder() const { return _folder.path(); }
+    [[nodiscard]] std::filesystem::path state() const { return _folder.path() / "state"; }
+    [[nodiscard]] std::string output() const;
+
+private:
+    [[nodiscard]] std::vector<std::string> arguments() const;
+    void sweep() const;
+
+    FilesFolder _folder;
+    std::map<std::string, std::string> _settings;
+    int _pid = 0;
+    std::string _url;
+};
+
+/// Polls `condition` until it holds. Errors: fails the test with `what` after `seconds`.
+void waitFor(const std::string& what, const std::function<bool()>& condition, int seconds = 30);
+
+/// A file's content; empty when it is not there.
+std::string contentOf(const std::filesystem::path& file);
+
+} // namespace agent::test
