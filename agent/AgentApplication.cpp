@@ -1,5 +1,6 @@
 #include "agent/AgentApplication.h"
 
+#include "agent/api/Followers.h"
 #include "agent/api/HttpServer.h"
 #include "agent/api/Routes.h"
 #include "agent/run/Engine.h"
@@ -201,6 +202,7 @@ try
         info("stages get no cgroup of their own: " + cgroup.why());
     Janitor janitor(state.trash());
     StageListCache stageLists;
+    Followers followers({.log = error}, database, state);
     const char* home = std::getenv("HOME");
     Engine engine({.slots = _config.slots,
                    .minFreeBytes = _config.diskMinFree,
@@ -218,18 +220,24 @@ try
                    {
                        for (const auto& id : runIds)
                            stageLists.drop(id);
+                       followers.changed(runIds);
                    },
                    .log = error});
     engine.start();
-    // 4 The API.
+    // 4 Those who follow logs and events.
+    followers.start();
+    // 5 The API.
+    std::unique_ptr<Guard> guard;
     std::unique_ptr<Routes> routes;
     HttpServer server({.address = _config.httpAddress, .port = _config.httpPort, .logError = error},
                       [&](const Request& request) { return routes->handle(request); });
-    const Guard guard(GuardOptions{.address = _config.httpAddress,
+    guard = std::make_unique<Guard>(GuardOptions{.address = _config.httpAddress,
                                    .port = Poco::URI(server.url()).getPort(),
                                    .hosts = _config.httpHosts});
     routes = std::make_unique<Routes>(
-        ApiParts{engine, database, _services, _plugins, state, stageLists}, guard);
+        ApiParts{engine, database, _services, _plugins, state, stageLists, followers}, *guard);
+    // However this ends: the engine first, for it answers those who wait in the server's threads.
+    const std::shared_ptr<Engine> stopped(&engine, [](Engine* running) { running->stop(); });
     server.start();
     state.writeAddress(server.url());
     info("ready: " + server.url() + ", state " + state.root().string() + ", " +
@@ -245,14 +253,24 @@ try
         if (signal != SIGHUP)
             break;
         ::sd_notify(0, "RELOADING=1");
-        loadServices([&](const std::string& name) { return engine.serviceId(name); });
+        try
+        {
+            loadServices([&](const std::string& name) { return engine.serviceId(name); });
+            engine.lookAgain(); // a service's concurrency may have grown
+        }
+        catch (const std::exception& failure)
+        {
+            error(std::string("services stay as they were: ") + failure.what());
+        }
         info("services read anew: " + std::to_string(_services.all().size()));
         ::sd_notify(0, "READY=1");
     }
     info("stopping; running stages go on under their shims");
     ::sd_notify(0, "STOPPING=1");
     state.removeAddress();
-    engine.stop(); // first: it answers those who wait, so that the server's threads come free
+    followers.stop();
+    // Before the server: it answers those who wait, so that the server's threads come free.
+    engine.stop();
     server.stop();
     return EXIT_OK;
 }

@@ -36,6 +36,7 @@ add_executable(unit-tests
     tests/unit/GuardTest.cpp
     tests/unit/HttpServerTest.cpp
     tests/unit/HttpServerLoadTest.cpp
+    tests/unit/FollowersTest.cpp
     tests/unit/TableTest.cpp
     tests/unit/LogFilterTest.cpp
     # What the shim and the git plugin are made of, for the tests that look inside.
@@ -70,10 +71,17 @@ add_dependencies(unit-tests plugin-greet)
 add_executable(daemon-tests
     tests/support/main.cpp
     tests/support/Daemon.cpp
+    tests/support/Program.cpp
     tests/daemon/StagesApiTest.cpp
     tests/daemon/RunsApiTest.cpp
-    tests/daemon/RecoveryTest.cpp)
-target_link_libraries(daemon-tests PRIVATE agent_model Poco::Net cppunit)
+    tests/daemon/RecoveryTest.cpp
+    tests/daemon/LogsApiTest.cpp
+    tests/daemon/EventsTest.cpp
+    tests/daemon/StagectlTest.cpp
+    tests/daemon/ReadmeTest.cpp
+    tests/daemon/FaultsTest.cpp
+    tests/daemon/RegressionTest.cpp)
+target_link_libraries(daemon-tests PRIVATE agent_model agent_store Poco::Net cppunit)
 target_compile_definitions(daemon-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")

@@ -1,8 +1,8 @@
 #include "agent/api/Answer.h"
 
+#include "agent/api/Utf8.h"
+
 #include <Poco/Net/HTTPResponse.h>
-#include <rapidjson/encodings.h>
-#include <rapidjson/memorystream.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
@@ -14,27 +14,6 @@ namespace
 {
 
 using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
-
-/// Goes through the text by code points, so that a message that quotes a client's bytes can't make
-/// the answer invalid.
-std::string validUtf8(const std::string& text)
-{
-    rapidjson::MemoryStream in(text.data(), text.size());
-    rapidjson::StringBuffer out;
-    while (in.Tell() < text.size())
-    {
-        unsigned point = 0;
-        const std::size_t start = in.Tell();
-        if (rapidjson::UTF8<>::Decode(in, &point) && in.Tell() <= text.size())
-            rapidjson::UTF8<>::Encode(out, point);
-        else
-        {
-            rapidjson::UTF8<>::Encode(out, 0xfffd);
-            in.src_ = in.begin_ + start + 1;
-        }
-    }
-    return {out.GetString(), out.GetSize()};
-}
 
 void member(Writer& writer, const char* name, const std::string& value)
 {

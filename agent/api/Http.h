@@ -34,7 +34,7 @@ struct Request
     [[nodiscard]] std::string header(const std::string& lowerName) const; ///< empty when absent
 };
 
-/// An answer. Exactly one of body, file and takeOver carries its content.
+/// An answer. Exactly one of body, file, stream and takeOver carries its content.
 struct Response
 {
     int status = 200;
@@ -51,6 +51,16 @@ struct Response
         std::int64_t length = 0;
     };
     std::optional<File> file;
+
+    /// Content that is made while it is sent, never held in memory as a whole.
+    struct Stream
+    {
+        /// Appends the next bytes, some 64 KiB. Shape: false when there are no more. Errors: what it
+        /// throws breaks the connection, so that the client sees that the answer is not whole.
+        std::function<bool(std::string& out)> next;
+        std::optional<std::int64_t> length = std::nullopt; ///< of all of it; none: not known before
+    };
+    std::optional<Stream> stream;
 
     /// Takes the connection over: called once, after the head (without a length, Connection: close) was
     /// sent; the socket leaves the server and its thread goes on.

@@ -13,6 +13,7 @@
 #include <Poco/Net/HTTPServerRequestImpl.h>
 #include <Poco/Net/HTTPServerResponse.h>
 #include <Poco/Net/NetException.h>
+#include <Poco/NumberFormatter.h>
 #include <Poco/ThreadPool.h>
 
 #include <chrono>
@@ -80,7 +81,7 @@ public:
     {
         auto& request = static_cast<HTTPServerRequestImpl&>(http);
         auto& stream = static_cast<StreamImpl&>(*request.socket().impl());
-        const Response answer = ask(request, stream.connection());
+        Response answer = ask(request, stream.connection());
         if (answer.takeOver)
         {
             response.setKeepAlive(false);
@@ -89,7 +90,8 @@ public:
         }
         const Head& head = stream.connection().head();
         const bool keepAlive = head.keepAlive && !head.chunked && !_service.lobby->stopping();
-        const bool sent = send(answer, stream.connection(), keepAlive);
+        const bool sent = answer.stream ? sendStream(answer, stream.connection(), keepAlive)
+                                        : send(answer, stream.connection(), keepAlive);
         response.setKeepAlive(sent && keepAlive);
     }
 
@@ -146,6 +148,47 @@ private:
             return connection.send(first, body);
         return connection.send(first, {}, true) &&
                connection.sendFile(*answer.file->descriptor, answer.file->offset, length);
+    }
+
+    /// Shape: whether another request may follow. Without a length HTTP/1.1 gets chunks, HTTP/1.0 the
+    /// end of the connection.
+    bool sendStream(Response& answer, Connection& connection, bool keepAlive) const
+    {
+        const Head& head = connection.head();
+        const auto& source = *answer.stream;
+        const bool chunked = !source.length && head.version11;
+        keepAlive = keepAlive && (chunked || source.length);
+        if (chunked)
+            answer.headers["Transfer-Encoding"] = "chunked";
+        std::string first = answerHead(answer, source.length, connectionHeader(head, keepAlive));
+        if (head.method == "HEAD")
+            return connection.send(first, {}) && keepAlive;
+        try
+        {
+            std::string bytes;
+            while (source.next(bytes))
+            {
+                if (bytes.empty())
+                    continue;
+                if (chunked)
+                {
+                    first += Poco::NumberFormatter::formatHex(bytes.size()) + "\r\n";
+                    bytes += "\r\n";
+                }
+                if (!connection.send(first, bytes))
+                    return false;
+                first.clear();
+                bytes.clear();
+            }
+        }
+        catch (const std::exception& error)
+        {
+            if (_service.options.logError)
+                _service.options.logError("an answer to " + head.target +
+                                          " could not be ended: " + error.what());
+            return false;
+        }
+        return connection.send(first, chunked ? "0\r\n\r\n" : "") && keepAlive;
     }
 
     void handOver(const Response& answer, HTTPServerRequestImpl& http, StreamImpl& stream) const

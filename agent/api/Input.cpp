@@ -7,6 +7,7 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
 #include <set>
 
 namespace agent
@@ -152,8 +153,14 @@ std::map<std::string, std::string> environment(const Document& document)
             entry.value.IsString()
                 ? std::string(entry.value.GetString(), entry.value.GetStringLength())
                 : "";
-        if (!entry.value.IsString() || value.find('\0') != std::string::npos)
-            throw invalid("env." + name, "'env." + name + "' must be a string without NUL");
+        const auto control = [](char c)
+        {
+            const auto byte = static_cast<unsigned char>(c);
+            return (byte < ' ' && c != '\n' && c != '\t' && c != '\r') || byte == 0x7f;
+        };
+        if (!entry.value.IsString() || std::any_of(value.begin(), value.end(), control))
+            throw invalid("env." + name,
+                          "'env." + name + "' must be a string without control characters");
         env[name] = value;
     }
     return env;

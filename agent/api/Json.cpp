@@ -1,5 +1,7 @@
 #include "agent/api/Json.h"
 
+#include "agent/api/Utf8.h"
+
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
@@ -254,6 +256,44 @@ std::string agentJson(const Engine::Facts& facts, const PluginRegistry& plugins)
 std::string stoppedJson(int stopped)
 {
     return "{\"executionsStopped\":" + std::to_string(stopped) + "}";
+}
+
+std::string logLineJson(const LogLine& line, const std::string& stageId, int attempt)
+{
+    Buffer buffer;
+    Writer out(buffer);
+    out.StartObject();
+    put(out, "id", std::to_string(attempt) + "." + std::to_string(line.number));
+    put(out, "message", validUtf8(line.text));
+    put(out, "timestamp", formatTime(line.timeMs));
+    put(out, "type", line.stream == 1 ? "stdout" : "stderr");
+    put(out, "stageId", stageId);
+    putNumber(out, "score", std::optional(line.timeMs));
+    out.EndObject();
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+std::string stageEventJson(const Stage& stage)
+{
+    Buffer buffer;
+    Writer out(buffer);
+    out.StartObject();
+    putNine(out, stage);
+    putNumber(out, "attempt", std::optional(stage.attempt));
+    putOrNull(out, "cause", stage.cause ? std::string(toString(*stage.cause)) : "");
+    out.EndObject();
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+std::string deletedJson(const std::string& runId, const std::string& stageId)
+{
+    Buffer buffer;
+    Writer out(buffer);
+    out.StartObject();
+    put(out, "runId", runId);
+    putOrNull(out, "stageId", stageId);
+    out.EndObject();
+    return {buffer.GetString(), buffer.GetSize()};
 }
 
 } // namespace agent

@@ -4,6 +4,7 @@
 #include "agent/model/Run.h"
 #include "agent/plugin/PluginRegistry.h"
 #include "agent/run/Engine.h"
+#include "agent/store/LogReader.h"
 
 #include <optional>
 #include <string>
@@ -23,6 +24,15 @@ std::string toApiJson(const std::vector<std::shared_ptr<const Service>>& service
 std::string toApiJson(const std::vector<HistoryEntry>& entries);
 std::string agentJson(const Engine::Facts& facts, const PluginRegistry& plugins);
 std::string stoppedJson(int stopped);
+
+/// A line of the log of an attempt, as /api/logs and `log` events give it.
+std::string logLineJson(const LogLine& line, const std::string& stageId, int attempt);
+
+/// What a `stage` event carries: the nine keys, attempt and cause.
+std::string stageEventJson(const Stage& stage);
+
+/// What a `deleted` event carries. An empty stageId: the run.
+std::string deletedJson(const std::string& runId, const std::string& stageId);
 
 /// What POST /api/runs asks for.
 struct RunRequest

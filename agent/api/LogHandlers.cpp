@@ -1,7 +1,14 @@
+#include "agent/api/Json.h"
+#include "agent/api/LogPlace.h"
 #include "agent/api/Routes.h"
+#include "agent/model/Id.h"
 #include "agent/store/LogReader.h"
+#include "agent/store/TimestampedLog.h"
 
-#include <charconv>
+#include <Poco/Net/StreamSocket.h>
+
+#include <algorithm>
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace agent
@@ -9,15 +16,6 @@ namespace agent
 
 namespace
 {
-
-std::optional<std::int64_t> number(std::string_view text)
-{
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || value < 0)
-        return std::nullopt;
-    return value;
-}
 
 struct Range
 {
@@ -36,8 +34,8 @@ std::optional<Range> rangeOf(const std::string& header, std::int64_t size)
     const auto dash = spec.find('-');
     if (dash == std::string::npos)
         return std::nullopt;
-    const auto first = number(std::string_view(spec).substr(0, dash));
-    const auto last = number(std::string_view(spec).substr(dash + 1));
+    const auto first = wholeNumber(std::string_view(spec).substr(0, dash));
+    const auto last = wholeNumber(std::string_view(spec).substr(dash + 1));
     Range range;
     if (dash == 0)
     {
@@ -58,6 +56,200 @@ std::optional<Range> rangeOf(const std::string& header, std::int64_t size)
     return range;
 }
 
+Declined invalid(const std::string& field, const std::string& message)
+{
+    return {Declined::Kind::Invalid, "invalid_value", message, field};
+}
+
+Stage needStage(const ApiParts& api, const std::string& id)
+{
+    auto reader = api.database.reader();
+    auto stage = RunStore(*reader).stage(id);
+    if (!stage)
+        throw Declined(Declined::Kind::NotFound, "stage_not_found", "there is no stage " + id);
+    return *stage;
+}
+
+/// Shape: nothing when the newest one is asked for.
+std::optional<int> attemptOf(const Request& request, const Stage& stage)
+{
+    const auto wanted = request.parameter("attempt");
+    if (!wanted)
+        return std::nullopt;
+    const auto value = wholeNumber(*wanted);
+    if (!value || *value < 1 || *value > stage.attempt)
+        throw invalid("attempt", "attempt must be from 1 to " + std::to_string(stage.attempt));
+    return static_cast<int>(*value);
+}
+
+bool flag(const Request& request, const std::string& name)
+{
+    const std::string value = request.parameter(name).value_or("0");
+    if (value != "0" && value != "1")
+        throw invalid(name, name + " must be 0 or 1");
+    return value == "1";
+}
+
+/// The bytes that have their time: a line shall not get another one when it is read again.
+LogReader::Extent extentOf(const Stage& stage, int attempt)
+{
+    return attemptOver(stage, attempt) ? LogReader::Extent::All : LogReader::Extent::Indexed;
+}
+
+Response textAnswer()
+{
+    Response response{.contentType = "text/plain; charset=utf-8"};
+    response.headers["X-Content-Type-Options"] = "nosniff";
+    return response;
+}
+
+std::string contentRange(const Range& range, std::optional<std::int64_t> size)
+{
+    return "bytes " + std::to_string(range.first) + "-" + std::to_string(range.last) + "/" +
+           (size ? std::to_string(*size) : "*");
+}
+
+Response::Stream stamped(LogReader log, const Range& range)
+{
+    struct Source
+    {
+        LogReader log;
+        TimestampedLog text;
+
+        Source(LogReader opened, const Range& part)
+            : log(std::move(opened)),
+              text(log, static_cast<std::uint64_t>(part.first),
+                   static_cast<std::uint64_t>(part.last + 1))
+        {
+        }
+    };
+    const auto source = std::make_shared<Source>(std::move(log), range);
+    return {.next = [source](std::string& out) { return source->text.next(out); }};
+}
+
+Response::Stream plain(LogReader opened, const Range& range)
+{
+    static constexpr std::int64_t pieceBytes = 65536;
+    const auto log = std::make_shared<LogReader>(std::move(opened));
+    const auto next = [log, at = range.first, end = range.last + 1](std::string& out) mutable
+    {
+        out.resize(static_cast<std::size_t>(std::min(pieceBytes, end - at)));
+        out.resize(log->read(static_cast<std::uint64_t>(at), out.data(), out.size()));
+        at += static_cast<std::int64_t>(out.size());
+        return !out.empty();
+    };
+    return {.next = next, .length = range.last - range.first + 1};
+}
+
+std::shared_ptr<int> ownedCopy(int descriptor)
+{
+    return {new int(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0)), [](int* fd)
+            {
+                ::close(*fd);
+                delete fd;
+            }};
+}
+
+Response followLog(const ApiParts& api, const Request& request, const Stage& stage,
+                   std::optional<int> attempt, bool timestamps)
+{
+    TextFollower::Wish wish{.runId = stage.runId,
+                            .stageId = stage.id,
+                            .attempt = attempt.value_or(std::max(1, stage.attempt)),
+                            .onlyThat = attempt.has_value(),
+                            .timestamps = timestamps};
+    Response response = textAnswer();
+    const auto log = LogReader::open(api.state.attempt(stage, wish.attempt));
+    const auto size = log ? static_cast<std::int64_t>(log->size()) : 0;
+    // A follower may come back to the end of what it has.
+    const std::string header = request.header("range");
+    const auto range = header == "bytes=" + std::to_string(size) + "-"
+                           ? std::optional(Range{.first = size, .last = size})
+                           : rangeOf(header, size);
+    if (range)
+    {
+        wish.from = static_cast<std::uint64_t>(range->first);
+        response.status = 206;
+        response.headers["Content-Range"] = contentRange(*range, std::nullopt);
+    }
+    response.headers["Cache-Control"] = "no-store";
+    const auto room = api.followers.room();
+    if (!room)
+        throw tooManyFollowers();
+    response.takeOver =
+        [&followers = api.followers, wish, room](const Poco::Net::StreamSocket& socket)
+    { followers.add(::fcntl(socket.impl()->sockfd(), F_DUPFD_CLOEXEC, 0), wish, room); };
+    return response;
+}
+
+/// Lines of a stage as a JSON array, piece by piece: a page may be larger than what we would hold.
+class LinePage
+{
+public:
+    LinePage(const StateFolder& state, Stage stage, LogPlace place, bool onlyThatAttempt,
+             std::size_t limit)
+        : _state(state),
+          _stage(std::move(stage)),
+          _place(place),
+          _onlyThatAttempt(onlyThatAttempt),
+          _left(limit)
+    {
+        open();
+    }
+
+    /// How many lines the attempt has in which the page begins.
+    std::uint64_t lineCount() { return _log ? _log->lineCount() : 0; }
+
+    /// Appends what follows, some 64 KiB. Shape: false when that was all.
+    bool next(std::string& out)
+    {
+        constexpr std::size_t pieceLines = 250;
+        if (_done)
+            return false;
+        out += std::exchange(_opened, true) ? "" : "[";
+        const auto lines =
+            _log ? _log->lines(_place.line, std::min(pieceLines, _left)) : std::vector<LogLine>();
+        for (const auto& line : lines)
+        {
+            if (!line.whole && !attemptOver(_stage, _place.attempt))
+                break;
+            out += std::exchange(_first, false) ? "" : ",";
+            out += logLineJson(line, _stage.id, _place.attempt);
+            _place.line = line.number;
+            --_left;
+        }
+        if (!lines.empty() && lines.back().number == _place.line && _left > 0)
+            return true;
+        // Who asks on with the last line's id comes through all attempts.
+        if (_left > 0 && !_onlyThatAttempt && _place.attempt < _stage.attempt)
+        {
+            _place = {.attempt = _place.attempt + 1};
+            open();
+            return true;
+        }
+        out += "]";
+        _done = true;
+        return true;
+    }
+
+private:
+    void open()
+    {
+        _log = LogReader::open(_state.attempt(_stage, _place.attempt),
+                               extentOf(_stage, _place.attempt));
+    }
+
+    const StateFolder& _state;
+    Stage _stage;
+    LogPlace _place;
+    bool _onlyThatAttempt;
+    std::size_t _left;
+    std::optional<LogReader> _log;
+    bool _opened = false;
+    bool _first = true;
+    bool _done = false;
+};
+
 Response lines(const std::vector<std::pair<std::string, bool>>& facts, const char* good)
 {
     bool fine = true;
@@ -76,46 +268,71 @@ Response lines(const std::vector<std::pair<std::string, bool>>& facts, const cha
 
 Response stageLog(const ApiParts& api, const Request& request, const std::string& id)
 {
-    std::optional<Stage> stage;
-    {
-        auto reader = api.database.reader();
-        stage = RunStore(*reader).stage(id);
-    }
-    if (!stage)
-        throw Declined(Declined::Kind::NotFound, "stage_not_found", "there is no stage " + id);
-    std::int64_t attempt = stage->attempt;
-    if (const auto wanted = request.parameter("attempt"))
-    {
-        const auto value = number(*wanted);
-        if (!value || *value < 1 || *value > stage->attempt)
-            throw Declined(Declined::Kind::Invalid, "invalid_value",
-                           "attempt must be from 1 to " + std::to_string(stage->attempt),
-                           "attempt");
-        attempt = *value;
-    }
-    Response response{.contentType = "text/plain; charset=utf-8"};
+    const Stage stage = needStage(api, id);
+    const auto attempt = attemptOf(request, stage);
+    const bool timestamps = flag(request, "timestamps");
+    if (flag(request, "follow"))
+        return followLog(api, request, stage, attempt, timestamps);
+
+    Response response = textAnswer();
     response.headers["Accept-Ranges"] = "bytes";
-    response.headers["X-Content-Type-Options"] = "nosniff";
-    const auto log = LogReader::open(api.state.attempt(*stage, static_cast<int>(attempt)));
+    const int shown = attempt.value_or(stage.attempt);
+    auto log = LogReader::open(api.state.attempt(stage, shown),
+                               timestamps ? extentOf(stage, shown) : LogReader::Extent::All);
     if (!log)
         return response; // not started, or an external stage: nothing was said
     const auto size = static_cast<std::int64_t>(log->size());
-    const auto range = rangeOf(request.header("range"), size);
-    const std::shared_ptr<int> file(new int(::dup(log->descriptor())),
-                                    [](int* fd)
-                                    {
-                                        ::close(*fd);
-                                        delete fd;
-                                    });
-    response.file = {file, 0, size};
-    if (range)
+    Range part{.first = 0, .last = size - 1};
+    if (const auto range = rangeOf(request.header("range"), size))
     {
+        part = *range;
         response.status = 206;
-        response.file = {file, range->first, range->last - range->first + 1};
-        response.headers["Content-Range"] = "bytes " + std::to_string(range->first) + "-" +
-                                            std::to_string(range->last) + "/" +
-                                            std::to_string(size);
+        response.headers["Content-Range"] = contentRange(part, size);
     }
+    if (timestamps)
+        response.stream = stamped(std::move(*log), part);
+    else if (log->descriptor() < 0)
+        response.stream = plain(std::move(*log), part);
+    else
+        response.file = {ownedCopy(log->descriptor()), part.first, part.last - part.first + 1};
+    return response;
+}
+
+Response listLogs(const ApiParts& api, const Request& request, const std::string&)
+{
+    const auto id = parseId(request.parameter("stageId").value_or(""));
+    if (!id)
+        throw invalid("stageId", "stageId must be a UUID");
+    const Stage stage = needStage(api, *id);
+    const auto wanted = attemptOf(request, stage);
+    const auto limit = wholeNumber(request.parameter("limit").value_or("1000"));
+    if (!limit || *limit < 1 || *limit > 10'000)
+        throw invalid("limit", "limit must be a whole number from 1 to 10000");
+    LogPlace place{.attempt = wanted.value_or(std::max(1, stage.attempt))};
+    const auto after = request.parameter("after");
+    if (after)
+    {
+        const auto given = logPlaceFrom(*after);
+        if (!given || given->attempt > stage.attempt || (wanted && given->attempt != *wanted))
+            throw invalid("after", "after must be the id of a line of this log");
+        place = *given;
+    }
+
+    const auto page = std::make_shared<LinePage>(api.state, stage, place, wanted.has_value(),
+                                                 static_cast<std::size_t>(*limit));
+    if (after && place.line > page->lineCount())
+        throw invalid("after", "after must be the id of a line of this log");
+    Response response;
+    constexpr std::size_t smallBytes = 262'144; // is sent with its length
+    while (response.body.size() < smallBytes)
+        if (!page->next(response.body))
+            return response;
+    const auto begun = std::make_shared<std::string>(std::move(response.body));
+    response.stream = {.next = [page, begun](std::string& out)
+                       {
+                           out += std::exchange(*begun, {});
+                           return !out.empty() || page->next(out);
+                       }};
     return response;
 }
 

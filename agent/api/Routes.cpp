@@ -29,6 +29,8 @@ const std::vector<Route> routes{
     {"DELETE", {"api", "stages", ":id"}, deleteStage},
     {"GET", {"api", "stages", ":id", "history"}, stageHistory},
     {"GET", {"api", "stages", ":id", "log"}, stageLog},
+    {"GET", {"api", "logs"}, listLogs},
+    {"GET", {"api", "events"}, events},
     {"POST", {"api", "runs"}, createRun},
     {"GET", {"api", "runs"}, listRuns},
     {"GET", {"api", "runs", ":id"}, showRun},

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/api/Followers.h"
 #include "agent/api/Guard.h"
 #include "agent/api/Http.h"
 #include "agent/api/StageListCache.h"
@@ -17,6 +18,7 @@ struct ApiParts
     const PluginRegistry& plugins;
     const StateFolder& state;
     StageListCache& stageLists;
+    Followers& followers;
 };
 
 /// The HTTP API: which request goes to which handler.
@@ -34,6 +36,9 @@ private:
     const Guard& _guard;
 };
 
+/// What a follower beyond the most is answered.
+Refusal tooManyFollowers();
+
 // The handlers; each finds `:id` as a parsed id in `id`.
 Response listStages(const ApiParts& api, const Request& request, const std::string& id);
 Response showStage(const ApiParts& api, const Request& request, const std::string& id);
@@ -41,6 +46,8 @@ Response patchStage(const ApiParts& api, const Request& request, const std::stri
 Response deleteStage(const ApiParts& api, const Request& request, const std::string& id);
 Response stageHistory(const ApiParts& api, const Request& request, const std::string& id);
 Response stageLog(const ApiParts& api, const Request& request, const std::string& id);
+Response listLogs(const ApiParts& api, const Request& request, const std::string& id);
+Response events(const ApiParts& api, const Request& request, const std::string& id);
 Response createRun(const ApiParts& api, const Request& request, const std::string& id);
 Response listRuns(const ApiParts& api, const Request& request, const std::string& id);
 Response showRun(const ApiParts& api, const Request& request, const std::string& id);

@@ -69,6 +69,28 @@ void fillPipeline(const ApiParts& api, RunRequest& request)
     }
     for (const auto& [name, value] : request.env)
         submission.pipeline.env[name] = value;
+    try
+    {
+        (void)pipelineFromJson(toJson(submission.pipeline)); // what is stored must be read again
+    }
+    catch (const std::runtime_error& error)
+    {
+        throw Declined(Declined::Kind::Invalid, "invalid_pipeline", error.what(), prefix);
+    }
+}
+
+/// The run that the same request has made before: its service may be gone by now.
+std::optional<Run> replayed(const ApiParts& api, const Submission& submission)
+{
+    if (submission.idempotencyKey.empty())
+        return std::nullopt;
+    auto reader = api.database.reader();
+    RunStore store(*reader);
+    constexpr TimeMs day = 86'400'000;
+    const auto earlier = store.submitted(submission.idempotencyKey, nowMs() - day);
+    if (!earlier || earlier->bodyHash != submission.bodyHash)
+        return std::nullopt; // the engine decides
+    return store.run(earlier->runId);
 }
 
 } // namespace
@@ -90,6 +112,8 @@ Response createRun(const ApiParts& api, const Request& request, const std::strin
         throw invalid("Idempotency-Key", "an Idempotency-Key has at most 255 characters");
     submission.bodyHash = digest(serviceId.value_or("") + "\n" + request.body);
     submission.actor = request.actor;
+    if (const auto earlier = replayed(api, submission))
+        return {.headers = {{"Location", "/api/runs/" + earlier->id}}, .body = toApiJson(*earlier)};
     fillPipeline(api, wanted);
     const auto made = api.engine.submit(submission);
     return {.status = made.created ? 201 : 200,
@@ -166,9 +190,9 @@ Response patchRun(const ApiParts& api, const Request& request, const std::string
     return {.body = "{}"};
 }
 
-Response deleteRun(const ApiParts& api, const Request&, const std::string& id)
+Response deleteRun(const ApiParts& api, const Request& request, const std::string& id)
 {
-    return {.body = toApiJson(api.engine.deleteRun(id))};
+    return {.body = toApiJson(api.engine.deleteRun(id, request.actor))};
 }
 
 Response stopRun(const ApiParts& api, const Request& request, const std::string& id)

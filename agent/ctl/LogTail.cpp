@@ -35,6 +35,21 @@ std::uint64_t firstByte(const Answer& head)
     return first;
 }
 
+/// Where the bytes end of which `bytes 100-199/200` tells; nothing where it says nothing.
+std::optional<std::uint64_t> endOfRange(const Answer& head)
+{
+    const auto found = head.headers.find("content-range");
+    const std::size_t dash =
+        found == head.headers.end() ? std::string::npos : found->second.find('-');
+    if (dash == std::string::npos)
+        return std::nullopt;
+    std::uint64_t last = 0;
+    const char* const end = found->second.data() + found->second.size();
+    if (std::from_chars(found->second.data() + dash + 1, end, last).ec != std::errc{})
+        return std::nullopt;
+    return last + 1;
+}
+
 } // namespace
 
 std::size_t lastLinesAt(std::string_view text, std::size_t lines)
@@ -66,7 +81,8 @@ std::string LogTail::path() const
 void LogTail::read(const Sink& sink)
 {
     Call call{.path = path()};
-    if (_offset > 0)
+    // With timestamps only the answer to a range says how much of the log it shows.
+    if (_offset > 0 || _choice.timestamps)
         call.headers.emplace_back("Range", "bytes=" + std::to_string(_offset) + "-");
     std::uint64_t skip = _offset; // of an answer that begins at 0 all the same
     const Answer answer = _client.stream(call,
@@ -79,12 +95,14 @@ void LogTail::read(const Sink& sink)
                                                  piece.remove_prefix(skipped);
                                                  skip -= skipped;
                                              }
-                                             _offset += piece.size();
+                                             _offset += _choice.timestamps ? 0 : piece.size();
                                              if (!piece.empty())
                                                  sink(piece);
                                          });
     if (!success(answer) && !nothingThere(answer))
         refuse(answer);
+    if (_choice.timestamps && answer.status == 206)
+        _offset = endOfRange(answer).value_or(_offset);
 }
 
 void LogTail::readLast(std::size_t lines, const Sink& sink)
@@ -116,7 +134,7 @@ void LogTail::readLast(std::size_t lines, const Sink& sink)
         const std::size_t at = lastLinesAt(bytes, lines);
         if (at == 0 && first > 0 && answer.status == 206)
             continue;
-        _offset = first + bytes.size();
+        _offset = endOfRange(answer).value_or(first + bytes.size());
         if (at < bytes.size())
             sink(std::string_view(bytes).substr(at));
         return;

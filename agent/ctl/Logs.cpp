@@ -20,13 +20,14 @@ void printJsonLines(const Client& client, const std::string& stage)
 {
     std::string after;
     bool first = true;
-    writeOut("[");
     while (true)
     {
         const Answer answer =
             client.ask({.path = "/api/logs?stageId=" + stage + "&limit=" + std::to_string(page) +
                                 (after.empty() ? "" : "&after=" + encoded(after))});
         const auto lines = listOf(answer);
+        if (after.empty()) // not before: a refusal prints no half document
+            writeOut("[");
         if (!lines.Empty())
         {
             const std::size_t open = answer.body.find('[');

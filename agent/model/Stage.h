@@ -142,6 +142,7 @@ struct HistoryEntry
     std::optional<Cause> cause;
     std::string reason;
     int attempt = 0;
+    std::int64_t seq = 0; ///< its place among all entries; given by the record
 };
 
 } // namespace agent

@@ -139,16 +139,27 @@ void Engine::patchRun(const std::string& id, const RunPatch& patch)
                 run.pullNumber = patch.pullNumber;
             run.trigger = patch.trigger.value_or(run.trigger);
             run.priority = patch.priority.value_or(run.priority);
+            const bool changes = patch.commitHash || patch.commitMessage || patch.committer ||
+                                 patch.pullNumber || patch.trigger || patch.priority;
+            if (!changes)
+                return answer(batch, promise, true);
             batch.runs.update(run);
             batch.changedRuns.insert(id);
+            const std::string status(toString(run.status));
+            batch.history.append({.at = run.updatedAt,
+                                  .runId = id,
+                                  .actor = patch.actor,
+                                  .from = status,
+                                  .to = status,
+                                  .reason = "corrected"});
             answer(batch, promise, true);
         });
 }
 
-Run Engine::deleteRun(const std::string& id)
+Run Engine::deleteRun(const std::string& id, const std::string& actor)
 {
     return call<Run>(
-        [this, id](Batch& batch, const Promise<Run>& promise)
+        [this, id, actor](Batch& batch, const Promise<Run>& promise)
         {
             const Run run = needRun(batch, id);
             const auto stages = batch.runs.stages(id);
@@ -162,6 +173,11 @@ Run Engine::deleteRun(const std::string& id)
                                                       "; stop it first");
             batch.runs.removeRun(id);
             batch.changedRuns.insert(id);
+            batch.history.append({.at = nowMs(),
+                                  .runId = id,
+                                  .actor = actor,
+                                  .from = std::string(toString(run.status)),
+                                  .reason = "deleted"});
             batch.afterCommit.push_back([this, id] { _janitor.discard(_state.run(id)); });
             answer(batch, promise, run);
         });
@@ -177,6 +193,7 @@ int Engine::stopRun(const std::string& id, const std::string& actor)
                 return answer(batch, promise, 0);
             run.stopping = true;
             int stopped = 0;
+            bool decidedHere = false;
             std::string awaited; // the stage whose processes must go first
             for (auto& stage : batch.runs.stages(id))
             {
@@ -191,7 +208,13 @@ int Engine::stopRun(const std::string& id, const std::string& actor)
                 {
                     decide(batch, run, stage, Intent::Stop, {.reason = "stopped", .actor = actor});
                     awaited = stage.id;
+                    decidedHere = true;
                     ++stopped;
+                }
+                else if (stage.retryAt)
+                {
+                    stage.retryAt.reset();
+                    batch.runs.update(stage);
                 }
                 else if (stage.status == Status::InProgress)
                     awaited = stage.id; // its end was decided before: the run ends with it
@@ -201,20 +224,21 @@ int Engine::stopRun(const std::string& id, const std::string& actor)
                 _flow.endRun(batch, run, Status::Failure, actor, "stopped");
                 return answer(batch, promise, stopped);
             }
+            mayWait(batch);
             batch.runs.update(run);
             batch.afterCommit.push_back(
-                [this, awaited, promise, stopped]
+                [this, awaited, promise, stopped, decidedHere]
                 {
                     _waiters.emplace(
                         awaited,
-                        [promise, stopped](const RecordedEnd* end)
+                        [promise, stopped, decidedHere](const RecordedEnd* end)
                         {
                             if (!end)
                                 return promise->set_exception(std::make_exception_ptr(
                                     Declined(Declined::Kind::Unavailable, "unavailable",
                                              "the agent is stopping; the stop is on "
                                              "record and will be carried out")));
-                            promise->set_value(end->decided ? stopped : stopped - 1);
+                            promise->set_value(decidedHere && !end->decided ? stopped - 1 : stopped);
                         });
                 });
         });
@@ -288,6 +312,7 @@ void Engine::patchOne(Batch& batch, const StagePatch& patch, Stage& stage,
     if (patch.status && applyStatus(batch, patch, run, stage))
     {
         // A shim has to end its processes first; the answer follows their end.
+        mayWait(batch);
         batch.afterCommit.push_back(
             [this, id = stage.id, promise]
             {
@@ -344,6 +369,11 @@ bool Engine::applyStatus(Batch& batch, const StagePatch& patch, Run& run, Stage&
         break;
     case Effect::Accept:
     {
+        const auto stages = batch.runs.stages(run.id);
+        const bool goesOn = std::any_of(stages.begin(), stages.end(), [&](const Stage& other)
+                                        { return other.ordinal > stage.ordinal && !other.ended(); });
+        if (goesOn)
+            needWorkspace(batch, run);
         const Status from = stage.status;
         stage.status = next.to;
         stage.cause = Cause::Operator;
@@ -411,19 +441,24 @@ void Engine::decide(Batch& batch, Run& run, Stage& stage, Intent intent, const S
                                 { _executions.stop(id, grace); });
 }
 
-void Engine::tryAgain(Batch& batch, Run& run, Stage& stage, const StagePatch& patch)
+/// What is to go on needs what the stages before it have made.
+void Engine::needWorkspace(Batch& batch, const Run& run)
 {
-    if (!std::filesystem::is_directory(_state.workspace(run.id)))
+    if (std::filesystem::is_directory(_state.workspace(run.id)))
+        return;
+    for (const auto& stage : batch.runs.stages(run.id))
     {
-        const bool used = stage.attempt > 0 || stage.ordinal > 0;
-        if (used && std::filesystem::exists(_state.run(run.id)))
-            throw conflict("workspace_gone",
-                           "the run's workspace was removed; rerun the run instead");
-        if (used && stage.cause != Cause::PluginError && stage.cause != Cause::PluginMissing &&
-            stage.cause != Cause::SpawnError && stage.attempt > 0 && !_flow.external(stage))
+        const bool refused = stage.cause == Cause::SpawnError || stage.cause == Cause::PluginError ||
+                             stage.cause == Cause::PluginMissing || stage.cause == Cause::DiskFull;
+        if (stage.attempt > 0 && !refused && !_flow.external(stage))
             throw conflict("workspace_gone",
                            "the run's workspace was removed; rerun the run instead");
     }
+}
+
+void Engine::tryAgain(Batch& batch, Run& run, Stage& stage, const StagePatch& patch)
+{
+    needWorkspace(batch, run);
     for (auto& other : batch.runs.stages(run.id))
     {
         if (other.ordinal < stage.ordinal)
@@ -497,6 +532,8 @@ void Engine::applyTimes(Batch& batch, const StagePatch& patch, Stage& stage, con
     stage.startedAt = started;
     stage.startedCorrected = stage.startedCorrected || patch.startedAt.has_value();
     batch.runs.update(stage);
+    if (patch.startedAt && _flow.state(stage) == StageState::External)
+        _flow.armTimeout(batch, needRun(batch, stage.runId), stage);
     _flow.note(batch, stage, before.status == stage.status ? before.status : stage.status,
                patch.actor, patch.reason.empty() ? "times corrected" : patch.reason);
 }
@@ -533,19 +570,20 @@ std::string Engine::serviceId(const std::string& name)
                              { answer(batch, promise, batch.runs.serviceId(name)); });
 }
 
+void Engine::lookAgain()
+{
+    call<bool>([](Batch& batch, const Promise<bool>& promise) { answer(batch, promise, true); });
+}
+
 void Engine::drain(bool on)
 {
     call<bool>(
         [this, on](Batch& batch, const Promise<bool>& promise)
         {
-            batch.afterCommit.push_back(
-                [this, on]
-                {
-                    _flow.draining = on;
-                    _timers.push_back({Clock::now(), "", 0}); // a look at the queue
-                });
+            batch.afterCommit.push_back([this, on] { _flow.draining = on; });
             answer(batch, promise, true);
         });
+    lookAgain(); // this time with the new rule
 }
 
 } // namespace agent

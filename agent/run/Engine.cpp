@@ -52,6 +52,7 @@ void Engine::start()
     recovery.push_back({.apply = [this](Batch& batch) { _flow.recover(batch); },
                         .refuse = [](std::exception_ptr error) { std::rethrow_exception(error); }});
     runBatch(recovery);
+    clearFolders();
     _thread = std::thread([this] { work(); });
 }
 
@@ -62,8 +63,21 @@ void Engine::stop()
         _stopping = true;
     }
     _executions.wake();
-    if (_thread.joinable())
-        _thread.join();
+    if (!_thread.joinable())
+        return;
+    _thread.join();
+    _executions.close();
+}
+
+/// A daemon that died between the deletion of a run and that of its folder left the folder.
+void Engine::clearFolders()
+{
+    std::error_code error;
+    RunStore runs(_database.writer());
+    for (const auto& group : std::filesystem::directory_iterator(_state.root() / "runs", error))
+        for (const auto& folder : std::filesystem::directory_iterator(group.path(), error))
+            if (!runs.run(folder.path().filename().string()))
+                _janitor.discard(folder.path());
 }
 
 template <typename T> T Engine::call(std::function<void(Batch&, const Promise<T>&)> apply)
@@ -104,9 +118,15 @@ void Engine::work()
         auto timeout = untilTimer();
         if (failing)
             timeout = std::min(timeout.value_or(againMs), againMs);
+        else if (!_work.empty())
+            timeout = 0;
         for (auto& finished : _executions.wait(timeout))
+        {
+            const std::string stageId = finished.stageId;
             _work.push_back({.apply = [this, end = std::move(finished)](Batch& batch)
-                             { _flow.recordEnd(batch, end); }});
+                             { _flow.recordEnd(batch, end); },
+                             .stageId = stageId});
+        }
         takeDueTimers(_work);
 
         std::vector<Command> commands;
@@ -116,7 +136,7 @@ void Engine::work()
                 break;
             commands.swap(_mailbox);
         }
-        if (commands.empty() && _work.empty())
+        if (commands.empty() && _work.empty() && !failing)
             continue;
         failing = !runBatch(commands);
     }
@@ -136,8 +156,10 @@ bool Engine::runBatch(std::vector<Command>& commands)
     try
     {
         Transaction transaction(batch.connection);
+        if (!facts().alive)
+            batch.runs.probe(); // whether it can be written again
         for (auto& command : _work)
-            command.apply(batch);
+            applyOne(batch, command);
         for (auto& command : commands)
             applyOne(batch, command);
         _flow.schedule(batch);
@@ -147,7 +169,7 @@ bool Engine::runBatch(std::vector<Command>& commands)
     {
         const auto* known = dynamic_cast<const Poco::Exception*>(&error);
         const std::string why = known ? known->displayText() : error.what();
-        _listener.log("the record can't be written: " + why);
+        _listener.log("nothing could be written: " + why);
         {
             const std::lock_guard lock(_mutex);
             _facts.alive = false;
@@ -161,28 +183,43 @@ bool Engine::runBatch(std::vector<Command>& commands)
     if (!batch.changedRuns.empty())
         _listener.changed(batch.changedRuns);
     for (auto& effect : batch.afterCommit)
-        effect();
+    {
+        try
+        {
+            effect();
+        }
+        catch (const std::exception&)
+        {
+            _listener.log("after a commit: " + textOf(std::current_exception()));
+        }
+    }
     refreshFacts();
     return true;
 }
 
-/// A command that is declined takes back its own changes and no others.
+/// A command that fails takes back its own changes and no others.
 void Engine::applyOne(Batch& batch, Command& command)
 {
-    const std::size_t effects = batch.afterCommit.size();
-    batch.connection.execute("SAVEPOINT command");
-    try
+    const auto error = batch.attempt([&] { command.apply(batch); });
+    if (!error)
+        return;
+    if (command.refuse)
+        batch.afterCommit.push_back([refuse = command.refuse, error] { refuse(error); });
+    else
     {
-        command.apply(batch);
+        _listener.log("can't be done, and is given up: " + textOf(error));
+        if (const auto stage = batch.runs.stage(command.stageId))
+            _flow.abandon(batch, stage->runId, textOf(error));
     }
-    catch (const Declined&)
-    {
-        batch.connection.execute("ROLLBACK TO command");
-        batch.afterCommit.resize(effects);
-        batch.afterCommit.push_back([refuse = command.refuse, error = std::current_exception()]
-                                    { refuse(error); });
-    }
-    batch.connection.execute("RELEASE command");
+}
+
+/// A request that waits for processes to end holds one of the server's threads: not all of them may.
+void Engine::mayWait(Batch& batch) const
+{
+    constexpr std::size_t atMost = 16;
+    if (_waiters.size() + batch.waiting++ >= atMost)
+        throw Declined(Declined::Kind::Unavailable, "too_many_waiting",
+                       "too many requests wait for stages to end; try again");
 }
 
 std::optional<std::int64_t> Engine::untilTimer() const

@@ -97,7 +97,7 @@ public:
     Stage deleteStage(const std::string& id, const std::string& actor);
 
     void patchRun(const std::string& id, const RunPatch& patch);
-    Run deleteRun(const std::string& id);
+    Run deleteRun(const std::string& id, const std::string& actor);
 
     /// Shape: how many stages were ended by it. Answers when all processes are gone.
     int stopRun(const std::string& id, const std::string& actor);
@@ -109,6 +109,9 @@ public:
 
     /// The kept id of a service; made at its first use.
     std::string serviceId(const std::string& name);
+
+    /// Looks at the queue again: something that it depends on has changed.
+    void lookAgain();
 
     void drain(bool on);
 
@@ -133,6 +136,7 @@ private:
     {
         std::function<void(Batch&)> apply;
         std::function<void(std::exception_ptr)> refuse;
+        std::string stageId; ///< of an internal one: its run can't go on if it fails
     };
 
     struct Timer
@@ -153,6 +157,7 @@ private:
     void work();
     bool runBatch(std::vector<Command>& commands);
     void applyOne(Batch& batch, Command& command);
+    void mayWait(Batch& batch) const;
     [[nodiscard]] std::optional<std::int64_t> untilTimer() const;
     void takeDueTimers(std::vector<Command>& commands);
     void tellEnded(const RecordedEnd& end);
@@ -169,6 +174,8 @@ private:
     void startByHand(Batch& batch, Run& run, Stage& stage, const StagePatch& patch);
     void tryAgain(Batch& batch, Run& run, Stage& stage, const StagePatch& patch);
     void reopen(Batch& batch, Run& run, const StagePatch& patch);
+    void needWorkspace(Batch& batch, const Run& run);
+    void clearFolders();
 
     const EngineOptions _options;
     Database& _database;

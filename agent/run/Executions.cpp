@@ -32,8 +32,11 @@ Outcome endWithoutOutcome(Cause cause, const std::optional<Claim>& claim,
     Outcome outcome;
     outcome.cause = cause;
     outcome.endedAt = nowMs();
-    outcome.startedAt = claim ? std::min(claim->startedAt, outcome.endedAt) : outcome.endedAt;
-    outcome.durationMs = outcome.endedAt - outcome.startedAt;
+    if (claim) // else the record's own startedAt stands
+    {
+        outcome.startedAt = std::min(claim->startedAt, outcome.endedAt);
+        outcome.durationMs = outcome.endedAt - outcome.startedAt;
+    }
     outcome.message = message;
     return outcome;
 }
@@ -53,13 +56,11 @@ void Executions::launch(const std::filesystem::path& folder, const Order& order,
         refuse(order.stageId, order.attempt, Cause::PluginError, error.what());
         return;
     }
+    Shim shim;
     try
     {
         std::filesystem::create_directories(order.cwd);
-        Shim shim = _launcher.launch(folder, order, secrets);
-        _live[order.stageId] = {
-            .attempt = order.attempt, .folder = folder, .graceMs = order.graceMs};
-        _watch.add(order.stageId, std::move(shim));
+        shim = _launcher.launch(folder, order, secrets);
     }
     catch (const std::system_error& error)
     {
@@ -67,29 +68,78 @@ void Executions::launch(const std::filesystem::path& folder, const Order& order,
             error.code() == std::errc::no_space_on_device || error.code().value() == EDQUOT;
         refuse(order.stageId, order.attempt, full ? Cause::DiskFull : Cause::SpawnError,
                error.what());
+        return;
     }
+    catch (const std::exception& error)
+    {
+        refuse(order.stageId, order.attempt, Cause::SpawnError, error.what());
+        return;
+    }
+    _live[order.stageId] = {.attempt = order.attempt, .folder = folder, .graceMs = order.graceMs};
+    watch(order.stageId, std::move(shim));
 }
 
 void Executions::refuse(const std::string& stageId, int attempt, Cause cause,
                         const std::string& message)
 {
-    _finished.push_back({stageId, attempt, endWithoutOutcome(cause, std::nullopt, message)});
+    Outcome outcome = endWithoutOutcome(cause, std::nullopt, message);
+    outcome.startedAt = outcome.endedAt; // it never ran: its time is a point
+    _finished.push_back({stageId, attempt, outcome});
     wake();
+}
+
+/// A shim that can't be watched is one that we lost.
+void Executions::watch(const std::string& stageId, Shim shim)
+{
+    try
+    {
+        _watch.add(stageId, std::move(shim));
+    }
+    catch (const std::exception& error)
+    {
+        lose(stageId, error.what());
+    }
+}
+
+/// Ends what is left of the stage, in steps, and says so.
+void Executions::lose(const std::string& stageId, const std::string& why)
+{
+    Live& live = _live.at(stageId);
+    live.sweepUntilMs = monotonicMs() + sweepAtMostMs;
+    live.why = why;
+    sweep(stageId, live);
 }
 
 bool Executions::resume(const std::string& stageId, int attempt,
                         const std::filesystem::path& folder, std::int64_t graceMs, bool stopping)
 {
-    Attempt found = _launcher.find(folder);
-    if (found.state == Attempt::State::NeverRan)
+    Attempt found;
+    std::string problem;
+    try
+    {
+        found = _launcher.find(folder);
+    }
+    catch (const std::exception& error)
+    {
+        problem = error.what(); // a folder that the stage spoilt must not keep the daemon from starting
+    }
+    // A shim opens its log before it executes anything: where one is, the claim was taken away.
+    const bool untouched = found.state == Attempt::State::NeverRan && problem.empty() &&
+                           !std::filesystem::exists(folder / files::log);
+    if (untouched)
         return false;
     _live[stageId] = {.attempt = attempt, .folder = folder, .graceMs = graceMs};
+    if (!problem.empty() || found.state == Attempt::State::NeverRan)
+    {
+        lose(stageId, problem.empty() ? "its claim was removed" : problem);
+        return true;
+    }
     if (found.state != Attempt::State::Running)
     {
         ended(stageId);
         return true;
     }
-    _watch.add(stageId, std::move(found.shim));
+    watch(stageId, std::move(found.shim));
     if (stopping)
         stop(stageId, graceMs);
     return true;
@@ -149,7 +199,7 @@ void Executions::ended(const std::string& stageId)
     }
     catch (const std::exception& error)
     {
-        finish(stageId, endWithoutOutcome(Cause::ShimLost, std::nullopt, error.what()));
+        lose(stageId, error.what());
         return;
     }
     switch (attempt.state)
@@ -168,21 +218,30 @@ void Executions::ended(const std::string& stageId)
         return;
     case Attempt::State::Running: // another shim on the same folder: can't be, but must not hang us
     case Attempt::State::Lost:
-        live.sweepUntilMs = monotonicMs() + sweepAtMostMs;
         live.claim = attempt.claim;
-        sweep(stageId, live);
+        lose(stageId, "");
     }
 }
 
 void Executions::sweep(const std::string& stageId, Live& live)
 {
-    const std::size_t left = _launcher.endRemains(live.folder);
+    std::size_t left = 0;
+    try
+    {
+        left = _launcher.endRemains(live.folder);
+    }
+    catch (const std::exception& error)
+    {
+        live.why = error.what(); // nothing tells us any more what belonged to it
+    }
     if (left > 0 && monotonicMs() < live.sweepUntilMs)
         return;
     std::string message = "the stage's shim was lost; its processes were ended";
     if (left > 0)
         message = "the stage's shim was lost, and " + std::to_string(left) +
                   " of its processes can't be ended (uninterruptible in the kernel?)";
+    if (!live.why.empty())
+        message += ": " + live.why;
     finish(stageId, endWithoutOutcome(Cause::ShimLost, live.claim, message));
 }
 

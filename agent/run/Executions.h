@@ -58,7 +58,13 @@ public:
 
     void wake() noexcept { _watch.wake(); }
 
-    [[nodiscard]] std::size_t size() const { return _live.size(); }
+    /// At a graceful end: our own part of the cgroup tree goes when no stage is in it.
+    void close() const
+    {
+        if (_live.empty())
+            _launcher.cgroup().removeTree();
+    }
+
     [[nodiscard]] const Cgroup& cgroup() const { return _launcher.cgroup(); }
 
 private:
@@ -69,11 +75,14 @@ private:
         std::int64_t graceMs = 0;
         std::int64_t killAtMs = 0;  ///< monotonic; 0: nobody asked it to stop
         std::optional<Claim> claim; ///< of a lost shim
+        std::string why;            ///< how it was lost, where that is known
         std::int64_t sweepUntilMs =
             0; ///< monotonic; its shim is lost and we end what is left; 0: no
     };
 
+    void watch(const std::string& stageId, Shim shim);
     void ended(const std::string& stageId);
+    void lose(const std::string& stageId, const std::string& why);
     void sweep(const std::string& stageId, Live& live);
     void finish(const std::string& stageId, const Outcome& outcome);
     [[nodiscard]] std::optional<std::int64_t> nextTimer() const;

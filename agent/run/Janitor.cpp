@@ -3,9 +3,27 @@
 #include "agent/model/Id.h"
 
 #include <system_error>
+#include <vector>
 
 namespace agent
 {
+
+namespace
+{
+
+void unlockFolders(const std::filesystem::path& root)
+{
+    namespace fs = std::filesystem;
+    std::error_code error;
+    fs::permissions(root, fs::perms::owner_all, fs::perm_options::add | fs::perm_options::nofollow,
+                    error);
+    for (auto entry = fs::directory_iterator(root, error);
+         !error && entry != fs::directory_iterator(); entry.increment(error))
+        if (entry->symlink_status().type() == fs::file_type::directory)
+            unlockFolders(entry->path());
+}
+
+} // namespace
 
 Janitor::Janitor(std::filesystem::path trash) : _trash(std::move(trash))
 {
@@ -47,8 +65,18 @@ void Janitor::work()
         lock.unlock();
         std::error_code error;
         // remove_all goes by openat and unlinkat and follows no symlink.
-        for (const auto& entry : std::filesystem::directory_iterator(_trash, error))
-            std::filesystem::remove_all(entry.path(), error);
+        std::vector<std::filesystem::path> folders;
+        for (auto entry = std::filesystem::directory_iterator(_trash, error);
+             !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
+            folders.push_back(entry->path());
+        for (const auto& folder : folders)
+        {
+            std::filesystem::remove_all(folder, error);
+            if (!error)
+                continue;
+            unlockFolders(folder); // some build tools leave folders without the right to write
+            std::filesystem::remove_all(folder, error);
+        }
         lock.lock();
     }
 }

@@ -100,6 +100,12 @@ void addSettings(std::map<std::string, std::string>& env, const OrderContext& co
     }
 }
 
+/// Says which programs and libraries a process takes, and whose files.
+bool steersTheProcess(const std::string& variable)
+{
+    return variable == "PATH" || variable == "HOME" || variable.starts_with("LD_");
+}
+
 } // namespace
 
 Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
@@ -122,6 +128,9 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
 
     auto& env = order.env;
     env = pipeline.env; // first: what the agent says of the stage can't be overridden
+    // A library runs in a program of the agent's own: a pipeline must not choose what that loads.
+    if (order.library)
+        std::erase_if(env, [](const auto& variable) { return steersTheProcess(variable.first); });
     env.try_emplace("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     env.try_emplace("HOME", defaults.home);
     env.try_emplace("LANG", "C.UTF-8");

@@ -229,6 +229,8 @@ void PipelineReader::readRetry(const YamlValue& value, RetrySpec& retry)
         readRetryOn(*on, retry);
     if (const auto onLoss = map.find("on_loss"))
         retry.onLoss = onLoss->boolean().value_or(false);
+    if (!map.find("attempts"))
+        retry.attempts = 2; // whoever writes `retry` wants one
 }
 
 void PipelineReader::readRetryOn(const YamlValue& value, RetrySpec& retry)

@@ -10,11 +10,17 @@ void RunFlow::recover(Batch& batch)
 {
     for (const auto& open : batch.runs.openRuns())
     {
-        auto run = batch.runs.run(open.id);
-        for (auto& stage : batch.runs.stages(run->id))
-            recoverStage(batch, *run, stage);
-        // A run that had just ended a stage, or was given a slot, goes on from there.
-        advance(batch, *run);
+        const auto error = batch.attempt(
+            [&]
+            {
+                auto run = batch.runs.run(open.id);
+                for (auto& stage : batch.runs.stages(run->id))
+                    recoverStage(batch, *run, stage);
+                // A run that had just ended a stage, or was given a slot, goes on from there.
+                advance(batch, *run);
+            });
+        if (error)
+            abandon(batch, open.id, textOf(error));
     }
 }
 

@@ -4,6 +4,9 @@
 #include "agent/run/Queue.h"
 #include "agent/run/ServiceCatalog.h"
 
+#include <Poco/Data/SQLite/SQLiteException.h>
+#include <Poco/Exception.h>
+
 #include <algorithm>
 
 namespace agent
@@ -49,7 +52,8 @@ bool retryable(const RetrySpec& retry, const Stage& stage)
         retry.onCauses.end())
         return true;
     if (*stage.cause == Cause::Exit && !retry.onExitCodes.empty())
-        return std::find(retry.onExitCodes.begin(), retry.onExitCodes.end(), *stage.exitCode) !=
+        return std::find(retry.onExitCodes.begin(), retry.onExitCodes.end(),
+                         stage.exitCode.value_or(-1)) !=
                retry.onExitCodes.end();
     const bool unnamed = retry.onCauses.empty() && retry.onExitCodes.empty();
     return unnamed && (*stage.cause == Cause::Exit || *stage.cause == Cause::Signal ||
@@ -85,6 +89,56 @@ void clearIntent(Stage& stage)
 }
 
 } // namespace
+
+std::exception_ptr Batch::attempt(const std::function<void()>& part)
+{
+    const std::size_t effects = afterCommit.size();
+    std::exception_ptr error;
+    connection.execute("SAVEPOINT part");
+    try
+    {
+        part();
+    }
+    catch (const Poco::Data::SQLite::ConstraintViolationException&)
+    {
+        error = std::current_exception();
+    }
+    catch (const Poco::Data::DataException&)
+    {
+        throw;
+    }
+    catch (const std::exception&)
+    {
+        error = std::current_exception();
+    }
+    if (error)
+    {
+        connection.execute("ROLLBACK TO part");
+        afterCommit.resize(effects);
+    }
+    connection.execute("RELEASE part");
+    return error;
+}
+
+std::string textOf(const std::exception_ptr& error)
+{
+    try
+    {
+        std::rethrow_exception(error);
+    }
+    catch (const Poco::Exception& known)
+    {
+        return known.displayText();
+    }
+    catch (const std::exception& known)
+    {
+        return known.what();
+    }
+    catch (...)
+    {
+        return "unknown error";
+    }
+}
 
 RunFlow::RunFlow(const EngineOptions& options, const StateFolder& state,
                  const PluginRegistry& plugins, const ServiceCatalog& services,
@@ -143,7 +197,7 @@ void RunFlow::advance(Batch& batch, Run& run)
             run.holdsSlot = run.wantsSlot = false; // until somebody patches it
             return setStatus(batch, run, Status::InProgress, self, "");
         }
-        if (!run.holdsSlot || diskLow())
+        if (!run.holdsSlot || diskLow(batch))
         {
             run.holdsSlot = false;
             run.wantsSlot = true;
@@ -157,16 +211,6 @@ void RunFlow::advance(Batch& batch, Run& run)
 
 void RunFlow::schedule(Batch& batch)
 {
-    const auto open = batch.runs.openRuns();
-    const bool waiting =
-        std::any_of(open.begin(), open.end(), [](const Run& r) { return r.wantsSlot; });
-    if (!waiting)
-        return;
-    if (diskLow())
-    {
-        batch.afterCommit.push_back([this] { _hooks.timer(diskAgainMs, "", 0); });
-        return;
-    }
     const Queue queue{.slots = _options.slots,
                       .draining = draining,
                       .concurrency = [this](const std::string& name)
@@ -174,14 +218,56 @@ void RunFlow::schedule(Batch& batch)
                           const auto service = _services.find(name);
                           return service ? service->concurrency : 1;
                       }};
-    for (const auto& id : queue.next(open))
+    while (true)
     {
-        auto run = batch.runs.run(id);
-        run->holdsSlot = true;
-        run->wantsSlot = false;
-        run->resumed = false;
-        advance(batch, *run);
+        const auto open = batch.runs.openRuns();
+        const bool waiting =
+            std::any_of(open.begin(), open.end(), [](const Run& run) { return run.wantsSlot; });
+        if (!waiting)
+            return;
+        if (diskLow(batch))
+            break;
+        const auto chosen = queue.next(open);
+        if (chosen.empty())
+            return;
+        for (const auto& id : chosen)
+        {
+            const auto error = batch.attempt(
+                [&]
+                {
+                    auto run = batch.runs.run(id);
+                    run->holdsSlot = true;
+                    run->wantsSlot = false;
+                    run->resumed = false;
+                    advance(batch, *run);
+                });
+            if (error)
+                abandon(batch, id, textOf(error));
+        }
+        // Once more: a run that only waits for somebody has given its slot back.
     }
+    if (_diskTimer)
+        return;
+    batch.afterCommit.push_back(
+        [this]
+        {
+            _diskTimer = true;
+            _hooks.timer(diskAgainMs, "", 0);
+        });
+}
+
+void RunFlow::abandon(Batch& batch, const std::string& runId, const std::string& why)
+{
+    auto run = batch.runs.run(runId);
+    if (!run || run->ended())
+        return;
+    for (auto& stage : batch.runs.stages(runId))
+        if (!stage.ended())
+        {
+            endWithoutProcess(batch, stage, Status::Failure, Cause::PluginError, self, why);
+            break;
+        }
+    endRun(batch, *run, Status::Failure, self, why);
 }
 
 void RunFlow::start(Batch& batch, Run& run, Stage& stage, const std::string& actor,
@@ -251,7 +337,7 @@ void RunFlow::recordEnd(Batch& batch, const Finished& finished)
     const Outcome& outcome = finished.outcome;
 
     // What the process did …
-    if (!stage.startedCorrected && !neverStarted(outcome.cause))
+    if (!stage.startedCorrected && !neverStarted(outcome.cause) && outcome.startedAt > 0)
         stage.startedAt = outcome.startedAt;
     stage.endedAt = neverStarted(outcome.cause) ? *stage.startedAt
                                                 : std::max(*stage.startedAt, outcome.endedAt);
@@ -293,17 +379,19 @@ void RunFlow::recordEnd(Batch& batch, const Finished& finished)
     const Transition next = transition(state(stage), event);
     if (next.effect != Effect::RecordEnd)
         return;
+    const bool undecided = stage.intent == Intent::None;
     stage.status = next.to;
     clearIntent(stage);
-    const bool again =
-        !decided && !run.stopping && stage.status == Status::Failure && retry(batch, run, stage);
+    const RecordedEnd end{stage, decided};
+    const bool again = undecided && !run.stopping && stage.status == Status::Failure &&
+                       retry(batch, run, stage);
     if (!again)
     {
         batch.runs.update(stage);
         note(batch, stage, Status::InProgress, actor, reason);
     }
     batch.afterCommit.push_back(
-        [this, end = RecordedEnd{stage, decided}, folder = _state.attempt(stage, finished.attempt)]
+        [this, end, folder = _state.attempt(stage, finished.attempt)]
         {
             _executions.forget(folder);
             _hooks.ended(end);
@@ -373,10 +461,17 @@ void RunFlow::endWithoutProcess(Batch& batch, Stage& stage, Status status, Cause
 
 void RunFlow::due(Batch& batch, const std::string& stageId, int attempt)
 {
+    if (stageId.empty())
+    {
+        _diskTimer = false; // schedule() looks at the disk
+        return;
+    }
     auto stage = batch.runs.stage(stageId);
     if (!stage || stage->attempt != attempt)
         return; // started, deleted or tried again meanwhile
     auto run = batch.runs.run(stage->runId);
+    if (run->ended() || run->stopping)
+        return;
     if (stage->status == Status::Idle && stage->retryAt)
     {
         stage->retryAt.reset();
@@ -385,15 +480,24 @@ void RunFlow::due(Batch& batch, const std::string& stageId, int attempt)
     }
     else if (transition(state(*stage), StageEvent::TimedOut).effect == Effect::RecordEnd)
     {
+        if (nowMs() < *stage->startedAt + timeoutOf(*run, *stage))
+            return armTimeout(batch, *run, *stage); // its startedAt was corrected meanwhile
         endWithoutProcess(batch, *stage, Status::Failure, Cause::Timeout, self,
                           "no end was reported within its timeout");
         advance(batch, *run);
     }
 }
 
+std::int64_t RunFlow::timeoutOf(const Run& run, const Stage& stage)
+{
+    return specOf(run, stage).timeoutMs.value_or(_options.orders.timeoutMs);
+}
+
 void RunFlow::armTimeout(Batch& batch, const Run& run, const Stage& stage)
 {
-    const std::int64_t timeout = specOf(run, stage).timeoutMs.value_or(_options.orders.timeoutMs);
+    const std::int64_t timeout = timeoutOf(run, stage);
+    if (timeout == 0)
+        return;
     const std::int64_t left = std::max<std::int64_t>(0, *stage.startedAt + timeout - nowMs());
     batch.afterCommit.push_back([this, left, id = stage.id, attempt = stage.attempt]
                                 { _hooks.timer(left, id, attempt); });
@@ -443,6 +547,13 @@ bool RunFlow::external(const Stage& stage) const
 {
     const Plugin* plugin = _plugins.find(stage.plugin);
     return plugin && plugin->kind == Plugin::Kind::External;
+}
+
+bool RunFlow::diskLow(Batch& batch) const
+{
+    if (!batch.diskLow)
+        batch.diskLow = diskLow();
+    return *batch.diskLow;
 }
 
 bool RunFlow::diskLow() const

@@ -7,6 +7,7 @@
 #include "agent/store/History.h"
 #include "agent/store/RunStore.h"
 
+#include <exception>
 #include <functional>
 #include <map>
 #include <memory>
@@ -28,9 +29,19 @@ struct Batch
     RecordSession& connection;
     RunStore runs;
     History history;
+    /// Does `part` so that what it throws undoes its own changes and no others. An error of the record
+    /// itself (full disk, I/O) is thrown on: then the whole batch is undone.
+    /// Shape: what it threw; null.
+    std::exception_ptr attempt(const std::function<void()>& part);
+
     std::set<std::string> changedRuns;
     std::vector<std::function<void()>> afterCommit;
+    std::size_t waiting = 0;     ///< answers of this batch that wait for processes to end
+    std::optional<bool> diskLow; ///< looked at once, so that a batch sees one disk
 };
+
+/// What went wrong, for a person.
+std::string textOf(const std::exception_ptr& error);
 
 /// How the engine is set up; from the configuration.
 struct EngineOptions
@@ -88,6 +99,12 @@ public:
     /// Takes up what was open when the last daemon ended. Source: design, "At start (Recovery)".
     void recover(Batch& batch);
 
+    /// Ends a run that can't go on through a fault of ours: its next stage is FAILURE, PLUGIN_ERROR.
+    void abandon(Batch& batch, const std::string& runId, const std::string& why);
+
+    /// An external stage's time begins (anew) at its startedAt.
+    void armTimeout(Batch& batch, const Run& run, const Stage& stage);
+
     void endRun(Batch& batch, Run& run, Status status, const std::string& actor,
                 const std::string& reason);
 
@@ -116,7 +133,9 @@ private:
     void takeOutputs(Run& run, Stage& stage);
     bool retry(Batch& batch, const Run& run, Stage& stage);
     void recoverStage(Batch& batch, Run& run, Stage& stage);
-    void armTimeout(Batch& batch, const Run& run, const Stage& stage);
+
+    bool diskLow(Batch& batch) const;
+    std::int64_t timeoutOf(const Run& run, const Stage& stage);
 
     const EngineOptions& _options;
     const StateFolder& _state;
@@ -124,6 +143,7 @@ private:
     const ServiceCatalog& _services;
     Executions& _executions;
     Hooks _hooks;
+    bool _diskTimer = false; ///< a look at the disk is due
     std::map<std::string, std::shared_ptr<const PipelineSpec>> _pipelines; ///< of open runs, parsed
 };
 

@@ -85,10 +85,10 @@ void LogFile::write(LogStream stream, std::string_view bytes, std::int64_t timeU
         return;
     if (const int error = FAILPOINT_ERRNO("shim.log.write"))
         return fail(error);
-    const LogIndexRecord record{.offset = _bytes,
-                                .line = _lines,
-                                .timeUs = timeUs,
-                                .stream = static_cast<std::uint8_t>(stream)};
+    LogIndexRecord record{.offset = _bytes,
+                          .line = _lines,
+                          .timeUs = timeUs,
+                          .stream = static_cast<std::uint8_t>(stream)};
     std::size_t written = 0;
     if (const int error = writeAll(_log.get(), bytes, &written))
         fail(error);
@@ -96,6 +96,7 @@ void LogFile::write(LogStream stream, std::string_view bytes, std::int64_t timeU
     _lines += lineEnds(bytes.substr(0, written));
     if (written == 0)
         return;
+    record.bytes = static_cast<std::uint32_t>(written);
     if (const int error =
             writeAll(_index.get(), {reinterpret_cast<const char*>(&record), sizeof record}))
     {

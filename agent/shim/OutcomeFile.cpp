@@ -84,9 +84,17 @@ int OutcomeFile::write(const Outcome& outcome)
     if (const int error = replaceContent(_file.get(), toJson(outcome)))
         return error;
     FAILPOINT("shim.outcome.rename");
-    // Done already when only the fsync below had failed.
-    if (::rename(temporary.c_str(), name.c_str()) != 0 && !(errno == ENOENT && exists()))
-        return errno;
+    if (::rename(temporary.c_str(), name.c_str()) != 0)
+    {
+        const int error = errno;
+        if (error == EISDIR || error == ENOTEMPTY || error == EEXIST)
+            ::rename(name.c_str(), (name + ".obstacle").c_str()); // the stage put it there
+        else if (error == ENOENT && exists())
+            return syncFolder(_folder); // done already when only the fsync had failed
+        else if (error == ENOENT)
+            _file = Fd(); // the stage removed it: made anew the next time
+        return error;
+    }
     FAILPOINT("shim.outcome.sync");
     return syncFolder(_folder);
 }

@@ -26,15 +26,33 @@ std::vector<HistoryEntry> History::ofStage(const std::string& stageId)
 {
     return read(
         _connection
-            .prepare("SELECT " HISTORY_COLUMNS " FROM history WHERE stage_id = ? ORDER BY seq")
+            .prepare("SELECT " HISTORY_COLUMNS ", seq FROM history WHERE stage_id = ? ORDER BY seq")
             .bind(stageId));
 }
 
 std::vector<HistoryEntry> History::ofRun(const std::string& runId)
 {
     return read(
-        _connection.prepare("SELECT " HISTORY_COLUMNS " FROM history WHERE run_id = ? ORDER BY seq")
+        _connection
+            .prepare("SELECT " HISTORY_COLUMNS ", seq FROM history WHERE run_id = ? ORDER BY seq")
             .bind(runId));
+}
+
+std::vector<HistoryEntry> History::after(std::int64_t seq, int limit)
+{
+    return read(_connection
+                    .prepare("SELECT " HISTORY_COLUMNS
+                             ", seq FROM history WHERE seq > ? ORDER BY seq LIMIT ?")
+                    .bind(seq)
+                    .bind(limit));
+}
+
+std::int64_t History::lastSeq()
+{
+    Statement& query = _connection.prepare("SELECT COALESCE(MAX(seq), 0) FROM history");
+    const std::int64_t seq = query.step() ? query.integer() : 0;
+    query.reset();
+    return seq;
 }
 
 std::vector<HistoryEntry> History::read(Statement& query)
@@ -52,6 +70,7 @@ std::vector<HistoryEntry> History::read(Statement& query)
         entry.cause = causeFrom(query.text());
         entry.reason = query.text();
         entry.attempt = static_cast<int>(query.integer());
+        entry.seq = query.integer();
     }
     query.reset();
     return entries;

@@ -21,6 +21,12 @@ public:
     [[nodiscard]] std::vector<HistoryEntry> ofStage(const std::string& stageId);
     [[nodiscard]] std::vector<HistoryEntry> ofRun(const std::string& runId);
 
+    /// At most `limit` entries of all runs with a greater seq than `seq`, oldest first.
+    [[nodiscard]] std::vector<HistoryEntry> after(std::int64_t seq, int limit);
+
+    /// The seq of the newest entry; 0 when there is none.
+    [[nodiscard]] std::int64_t lastSeq();
+
 private:
     static std::vector<HistoryEntry> read(Statement& query);
 

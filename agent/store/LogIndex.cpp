@@ -1,5 +1,6 @@
 #include "agent/store/LogIndex.h"
 
+#include <algorithm>
 #include <bit>
 
 namespace agent
@@ -26,6 +27,14 @@ void LogIndex::refresh(std::uint64_t logSize)
         _isMadeUp = true;
         _size = 1;
     }
+}
+
+std::uint64_t LogIndex::covered(std::uint64_t logSize)
+{
+    if (_isMadeUp)
+        return 0;
+    const LogIndexRecord& last = at(_size - 1);
+    return last.bytes == 0 ? logSize : std::min(logSize, last.offset + last.bytes);
 }
 
 const LogIndexRecord& LogIndex::at(std::uint64_t number)

@@ -27,6 +27,13 @@ public:
 
     [[nodiscard]] std::uint64_t size() const { return _size; }
 
+    /// Whether there is a file with records.
+    [[nodiscard]] bool exists() const { return !_isMadeUp; }
+
+    /// Where the last chunk ends that has a record: bytes behind it were written a moment ago, and their
+    /// record is about to come. Errors: std::system_error.
+    std::uint64_t covered(std::uint64_t logSize);
+
     /// Errors: std::system_error.
     const LogIndexRecord& at(std::uint64_t number);
 

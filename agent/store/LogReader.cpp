@@ -19,7 +19,7 @@ constexpr std::size_t maxAnswerBytes = 8388608;
 
 } // namespace
 
-std::optional<LogReader> LogReader::open(const std::filesystem::path& folder)
+std::optional<LogReader> LogReader::open(const std::filesystem::path& folder, Extent extent)
 {
     // In this order: log.zst is complete before the log goes away.
     std::optional<OpenFile> plain = OpenFile::open(folder / files::log);
@@ -31,20 +31,23 @@ std::optional<LogReader> LogReader::open(const std::filesystem::path& folder)
     const std::int64_t writtenUs = (plain ? *plain : *packed).writtenUs();
     LogIndex index(OpenFile::open(folder / files::logIndex), writtenUs);
     if (plain)
-        return LogReader(std::move(*plain), std::move(index));
-    return LogReader(CompressedLog(std::move(*packed)), std::move(index));
+        return LogReader(std::move(*plain), std::move(index), extent);
+    return LogReader(CompressedLog(std::move(*packed)), std::move(index), extent);
 }
 
-LogReader::LogReader(Log log, LogIndex index) : _log(std::move(log)), _index(std::move(index))
+LogReader::LogReader(Log log, LogIndex index, Extent extent)
+    : _log(std::move(log)), _index(std::move(index))
 {
-    refresh();
+    refresh(extent);
 }
 
-void LogReader::refresh()
+void LogReader::refresh(Extent extent)
 {
     _lineCount.reset();
     _size = std::visit([](const auto& log) { return log.size(); }, _log);
     _index.refresh(_size);
+    if (extent == Extent::Indexed)
+        _size = _index.covered(_size);
 }
 
 int LogReader::descriptor() const

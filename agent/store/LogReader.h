@@ -37,11 +37,23 @@ public:
     /// A longer line is given cut, with a mark that tells how much is missing.
     static constexpr std::size_t maxLineBytes = 65536;
 
+    /// Which bytes count while the shim writes: it writes the bytes first, then the record that says when
+    /// they came and from where.
+    enum class Extent
+    {
+        All,
+        Indexed ///< only bytes that have their record: lines keep their time and stream
+    };
+
     /// Shape: nothing when the attempt has no log.
-    static std::optional<LogReader> open(const std::filesystem::path& folder);
+    static std::optional<LogReader> open(const std::filesystem::path& folder,
+                                         Extent extent = Extent::All);
 
     /// Looks at what has been written since.
-    void refresh();
+    void refresh(Extent extent = Extent::All);
+
+    /// Whether there is a `log.idx`; one that came later is not seen, open the log anew then.
+    [[nodiscard]] bool hasIndex() const { return _index.exists(); }
 
     [[nodiscard]] std::uint64_t size() const { return _size; }
 
@@ -76,7 +88,7 @@ public:
 private:
     using Log = std::variant<OpenFile, CompressedLog>;
 
-    LogReader(Log log, LogIndex index);
+    LogReader(Log log, LogIndex index, Extent extent);
 
     std::optional<std::uint64_t> afterLineEnds(std::uint64_t offset, std::uint64_t count);
     LogLine cutLine(std::uint64_t number, std::uint64_t begin, std::string_view window,

@@ -315,13 +315,18 @@ std::string RunStore::serviceId(const std::string& name)
     return id;
 }
 
+void RunStore::probe()
+{
+    _connection.prepare("INSERT OR REPLACE INTO services (name, id) VALUES ('', '')").run();
+    _connection.prepare("DELETE FROM services WHERE name = ''").run();
+}
+
 std::optional<RunStore::Submitted> RunStore::submitted(const std::string& key, TimeMs since)
 {
-    _connection.prepare("DELETE FROM idempotency WHERE created_at < ?").bind(since).run();
-    Statement& query =
-        _connection.prepare("SELECT run_id, body_hash FROM idempotency WHERE key = ?");
+    Statement& query = _connection.prepare(
+        "SELECT run_id, body_hash FROM idempotency WHERE key = ? AND created_at >= ?");
     std::optional<Submitted> found;
-    if (query.bind(key).step())
+    if (query.bind(key).bind(since).step())
     {
         found.emplace();
         found->runId = query.text();
@@ -333,6 +338,11 @@ std::optional<RunStore::Submitted> RunStore::submitted(const std::string& key, T
 
 void RunStore::remember(const std::string& key, const Submitted& submitted, TimeMs at)
 {
+    constexpr TimeMs day = 86'400'000;
+    _connection.prepare("DELETE FROM idempotency WHERE created_at < ? OR key = ?")
+        .bind(at - day)
+        .bind(key)
+        .run();
     _connection
         .prepare("INSERT INTO idempotency (key, body_hash, run_id, created_at) "
                  "VALUES (?, ?, ?, ?)")

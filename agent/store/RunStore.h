@@ -58,8 +58,11 @@ public:
         std::string bodyHash;
     };
 
-    /// What was submitted under an Idempotency-Key since `since`; older keys are forgotten.
+    /// What was submitted under an Idempotency-Key since `since`. remember() forgets what is 24 h older.
     std::optional<Submitted> submitted(const std::string& key, TimeMs since);
+    /// Writes something that changes nothing. Errors: as all here, when nothing can be written.
+    void probe();
+
     void remember(const std::string& key, const Submitted& submitted, TimeMs at);
 
 private:

@@ -87,7 +87,8 @@ struct LogIndexRecord
     std::uint64_t line = 0;  ///< number of line ends before the chunk
     std::int64_t timeUs = 0; ///< wall clock, µs since 1970
     std::uint8_t stream = 1; ///< 1 stdout, 2 stderr, 3 the shim's own words
-    std::uint8_t reserved[7] = {};
+    std::uint8_t reserved[3] = {};
+    std::uint32_t bytes = 0; ///< size of the chunk; 0: not told, as by version 0.1.0
 };
 static_assert(sizeof(LogIndexRecord) == 32);
 

@@ -172,6 +172,8 @@ std::optional<std::string> Mirror::resolve(const std::string& name) const
 
 std::string Mirror::headOfRepository() const
 {
+    // Said first: a repository that never answers is named in the log.
+    std::cout << "git: asking " << _repository.name() << " for its HEAD" << std::endl;
     const Ended ended = _repository.run(command::readHead(_path, _repository.url()));
     if (!ended.passed())
         throw Failure("git: can't reach " + _repository.name() + ": " + _repository.why(ended));

@@ -73,7 +73,7 @@ Daemon::Daemon()
     fs::create_directories(_folder.path() / "services.d");
     fs::create_directories(_folder.path() / "secrets");
     set("http.port", "0");
-    set("state.dir", state().string());
+    set("state.dir", (_folder.path() / "state").string());
     set("services.dir", (_folder.path() / "services.d").string());
     set("secrets.dir", (_folder.path() / "secrets").string());
     set("plugins.dir", (_folder.path() / "plugins").string());
@@ -94,7 +94,11 @@ Daemon::~Daemon()
 /// Ends what a test left running: every process whose environment or arguments name our folder.
 void Daemon::sweep() const
 {
-    const std::string needle = _folder.path().string();
+    const auto ours = [this](const std::string& text)
+    {
+        return text.find(_folder.path().string()) != std::string::npos ||
+               text.find(state().string()) != std::string::npos;
+    };
     for (int round = 0; round < 100; ++round)
     {
         bool found = false;
@@ -106,8 +110,8 @@ void Daemon::sweep() const
             const std::string stat = contentOf(entry.path() / "stat");
             if (stat.find(") Z ") != std::string::npos)
                 continue;
-            if (contentOf(entry.path() / "cmdline").find(needle) != std::string::npos ||
-                contentOf(entry.path() / "environ").find(needle) != std::string::npos)
+            if (ours(contentOf(entry.path() / "cmdline")) ||
+                ours(contentOf(entry.path() / "environ")))
             {
                 found = true;
                 ::kill(pid, SIGKILL);

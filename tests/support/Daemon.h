@@ -85,7 +85,7 @@ public:
     [[nodiscard]] int pid() const { return _pid; }
     [[nodiscard]] const std::string& url() const { return _url; }
     [[nodiscard]] std::filesystem::path folder() const { return _folder.path(); }
-    [[nodiscard]] std::filesystem::path state() const { return _folder.path() / "state"; }
+    [[nodiscard]] std::filesystem::path state() const { return _settings.at("state.dir"); }
     [[nodiscard]] std::string output() const;
 
 private:

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace agent::test
 {
@@ -133,6 +134,21 @@ public:
         if (_broken)
             throw std::runtime_error(std::string("not closed: ") + std::strerror(_error));
         return std::move(_bytes);
+    }
+
+    /// Appends what has arrived within `time`, and what was left of the last answer.
+    /// Shape: false once the server has closed.
+    bool readSome(std::string& bytes, std::chrono::milliseconds time)
+    {
+        bytes += std::exchange(_bytes, {});
+        pollfd entry{.fd = _fd, .events = POLLIN, .revents = 0};
+        if (::poll(&entry, 1, static_cast<int>(time.count())) <= 0)
+            return true;
+        char buffer[65536];
+        const ssize_t got = ::recv(_fd, buffer, sizeof buffer, 0);
+        if (got > 0)
+            bytes.append(buffer, static_cast<std::size_t>(got));
+        return got > 0;
     }
 
     /// Says whether the server closes within `time`, whatever it sends before.

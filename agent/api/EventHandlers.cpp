@@ -1,0 +1,92 @@
+#include "agent/api/Routes.h"
+#include "agent/model/Id.h"
+#include "agent/store/History.h"
+#include "agent/store/RunStore.h"
+
+#include <Poco/Net/StreamSocket.h>
+
+#include <fcntl.h>
+
+namespace agent
+{
+
+namespace
+{
+
+Declined invalid(const std::string& field, const std::string& message)
+{
+    return {Declined::Kind::Invalid, "invalid_value", message, field};
+}
+
+/// Shape: empty when the parameter is absent.
+std::string idParameter(const Request& request, const std::string& name)
+{
+    const auto given = request.parameter(name);
+    if (!given)
+        return "";
+    const auto id = parseId(*given);
+    if (!id)
+        throw invalid(name, name + " is no UUID");
+    return *id;
+}
+
+} // namespace
+
+Refusal tooManyFollowers()
+{
+    return {.status = 503,
+            .code = "too_many_followers",
+            .message = "too many clients follow logs and events",
+            .field = "",
+            .headers = {{"Retry-After", "5"}}};
+}
+
+Response events(const ApiParts& api, const Request& request, const std::string&)
+{
+    EventFollower::Wish wish{.runId = idParameter(request, "runId"),
+                             .stageId = idParameter(request, "stageId")};
+    {
+        auto reader = api.database.reader();
+        RunStore store(*reader);
+        const auto stage = wish.stageId.empty() ? std::nullopt : store.stage(wish.stageId);
+        if (!wish.stageId.empty() && !stage)
+            throw Declined(Declined::Kind::NotFound, "stage_not_found",
+                           "there is no stage " + wish.stageId);
+        if (stage && !wish.runId.empty() && wish.runId != stage->runId)
+            throw invalid("stageId", "the stage is none of this run");
+        if (stage)
+            wish.runId = stage->runId;
+        else if (!wish.runId.empty() && !store.run(wish.runId))
+            throw Declined(Declined::Kind::NotFound, "run_not_found",
+                           "there is no run " + wish.runId);
+    }
+    const std::string logs = request.parameter("logs").value_or(wish.stageId.empty() ? "0" : "1");
+    if (logs != "0" && logs != "1")
+        throw invalid("logs", "logs must be 0 or 1");
+    wish.logs = logs == "1";
+    if (wish.logs && wish.runId.empty())
+        throw invalid("logs", "log lines come of one run or stage only: give runId or stageId");
+    // An id that is none of ours is as good as none: the client gets the whole picture again.
+    const std::string header = request.header("last-event-id");
+    wish.after =
+        eventPlaceFrom(header.empty() ? request.parameter("lastEventId").value_or("") : header);
+    if (!wish.after && wish.runId.empty())
+    {
+        // Without a first picture the answer's head is the promise that all from here on is told.
+        auto reader = api.database.reader();
+        wish.after = EventPlace{.seq = History(*reader).lastSeq()};
+    }
+
+    const auto room = api.followers.room();
+    if (!room)
+        throw tooManyFollowers();
+    Response response{.contentType = "text/event-stream"};
+    response.headers["Cache-Control"] = "no-store";
+    response.headers["X-Accel-Buffering"] = "no"; // nginx would keep events back
+    response.takeOver =
+        [&followers = api.followers, wish, room](const Poco::Net::StreamSocket& socket)
+    { followers.add(::fcntl(socket.impl()->sockfd(), F_DUPFD_CLOEXEC, 0), wish, room); };
+    return response;
+}
+
+} // namespace agent

@@ -1,0 +1,167 @@
+#pragma once
+
+#include "agent/model/Id.h"
+#include "agent/model/Run.h"
+#include "agent/model/Stage.h"
+
+#include <cstdint>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+namespace agent
+{
+
+/// What a column, a statement or a JSON text could stumble over.
+inline const std::string awkward = "it's \"quoted\"; DROP TABLE runs; -- ä€😀\n\t\\ %s ?1 \x01";
+
+template <typename T> void writeLine(std::ostream& out, const char* name, const T& value)
+{
+    out << name << '=' << value << '\n';
+}
+
+template <typename T>
+void writeLine(std::ostream& out, const char* name, const std::optional<T>& value)
+{
+    out << name << '=';
+    if (value)
+        out << *value;
+    else
+        out << "none";
+    out << '\n';
+}
+
+inline std::optional<std::string_view> word(std::optional<Cause> cause)
+{
+    return cause ? std::optional(toString(*cause)) : std::nullopt;
+}
+
+/// Every field, one a line: what two records differ in is seen at once.
+inline std::string text(const Run& run)
+{
+    std::ostringstream out;
+    writeLine(out, "id", run.id);
+    writeLine(out, "seq", run.seq);
+    writeLine(out, "createdAt", run.createdAt);
+    writeLine(out, "updatedAt", run.updatedAt);
+    writeLine(out, "startedAt", run.startedAt);
+    writeLine(out, "endedAt", run.endedAt);
+    writeLine(out, "commitHash", run.commitHash);
+    writeLine(out, "commitMessage", run.commitMessage);
+    writeLine(out, "committer", run.committer);
+    writeLine(out, "status", toString(run.status));
+    writeLine(out, "trigger", toString(run.trigger));
+    writeLine(out, "serviceId", run.serviceId);
+    writeLine(out, "serviceName", run.serviceName);
+    writeLine(out, "branch", run.branch);
+    writeLine(out, "pullNumber", run.pullNumber);
+    writeLine(out, "priority", run.priority);
+    writeLine(out, "pipeline", run.pipeline);
+    writeLine(out, "resumed", run.resumed);
+    writeLine(out, "holdsSlot", run.holdsSlot);
+    writeLine(out, "wantsSlot", run.wantsSlot);
+    writeLine(out, "stopping", run.stopping);
+    writeLine(out, "version", run.version);
+    return out.str();
+}
+
+inline std::string text(const Stage& stage)
+{
+    std::ostringstream out;
+    writeLine(out, "id", stage.id);
+    writeLine(out, "runId", stage.runId);
+    writeLine(out, "ordinal", stage.ordinal);
+    writeLine(out, "type", toString(stage.type));
+    writeLine(out, "name", stage.name);
+    writeLine(out, "plugin", stage.plugin);
+    writeLine(out, "status", toString(stage.status));
+    writeLine(out, "attempt", stage.attempt);
+    writeLine(out, "createdAt", stage.createdAt);
+    writeLine(out, "updatedAt", stage.updatedAt);
+    writeLine(out, "startedAt", stage.startedAt);
+    writeLine(out, "endedAt", stage.endedAt);
+    writeLine(out, "cause", word(stage.cause));
+    writeLine(out, "exitCode", stage.exitCode);
+    writeLine(out, "signal", stage.signal);
+    writeLine(out, "message", stage.message);
+    writeLine(out, "containment", stage.containment);
+    writeLine(out, "notes", stage.notes);
+    writeLine(out, "logBytes", stage.logBytes);
+    writeLine(out, "cpuMs", stage.usage.cpuMs);
+    writeLine(out, "maxRssBytes", stage.usage.maxRssBytes);
+    writeLine(out, "readBytes", stage.usage.readBytes);
+    writeLine(out, "writeBytes", stage.usage.writeBytes);
+    writeLine(out, "outputs", stage.outputs);
+    writeLine(out, "approved", stage.approved);
+    writeLine(out, "startedCorrected", stage.startedCorrected);
+    writeLine(out, "intent", toString(stage.intent));
+    writeLine(out, "intentActor", stage.intentActor);
+    writeLine(out, "intentReason", stage.intentReason);
+    writeLine(out, "intentStartedAt", stage.intentStartedAt);
+    writeLine(out, "intentEndedAt", stage.intentEndedAt);
+    writeLine(out, "retryAt", stage.retryAt);
+    writeLine(out, "stuckSince", stage.stuckSince);
+    writeLine(out, "version", stage.version);
+    return out.str();
+}
+
+/// No two fields alike, so that swapped columns are seen.
+inline Run fullRun()
+{
+    return {.id = newId(),
+            .createdAt = 1'000,
+            .updatedAt = 1'001,
+            .startedAt = 1'002,
+            .endedAt = 1'003,
+            .commitHash = "hash " + awkward,
+            .commitMessage = "message " + awkward,
+            .committer = "committer " + awkward,
+            .status = Status::AwaitingApproval,
+            .trigger = TriggerType::PrSync,
+            .serviceId = "service id",
+            .serviceName = "name " + awkward,
+            .branch = "branch " + awkward,
+            .pullNumber = 1'004,
+            .priority = -1'005,
+            .pipeline = "pipeline " + awkward,
+            .version = 1'006};
+}
+
+inline Stage fullStage(const std::string& runId)
+{
+    return {.id = newId(),
+            .runId = runId,
+            .ordinal = 7,
+            .type = StageType::DeployStaging,
+            .name = "name " + awkward,
+            .plugin = "plugin " + awkward,
+            .status = Status::Failure,
+            .attempt = 3,
+            .createdAt = 2'000,
+            .updatedAt = 2'001,
+            .startedAt = 2'002,
+            .endedAt = 2'003,
+            .cause = Cause::HostReboot,
+            .exitCode = 255,
+            .signal = 15,
+            .message = "message " + awkward,
+            .containment = "cgroup",
+            .notes = "LOG_LIMIT,OOM",
+            .logBytes = 5'000'000'000,
+            .usage = {.cpuMs = 2'004,
+                      .maxRssBytes = 2'005,
+                      .readBytes = 2'006,
+                      .writeBytes = INT64_MAX},
+            .outputs = "{\"a\":\"" + awkward + "\"}",
+            .intent = Intent::Succeed,
+            .intentActor = "actor " + awkward,
+            .intentReason = "reason " + awkward,
+            .intentStartedAt = 2'007,
+            .intentEndedAt = 2'008,
+            .retryAt = 2'009,
+            .stuckSince = 2'010,
+            .version = 2'011};
+}
+
+} // namespace agent

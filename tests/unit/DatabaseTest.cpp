@@ -1,0 +1,337 @@
+#include "agent/store/Database.h"
+#include "agent/store/RunStore.h"
+#include "agent/store/Schema.h"
+#include "tests/support/FilesFolder.h"
+
+#include <Poco/Exception.h>
+
+#include <cppunit/TestFixture.h>
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <atomic>
+#include <random>
+#include <sys/stat.h>
+
+namespace agent
+{
+
+namespace
+{
+
+/// What opening `file` says; empty when it can be opened.
+std::string problemOf(const std::filesystem::path& file)
+{
+    try
+    {
+        const Database database(file);
+    }
+    catch (const Poco::Exception& error)
+    {
+        return error.displayText();
+    }
+    return "";
+}
+
+void assertHolds(const std::string& part, const std::string& whole)
+{
+    CPPUNIT_ASSERT_MESSAGE("'" + part + "' in: " + whole, whole.find(part) != std::string::npos);
+}
+
+std::string contentOf(const std::filesystem::path& file)
+{
+    std::ifstream in(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::int64_t numberOf(RecordSession& session, const char* query)
+{
+    Statement& statement = session.prepare(query);
+    CPPUNIT_ASSERT(statement.step());
+    const std::int64_t number = statement.integer();
+    statement.reset();
+    return number;
+}
+
+std::int64_t services(RecordSession& session)
+{
+    return numberOf(session, "SELECT count(*) FROM services");
+}
+
+void addService(RecordSession& session, const std::string& name)
+{
+    session.prepare("INSERT INTO services (name, id) VALUES (?, ?)")
+        .bind(name)
+        .bind("id of " + name)
+        .run();
+}
+
+} // namespace
+
+class DatabaseTest: public CppUnit::TestFixture
+{
+    CPPUNIT_TEST_SUITE(DatabaseTest);
+    CPPUNIT_TEST(testMakesAFreshRecordForTheAgentOnly);
+    CPPUNIT_TEST(testKeepsWhatWasCommitted);
+    CPPUNIT_TEST(testTakesAnyPath);
+    CPPUNIT_TEST(testRefusesANewerSchemaAndLeavesItAlone);
+    CPPUNIT_TEST(testGoesOnWhereAnUpgradeWasInterrupted);
+    CPPUNIT_TEST(testRefusesADamagedHeader);
+    CPPUNIT_TEST(testRefusesDamagedPages);
+    CPPUNIT_TEST(testRefusesWhatIsNoRecord);
+    CPPUNIT_TEST(testRefusesAPlaceThatIsNone);
+    CPPUNIT_TEST(testAReaderCannotWrite);
+    CPPUNIT_TEST(testAReaderSeesCommittedOnly);
+    CPPUNIT_TEST(testManyReadersReadAtOnce);
+    CPPUNIT_TEST(testATransactionRollsBackUnlessCommitted);
+    CPPUNIT_TEST(testATransactionRollsBackWhenAStatementFails);
+    CPPUNIT_TEST(testAStatementIsFreshAfterAFailure);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void setUp() override { _file = _files.path() / "record.db"; }
+
+    void testMakesAFreshRecordForTheAgentOnly()
+    {
+        Database database(_file);
+        CPPUNIT_ASSERT_EQUAL(static_cast<std::int64_t>(schemaSteps.size()),
+                             numberOf(database.writer(), "PRAGMA user_version"));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(1), numberOf(database.writer(), "PRAGMA foreign_keys"));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(2), numberOf(database.writer(), "PRAGMA synchronous"));
+        struct stat info = {};
+        CPPUNIT_ASSERT_EQUAL(0, ::stat(_file.c_str(), &info));
+        CPPUNIT_ASSERT_EQUAL(0600U, info.st_mode & 0777U);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(0), services(database.writer()));
+    }
+
+    void testKeepsWhatWasCommitted()
+    {
+        {
+            Database database(_file);
+            addService(database.writer(), "shop");
+        }
+        CPPUNIT_ASSERT_MESSAGE("the last close leaves one file",
+                               !std::filesystem::exists(_file.string() + "-wal"));
+        Database database(_file);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(1), services(database.writer()));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(1), services(*database.reader()));
+    }
+
+    /// SQLite is given the path as a URI.
+    void testTakesAnyPath()
+    {
+        for (const char* name : {"a?mode=memory", "b#c", "100%41", "d e", "ä'\"x", "e?f#g%h&i=j"})
+        {
+            const auto file = _files.path() / name;
+            {
+                Database database(file);
+                addService(database.writer(), name);
+                CPPUNIT_ASSERT_EQUAL(std::int64_t(1), services(*database.reader()));
+            }
+            CPPUNIT_ASSERT_MESSAGE(name, std::filesystem::is_regular_file(file));
+        }
+    }
+
+    void testRefusesANewerSchemaAndLeavesItAlone()
+    {
+        const auto newer = std::to_string(schemaSteps.size() + 1);
+        {
+            Database database(_file);
+            addService(database.writer(), "shop");
+            database.writer().execute("PRAGMA user_version = " + newer);
+        }
+        const std::string before = contentOf(_file);
+        const std::string said = problemOf(_file);
+        assertHolds(_file.string() + " is of schema " + newer + ", this stage-agent knows up to " +
+                        std::to_string(schemaSteps.size()),
+                    said);
+        assertHolds("run the newer version", said);
+        CPPUNIT_ASSERT(before == contentOf(_file));
+    }
+
+    /// Killed within a step: the step was rolled back, user_version says where to go on.
+    void testGoesOnWhereAnUpgradeWasInterrupted()
+    {
+        {
+            Database database(_files.path() / "other.db"); // makes Poco's connector known
+            RecordSession session(_file, RecordSession::Mode::Write);
+            Transaction cut(session);
+            session.execute(schemaSteps[0][0]);
+        }
+        CPPUNIT_ASSERT_EQUAL(std::string(), problemOf(_file));
+    }
+
+    void testRefusesADamagedHeader()
+    {
+        {
+            Database database(_file);
+            addService(database.writer(), "shop");
+        }
+        std::mt19937 random(1);
+        std::uniform_int_distribution<int> byte(0, 255);
+        std::fstream file(_file, std::ios::in | std::ios::out | std::ios::binary);
+        for (int i = 0; i < 100; ++i)
+            file.put(static_cast<char>(byte(random)));
+        file.close();
+        const std::string before = contentOf(_file);
+
+        const std::string said = problemOf(_file);
+        assertHolds("the record " + _file.string() + " can't be used: ", said);
+        assertHolds("Restore it from a backup, or move it away", said);
+        CPPUNIT_ASSERT_MESSAGE("what is left stays as it is", before == contentOf(_file));
+    }
+
+    /// The header is right, the pages behind it are not: only quick_check sees that.
+    void testRefusesDamagedPages()
+    {
+        {
+            Database database(_file);
+            Transaction transaction(database.writer());
+            for (int i = 0; i < 2000; ++i)
+                addService(database.writer(), "service " + std::to_string(i));
+            transaction.commit();
+        }
+        const auto size = std::filesystem::file_size(_file);
+        std::fstream file(_file, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(static_cast<std::streamoff>(size / 2 / 4096 * 4096));
+        file << std::string(8192, '\xa5');
+        file.close();
+
+        const std::string said = problemOf(_file);
+        assertHolds("the record " + _file.string() + " can't be used: ", said);
+        assertHolds("Restore it from a backup", said);
+    }
+
+    void testRefusesWhatIsNoRecord()
+    {
+        _files.write("record.db", std::string(5000, 'x'));
+        assertHolds("the record " + _file.string() + " can't be used: ", problemOf(_file));
+        CPPUNIT_ASSERT(contentOf(_file) == std::string(5000, 'x'));
+    }
+
+    void testRefusesAPlaceThatIsNone()
+    {
+        const auto nowhere = _files.path() / "no folder" / "record.db";
+        assertHolds("the record " + nowhere.string() + " can't be used: ", problemOf(nowhere));
+    }
+
+    void testAReaderCannotWrite()
+    {
+        Database database(_file);
+        auto reader = database.reader();
+        CPPUNIT_ASSERT_THROW(addService(*reader, "shop"), Poco::Exception);
+        CPPUNIT_ASSERT_THROW((*reader).execute("DELETE FROM services"), Poco::Exception);
+        (*reader).execute("PRAGMA query_only = OFF"); // the file is opened read-only as well
+        CPPUNIT_ASSERT_THROW(addService(*reader, "shop"), Poco::Exception);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(0), services(database.writer()));
+    }
+
+    void testAReaderSeesCommittedOnly()
+    {
+        Database database(_file);
+        auto reader = database.reader();
+        Transaction transaction(database.writer());
+        addService(database.writer(), "shop");
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(1), services(database.writer()));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(0), services(*reader));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(0), services(*database.reader()));
+        transaction.commit();
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(1), services(*reader));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(1), services(*database.reader()));
+    }
+
+    void testManyReadersReadAtOnce()
+    {
+        Database database(_file);
+        database.writer().execute("PRAGMA synchronous = OFF"); // no power is cut here
+        constexpr std::int64_t most = 300;
+        std::atomic<int> right = 0;
+        const auto read = [&](const std::stop_token& stop)
+        {
+            std::int64_t seen = 0;
+            while (seen < most && !stop.stop_requested())
+            {
+                auto reader = database.reader();
+                const std::int64_t now = services(*reader);
+                if (now < seen || now % 2 != 0)
+                    return; // time went back, or half a transaction was seen
+                seen = now;
+            }
+            if (seen == most)
+                ++right;
+        };
+        const auto readUntilItFails = [&](const std::stop_token& stop)
+        {
+            try
+            {
+                read(stop);
+            }
+            catch (const std::exception&)
+            {
+                return; // does not count as right
+            }
+        };
+        std::vector<std::jthread> readers;
+        readers.reserve(4);
+        for (int i = 0; i < 4; ++i)
+            readers.emplace_back(readUntilItFails);
+        for (int i = 0; i < most; i += 2)
+        {
+            Transaction transaction(database.writer());
+            addService(database.writer(), std::to_string(i));
+            addService(database.writer(), std::to_string(i + 1));
+            transaction.commit();
+        }
+        for (int tries = 0; right < 4 && tries < 1000; ++tries)
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        CPPUNIT_ASSERT_EQUAL(4, right.load());
+    }
+
+    void testATransactionRollsBackUnlessCommitted()
+    {
+        Database database(_file);
+        {
+            Transaction transaction(database.writer());
+            addService(database.writer(), "shop");
+        }
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(0), services(database.writer()));
+        {
+            Transaction transaction(database.writer());
+            addService(database.writer(), "blog");
+            transaction.commit();
+        }
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(1), services(database.writer()));
+    }
+
+    void testATransactionRollsBackWhenAStatementFails()
+    {
+        Database database(_file);
+        const auto addTwice = [&]
+        {
+            Transaction transaction(database.writer());
+            addService(database.writer(), "shop");
+            addService(database.writer(), "shop");
+            transaction.commit();
+        };
+        CPPUNIT_ASSERT_THROW(addTwice(), Poco::Exception);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(0), services(database.writer()));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(0), services(*database.reader()));
+    }
+
+    /// The next use of a kept statement must not repeat the error of the one before.
+    void testAStatementIsFreshAfterAFailure()
+    {
+        Database database(_file);
+        addService(database.writer(), "shop");
+        CPPUNIT_ASSERT_THROW(addService(database.writer(), "shop"), Poco::Exception);
+        addService(database.writer(), "blog");
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(2), services(database.writer()));
+    }
+
+private:
+    FilesFolder _files;
+    std::filesystem::path _file;
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(DatabaseTest);
+
+} // namespace agent

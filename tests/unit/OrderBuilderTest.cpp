@@ -1,0 +1,311 @@
+#include "agent/run/OrderBuilder.h"
+
+#include <cppunit/TestFixture.h>
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <cstdlib>
+
+namespace agent
+{
+
+namespace
+{
+
+using Environment = std::map<std::string, std::string>;
+
+const std::string defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Everything that an order is made of, ready for a test to change.
+struct Ingredients
+{
+    Run run{.id = "run-1", .commitHash = "0123abc", .serviceName = "shop", .branch = "topic"};
+    Stage stage{.id = "stage-1", .runId = "run-1", .type = StageType::UnitTest, .attempt = 2};
+    StageSpec spec{.type = StageType::UnitTest, .plugin = "check"};
+    PipelineSpec pipeline{.repository = "https://git.example.org/shop.git", .branch = "main"};
+    Plugin plugin{.name = "check",
+                  .kind = Plugin::Kind::Program,
+                  .run = {"./check", "${PLUGIN_LEVEL}", "${PLUGIN_NONE}", "plain ${BRANCH}"},
+                  .folder = "/opt/plugins/check",
+                  .sha256 = "5ac1"};
+    Environment outputs;
+    OrderDefaults defaults{.timeoutMs = 3'600'000,
+                           .graceMs = 10'000,
+                           .logMaxBytes = 1 << 20,
+                           .pluginHost = "/usr/lib/stage-agent/stage-plugin-host",
+                           .mirrors = "/var/cache/mirrors",
+                           .secretsDir = "/etc/stage-agent/secrets",
+                           .home = "/var/lib/stage-agent/home"};
+
+    [[nodiscard]] Order order() const
+    {
+        return buildOrder({.run = run,
+                           .stage = stage,
+                           .spec = spec,
+                           .pipeline = pipeline,
+                           .plugin = plugin,
+                           .outputs = outputs,
+                           .workspace = "/var/lib/ws",
+                           .attemptFolder = "/var/lib/attempts/stage-1/2"},
+                          defaults);
+    }
+
+    /// What the agent itself says of the stage.
+    [[nodiscard]] static Environment said()
+    {
+        return {{"CI", "true"},
+                {"STAGE_ID", "stage-1"},
+                {"STAGE_TYPE", "UNIT_TEST"},
+                {"STAGE_ATTEMPT", "2"},
+                {"RUN_ID", "run-1"},
+                {"SERVICE_NAME", "shop"},
+                {"COMMIT_HASH", "0123abc"},
+                {"BRANCH", "topic"},
+                {"WORKSPACE", "/var/lib/ws"},
+                {"STAGE_OUTPUTS", "/var/lib/attempts/stage-1/2/outputs.json"}};
+    }
+
+    /// The same with what every process needs.
+    [[nodiscard]] Environment allowed() const
+    {
+        Environment all = said();
+        all["PATH"] = defaultPath;
+        all["HOME"] = defaults.home;
+        all["LANG"] = "C.UTF-8";
+        return all;
+    }
+
+    void becomeLibrary()
+    {
+        plugin.kind = Plugin::Kind::Library;
+        plugin.run.clear();
+        plugin.library = "/opt/plugins/check/check.so";
+    }
+};
+
+std::string text(const Environment& env)
+{
+    std::string lines;
+    for (const auto& [name, value] : env)
+        lines.append(name).append("=").append(value).append("\n");
+    return lines;
+}
+
+void assertEnv(const Environment& expected, const Environment& actual)
+{
+    CPPUNIT_ASSERT_EQUAL(text(expected), text(actual));
+}
+
+/// A variable of the daemon's own environment for the length of a test.
+class DaemonVariable
+{
+public:
+    DaemonVariable(const char* name, const char* value) : _name(name) { ::setenv(name, value, 1); }
+    DaemonVariable(const DaemonVariable&) = delete;
+    DaemonVariable& operator=(const DaemonVariable&) = delete;
+    ~DaemonVariable() { ::unsetenv(_name); }
+
+private:
+    const char* _name;
+};
+
+} // namespace
+
+class OrderBuilderTest: public CppUnit::TestFixture
+{
+    CPPUNIT_TEST_SUITE(OrderBuilderTest);
+    CPPUNIT_TEST(testTheEnvironmentIsExactlyWhatIsPromised);
+    CPPUNIT_TEST(testTheEnvironmentOfALibraryIsThatOfAProgram);
+    CPPUNIT_TEST(testTheServicesEnvIsThere);
+    CPPUNIT_TEST(testAServiceCannotOverrideWhatTheAgentSays);
+    CPPUNIT_TEST(testAServiceCannotOverrideOutputsAndSettings);
+    CPPUNIT_TEST(testAServiceMayChooseThePathOfAProgram);
+    CPPUNIT_TEST(testAServiceCannotSteerTheHostOfLibraries);
+    CPPUNIT_TEST(testOutputsHaveTheirNames);
+    CPPUNIT_TEST(testSettingsComeFromTheStageThenTheRunThenTheManifest);
+    CPPUNIT_TEST(testARefIsTheCommitThenTheRunsBranchThenTheServices);
+    CPPUNIT_TEST(testArgvOfAProgram);
+    CPPUNIT_TEST(testArgvOfALibrary);
+    CPPUNIT_TEST(testTheStagesTimesBeatTheDefaults);
+    CPPUNIT_TEST(testSaysWhatAndWhere);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void testTheEnvironmentIsExactlyWhatIsPromised()
+    {
+        const DaemonVariable token("STAGE_AGENT_TOKEN", "of the daemon");
+        const DaemonVariable preload("LD_BIND_NOW", "1");
+        const Ingredients given;
+        assertEnv(given.allowed(), given.order().env);
+    }
+
+    void testTheEnvironmentOfALibraryIsThatOfAProgram()
+    {
+        Ingredients given;
+        given.becomeLibrary();
+        assertEnv(given.allowed(), given.order().env);
+    }
+
+    void testTheServicesEnvIsThere()
+    {
+        Ingredients given;
+        given.pipeline.env = {{"NODE_ENV", "test"}, {"EMPTY", ""}, {"LANG", "de_DE.UTF-8"}};
+        auto expected = given.allowed();
+        expected["NODE_ENV"] = "test";
+        expected["EMPTY"] = "";
+        expected["LANG"] = "de_DE.UTF-8";
+        assertEnv(expected, given.order().env);
+    }
+
+    void testAServiceCannotOverrideWhatTheAgentSays()
+    {
+        Ingredients given;
+        for (const auto& [name, value] : Ingredients::said())
+            given.pipeline.env[name] = "forged";
+        assertEnv(given.allowed(), given.order().env);
+    }
+
+    void testAServiceCannotOverrideOutputsAndSettings()
+    {
+        Ingredients given;
+        given.pipeline.env = {{"OUTPUT_TAG", "forged"}, {"PLUGIN_LEVEL", "forged"}};
+        given.outputs = {{"tag", "1.2"}};
+        given.plugin.settings = {{.name = "level", .byDefault = Setting{.text = "3"}}};
+        const auto env = given.order().env;
+        CPPUNIT_ASSERT_EQUAL(std::string("1.2"), env.at("OUTPUT_TAG"));
+        CPPUNIT_ASSERT_EQUAL(std::string("3"), env.at("PLUGIN_LEVEL"));
+    }
+
+    void testAServiceMayChooseThePathOfAProgram()
+    {
+        Ingredients given;
+        given.pipeline.env = {
+            {"PATH", "/opt/node/bin:/bin"}, {"HOME", "/srv/home"}, {"LD_LIBRARY_PATH", "/opt/lib"}};
+        auto expected = given.allowed();
+        expected.insert_or_assign("PATH", "/opt/node/bin:/bin");
+        expected.insert_or_assign("HOME", "/srv/home");
+        expected.insert_or_assign("LD_LIBRARY_PATH", "/opt/lib");
+        assertEnv(expected, given.order().env);
+    }
+
+    /// stage-plugin-host is the agent's own: a pipeline's LD_PRELOAD would put code of its own into
+    /// it, and a PATH or HOME another `git` or another ~/.gitconfig.
+    void testAServiceCannotSteerTheHostOfLibraries()
+    {
+        Ingredients given;
+        given.becomeLibrary();
+        given.pipeline.env = {
+            {"PATH", "/tmp/evil"},       {"HOME", "/tmp/evil"},     {"LD_PRELOAD", "/tmp/e.so"},
+            {"LD_LIBRARY_PATH", "/tmp"}, {"LD_AUDIT", "/tmp/e.so"}, {"LD_", "x"},
+            {"LDFLAGS", "-s"},           {"PATHS", "kept"},         {"HOMEPAGE", "kept as well"}};
+        auto expected = given.allowed();
+        expected["LDFLAGS"] = "-s";
+        expected["PATHS"] = "kept";
+        expected["HOMEPAGE"] = "kept as well";
+        assertEnv(expected, given.order().env);
+    }
+
+    void testOutputsHaveTheirNames()
+    {
+        Ingredients given;
+        given.outputs = {{"tag", "1.2"}, {"image-name", "shop"}, {"a.b c", "x"}};
+        auto expected = given.allowed();
+        expected["OUTPUT_TAG"] = "1.2";
+        expected["OUTPUT_IMAGE_NAME"] = "shop";
+        expected["OUTPUT_A_B_C"] = "x";
+        assertEnv(expected, given.order().env);
+    }
+
+    void testSettingsComeFromTheStageThenTheRunThenTheManifest()
+    {
+        Ingredients given;
+        given.plugin.settings = {{.name = "given", .byDefault = Setting{.text = "default"}},
+                                 {.name = "by-default", .byDefault = Setting{.text = "default"}},
+                                 {.name = "repo", .defaultFrom = "repository"},
+                                 {.name = "repo_given", .defaultFrom = "repository"},
+                                 {.name = "unset"}};
+        given.spec.with = {{"given", {.text = "of the stage"}},
+                           {"repo_given", {.text = "/srv/other.git"}}};
+        auto expected = given.allowed();
+        expected["PLUGIN_GIVEN"] = "of the stage";
+        expected["PLUGIN_BY_DEFAULT"] = "default";
+        expected["PLUGIN_REPO"] = "https://git.example.org/shop.git";
+        expected["PLUGIN_REPO_GIVEN"] = "/srv/other.git";
+        assertEnv(expected, given.order().env);
+    }
+
+    void testARefIsTheCommitThenTheRunsBranchThenTheServices()
+    {
+        Ingredients given;
+        given.plugin.settings = {{.name = "ref", .defaultFrom = "ref"}};
+        CPPUNIT_ASSERT_EQUAL(std::string("0123abc"), given.order().env.at("PLUGIN_REF"));
+        given.run.commitHash.clear();
+        CPPUNIT_ASSERT_EQUAL(std::string("topic"), given.order().env.at("PLUGIN_REF"));
+        given.run.branch.clear();
+        const auto env = given.order().env;
+        CPPUNIT_ASSERT_EQUAL(std::string("main"), env.at("PLUGIN_REF"));
+        CPPUNIT_ASSERT_EQUAL(std::string("main"), env.at("BRANCH"));
+        CPPUNIT_ASSERT_EQUAL(std::string(), env.at("COMMIT_HASH"));
+    }
+
+    /// No shell reads it: a variable is a whole element or none.
+    void testArgvOfAProgram()
+    {
+        Ingredients given;
+        given.plugin.settings = {{.name = "level"}};
+        given.spec.with = {{"level", {.text = "a b; $(c)"}}};
+        const std::vector<std::string> expected{"/opt/plugins/check/check", "a b; $(c)", "",
+                                                "plain ${BRANCH}"};
+        const Order order = given.order();
+        CPPUNIT_ASSERT(expected == order.argv);
+        CPPUNIT_ASSERT(!order.library);
+    }
+
+    void testArgvOfALibrary()
+    {
+        Ingredients given;
+        given.becomeLibrary();
+        const std::vector<std::string> expected{"/usr/lib/stage-agent/stage-plugin-host",
+                                                "/opt/plugins/check/check.so",
+                                                "/var/cache/mirrors"};
+        const Order order = given.order();
+        CPPUNIT_ASSERT(expected == order.argv);
+        CPPUNIT_ASSERT(order.library);
+    }
+
+    void testTheStagesTimesBeatTheDefaults()
+    {
+        Ingredients given;
+        Order order = given.order();
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(3'600'000), order.timeoutMs);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(0), order.silenceMs);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(10'000), order.graceMs);
+        given.spec.timeoutMs = 1;
+        given.spec.silenceMs = 2;
+        given.spec.graceMs = 0;
+        order = given.order();
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(1), order.timeoutMs);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(2), order.silenceMs);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(0), order.graceMs);
+    }
+
+    void testSaysWhatAndWhere()
+    {
+        Ingredients given;
+        given.pipeline.secrets = {"TOKEN"};
+        given.spec.limits = {.memoryBytes = 1, .cpuPercent = 2, .pids = 3};
+        const Order order = given.order();
+        CPPUNIT_ASSERT_EQUAL(std::string("run-1"), order.runId);
+        CPPUNIT_ASSERT_EQUAL(std::string("stage-1"), order.stageId);
+        CPPUNIT_ASSERT_EQUAL(2, order.attempt);
+        CPPUNIT_ASSERT_EQUAL(std::string("check"), order.plugin);
+        CPPUNIT_ASSERT_EQUAL(std::string("5ac1"), order.pluginSha256);
+        CPPUNIT_ASSERT_EQUAL(std::string("/var/lib/ws"), order.cwd);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(1 << 20), order.logMaxBytes);
+        CPPUNIT_ASSERT(std::vector<std::string>{"TOKEN"} == order.secrets);
+        CPPUNIT_ASSERT(given.spec.limits == order.limits);
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(OrderBuilderTest);
+
+} // namespace agent
