@@ -6,9 +6,17 @@ add_executable(unit-tests
     tests/support/main.cpp
     tests/support/PluginProcess.cpp
     tests/support/GitFixture.cpp
+    tests/support/SourceRules.cpp
     tests/unit/IdTest.cpp
     tests/unit/TimestampTest.cpp
     tests/unit/LifecycleTest.cpp
+    tests/unit/IncludeRulesTest.cpp
+    tests/unit/QueueTest.cpp
+    tests/unit/OrderBuilderTest.cpp
+    tests/unit/StageFilesTest.cpp
+    tests/unit/DatabaseTest.cpp
+    tests/unit/RunStoreTest.cpp
+    tests/unit/HistoryTest.cpp
     tests/unit/WireTest.cpp
     tests/unit/ShimTest.cpp
     tests/unit/ShimLogTest.cpp
@@ -80,7 +88,8 @@ add_executable(daemon-tests
     tests/daemon/StagectlTest.cpp
     tests/daemon/ReadmeTest.cpp
     tests/daemon/FaultsTest.cpp
-    tests/daemon/RegressionTest.cpp)
+    tests/daemon/RegressionTest.cpp
+    tests/torture/KillTest.cpp)
 target_link_libraries(daemon-tests PRIVATE agent_model agent_store Poco::Net cppunit)
 target_compile_definitions(daemon-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"

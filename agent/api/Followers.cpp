@@ -96,8 +96,8 @@ std::shared_ptr<void> Followers::room()
 void Followers::add(int fd, TextFollower::Wish wish, std::shared_ptr<void> room)
 {
     const FollowedParts parts{_runs, _logs, _state};
-    add(std::make_unique<Client>(
-        ClientSocket(fd), std::make_unique<TextFollower>(parts, std::move(wish)), std::move(room)));
+    add(std::make_unique<Client>(fd, std::make_unique<TextFollower>(parts, std::move(wish)),
+                                 std::move(room)));
 }
 
 void Followers::add(int fd, EventFollower::Wish wish, std::shared_ptr<void> room)

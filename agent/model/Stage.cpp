@@ -108,4 +108,31 @@ std::optional<Cause> causeFrom(std::string_view text)
     return valueOf(causes, text);
 }
 
+void Stage::clearEnd()
+{
+    startedAt.reset();
+    endedAt.reset();
+    cause.reset();
+    exitCode.reset();
+    signal.reset();
+    message.clear();
+    containment.clear();
+    notes.clear();
+    logBytes = 0;
+    usage = {};
+    outputs.clear();
+    startedCorrected = false;
+    retryAt.reset();
+    stuckSince.reset();
+}
+
+void Stage::clearIntent()
+{
+    intent = Intent::None;
+    intentActor.clear();
+    intentReason.clear();
+    intentStartedAt.reset();
+    intentEndedAt.reset();
+}
+
 } // namespace agent

@@ -128,6 +128,10 @@ struct Stage
     {
         return status == Status::Success || status == Status::Failure;
     }
+
+    /// As if it had never started; attempt, approval and outputs of other stages stay.
+    void clearEnd();
+    void clearIntent();
 };
 
 /// One line of what happened to a stage or run; never rewritten.

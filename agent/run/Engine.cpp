@@ -290,7 +290,7 @@ Engine::Facts Engine::facts() const
     return facts;
 }
 
-// The commands of Commands.cpp need these.
+// RunCommands.cpp and StageCommands.cpp need these.
 template bool Engine::call<bool>(std::function<void(Batch&, const Promise<bool>&)>);
 template int Engine::call<int>(std::function<void(Batch&, const Promise<int>&)>);
 template std::string

@@ -121,7 +121,8 @@ bool Executions::resume(const std::string& stageId, int attempt,
     }
     catch (const std::exception& error)
     {
-        problem = error.what(); // a folder that the stage spoilt must not keep the daemon from starting
+        problem =
+            error.what(); // a folder that the stage spoilt must not keep the daemon from starting
     }
     // A shim opens its log before it executes anything: where one is, the claim was taken away.
     const bool untouched = found.state == Attempt::State::NeverRan && problem.empty() &&

@@ -163,6 +163,8 @@ Secrets readSecrets(const std::vector<std::string>& names, const std::filesystem
     {
         try
         {
+            if (steersTheProcess(name))
+                throw std::runtime_error("a secret of this name would choose what programs load");
             std::string value = readSmallFile(folder / name, secretLimit);
             if (!value.empty() && value.back() == '\n')
                 value.pop_back();

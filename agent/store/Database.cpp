@@ -62,7 +62,7 @@ void migrate(RecordSession& connection, const std::filesystem::path& file)
 
 RecordSession::RecordSession(const std::filesystem::path& file, Mode mode)
 {
-    _session = std::make_unique<Session>("SQLite", uriOf(file, mode), busyTimeoutMs / 1000);
+    _session = std::make_unique<Session>("SQLite", uriOf(file, mode), 1);
     _handle = Poco::Data::SQLite::Utility::dbHandle(*_session);
     if (mode == Mode::Write)
     {

@@ -22,7 +22,7 @@
 #include <string>
 #include <string_view>
 
-#include <unistd.h>
+
 
 namespace agent
 {
@@ -59,7 +59,7 @@ struct Failpoint
         if (at != 0 && hit != at)
             return 0;
         if (action == Action::Kill)
-            ::kill(::getpid(), SIGKILL);
+            std::raise(SIGKILL);
         if (action == Action::Sleep)
         {
             const timespec time{.tv_sec = value / 1000, .tv_nsec = value % 1000 * 1'000'000};

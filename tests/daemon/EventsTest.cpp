@@ -11,7 +11,6 @@
 using agent::test::Daemon;
 using agent::test::StreamClient;
 using agent::test::StreamEvent;
-using agent::test::waitFor;
 
 class EventsTest: public CppUnit::TestFixture
 {
@@ -94,6 +93,7 @@ public:
     {
         const auto run = submit({lines(300) + "; sleep 0.3; " + lines(300), "echo after"});
         const std::string target = "/api/events?logs=1&runId=" + run;
+        const std::string query = "&lastEventId=";
         std::string told;
         std::string id;
         bool over = false;
@@ -101,10 +101,13 @@ public:
         {
             CPPUNIT_ASSERT(connection < 100);
             // By the header as a browser does, and by the query as one that can't set it.
-            StreamClient client(
-                _daemon.url(),
-                connection % 2 == 0 || id.empty() ? target : target + "&lastEventId=" + id,
-                connection % 2 == 0 && !id.empty() ? "Last-Event-ID: " + id + "\r\n" : "");
+            const bool byHeader = connection % 2 == 0;
+            std::string header;
+            if (byHeader && !id.empty())
+                header.append("Last-Event-ID: ").append(id).append("\r\n");
+            StreamClient client(_daemon.url(),
+                                byHeader ? target : std::string(target).append(query).append(id),
+                                header);
             int count = 0;
             const auto isEnd = ended(run);
             const auto events = client.events(
@@ -206,9 +209,10 @@ public:
         const auto run = submit({"true"});
         const auto stage = _daemon.stagesOf(run)[0];
         const auto other = submit({"true"});
-        for (const std::string& query :
-             {std::string("runId=x"), std::string("stageId=x"), std::string("logs=1"),
-              "logs=2&runId=" + run, "runId=" + other + "&stageId=" + stage})
+        std::string both = "runId=";
+        both.append(other).append("&stageId=").append(stage);
+        for (const std::string& query : {std::string("runId=x"), std::string("stageId=x"),
+                                         std::string("logs=1"), "logs=2&runId=" + run, both})
             CPPUNIT_ASSERT_EQUAL_MESSAGE(query, 400, _daemon.get("/api/events?" + query).status);
         const std::string unknown = "3f2b8d0c-58a5-4a53-9f0a-1c2d3e4f5a6b";
         CPPUNIT_ASSERT_EQUAL(404, _daemon.get("/api/events?runId=" + unknown).status);

@@ -8,8 +8,10 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -56,6 +58,23 @@ public:
             ::close(_fd);
             throw std::runtime_error("cannot connect to " + url);
         }
+    }
+
+    /// Whether the server has read all that was sent: nothing waits in its socket's queue.
+    /// Source: /proc/net/tcp in proc(5).
+    [[nodiscard]] bool wasRead() const
+    {
+        sockaddr_in ours{};
+        socklen_t size = sizeof ours;
+        ::getsockname(_fd, reinterpret_cast<sockaddr*>(&ours), &size);
+        char port[8];
+        std::snprintf(port, sizeof port, "%04X", ntohs(ours.sin_port));
+        std::ifstream table("/proc/net/tcp");
+        std::string line; // `   1: 0100007F:AEFB 0100007F:1F90 01 00000000:00000000 …`
+        while (std::getline(table, line))
+            if (line.size() > 54 && line.compare(29, 4, port) == 0 && line.compare(34, 2, "01") == 0)
+                return line.compare(46, 8, "00000000") == 0;
+        return false;
     }
 
     ~RawClient() { close(); }

@@ -236,6 +236,7 @@ public:
         CPPUNIT_ASSERT(server.gate.waitEntered(1));
         RawClient waiting(server.url());
         waiting.send("GET /later HTTP/1.1\r\n" + hostLine + "\r\n");
+        CPPUNIT_ASSERT(eventually([&] { return waiting.wasRead(); }));
         std::thread stopper([&] { server.stop(); });
         const int refused = waiting.receive().status;
         server.gate.open();
