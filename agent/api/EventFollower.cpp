@@ -49,7 +49,7 @@ void EventFollower::begin(std::string& out)
     _begun = true;
     const std::int64_t newest = _parts.runs.newest();
     const bool resumes = _wish.after && _wish.after->seq <= newest;
-    _place.seq = resumes ? _wish.after->seq : newest;
+    _place.seq = resumes ? _wish.after->seq : std::min(_wish.since, newest);
     if (_wish.logs)
     {
         const auto run = _parts.runs.get(_wish.runId);

@@ -48,6 +48,7 @@ Response events(const ApiParts& api, const Request& request, const std::string&)
     {
         auto reader = api.database.reader();
         RunStore store(*reader);
+        wish.since = History(*reader).lastSeq();
         const auto stage = wish.stageId.empty() ? std::nullopt : store.stage(wish.stageId);
         if (!wish.stageId.empty() && !stage)
             throw Declined(Declined::Kind::NotFound, "stage_not_found",
@@ -70,12 +71,6 @@ Response events(const ApiParts& api, const Request& request, const std::string&)
     const std::string header = request.header("last-event-id");
     wish.after =
         eventPlaceFrom(header.empty() ? request.parameter("lastEventId").value_or("") : header);
-    if (!wish.after && wish.runId.empty())
-    {
-        // Without a first picture the answer's head is the promise that all from here on is told.
-        auto reader = api.database.reader();
-        wish.after = EventPlace{.seq = History(*reader).lastSeq()};
-    }
 
     const auto room = api.followers.room();
     if (!room)

@@ -86,6 +86,7 @@ public:
         std::string runId;   ///< empty: all runs. Set where stageId is
         std::string stageId; ///< empty: all stages
         bool logs = false;
+        std::int64_t since = 0; ///< seq of the newest change before the answer's head was sent
         std::optional<EventPlace> after; ///< none: first tell how things stand
     };
 

@@ -208,6 +208,7 @@ private:
             if (_service.options.logError)
                 _service.options.logError("a connection was not taken over");
         }
+        stream.release();
     }
 
     const Service& _service;

@@ -42,7 +42,6 @@ void StreamImpl::detach()
     _lobby->leave(*_connection);
     _connection->makeBlocking();
     _detached = true;
-    _released.store(true, std::memory_order_release);
 }
 
 bool StreamImpl::poll(const Timespan& timeout, int mode)

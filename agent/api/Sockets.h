@@ -28,6 +28,9 @@ public:
     /// does not count it any more.
     void detach();
 
+    /// After the taker is done: what it did with this object comes before its end.
+    void release() { _released.store(true, std::memory_order_release); }
+
     using StreamSocketImpl::receiveBytes;
     using StreamSocketImpl::sendBytes;
     bool poll(const Poco::Timespan& timeout, int mode) override;

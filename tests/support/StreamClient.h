@@ -77,8 +77,14 @@ public:
     std::vector<StreamEvent> events(const std::function<bool(const StreamEvent&)>& last)
     {
         std::vector<StreamEvent> found;
+        const auto limit = std::chrono::steady_clock::now() + patience;
         while (true)
         {
+            // Heartbeats come also where no event does.
+            CPPUNIT_ASSERT_MESSAGE(
+                "the event did not come; the last one was " +
+                    (found.empty() ? "none" : found.back().name + " " + found.back().data),
+                std::chrono::steady_clock::now() < limit);
             const std::size_t end = _text.find("\n\n");
             if (end == std::string::npos)
             {
