@@ -206,6 +206,8 @@ try
     const char* home = std::getenv("HOME");
     Engine engine({.slots = _config.slots,
                    .minFreeBytes = _config.diskMinFree,
+                   .stuckAfterMs = _config.stuckAfterMs,
+                   .stuckAfterByType = _config.stuckAfterByType,
                    .orders = {.timeoutMs = _config.stageTimeoutMs,
                               .graceMs = _config.stageGraceMs,
                               .logMaxBytes = _config.logMaxBytes,

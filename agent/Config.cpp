@@ -20,11 +20,19 @@ namespace agent
 namespace
 {
 
-const std::set<std::string> known{"auth.required",
-                                  "http.address", "http.port",      "http.hosts",
-                                  "state.dir",    "services.dir",   "plugins.dir",
-                                  "secrets.dir",  "executor.slots", "stage.timeout",
-                                  "stage.grace",  "logs.max_bytes", "disk.min_free"};
+const std::set<std::string> known{
+    "auth.required", "http.address",   "http.port",     "http.hosts",       "state.dir",
+    "services.dir",  "plugins.dir",    "secrets.dir",   "executor.slots",   "stage.timeout",
+    "stage.grace",   "logs.max_bytes", "disk.min_free", "stage.stuck_after"};
+
+/// `stage.stuck_after.<TYPE>` says it for the stages of a type.
+const std::string stuckAfter = "stage.stuck_after";
+
+bool isKnown(const std::string& key)
+{
+    return known.contains(key) || (key.starts_with(stuckAfter + ".") &&
+                                   stageTypeFrom(key.substr(stuckAfter.size() + 1)).has_value());
+}
 
 class Reader
 {
@@ -62,7 +70,7 @@ public:
         std::ifstream file(_file);
         std::string line;
         while (std::getline(file, line))
-            if (const std::string key = keyOf(line); !key.empty() && !known.contains(key))
+            if (const std::string key = keyOf(line); !key.empty() && !isKnown(key))
                 complain(key, "unknown key; conf/stage-agent.properties lists all");
     }
 
@@ -123,8 +131,9 @@ Config readConfig(const Poco::Util::AbstractConfiguration& values,
     const std::filesystem::path base =
         file.empty() ? "/etc/stage-agent" : std::filesystem::absolute(file).parent_path();
     if (reader.text("auth.required", "false") != "false")
-        reader.complain("auth.required", "tokens are not there yet: only 'false' is possible, and the "
-                                         "API belongs on loopback");
+        reader.complain("auth.required",
+                        "tokens are not there yet: only 'false' is possible, and the "
+                        "API belongs on loopback");
     Config config;
     config.httpAddress = reader.text("http.address", "127.0.0.1");
     config.httpPort = static_cast<std::uint16_t>(
@@ -148,6 +157,12 @@ Config readConfig(const Poco::Util::AbstractConfiguration& values,
         reader.read("stage.timeout", "60m", "a time such as 90s, 60m or 2h", parseDurationMs);
     config.stageGraceMs =
         reader.read("stage.grace", "10s", "a time such as 500ms, 10s or 1m", parseDurationMs);
+    constexpr const char* aTimeOrNone = "a time such as 10m or 1h, or 0 for never";
+    config.stuckAfterMs = reader.read(stuckAfter, "10m", aTimeOrNone, parseDurationMs);
+    for (const StageType type : allStageTypes)
+        if (const std::string key = stuckAfter + "." + std::string(toString(type));
+            !reader.text(key, "").empty())
+            config.stuckAfterByType[type] = reader.read(key, "0", aTimeOrNone, parseDurationMs);
     config.logMaxBytes =
         reader.read("logs.max_bytes", "1GiB", "a size such as 64MiB or 1GiB", parseBytes);
     config.diskMinFree =

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,8 @@ struct Config
     int slots = 1;
     std::int64_t stageTimeoutMs = 0;
     std::int64_t stageGraceMs = 0;
+    std::int64_t stuckAfterMs = 0;
+    std::map<StageType, std::int64_t> stuckAfterByType;
     std::int64_t logMaxBytes = 0;
     std::int64_t diskMinFree = 0;
 };

@@ -82,7 +82,9 @@ add_executable(daemon-tests
     tests/support/Program.cpp
     tests/daemon/StagesApiTest.cpp
     tests/daemon/RunsApiTest.cpp
+    tests/daemon/OverridesTest.cpp
     tests/daemon/RecoveryTest.cpp
+    tests/daemon/StuckTest.cpp
     tests/daemon/LogsApiTest.cpp
     tests/daemon/EventsTest.cpp
     tests/daemon/StagectlTest.cpp
@@ -98,6 +100,10 @@ target_compile_options(daemon-tests PRIVATE ${TEST_OPTIONS})
 target_precompile_headers(daemon-tests PRIVATE tests/support/tests.pch.h)
 add_dependencies(daemon-tests stage-agent stage-shim stage-plugin-host stagectl plugin-git
     plugin-git-files plugin-shell-files plugin-external-files)
+
+if(STAGE_AGENT_SANITIZE STREQUAL "thread")
+    target_sources(unit-tests PRIVATE tests/support/TsanSuppressions.cpp)
+endif()
 
 # Each program lists its suites once it is linked; ctest reads the list.
 foreach(program unit-tests daemon-tests)

@@ -137,6 +137,64 @@ void write(Writer& out, const HistoryEntry& entry)
     out.EndObject();
 }
 
+void putDetail(Writer& out, const Stage& stage)
+{
+    putNine(out, stage);
+    putNumber(out, "ordinal", std::optional(stage.ordinal));
+    put(out, "name", stage.name);
+    put(out, "plugin", stage.plugin);
+    putNumber(out, "attempt", std::optional(stage.attempt));
+    putNumber(out, "durationMs", stage.durationMs());
+    putOrNull(out, "cause", stage.cause ? std::string(toString(*stage.cause)) : "");
+    putNumber(out, "exitCode", stage.exitCode);
+    putNumber(out, "signal", stage.signal);
+    putOrNull(out, "message", stage.message);
+    putOrNull(out, "containment", stage.containment);
+    putOrNull(out, "notes", stage.notes);
+    putNumber(out, "logBytes", std::optional(stage.logBytes));
+    out.Key("usage");
+    out.StartObject();
+    putNumber(out, "cpuMs", stage.usage.cpuMs);
+    putNumber(out, "maxRssBytes", stage.usage.maxRssBytes);
+    putNumber(out, "readBytes", stage.usage.readBytes);
+    putNumber(out, "writeBytes", stage.usage.writeBytes);
+    out.EndObject();
+    putNumber(out, "version", std::optional(stage.version));
+    putTime(out, "stuckSince", stage.stuckSince);
+    putOrNull(out, "stuckWhy", stage.stuckWhy);
+}
+
+void write(Writer& out, const ProcessInfo& process)
+{
+    out.StartObject();
+    putNumber(out, "pid", std::optional(process.pid));
+    putNumber(out, "parent", std::optional(process.ppid));
+    put(out, "command", validUtf8(process.comm));
+    put(out, "state", std::string_view(&process.state, 1));
+    putOrNull(out, "waitChannel", process.wchan);
+    putNumber(out, "cpuMs", std::optional(process.cpuMs));
+    putNumber(out, "ageMs", std::optional(process.ageMs));
+    out.EndObject();
+}
+
+void write(Writer& out, const StuckStage& stuck)
+{
+    out.StartObject();
+    putDetail(out, stuck.stage);
+    putOrNull(out, "service", stuck.serviceName);
+    out.Key("processes");
+    out.StartArray();
+    for (const auto& process : stuck.processes)
+        write(out, process);
+    out.EndArray();
+    out.Key("lastLines");
+    out.StartArray();
+    for (const auto& line : stuck.lastLines)
+        out.String(line);
+    out.EndArray();
+    out.EndObject();
+}
+
 template <typename T> std::string one(const T& value)
 {
     Buffer buffer;
@@ -198,30 +256,19 @@ std::string detailJson(const Stage& stage)
     Buffer buffer;
     Writer out(buffer);
     out.StartObject();
-    putNine(out, stage);
-    putNumber(out, "ordinal", std::optional(stage.ordinal));
-    put(out, "name", stage.name);
-    put(out, "plugin", stage.plugin);
-    putNumber(out, "attempt", std::optional(stage.attempt));
-    putNumber(out, "durationMs", stage.durationMs());
-    putOrNull(out, "cause", stage.cause ? std::string(toString(*stage.cause)) : "");
-    putNumber(out, "exitCode", stage.exitCode);
-    putNumber(out, "signal", stage.signal);
-    putOrNull(out, "message", stage.message);
-    putOrNull(out, "containment", stage.containment);
-    putOrNull(out, "notes", stage.notes);
-    putNumber(out, "logBytes", std::optional(stage.logBytes));
-    out.Key("usage");
-    out.StartObject();
-    putNumber(out, "cpuMs", stage.usage.cpuMs);
-    putNumber(out, "maxRssBytes", stage.usage.maxRssBytes);
-    putNumber(out, "readBytes", stage.usage.readBytes);
-    putNumber(out, "writeBytes", stage.usage.writeBytes);
-    out.EndObject();
-    putNumber(out, "version", std::optional(stage.version));
-    putTime(out, "stuckSince", stage.stuckSince);
+    putDetail(out, stage);
     out.EndObject();
     return {buffer.GetString(), buffer.GetSize()};
+}
+
+std::string toApiJson(const std::vector<ProcessInfo>& processes)
+{
+    return many(processes);
+}
+
+std::string toApiJson(const std::vector<StuckStage>& stages)
+{
+    return many(stages);
 }
 
 std::string agentJson(const Engine::Facts& facts, const PluginRegistry& plugins)
@@ -238,6 +285,7 @@ std::string agentJson(const Engine::Facts& facts, const PluginRegistry& plugins)
     putNumber(out, "queueLength", std::optional(facts.queued));
     out.Key("draining");
     out.Bool(facts.draining);
+    putNumber(out, "freeBytes", std::optional(facts.freeBytes));
     out.Key("plugins");
     out.StartArray();
     for (const auto& [name, plugin] : plugins.all())
@@ -245,6 +293,7 @@ std::string agentJson(const Engine::Facts& facts, const PluginRegistry& plugins)
         out.StartObject();
         put(out, "name", name);
         put(out, "version", plugin.version);
+        put(out, "description", plugin.description);
         put(out, "sha256", plugin.sha256);
         out.EndObject();
     }

@@ -14,6 +14,15 @@
 namespace agent
 {
 
+/// A stage that is told as stuck, with what it does right now.
+struct StuckStage
+{
+    Stage stage;
+    std::string serviceName; ///< empty: a pipeline of its own
+    std::vector<ProcessInfo> processes;
+    std::vector<std::string> lastLines; ///< of its log, valid UTF-8
+};
+
 std::string toApiJson(const Stage& stage); ///< the nine keys
 std::string toApiJson(const std::vector<Stage>& stages);
 std::string detailJson(const Stage& stage);
@@ -22,6 +31,8 @@ std::string toApiJson(const std::vector<Run>& runs);
 std::string toApiJson(const Service& service);
 std::string toApiJson(const std::vector<std::shared_ptr<const Service>>& services);
 std::string toApiJson(const std::vector<HistoryEntry>& entries);
+std::string toApiJson(const std::vector<ProcessInfo>& processes);
+std::string toApiJson(const std::vector<StuckStage>& stages);
 std::string agentJson(const Engine::Facts& facts, const PluginRegistry& plugins);
 std::string stoppedJson(int stopped);
 

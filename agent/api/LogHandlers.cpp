@@ -250,20 +250,6 @@ private:
     bool _done = false;
 };
 
-Response lines(const std::vector<std::pair<std::string, bool>>& facts, const char* good)
-{
-    bool fine = true;
-    std::string body;
-    for (const auto& [line, ok] : facts)
-    {
-        fine = fine && ok;
-        body += line + "\n";
-    }
-    return {.status = fine ? 200 : 503,
-            .contentType = "text/plain; charset=utf-8",
-            .body = body + (fine ? good : "not " + std::string(good)) + "\n"};
-}
-
 } // namespace
 
 Response stageLog(const ApiParts& api, const Request& request, const std::string& id)
@@ -334,27 +320,6 @@ Response listLogs(const ApiParts& api, const Request& request, const std::string
                            return !out.empty() || page->next(out);
                        }};
     return response;
-}
-
-Response health(const ApiParts& api, const Request&, const std::string&)
-{
-    const auto facts = api.engine.facts();
-    return lines({{facts.alive ? "store: ok" : "store: the last transaction failed", facts.alive}},
-                 "healthy");
-}
-
-Response ready(const ApiParts& api, const Request&, const std::string&)
-{
-    const auto facts = api.engine.facts();
-    const std::string free = std::to_string(facts.freeBytes >> 20) + " MiB free";
-    return lines({{facts.alive ? "store: ok" : "store: the last transaction failed", facts.alive},
-                  {facts.diskLow ? "disk: below disk.min_free, " + free : "disk: ok, " + free,
-                   !facts.diskLow},
-                  {std::string(facts.draining ? "executor: draining, " : "executor: ok, ") +
-                       std::to_string(facts.running) + " of " + std::to_string(facts.slots) +
-                       " slots in use, " + std::to_string(facts.queued) + " queued",
-                   !facts.draining}},
-                 "ready");
 }
 
 } // namespace agent

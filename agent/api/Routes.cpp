@@ -28,6 +28,7 @@ const std::vector<Route> routes{
     {"PATCH", {"api", "stages", ":id"}, patchStage},
     {"DELETE", {"api", "stages", ":id"}, deleteStage},
     {"GET", {"api", "stages", ":id", "history"}, stageHistory},
+    {"GET", {"api", "stages", ":id", "processes"}, stageProcesses},
     {"GET", {"api", "stages", ":id", "log"}, stageLog},
     {"GET", {"api", "logs"}, listLogs},
     {"GET", {"api", "events"}, events},
@@ -42,11 +43,13 @@ const std::vector<Route> routes{
     {"GET", {"api", "runs", ":id", "history"}, runHistory},
     {"GET", {"api", "services"}, listServices},
     {"GET", {"api", "services", ":name"}, showService},
+    {"GET", {"api", "stuck"}, listStuck},
     {"GET", {"api", "agent"}, showAgent},
     {"POST", {"api", "agent", "drain"}, drain},
     {"POST", {"api", "agent", "resume"}, resume},
     {"GET", {"healthz"}, health},
     {"GET", {"readyz"}, ready},
+    {"GET", {"metrics"}, metrics},
 };
 
 /// Shape: whether the path is the route's; `id` gets its variable segment as it stands.

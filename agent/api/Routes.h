@@ -45,6 +45,7 @@ Response showStage(const ApiParts& api, const Request& request, const std::strin
 Response patchStage(const ApiParts& api, const Request& request, const std::string& id);
 Response deleteStage(const ApiParts& api, const Request& request, const std::string& id);
 Response stageHistory(const ApiParts& api, const Request& request, const std::string& id);
+Response stageProcesses(const ApiParts& api, const Request& request, const std::string& id);
 Response stageLog(const ApiParts& api, const Request& request, const std::string& id);
 Response listLogs(const ApiParts& api, const Request& request, const std::string& id);
 Response events(const ApiParts& api, const Request& request, const std::string& id);
@@ -59,10 +60,12 @@ Response approveRun(const ApiParts& api, const Request& request, const std::stri
 Response runHistory(const ApiParts& api, const Request& request, const std::string& id);
 Response listServices(const ApiParts& api, const Request& request, const std::string& id);
 Response showService(const ApiParts& api, const Request& request, const std::string& id);
+Response listStuck(const ApiParts& api, const Request& request, const std::string& id);
 Response showAgent(const ApiParts& api, const Request& request, const std::string& id);
 Response drain(const ApiParts& api, const Request& request, const std::string& id);
 Response resume(const ApiParts& api, const Request& request, const std::string& id);
 Response health(const ApiParts& api, const Request& request, const std::string& id);
 Response ready(const ApiParts& api, const Request& request, const std::string& id);
+Response metrics(const ApiParts& api, const Request& request, const std::string& id);
 
 } // namespace agent

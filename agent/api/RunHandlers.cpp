@@ -234,21 +234,4 @@ Response showService(const ApiParts& api, const Request&, const std::string& id)
     return {.body = toApiJson(*service)};
 }
 
-Response showAgent(const ApiParts& api, const Request&, const std::string&)
-{
-    return {.body = agentJson(api.engine.facts(), api.plugins)};
-}
-
-Response drain(const ApiParts& api, const Request&, const std::string&)
-{
-    api.engine.drain(true);
-    return {.body = "{}"};
-}
-
-Response resume(const ApiParts& api, const Request&, const std::string&)
-{
-    api.engine.drain(false);
-    return {.body = "{}"};
-}
-
 } // namespace agent

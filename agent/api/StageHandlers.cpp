@@ -75,6 +75,15 @@ Response deleteStage(const ApiParts& api, const Request& request, const std::str
     return {.body = toApiJson(api.engine.deleteStage(id, request.actor))};
 }
 
+Response stageProcesses(const ApiParts& api, const Request&, const std::string& id)
+{
+    auto reader = api.database.reader();
+    const auto stage = RunStore(*reader).stage(id);
+    if (!stage)
+        throw noStage(id);
+    return {.body = toApiJson(api.engine.processes(*stage))};
+}
+
 Response stageHistory(const ApiParts& api, const Request&, const std::string& id)
 {
     auto reader = api.database.reader();

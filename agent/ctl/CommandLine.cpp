@@ -217,6 +217,7 @@ void CommandLine::addStageVerbs()
 
 void CommandLine::addAgentVerbs()
 {
+    verb("stuck", "List running stages that hang, with what they do right now", listStuck);
     verb("services", "List the services", listServices);
     verb("plugins", "List the plugins", listPlugins);
     verb("agent", "Show the agent: version, slots, queue", showAgent);

@@ -67,6 +67,7 @@ Exit listServices(const Session& session);
 Exit listPlugins(const Session& session);
 Exit showAgent(const Session& session);
 Exit showHealth(const Session& session);
+Exit listStuck(const Session& session); ///< in Stuck.cpp
 
 /// `logs`: in Logs.cpp.
 Exit showLogs(const Session& session, const LogsQuery& query);

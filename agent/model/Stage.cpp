@@ -123,7 +123,13 @@ void Stage::clearEnd()
     outputs.clear();
     startedCorrected = false;
     retryAt.reset();
+    clearStuck();
+}
+
+void Stage::clearStuck()
+{
     stuckSince.reset();
+    stuckWhy.clear();
 }
 
 void Stage::clearIntent()

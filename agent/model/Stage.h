@@ -2,6 +2,7 @@
 
 #include "agent/model/Timestamp.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,6 +22,10 @@ enum class StageType
     DeployProd,
     Other
 };
+
+inline constexpr std::array allStageTypes{
+    StageType::Prepare,         StageType::CodeQuality,   StageType::UnitTest,   StageType::Build,
+    StageType::IntegrationTest, StageType::DeployStaging, StageType::DeployProd, StageType::Other};
 
 /// Where a stage or a run stands. The API knows these five and no other.
 enum class Status
@@ -117,6 +122,7 @@ struct Stage
     std::optional<TimeMs> intentEndedAt;
     std::optional<TimeMs> retryAt; ///< IDLE, and the next attempt starts then
     std::optional<TimeMs> stuckSince;
+    std::string stuckWhy;     ///< for a person; empty when it is not stuck
     std::int64_t version = 1; ///< grows with every stored change; the ETag
 
     [[nodiscard]] std::optional<std::int64_t> durationMs() const
@@ -132,6 +138,7 @@ struct Stage
     /// As if it had never started; attempt, approval and outputs of other stages stay.
     void clearEnd();
     void clearIntent();
+    void clearStuck();
 };
 
 /// One line of what happened to a stage or run; never rewritten.

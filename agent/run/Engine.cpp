@@ -36,6 +36,11 @@ Engine::Engine(EngineOptions options, Database& database, const StateFolder& sta
                      _timers.push_back(
                          {Clock::now() + std::chrono::milliseconds(delayMs), stageId, attempt});
                  },
+             .forgetTimers =
+                 [this](const std::string& stageId) {
+                     std::erase_if(_timers,
+                                   [&](const Timer& timer) { return timer.stageId == stageId; });
+                 },
              .ended = [this](const RecordedEnd& end) { tellEnded(end); }})
 {
 }
@@ -261,7 +266,8 @@ void Engine::refreshFacts()
     Facts facts{.slots = _options.slots,
                 .draining = _flow.draining,
                 .alive = true,
-                .cgroup = _executions.cgroup().available()};
+                .cgroup = _executions.cgroup().available(),
+                .counts = _flow.counts};
     try
     {
         for (const auto& run : RunStore(_database.writer()).openRuns())
@@ -288,6 +294,20 @@ Engine::Facts Engine::facts() const
     facts.freeBytes = _state.freeBytes();
     facts.diskLow = _flow.diskLow();
     return facts;
+}
+
+std::vector<ProcessInfo> Engine::processes(const Stage& stage) const
+{
+    if (stage.status != Status::InProgress || stage.attempt == 0)
+        return {};
+    try
+    {
+        return processesOf(_state.attempt(stage, stage.attempt));
+    }
+    catch (const std::exception&)
+    {
+        return {}; // its folder is spoilt or gone: nobody knows any more what belongs to it
+    }
 }
 
 // RunCommands.cpp and StageCommands.cpp need these.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/model/Declined.h"
+#include "agent/process/ProcessTree.h"
 #include "agent/run/Janitor.h"
 #include "agent/run/RunFlow.h"
 
@@ -125,8 +126,13 @@ public:
         std::int64_t freeBytes = 0;
         bool alive = false; ///< its last transaction went well
         bool cgroup = false;
+        Counts counts;
     };
     [[nodiscard]] Facts facts() const;
+
+    /// What `stage` does right now; empty when nothing of it runs. Does not ask the engine's thread:
+    /// walks over /proc on the caller's.
+    [[nodiscard]] std::vector<ProcessInfo> processes(const Stage& stage) const;
 
 private:
     using Clock = std::chrono::steady_clock;

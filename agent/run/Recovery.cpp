@@ -41,7 +41,7 @@ void RunFlow::recoverStage(Batch& batch, Run& run, Stage& stage)
     const bool stopping = stage.intent != Intent::None;
     if (_executions.resume(stage.id, stage.attempt, _state.attempt(stage, stage.attempt),
                            graceMs(run, stage), stopping))
-        return;
+        return watchForStuck(batch, run, stage);
     // Nothing of it was executed: the daemon died between its commit and the launch.
     if (stopping)
         batch.afterCommit.push_back(

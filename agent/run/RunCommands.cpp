@@ -58,6 +58,11 @@ Engine::Submitted Engine::submit(const Submission& submission)
 
 Engine::Submitted Engine::create(Batch& batch, const Submission& submission)
 {
+    // Who submits shall look for another host, not wait for this one.
+    if (_flow.draining)
+        throw Declined(Declined::Kind::Unavailable, "draining",
+                       "the agent takes no new runs: it is draining until POST /api/agent/resume "
+                       "or a restart");
     Run run;
     run.id = newId();
     run.createdAt = run.updatedAt = nowMs();

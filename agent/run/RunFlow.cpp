@@ -12,8 +12,6 @@ namespace agent
 namespace
 {
 
-constexpr const char* self = "agent";
-
 /// While the disk is too full to start anything, it is looked at again this often.
 constexpr std::int64_t diskAgainMs = 2000;
 
@@ -202,6 +200,7 @@ void RunFlow::launch(Batch& batch, const Run& run, const Stage& stage)
                                     .workspace = _state.workspace(run.id),
                                     .attemptFolder = folder},
                                    _options.orders);
+    watchForStuck(batch, run, stage);
     batch.afterCommit.push_back([this, folder, order]
                                 { _executions.launch(folder, order, _options.orders.secretsDir); });
 }
@@ -235,6 +234,9 @@ void RunFlow::note(Batch& batch, const Stage& stage, Status from, const std::str
                    const std::string& reason)
 {
     batch.changedRuns.insert(stage.runId);
+    if (stage.ended() && stage.status != from && stage.cause)
+        batch.afterCommit.push_back([this, end = std::pair(stage.status, *stage.cause)]
+                                    { ++counts.ended[end]; });
     batch.history.append({.at = stage.updatedAt,
                           .runId = stage.runId,
                           .stageId = stage.id,

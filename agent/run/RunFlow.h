@@ -26,7 +26,16 @@ struct EngineOptions
 {
     int slots = 1;
     std::int64_t minFreeBytes = 0;
+    std::int64_t stuckAfterMs = 0; ///< a stage without output for so long is told as stuck; 0: none
+    std::map<StageType, std::int64_t> stuckAfterByType; ///< where a type has its own
     OrderDefaults orders;
+};
+
+/// What happened since the daemon started.
+struct Counts
+{
+    std::map<std::pair<Status, Cause>, std::uint64_t> ended; ///< stages, each attempt for itself
+    std::uint64_t stuck = 0;
 };
 
 /// How a recorded end came about, for those who wait for it.
@@ -42,11 +51,12 @@ struct RecordedEnd
 class RunFlow
 {
 public:
-    /// `timer(delayMs, stageId, attempt)` calls due() later; `ended` tells of each recorded end after its
-    /// commit.
+    /// `timer(delayMs, stageId, attempt)` calls due() later, `forgetTimers(stageId)` does not; `ended`
+    /// tells of each recorded end after its commit.
     struct Hooks
     {
         std::function<void(std::int64_t, const std::string&, int)> timer;
+        std::function<void(const std::string&)> forgetTimers;
         std::function<void(const RecordedEnd&)> ended;
     };
 
@@ -71,7 +81,8 @@ public:
     void endWithoutProcess(Batch& batch, Stage& stage, Status status, Cause cause,
                            const std::string& actor, const std::string& reason);
 
-    /// A timer ran out: a retry is due, or an external stage has used up its time.
+    /// A timer ran out: a retry is due, an external stage has used up its time, or a running one may be
+    /// stuck.
     void due(Batch& batch, const std::string& stageId, int attempt);
 
     /// Takes up what was open when the last daemon ended. Source: design, "At start (Recovery)".
@@ -104,13 +115,21 @@ public:
     std::shared_ptr<const PipelineSpec> pipeline(const Run& run);
 
     bool draining = false;
+    Counts counts; ///< of what is committed
 
 private:
+    /// The actor of what nobody asked for.
+    static constexpr const char* self = "agent";
+
     const StageSpec& specOf(const Run& run, const Stage& stage);
     void launch(Batch& batch, const Run& run, const Stage& stage);
     void takeOutputs(Run& run, Stage& stage);
     bool retry(Batch& batch, const Run& run, Stage& stage);
     void recoverStage(Batch& batch, Run& run, Stage& stage);
+    void watchForStuck(Batch& batch, const Run& run, const Stage& stage);
+    void lookWhetherStuck(Batch& batch, const Run& run, Stage& stage);
+    void armLook(Batch& batch, const Stage& stage, std::int64_t delayMs);
+    std::int64_t stuckAfterMs(const Run& run, const Stage& stage);
 
     bool diskLow(Batch& batch) const;
     std::int64_t timeoutOf(const Run& run, const Stage& stage);

@@ -9,8 +9,6 @@ namespace agent
 namespace
 {
 
-constexpr const char* self = "agent";
-
 /// The agent lost the attempt; what was decided about it stands all the same.
 bool lostByUs(Cause cause)
 {
@@ -60,6 +58,8 @@ void RunFlow::recordEnd(Batch& batch, const Finished& finished)
         return;
     Stage& stage = *found;
     Run run = *batch.runs.run(stage.runId);
+    batch.afterCommit.push_back([this, id = stage.id] { _hooks.forgetTimers(id); });
+    stage.clearStuck();
     const Outcome& outcome = finished.outcome;
 
     // What the process did …
@@ -212,6 +212,8 @@ void RunFlow::due(Batch& batch, const std::string& stageId, int attempt)
                           "no end was reported within its timeout");
         advance(batch, *run);
     }
+    else if (stage->status == Status::InProgress)
+        lookWhetherStuck(batch, *run, *stage);
 }
 
 std::int64_t RunFlow::timeoutOf(const Run& run, const Stage& stage)

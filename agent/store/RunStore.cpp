@@ -21,7 +21,7 @@ namespace
     "started_at, ended_at, cause, exit_code, signal, message, containment, notes, log_bytes, "     \
     "cpu_ms, max_rss_bytes, read_bytes, write_bytes, outputs, approved, started_corrected, "       \
     "intent, intent_actor, intent_reason, intent_started_at, intent_ended_at, retry_at, "          \
-    "stuck_since, version"
+    "stuck_since, stuck_why, version"
 
 std::optional<int> maybeInt(Statement& row)
 {
@@ -118,6 +118,7 @@ Stage readStage(Statement& row)
     stage.intentEndedAt = row.maybeInteger();
     stage.retryAt = row.maybeInteger();
     stage.stuckSince = row.maybeInteger();
+    stage.stuckWhy = row.text();
     stage.version = row.integer();
     return stage;
 }
@@ -161,6 +162,7 @@ Statement& bindStage(Statement& statement, const Stage& stage)
         .bind(stage.intentEndedAt)
         .bind(stage.retryAt)
         .bind(stage.stuckSince)
+        .bind(stage.stuckWhy)
         .bind(stage.version);
 }
 
@@ -226,6 +228,35 @@ std::vector<Stage> RunStore::stages(const std::string& runId)
     return found;
 }
 
+std::vector<Stage> RunStore::stuckStages()
+{
+    Statement& query = _connection.prepare(
+        "SELECT " STAGE_COLUMNS " FROM stages WHERE stuck_since IS NOT NULL ORDER BY stuck_since");
+    std::vector<Stage> found;
+    while (query.step())
+        found.push_back(readStage(query));
+    query.reset();
+    return found;
+}
+
+std::vector<std::int64_t> RunStore::recentDurations(const std::string& serviceId,
+                                                    const std::string& name)
+{
+    std::vector<std::int64_t> found;
+    if (serviceId.empty())
+        return found;
+    Statement& query = _connection.prepare(
+        "SELECT s.ended_at - s.started_at FROM "
+        "(SELECT id, seq FROM runs WHERE service_id = ? ORDER BY seq DESC LIMIT 100) r "
+        "JOIN stages s ON s.run_id = r.id WHERE s.name = ? AND s.status = 'SUCCESS' "
+        "AND s.cause = 'EXIT' ORDER BY r.seq DESC LIMIT 20");
+    query.bind(serviceId).bind(name);
+    while (query.step())
+        found.push_back(query.integer());
+    query.reset();
+    return found;
+}
+
 std::vector<Run> RunStore::openRuns()
 {
     Statement& query = _connection.prepare(
@@ -265,7 +296,7 @@ void RunStore::insert(const Stage& stage)
     bindStage(_connection.prepare(
                   "INSERT INTO stages (" STAGE_COLUMNS ") VALUES "
                   "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?, ?, ?, ?, ?)"),
+                  "?, ?, ?, ?, ?, ?, ?, ?, ?)"),
               stage)
         .run();
 }
@@ -287,7 +318,7 @@ void RunStore::update(Stage& stage)
     bindStage(_connection.prepare(
                   "UPDATE stages SET (" STAGE_COLUMNS ") = "
                   "(?1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?1"),
+                  "?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?1"),
               stage)
         .run();
 }

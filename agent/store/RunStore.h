@@ -34,6 +34,14 @@ public:
     [[nodiscard]] std::optional<Stage> stage(const std::string& id);
     [[nodiscard]] std::vector<Stage> stages(const std::string& runId); ///< in execution order
 
+    /// Running stages that are told as stuck, the oldest such first.
+    [[nodiscard]] std::vector<Stage> stuckStages();
+
+    /// How long the stage `name` of a service took when it ended well, in ms: its last 20 times, out of
+    /// the service's last 100 runs. Runs without a service have none.
+    [[nodiscard]] std::vector<std::int64_t> recentDurations(const std::string& serviceId,
+                                                            const std::string& name);
+
     /// Runs that have not ended, oldest first, with no more of them than the queue needs: id, seq, status,
     /// serviceName, priority, resumed, holdsSlot, wantsSlot.
     [[nodiscard]] std::vector<Run> openRuns();

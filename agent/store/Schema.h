@@ -101,6 +101,10 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
             created_at INTEGER NOT NULL
         ) WITHOUT ROWID)",
     },
+    {
+        "ALTER TABLE stages ADD COLUMN stuck_why TEXT",
+        "CREATE INDEX stages_stuck ON stages (stuck_since) WHERE stuck_since IS NOT NULL",
+    },
 };
 
 } // namespace agent

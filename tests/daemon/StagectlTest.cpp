@@ -6,6 +6,7 @@
 
 #include <csignal>
 
+using agent::test::Answer;
 using agent::test::Daemon;
 using agent::test::Ended;
 using agent::test::runProgram;
@@ -49,7 +50,7 @@ class StagectlTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testRejectTakesARunOrAStage);
     CPPUNIT_TEST(testStopSaysHowManyAndRerunGivesANewId);
     CPPUNIT_TEST(testServicesPluginsAndAgentAreListed);
-    CPPUNIT_TEST(testDrainHoldsRunsBackAndHealthSaysSo);
+    CPPUNIT_TEST(testDrainTakesNoNewRunsAndHealthSaysSo);
     CPPUNIT_TEST(testDeleteTakesARunOrAStage);
     CPPUNIT_TEST(testJsonIsOneDocumentForEachVerb);
     CPPUNIT_TEST(testBeginningOfAnIdIsEnough);
@@ -262,16 +263,27 @@ public:
         assertHas(done({"--help"}).out, "Exit codes");
     }
 
-    void testDrainHoldsRunsBackAndHealthSaysSo()
+    /// What goes on goes on, what is queued waits, what is new is refused.
+    void testDrainTakesNoNewRunsAndHealthSaysSo()
     {
         assertHas(done({"health"}).out, "ready");
+        const std::string over = ended("good", "SUCCESS");
+        const std::string going = started({"run", "slow"});
+        _daemon.waitForRun(going, "IN_PROGRESS");
+        const std::string queued = started({"run", "slow"});
         done({"drain"});
         assertHas(refused(7, {"health"}).out, "draining");
         assertHas(done({"agent"}).out, "true");
-        const std::string run = started({"run", "good"});
-        CPPUNIT_ASSERT_EQUAL(std::string("IDLE"), _daemon.statusOf(run));
+        assertHas(refused(7, {"run", "good"}).err, "draining");
+        const Answer answer = _daemon.post("/api/runs", R"({"service":"good"})");
+        CPPUNIT_ASSERT_EQUAL(503, answer.status);
+        CPPUNIT_ASSERT(answer.headers.contains("retry-after"));
+        assertHas(refused(7, {"rerun", over}).err, "draining");
+        CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon.statusOf(going));
+        done({"stop", going});
+        CPPUNIT_ASSERT_EQUAL(std::string("IDLE"), _daemon.statusOf(queued));
         done({"resume"});
-        _daemon.waitForRun(run, "SUCCESS");
+        _daemon.waitForRun(queued, "IN_PROGRESS");
         done({"health"});
     }
 

@@ -102,6 +102,7 @@ inline std::string text(const Stage& stage)
     writeLine(out, "intentEndedAt", stage.intentEndedAt);
     writeLine(out, "retryAt", stage.retryAt);
     writeLine(out, "stuckSince", stage.stuckSince);
+    writeLine(out, "stuckWhy", stage.stuckWhy);
     writeLine(out, "version", stage.version);
     return out.str();
 }
@@ -161,6 +162,7 @@ inline Stage fullStage(const std::string& runId)
             .intentEndedAt = 2'008,
             .retryAt = 2'009,
             .stuckSince = 2'010,
+            .stuckWhy = "no output for 10 min",
             .version = 2'011};
 }
 

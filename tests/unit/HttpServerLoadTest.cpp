@@ -97,7 +97,7 @@ public:
 
     void testSlowReaderIsCut()
     {
-        TestServer server({.threads = 1, .writeDeadlineMs = 1000});
+        TestServer server({.threads = 1, .writeDeadlineMs = 3000});
         RawClient client(server.url(), 4096);
         client.send("GET /big HTTP/1.1\r\n" + hostLine + "\r\n");
         CPPUNIT_ASSERT(eventually([&] { return server.calls.load() == 1; }));

@@ -1,0 +1,116 @@
+// What the agent says of itself and of what is stuck in it.
+#include "agent/api/Json.h"
+#include "agent/api/Metrics.h"
+#include "agent/api/Routes.h"
+#include "agent/api/Utf8.h"
+#include "agent/store/LogReader.h"
+
+namespace agent
+{
+
+namespace
+{
+
+/// So many of the last lines of a stuck stage are shown.
+constexpr std::uint64_t lastLines = 5;
+
+struct Fact
+{
+    std::string line;
+    bool good;
+};
+
+Response answerTo(const std::vector<Fact>& facts, const std::string& whenGood)
+{
+    bool good = true;
+    std::string body;
+    for (const auto& fact : facts)
+    {
+        good = good && fact.good;
+        body += fact.line + "\n";
+    }
+    return {.status = good ? 200 : 503,
+            .contentType = "text/plain; charset=utf-8",
+            .body = body + (good ? "" : "not ") + whenGood + "\n"};
+}
+
+Fact storeFact(const Engine::Facts& facts)
+{
+    return {facts.alive ? "store: ok" : "store: the last transaction failed", facts.alive};
+}
+
+std::vector<std::string> endOfLog(const ApiParts& api, const Stage& stage)
+{
+    std::vector<std::string> lines;
+    auto log = LogReader::open(api.state.attempt(stage, stage.attempt));
+    if (!log)
+        return lines;
+    const std::uint64_t count = log->lineCount();
+    for (const auto& line :
+         log->lines(count > lastLines ? count - lastLines : 0, static_cast<std::size_t>(lastLines)))
+        lines.push_back(validUtf8(line.text));
+    return lines;
+}
+
+} // namespace
+
+Response listStuck(const ApiParts& api, const Request&, const std::string&)
+{
+    auto reader = api.database.reader();
+    RunStore runs(*reader);
+    std::vector<StuckStage> found;
+    for (const auto& stage : runs.stuckStages())
+    {
+        const auto run = runs.run(stage.runId);
+        found.push_back({.stage = stage,
+                         .serviceName = run ? run->serviceName : "",
+                         .processes = api.engine.processes(stage),
+                         .lastLines = endOfLog(api, stage)});
+    }
+    return {.body = toApiJson(found)};
+}
+
+Response showAgent(const ApiParts& api, const Request&, const std::string&)
+{
+    return {.body = agentJson(api.engine.facts(), api.plugins)};
+}
+
+Response drain(const ApiParts& api, const Request&, const std::string&)
+{
+    api.engine.drain(true);
+    return {.body = "{}"};
+}
+
+Response resume(const ApiParts& api, const Request&, const std::string&)
+{
+    api.engine.drain(false);
+    return {.body = "{}"};
+}
+
+Response health(const ApiParts& api, const Request&, const std::string&)
+{
+    return answerTo({storeFact(api.engine.facts())}, "healthy");
+}
+
+Response ready(const ApiParts& api, const Request&, const std::string&)
+{
+    const auto facts = api.engine.facts();
+    const std::string free = std::to_string(facts.freeBytes >> 20) + " MiB free";
+    return answerTo({storeFact(facts),
+                     {facts.diskLow ? "disk: below disk.min_free, " + free : "disk: ok, " + free,
+                      !facts.diskLow},
+                     {std::string(facts.draining ? "executor: draining, " : "executor: ok, ") +
+                          std::to_string(facts.running) + " of " + std::to_string(facts.slots) +
+                          " slots in use, " + std::to_string(facts.queued) + " queued",
+                      !facts.draining}},
+                    "ready");
+}
+
+Response metrics(const ApiParts& api, const Request&, const std::string&)
+{
+    auto reader = api.database.reader();
+    return {.contentType = "text/plain; version=0.0.4; charset=utf-8",
+            .body = metricsText(api.engine.facts(), RunStore(*reader).stuckStages().size())};
+}
+
+} // namespace agent

@@ -1,0 +1,67 @@
+#include "agent/api/Metrics.h"
+
+namespace agent
+{
+
+namespace
+{
+
+/// Names, statuses and causes are our own words: none needs quoting.
+class Page
+{
+public:
+    void family(const char* name, const char* type, const char* help)
+    {
+        _text +=
+            std::string("# HELP ") + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
+    }
+
+    void sample(const std::string& nameAndLabels, std::uint64_t value)
+    {
+        _text += nameAndLabels + " " + std::to_string(value) + "\n";
+    }
+
+    void gauge(const char* name, const char* help, std::uint64_t value)
+    {
+        family(name, "gauge", help);
+        sample(name, value);
+    }
+
+    [[nodiscard]] const std::string& text() const { return _text; }
+
+private:
+    std::string _text;
+};
+
+} // namespace
+
+std::string metricsText(const Engine::Facts& facts, std::size_t stuck)
+{
+    Page page;
+    page.family("stage_agent_info", "gauge", "The program that answers.");
+    page.sample("stage_agent_info{version=\"" STAGE_AGENT_VERSION "\"}", 1);
+    const auto whole = [](auto value) { return static_cast<std::uint64_t>(value); };
+    page.gauge("stage_agent_slots", "Runs that may go on at a time.", whole(facts.slots));
+    page.gauge("stage_agent_slots_in_use", "Runs that hold a slot.", whole(facts.running));
+    page.gauge("stage_agent_runs_queued", "Runs that wait for a slot.", whole(facts.queued));
+    page.gauge("stage_agent_draining", "1 while no new runs are taken.", facts.draining ? 1 : 0);
+    page.gauge("stage_agent_store_ok", "1 unless the last transaction failed.",
+               facts.alive ? 1 : 0);
+    page.gauge("stage_agent_disk_free_bytes", "Free space for the state folder.",
+               whole(facts.freeBytes));
+    page.gauge("stage_agent_disk_low", "1 while disk.min_free keeps stages from starting.",
+               facts.diskLow ? 1 : 0);
+    page.gauge("stage_agent_stages_stuck", "Running stages that are told as stuck now.", stuck);
+    page.family("stage_agent_stages_stuck_total", "counter",
+                "Times that a stage was found to be stuck.");
+    page.sample("stage_agent_stages_stuck_total", facts.counts.stuck);
+    page.family("stage_agent_stages_ended_total", "counter",
+                "Ends of stages, attempts that are tried again too.");
+    for (const auto& [end, count] : facts.counts.ended)
+        page.sample("stage_agent_stages_ended_total{status=\"" + std::string(toString(end.first)) +
+                        "\",cause=\"" + std::string(toString(end.second)) + "\"}",
+                    count);
+    return page.text();
+}
+
+} // namespace agent

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "agent/run/Engine.h"
+
+#include <cstddef>
+#include <string>
+
+namespace agent
+{
+
+/// What is measured, as Prometheus reads it. Counters begin at 0 with each start of the daemon.
+/// Source: https://prometheus.io/docs/instrumenting/exposition_formats/
+std::string metricsText(const Engine::Facts& facts, std::size_t stuck);
+
+} // namespace agent

@@ -1,0 +1,103 @@
+// `stagectl stuck`: what hangs, since when, why we think so, and what it does right now.
+#include "agent/ctl/Commands.h"
+#include "agent/ctl/Json.h"
+#include "agent/ctl/Table.h"
+#include "agent/ctl/Text.h"
+
+#include <algorithm>
+
+namespace agent::ctl
+{
+
+namespace
+{
+
+constexpr const char* indent = "    ";
+
+std::string shortId(const Session& session, const std::string& id)
+{
+    return session.terminal.interactive ? id.substr(0, 8) : id;
+}
+
+/// A process's state letter as people know it from ps, with a word for the ones that matter.
+std::string stateInWords(const std::string& letter)
+{
+    if (letter == "D")
+        return "D (kernel)";
+    if (letter == "T" || letter == "t")
+        return letter + " (stopped)";
+    if (letter == "Z")
+        return "Z (zombie)";
+    return letter;
+}
+
+std::string indented(const std::string& lines)
+{
+    std::string out;
+    for (std::size_t begin = 0; begin < lines.size();)
+    {
+        const std::size_t end = std::min(lines.find('\n', begin), lines.size());
+        out.append(indent).append(lines, begin, end - begin).append("\n");
+        begin = end + 1;
+    }
+    return out;
+}
+
+std::string processTable(const Session& session, const rapidjson::Value& processes)
+{
+    Table table({"PID", "STATE", "WAITS IN", "CPU", "AGE", "COMMAND"});
+    for (const rapidjson::Value& process : processes.GetArray())
+        table.add(
+            {text(process, "pid"), stateInWords(text(process, "state")),
+             text(process, "waitChannel"), durationTextMs(number(process, "cpuMs").value_or(0)),
+             durationText(number(process, "ageMs").value_or(0) / 1000), text(process, "command")});
+    return table.render(session.terminal);
+}
+
+std::string described(const Session& session, const rapidjson::Value& stage)
+{
+    const std::string service = text(stage, "service");
+    const auto told = parseTime(text(stage, "stuckSince"));
+    std::string out = shortId(session, text(stage, "id"));
+    out.append("  ").append(visible(text(stage, "name")));
+    if (!service.empty())
+        out.append(" of ").append(visible(service));
+    out.append(", run ").append(shortId(session, text(stage, "runId")));
+    out.append(": ").append(visible(text(stage, "stuckWhy")));
+    if (told)
+        out.append(" (told at ").append(clockTime(*told)).append(")");
+    out += "\n";
+    const rapidjson::Value* processes = member(stage, "processes");
+    if (processes != nullptr && processes->IsArray() && !processes->Empty())
+        out += indented(processTable(session, *processes));
+    else
+        out.append(indent).append("no process of it is left\n");
+    if (const rapidjson::Value* lines = member(stage, "lastLines");
+        lines != nullptr && lines->IsArray())
+        for (const rapidjson::Value& line : lines->GetArray())
+            out.append(indent).append("| ").append(visible(asText(line))).append("\n");
+    return out;
+}
+
+} // namespace
+
+Exit listStuck(const Session& session)
+{
+    const Answer answer = session.client.ask({.path = "/api/stuck"});
+    const auto stages = listOf(answer);
+    if (session.json)
+    {
+        printJson(answer.body);
+        return Exit::Ok;
+    }
+    if (stages.Empty())
+        writeOut("nothing is stuck\n");
+    for (const rapidjson::Value& stage : stages.GetArray())
+        writeOut(described(session, stage));
+    if (!stages.Empty() && session.terminal.interactive)
+        writeOut("\nTo end one: stagectl patch STAGE failure --reason TEXT "
+                 "(or success, to go on without it)\n");
+    return Exit::Ok;
+}
+
+} // namespace agent::ctl
