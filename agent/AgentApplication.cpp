@@ -200,7 +200,7 @@ try
     Cgroup cgroup = Cgroup::open(cgroupName(state.root()));
     if (!cgroup.available())
         info("stages get no cgroup of their own: " + cgroup.why());
-    Janitor janitor(state.trash());
+    Janitor janitor(state.root(), error);
     StageListCache stageLists;
     Followers followers({.log = error}, database, state);
     const char* home = std::getenv("HOME");
@@ -208,6 +208,10 @@ try
                    .minFreeBytes = _config.diskMinFree,
                    .stuckAfterMs = _config.stuckAfterMs,
                    .stuckAfterByType = _config.stuckAfterByType,
+                   .retention = {.runsMs = _config.runsKeepMs,
+                                 .runsCount = _config.runsKeepCount,
+                                 .workspaceMs = _config.workspaceKeepMs,
+                                 .plainLogsMs = _config.logsCompressAfterMs},
                    .orders = {.timeoutMs = _config.stageTimeoutMs,
                               .graceMs = _config.stageGraceMs,
                               .logMaxBytes = _config.logMaxBytes,

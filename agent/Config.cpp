@@ -21,9 +21,10 @@ namespace
 {
 
 const std::set<std::string> known{
-    "auth.required", "http.address",   "http.port",     "http.hosts",       "state.dir",
-    "services.dir",  "plugins.dir",    "secrets.dir",   "executor.slots",   "stage.timeout",
-    "stage.grace",   "logs.max_bytes", "disk.min_free", "stage.stuck_after"};
+    "auth.required",   "http.address",   "http.port",          "http.hosts",        "state.dir",
+    "services.dir",    "plugins.dir",    "secrets.dir",        "executor.slots",    "stage.timeout",
+    "stage.grace",     "logs.max_bytes", "disk.min_free",      "stage.stuck_after", "runs.keep",
+    "runs.keep_count", "workspace.keep", "logs.compress_after"};
 
 /// `stage.stuck_after.<TYPE>` says it for the stages of a type.
 const std::string stuckAfter = "stage.stuck_after";
@@ -167,6 +168,16 @@ Config readConfig(const Poco::Util::AbstractConfiguration& values,
         reader.read("logs.max_bytes", "1GiB", "a size such as 64MiB or 1GiB", parseBytes);
     config.diskMinFree =
         reader.read("disk.min_free", "1GiB", "a size such as 512MiB or 1GiB", parseBytes);
+    const auto keep = [&reader](const char* key, const char* byDefault) {
+        return reader.read(key, byDefault, "a time such as 1h or 30d; 0: for ever",
+                           parseDurationMs);
+    };
+    config.runsKeepMs = keep("runs.keep", "30d");
+    config.runsKeepCount =
+        reader.read("runs.keep_count", "10000", "a whole number; 0: no limit",
+                    [](const std::string& text) { return wholeFrom(text, 0, 1'000'000'000); });
+    config.workspaceKeepMs = keep("workspace.keep", "24h");
+    config.logsCompressAfterMs = keep("logs.compress_after", "1h");
     return config;
 }
 

@@ -29,6 +29,8 @@ add_executable(unit-tests
     tests/unit/ShimWatchTest.cpp
     tests/unit/LogReaderTest.cpp
     tests/unit/CompressedLogTest.cpp
+    tests/unit/RemovalTest.cpp
+    tests/unit/JanitorTest.cpp
     tests/unit/YamlFileTest.cpp
     tests/unit/ManifestTest.cpp
     tests/unit/PluginRegistryTest.cpp
@@ -90,6 +92,8 @@ add_executable(daemon-tests
     tests/daemon/StagectlTest.cpp
     tests/daemon/ReadmeTest.cpp
     tests/daemon/FaultsTest.cpp
+    tests/daemon/DiskTest.cpp
+    tests/daemon/RetentionTest.cpp
     tests/daemon/RegressionTest.cpp
     tests/torture/KillTest.cpp)
 target_link_libraries(daemon-tests PRIVATE agent_model agent_store Poco::Net cppunit)

@@ -29,6 +29,7 @@ struct Batch
     std::exception_ptr attempt(const std::function<void()>& part);
 
     std::set<std::string> changedRuns;
+    bool ended = false; ///< a run or stage did: the housekeeping has something to look at
     std::vector<std::function<void()>> afterCommit;
     std::size_t waiting = 0;     ///< answers of this batch that wait for processes to end
     std::optional<bool> diskLow; ///< looked at once, so that a batch sees one disk

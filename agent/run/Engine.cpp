@@ -41,7 +41,8 @@ Engine::Engine(EngineOptions options, Database& database, const StateFolder& sta
                      std::erase_if(_timers,
                                    [&](const Timer& timer) { return timer.stageId == stageId; });
                  },
-             .ended = [this](const RecordedEnd& end) { tellEnded(end); }})
+             .ended = [this](const RecordedEnd& end) { tellEnded(end); }}),
+      _housekeeping(_options.retention, state, janitor)
 {
 }
 
@@ -54,7 +55,12 @@ void Engine::start()
 {
     // The first batch, before anyone can ask: if it can't be written the daemon must not pretend to run.
     std::vector<Command> recovery;
-    recovery.push_back({.apply = [this](Batch& batch) { _flow.recover(batch); },
+    recovery.push_back({.apply =
+                            [this](Batch& batch)
+                        {
+                            _flow.recover(batch);
+                            batch.ended = true; // much may have become due meanwhile
+                        },
                         .refuse = [](std::exception_ptr error) { std::rethrow_exception(error); }});
     runBatch(recovery);
     clearFolders();
@@ -168,6 +174,8 @@ bool Engine::runBatch(std::vector<Command>& commands)
         for (auto& command : commands)
             applyOne(batch, command);
         _flow.schedule(batch);
+        if (batch.ended)
+            tidy(batch);
         transaction.commit();
     }
     catch (const std::exception& error)
@@ -218,6 +226,25 @@ void Engine::applyOne(Batch& batch, Command& command)
     }
 }
 
+/// What is due of the housekeeping, and when it is to look again.
+void Engine::tidy(Batch& batch)
+{
+    const auto error = batch.attempt(
+        [&]
+        {
+            const auto next = _housekeeping.tidy(batch);
+            batch.afterCommit.push_back(
+                [this, next]
+                {
+                    _tidyAt.reset();
+                    if (next)
+                        _tidyAt = Clock::now() + std::chrono::milliseconds(*next);
+                });
+        });
+    if (error)
+        _listener.log("what is over can't be removed: " + textOf(error));
+}
+
 /// A request that waits for processes to end holds one of the server's threads: not all of them may.
 void Engine::mayWait(Batch& batch) const
 {
@@ -230,12 +257,15 @@ void Engine::mayWait(Batch& batch) const
 std::optional<std::int64_t> Engine::untilTimer() const
 {
     std::optional<std::int64_t> next;
-    for (const auto& timer : _timers)
+    const auto consider = [&next](Clock::time_point at)
     {
-        const auto left =
-            std::chrono::ceil<std::chrono::milliseconds>(timer.at - Clock::now()).count();
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(at - Clock::now()).count();
         next = std::min(next.value_or(left), left);
-    }
+    };
+    for (const auto& timer : _timers)
+        consider(timer.at);
+    if (_tidyAt)
+        consider(*_tidyAt);
     return next ? std::optional(std::max<std::int64_t>(0, *next)) : std::nullopt;
 }
 
@@ -248,6 +278,11 @@ void Engine::takeDueTimers(std::vector<Command>& commands)
         commands.push_back({.apply = [this, id = timer->stageId, attempt = timer->attempt](
                                          Batch& batch) { _flow.due(batch, id, attempt); }});
     _timers.erase(due, _timers.end());
+    if (_tidyAt && *_tidyAt <= now)
+    {
+        _tidyAt.reset();
+        commands.push_back({.apply = [](Batch& batch) { batch.ended = true; }});
+    }
 }
 
 void Engine::tellEnded(const RecordedEnd& end)

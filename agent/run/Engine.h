@@ -2,7 +2,7 @@
 
 #include "agent/model/Declined.h"
 #include "agent/process/ProcessTree.h"
-#include "agent/run/Janitor.h"
+#include "agent/run/Housekeeping.h"
 #include "agent/run/RunFlow.h"
 
 #include <atomic>
@@ -166,6 +166,7 @@ private:
     void mayWait(Batch& batch) const;
     [[nodiscard]] std::optional<std::int64_t> untilTimer() const;
     void takeDueTimers(std::vector<Command>& commands);
+    void tidy(Batch& batch);
     void tellEnded(const RecordedEnd& end);
     void refreshFacts();
 
@@ -190,10 +191,12 @@ private:
     Listener _listener;
     Executions _executions;
     RunFlow _flow;
+    Housekeeping _housekeeping;
 
     // The engine thread's own.
     std::vector<Command> _work; ///< internal commands, kept until committed
     std::vector<Timer> _timers;
+    std::optional<Clock::time_point> _tidyAt; ///< when the housekeeping has something to do
     std::multimap<std::string, std::function<void(const RecordedEnd*)>> _waiters; ///< by stage id
 
     mutable std::mutex _mutex;

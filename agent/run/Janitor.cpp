@@ -1,9 +1,20 @@
 #include "agent/run/Janitor.h"
 
 #include "agent/model/Id.h"
+#include "agent/run/Removal.h"
+#include "agent/store/CompressedLog.h"
+#include "agent/wire/Failpoint.h"
+#include "agent/wire/Order.h"
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <exception>
 #include <system_error>
-#include <vector>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 
 namespace agent
 {
@@ -11,41 +22,51 @@ namespace agent
 namespace
 {
 
-void unlockFolders(const std::filesystem::path& root)
+constexpr const char* trash = "trash";
+
+/// A full disk is looked at again after this time, or when something was removed.
+constexpr std::chrono::minutes fullAgain(10);
+
+/// Whether a shim still writes to the attempt: it holds this lock while it lives.
+bool alive(int attempt)
 {
-    namespace fs = std::filesystem;
-    std::error_code error;
-    fs::permissions(root, fs::perms::owner_all, fs::perm_options::add | fs::perm_options::nofollow,
-                    error);
-    for (auto entry = fs::directory_iterator(root, error);
-         !error && entry != fs::directory_iterator(); entry.increment(error))
-        if (entry->symlink_status().type() == fs::file_type::directory)
-            unlockFolders(entry->path());
+    const FileDescriptor lock(::openat(attempt, files::lock, O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    return lock.valid() && ::flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 } // namespace
 
-Janitor::Janitor(std::filesystem::path trash) : _trash(std::move(trash))
+Janitor::Janitor(std::filesystem::path state, std::function<void(const std::string&)> log)
+    : _state(std::move(state)),
+      _log(std::move(log)),
+      _root(::open(_state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC))
 {
-    _thread = std::thread([this] { work(); });
+    if (!_root.valid())
+        throw std::system_error(errno, std::generic_category(), _state.string());
+    _thread = std::jthread([this](const std::stop_token& stop) { work(stop); });
 }
 
-Janitor::~Janitor()
+Janitor::~Janitor() = default;
+
+FileDescriptor Janitor::open(const std::filesystem::path& folder) const
 {
-    {
-        const std::lock_guard lock(_mutex);
-        _stopping = true;
-    }
-    _changed.notify_all();
-    _thread.join();
+    return openBeneath(_root.get(), folder.lexically_relative(_state));
 }
 
 void Janitor::discard(const std::filesystem::path& folder)
 {
-    std::error_code error;
-    std::filesystem::rename(folder, _trash / newId(), error);
-    if (error)
-        return; // not there, or the disk is unwell: the next start of the daemon finds no row for it
+    FAILPOINT("janitor.discard");
+    const FileDescriptor above = open(folder.parent_path());
+    const FileDescriptor bin = openBeneath(_root.get(), trash);
+    if (!above.valid() || !bin.valid() ||
+        ::renameat(above.get(), folder.filename().c_str(), bin.get(), newId().c_str()) != 0)
+    {
+        if (errno != ENOENT)
+            complain("can't remove " + folder.string() +
+                     " yet, the next start tries again: " + std::strerror(errno));
+        return;
+    }
+    FAILPOINT("janitor.discarded");
     {
         const std::lock_guard lock(_mutex);
         _pending = true;
@@ -53,32 +74,100 @@ void Janitor::discard(const std::filesystem::path& folder)
     _changed.notify_all();
 }
 
-void Janitor::work()
+void Janitor::compressLogs(const std::filesystem::path& stage, int attempts)
 {
-    std::unique_lock lock(_mutex);
-    while (true)
     {
-        _changed.wait(lock, [this] { return _pending || _stopping; });
-        if (_stopping)
-            return;
-        _pending = false;
-        lock.unlock();
-        std::error_code error;
-        // remove_all goes by openat and unlinkat and follows no symlink.
-        std::vector<std::filesystem::path> folders;
-        for (auto entry = std::filesystem::directory_iterator(_trash, error);
-             !error && entry != std::filesystem::directory_iterator(); entry.increment(error))
-            folders.push_back(entry->path());
-        for (const auto& folder : folders)
-        {
-            std::filesystem::remove_all(folder, error);
-            if (!error)
-                continue;
-            unlockFolders(folder); // some build tools leave folders without the right to write
-            std::filesystem::remove_all(folder, error);
-        }
-        lock.lock();
+        const std::lock_guard lock(_mutex);
+        _logs.push_back({stage, attempts});
     }
+    _changed.notify_all();
+}
+
+void Janitor::work(const std::stop_token& stop)
+{
+    ::setpriority(PRIO_PROCESS, 0, 19); // of this thread; its I/O priority follows
+    std::unique_lock lock(_mutex);
+    bool full = false;
+    while (!stop.stop_requested())
+    {
+        const auto due = [&] { return _pending || (!full && !_logs.empty()); };
+        if (full && !_logs.empty())
+            full = _changed.wait_for(lock, stop, fullAgain, due);
+        else
+            _changed.wait(lock, stop, due);
+        if (stop.stop_requested())
+            return;
+        if (std::exchange(_pending, false))
+        {
+            full = false; // there may be room now
+            lock.unlock();
+            emptyTrash(stop);
+            lock.lock();
+        }
+        else if (!_logs.empty())
+        {
+            const Logs logs = std::move(_logs.front());
+            _logs.pop_front();
+            lock.unlock();
+            full = !compress(logs, stop);
+            lock.lock();
+            if (full)
+                _logs.push_front(logs);
+        }
+    }
+}
+
+void Janitor::emptyTrash(const std::stop_token& stop)
+{
+    const FileDescriptor bin = openBeneath(_root.get(), trash);
+    if (!bin.valid())
+        return complain("can't open the trash of " + _state.string() + ": " + std::strerror(errno));
+    for (const auto& [name, why] : emptyFolder(bin.get(), stop))
+        complain("can't remove " + (_state / trash / name).string() + ": " + why);
+}
+
+/// Shape: false when the disk is too full for it.
+bool Janitor::compress(const Logs& logs, const std::stop_token& stop)
+{
+    for (int attempt = 1; attempt <= logs.attempts; ++attempt)
+    {
+        const auto path = logs.stage / std::to_string(attempt);
+        const FileDescriptor folder = open(path);
+        if (!folder.valid() || alive(folder.get()))
+            continue; // never made, removed meanwhile, or none of ours
+        std::string why;
+        try
+        {
+            // By its descriptor: whoever exchanges the folder now leads nobody astray.
+            compressLog("/proc/self/fd/" + std::to_string(folder.get()), stop);
+            continue;
+        }
+        catch (const std::system_error& error)
+        {
+            if (error.code() == std::errc::no_space_on_device || error.code().value() == EDQUOT)
+                return false;
+            why = error.code().message();
+        }
+        catch (const std::exception& error)
+        {
+            why = error.what();
+        }
+        complain("the log in " + path.string() + " stays uncompressed: " + why);
+    }
+    return true;
+}
+
+void Janitor::complain(const std::string& line)
+{
+    constexpr std::size_t remembered = 1000;
+    {
+        const std::lock_guard lock(_mutex);
+        if (_told.size() >= remembered)
+            _told.clear();
+        if (!_told.insert(line).second)
+            return;
+    }
+    _log(line);
 }
 
 } // namespace agent

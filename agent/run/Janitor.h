@@ -1,35 +1,66 @@
 #pragma once
 
+#include "agent/process/FileDescriptor.h"
+
+#include <chrono>
 #include <condition_variable>
+#include <deque>
 #include <filesystem>
+#include <functional>
 #include <mutex>
+#include <set>
+#include <string>
 #include <thread>
 
 namespace agent
 {
 
-/// Removes what nobody needs any more, off the engine's thread: a big workspace takes seconds.
+/// Removes and compresses what is over, on a thread of low priority: a big workspace or log takes seconds.
 /// A folder is first renamed into `trash`, which is quick and in one step; the thread empties that.
+/// Nothing a stage does with its folders leads out of the state folder.
 class Janitor
 {
 public:
-    /// Begins with what an earlier daemon left in `trash`.
-    explicit Janitor(std::filesystem::path trash);
+    /// `state`: the state folder. Begins with what an earlier daemon left in its `trash`.
+    /// `log`: told what can't be done, once for each; called on the thread and by discard().
+    Janitor(std::filesystem::path state, std::function<void(const std::string&)> log);
     ~Janitor();
 
     /// Takes `folder` out of sight now and removes it soon; a missing one is fine.
     /// Threads: any.
     void discard(const std::filesystem::path& folder);
 
-private:
-    void work();
+    /// Compresses the logs of the ended attempts 1 to `attempts` in the folder `stage`, where that was not
+    /// done yet. On a full disk they stay as they are and it is tried again later.
+    /// Threads: any.
+    void compressLogs(const std::filesystem::path& stage, int attempts);
 
-    std::filesystem::path _trash;
+private:
+    using Clock = std::chrono::steady_clock;
+
+    struct Logs
+    {
+        std::filesystem::path stage;
+        int attempts = 0;
+    };
+
+    void work(const std::stop_token& stop);
+    void emptyTrash(const std::stop_token& stop);
+    bool compress(const Logs& logs, const std::stop_token& stop);
+    void complain(const std::string& line);
+
+    [[nodiscard]] FileDescriptor open(const std::filesystem::path& folder) const;
+
+    const std::filesystem::path _state;
+    const std::function<void(const std::string&)> _log;
+    const FileDescriptor _root;
+
     std::mutex _mutex;
-    std::condition_variable _changed;
-    bool _pending = true;
-    bool _stopping = false;
-    std::thread _thread;
+    std::condition_variable_any _changed;
+    bool _pending = true;        // guarded by _mutex: look into the trash
+    std::deque<Logs> _logs;      // guarded by _mutex
+    std::set<std::string> _told; // guarded by _mutex
+    std::jthread _thread;
 };
 
 } // namespace agent

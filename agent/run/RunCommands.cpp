@@ -145,14 +145,7 @@ Run Engine::deleteRun(const std::string& id, const std::string& actor)
                 throw conflict("run_in_progress", "the run is " +
                                                       std::string(toString(run.status)) +
                                                       "; stop it first");
-            batch.runs.removeRun(id);
-            batch.changedRuns.insert(id);
-            batch.history.append({.at = nowMs(),
-                                  .runId = id,
-                                  .actor = actor,
-                                  .from = std::string(toString(run.status)),
-                                  .reason = "deleted"});
-            batch.afterCommit.push_back([this, id] { _janitor.discard(_state.run(id)); });
+            _housekeeping.remove(batch, run, actor, "deleted");
             answer(batch, promise, run);
         });
 }

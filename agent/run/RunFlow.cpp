@@ -221,6 +221,7 @@ void RunFlow::setStatus(Batch& batch, Run& run, Status status, const std::string
     run.status = status;
     batch.runs.update(run);
     batch.changedRuns.insert(run.id);
+    batch.ended = batch.ended || run.ended();
     if (from != status)
         batch.history.append({.at = run.updatedAt,
                               .runId = run.id,
@@ -237,6 +238,7 @@ void RunFlow::note(Batch& batch, const Stage& stage, Status from, const std::str
     if (stage.ended() && stage.status != from && stage.cause)
         batch.afterCommit.push_back([this, end = std::pair(stage.status, *stage.cause)]
                                     { ++counts.ended[end]; });
+    batch.ended = batch.ended || stage.ended();
     batch.history.append({.at = stage.updatedAt,
                           .runId = stage.runId,
                           .stageId = stage.id,

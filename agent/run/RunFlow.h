@@ -4,6 +4,7 @@
 #include "agent/model/Run.h"
 #include "agent/run/Batch.h"
 #include "agent/run/Executions.h"
+#include "agent/run/Housekeeping.h"
 #include "agent/run/StateFolder.h"
 #include "agent/store/History.h"
 #include "agent/store/RunStore.h"
@@ -28,6 +29,7 @@ struct EngineOptions
     std::int64_t minFreeBytes = 0;
     std::int64_t stuckAfterMs = 0; ///< a stage without output for so long is told as stuck; 0: none
     std::map<StageType, std::int64_t> stuckAfterByType; ///< where a type has its own
+    Retention retention;
     OrderDefaults orders;
 };
 

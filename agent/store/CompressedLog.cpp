@@ -1,5 +1,6 @@
 #include "agent/store/CompressedLog.h"
 
+#include "agent/wire/Failpoint.h"
 #include "agent/wire/Order.h"
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include <system_error>
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <zstd.h>
 
 namespace agent
@@ -90,9 +92,16 @@ public:
         }
     }
 
-    void keep()
+    /// Puts it in place, as of the same time as the log: without an index that is the time of its lines.
+    void keep(std::int64_t writtenUs)
     {
-        if (::fsync(_fd) != 0 || ::rename(_temporary.c_str(), _name.c_str()) != 0)
+        const timespec time{.tv_sec = static_cast<time_t>(writtenUs / 1'000'000),
+                            .tv_nsec = static_cast<long>(writtenUs % 1'000'000 * 1000)};
+        const timespec times[]{time, time};
+        if (::futimens(_fd, times) != 0 || ::fsync(_fd) != 0)
+            throwErrno(_temporary);
+        FAILPOINT("compress.synced");
+        if (::rename(_temporary.c_str(), _name.c_str()) != 0)
             throwErrno(_temporary);
         _kept = true;
         const int folder = ::open(_folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -186,7 +195,7 @@ void CompressedLog::load(std::size_t piece)
     _loaded = piece + 1;
 }
 
-void compressLog(const std::filesystem::path& folder)
+void compressLog(const std::filesystem::path& folder, const std::stop_token& stop)
 {
     const std::filesystem::path plain = folder / files::log;
     const std::optional<OpenFile> log = OpenFile::open(plain);
@@ -207,6 +216,8 @@ void compressLog(const std::filesystem::path& folder)
     std::uint64_t offset = 0;
     while (const std::size_t got = log->read(offset, piece.data(), piece.size()))
     {
+        if (stop.stop_requested())
+            return;
         const std::size_t size =
             ZSTD_compress2(context.get(), packed.data(), packed.size(), piece.data(), got);
         if (ZSTD_isError(size) != 0U)
@@ -225,8 +236,9 @@ void compressLog(const std::filesystem::path& folder)
     table += '\0'; // no checksums in the table: each frame has its own
     appendNumber(table, footerMagic);
     file.write(table.data(), table.size());
-    file.keep();
+    file.keep(log->writtenUs());
 
+    FAILPOINT("compress.renamed");
     if (::unlink(plain.c_str()) != 0)
         throwErrno(plain);
 }

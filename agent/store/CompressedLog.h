@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -46,7 +47,8 @@ private:
 
 /// Replaces the `log` of an ended attempt by `log.zst`. A crash at any moment leaves at least one of them
 /// whole; a second call finishes then. Readers that hold the log open read on.
-/// Blocks: about a second per 100 MB. Errors: std::system_error, std::runtime_error; `log` stays.
-void compressLog(const std::filesystem::path& folder);
+/// Blocks: about a second per 100 MB, or until `stop`: then, and on errors, `log` stays.
+/// Errors: std::system_error, std::runtime_error.
+void compressLog(const std::filesystem::path& folder, const std::stop_token& stop = {});
 
 } // namespace agent

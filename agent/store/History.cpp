@@ -22,6 +22,19 @@ void History::append(const HistoryEntry& entry)
         .run();
 }
 
+void History::forgetRun(const std::string& runId)
+{
+    _connection.prepare("DELETE FROM history WHERE run_id = ?").bind(runId).run();
+}
+
+void History::forgetDeletions(TimeMs before)
+{
+    _connection
+        .prepare("DELETE FROM history WHERE to_status IS NULL AND stage_id IS NULL AND at < ?")
+        .bind(before)
+        .run();
+}
+
 std::vector<HistoryEntry> History::ofStage(const std::string& stageId)
 {
     return read(

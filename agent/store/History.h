@@ -9,13 +9,19 @@
 namespace agent
 {
 
-/// Who changed what, when and why. Append-only: nothing here changes or removes a row.
+/// Who changed what, when and why. Nothing changes a row, and rows only go with the run they are of.
 class History
 {
 public:
     explicit History(RecordSession& connection) : _connection(connection) {}
 
     void append(const HistoryEntry& entry);
+
+    /// Removes all entries of a run that is removed.
+    void forgetRun(const std::string& runId);
+
+    /// Removes entries that tell of the removal of a run, where they are older than `before`.
+    void forgetDeletions(TimeMs before);
 
     /// Oldest first.
     [[nodiscard]] std::vector<HistoryEntry> ofStage(const std::string& stageId);

@@ -279,6 +279,59 @@ std::vector<Run> RunStore::openRuns()
     return found;
 }
 
+std::vector<Run> RunStore::endedRuns(const EndedPlace& place, int limit)
+{
+    Statement& query = _connection.prepare(
+        "SELECT id, status, ended_at FROM runs "
+        "WHERE ended_at IS NOT NULL AND (ended_at, id) > (?, ?) AND status IN ('SUCCESS', "
+        "'FAILURE') "
+        "AND NOT EXISTS (SELECT 1 FROM stages WHERE run_id = runs.id AND status = 'IN_PROGRESS') "
+        "ORDER BY ended_at, id LIMIT ?");
+    query.bind(place.at).bind(place.id).bind(limit);
+    std::vector<Run> found;
+    while (query.step())
+    {
+        Run& run = found.emplace_back();
+        run.id = query.text();
+        run.status = statusFrom(query.text()).value_or(Status::Failure);
+        run.endedAt = query.integer();
+    }
+    query.reset();
+    return found;
+}
+
+std::int64_t RunStore::endedRunCount()
+{
+    Statement& query = _connection.prepare("SELECT COUNT(*) FROM runs WHERE ended_at IS NOT NULL");
+    query.step();
+    const std::int64_t count = query.integer();
+    query.reset();
+    return count;
+}
+
+std::vector<Stage> RunStore::endedStages(const EndedPlace& place, int limit)
+{
+    Statement& query =
+        _connection.prepare("SELECT id, run_id, ordinal, type, attempt, updated_at FROM stages "
+                            "WHERE ended_at IS NOT NULL AND (updated_at, id) > (?, ?) AND status "
+                            "IN ('SUCCESS', 'FAILURE') "
+                            "ORDER BY updated_at, id LIMIT ?");
+    query.bind(place.at).bind(place.id).bind(limit);
+    std::vector<Stage> found;
+    while (query.step())
+    {
+        Stage& stage = found.emplace_back();
+        stage.id = query.text();
+        stage.runId = query.text();
+        stage.ordinal = static_cast<int>(query.integer());
+        stage.type = stageTypeFrom(query.text()).value_or(StageType::Other);
+        stage.attempt = static_cast<int>(query.integer());
+        stage.updatedAt = query.integer();
+    }
+    query.reset();
+    return found;
+}
+
 void RunStore::insert(Run& run)
 {
     bindRun(_connection.prepare("INSERT INTO runs (" RUN_COLUMNS ") VALUES "
@@ -382,6 +435,11 @@ void RunStore::remember(const std::string& key, const Submitted& submitted, Time
         .bind(submitted.runId)
         .bind(at)
         .run();
+}
+
+void RunStore::forgetSubmitted(TimeMs before)
+{
+    _connection.prepare("DELETE FROM idempotency WHERE created_at < ?").bind(before).run();
 }
 
 } // namespace agent

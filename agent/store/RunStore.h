@@ -20,6 +20,13 @@ struct RunFilter
     int limit = 100;
 };
 
+/// A place in the order in which runs or stages ended.
+struct EndedPlace
+{
+    TimeMs at = 0;
+    std::string id;
+};
+
 /// Runs and stages in the record. A thin view on a connection: what is read is what was last committed,
 /// or on the writer what the open transaction says.
 /// Errors: Poco::Data::DataException; nothing is changed then beyond the open transaction.
@@ -46,6 +53,15 @@ public:
     /// serviceName, priority, resumed, holdsSlot, wantsSlot.
     [[nodiscard]] std::vector<Run> openRuns();
 
+    /// Runs that ended after `place`, the longest ended first: id, status, endedAt. None with a stage that
+    /// is at work.
+    [[nodiscard]] std::vector<Run> endedRuns(const EndedPlace& place, int limit);
+    [[nodiscard]] std::int64_t endedRunCount();
+
+    /// Stages that ended, and were last changed, after `place`, in that order: id, runId, ordinal, type,
+    /// attempt, updatedAt.
+    [[nodiscard]] std::vector<Stage> endedStages(const EndedPlace& place, int limit);
+
     /// Sets seq of `run`.
     void insert(Run& run);
     void insert(const Stage& stage);
@@ -68,10 +84,11 @@ public:
 
     /// What was submitted under an Idempotency-Key since `since`. remember() forgets what is 24 h older.
     std::optional<Submitted> submitted(const std::string& key, TimeMs since);
+    void remember(const std::string& key, const Submitted& submitted, TimeMs at);
+    void forgetSubmitted(TimeMs before);
+
     /// Writes something that changes nothing. Errors: as all here, when nothing can be written.
     void probe();
-
-    void remember(const std::string& key, const Submitted& submitted, TimeMs at);
 
 private:
     RecordSession& _connection;

@@ -104,6 +104,11 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
     {
         "ALTER TABLE stages ADD COLUMN stuck_why TEXT",
         "CREATE INDEX stages_stuck ON stages (stuck_since) WHERE stuck_since IS NOT NULL",
+        // What the housekeeping goes through, and the notes of what was deleted.
+        "CREATE INDEX runs_ended ON runs (ended_at, id) WHERE ended_at IS NOT NULL",
+        "CREATE INDEX stages_ended ON stages (updated_at, id) WHERE ended_at IS NOT NULL",
+        R"(CREATE INDEX history_deletions ON history (at)
+            WHERE to_status IS NULL AND stage_id IS NULL)",
     },
 };
 

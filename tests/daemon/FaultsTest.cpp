@@ -1,15 +1,15 @@
 // What the world does to a build host: full disks, silent peers, broken records.
 #include "tests/support/Daemon.h"
+#include "tests/support/SmallDisk.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-using agent::FilesFolder;
+using agent::SmallDisk;
 using agent::test::Answer;
 using agent::test::contentOf;
 using agent::test::Daemon;
@@ -17,43 +17,6 @@ using agent::test::waitFor;
 
 namespace
 {
-
-/// A file system of its own that a test can fill; unmounted with the object.
-class SmallDisk
-{
-public:
-    explicit SmallDisk(const std::string& size)
-    {
-        _mounted = ::mount("tmpfs", path().c_str(), "tmpfs", 0, ("mode=700,size=" + size).c_str()) == 0;
-    }
-    ~SmallDisk()
-    {
-        if (_mounted)
-            ::umount2(path().c_str(), MNT_DETACH);
-    }
-    SmallDisk(const SmallDisk&) = delete;
-    SmallDisk& operator=(const SmallDisk&) = delete;
-
-    /// Without root there is no such disk, and nothing to test.
-    [[nodiscard]] bool mounted() const { return _mounted; }
-    [[nodiscard]] std::filesystem::path path() const { return _folder.path(); }
-
-    void fill() const
-    {
-        const int fd = ::open((path() / "filler").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
-        const std::string block(4096, 'x');
-        while (::write(fd, block.data(), block.size()) > 0)
-        {
-        }
-        ::close(fd);
-    }
-
-    void free() const { std::filesystem::remove(path() / "filler"); }
-
-private:
-    FilesFolder _folder;
-    bool _mounted = false;
-};
 
 /// Accepts connections and never says a word.
 class SilentServer

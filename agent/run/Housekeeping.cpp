@@ -1,0 +1,133 @@
+#include "agent/run/Housekeeping.h"
+
+#include <algorithm>
+
+namespace agent
+{
+
+namespace
+{
+
+// In one batch: a few milliseconds.
+constexpr int runsAtOnce = 20;
+constexpr int foldersAtOnce = 100;
+
+constexpr TimeMs day = 86'400'000;
+
+/// Clients of the event stream that come back later than this need not hear of a deletion.
+constexpr TimeMs deletionsKept = 30 * day;
+
+/// Where to go on from. A clock that was set back would leave what ends now behind us: then all anew.
+EndedPlace from(const EndedPlace& place, TimeMs now)
+{
+    return place.at > now ? EndedPlace{} : place;
+}
+
+std::optional<std::int64_t> moreAfter(std::size_t found, int limit)
+{
+    return found == static_cast<std::size_t>(limit) ? std::optional<std::int64_t>(0) : std::nullopt;
+}
+
+} // namespace
+
+std::optional<std::int64_t> Housekeeping::tidy(Batch& batch)
+{
+    const TimeMs now = nowMs();
+    batch.history.forgetDeletions(now - deletionsKept);
+    std::optional<std::int64_t> next;
+    for (const auto left :
+         {removeRuns(batch, now), removeWorkspaces(batch, now), compressLogs(batch, now)})
+        if (left)
+            next = std::min(next.value_or(*left), *left);
+    return next;
+}
+
+void Housekeeping::remove(Batch& batch, const Run& run, const std::string& actor,
+                          const std::string& reason)
+{
+    batch.runs.removeRun(run.id);
+    batch.history.forgetRun(run.id);
+    batch.history.append({.at = nowMs(),
+                          .runId = run.id,
+                          .actor = actor,
+                          .from = std::string(toString(run.status)),
+                          .reason = reason});
+    batch.changedRuns.insert(run.id);
+    batch.afterCommit.push_back([this, id = run.id] { _janitor.discard(_state.run(id)); });
+}
+
+std::optional<std::int64_t> Housekeeping::removeRuns(Batch& batch, TimeMs now)
+{
+    const std::int64_t tooMany = _retention.runsCount > 0
+                                     ? batch.runs.endedRunCount() - _retention.runsCount
+                                     : std::int64_t{0};
+    if (_retention.runsMs == 0 && tooMany <= 0)
+        return std::nullopt;
+    const auto oldest = batch.runs.endedRuns({}, runsAtOnce);
+    std::int64_t removed = 0;
+    std::optional<std::int64_t> next = moreAfter(oldest.size(), runsAtOnce);
+    for (const auto& run : oldest)
+    {
+        const std::int64_t left = *run.endedAt + _retention.runsMs - now;
+        const bool old = _retention.runsMs > 0 && left <= 0;
+        if (!old && removed >= tooMany)
+        {
+            next = _retention.runsMs > 0 ? std::optional(left) : std::nullopt;
+            break;
+        }
+        remove(batch, run, "agent", old ? "older than runs.keep" : "more than runs.keep_count");
+        ++removed;
+    }
+    // A younger key still tells a client that repeats its request what became of the run.
+    if (removed > 0)
+        batch.runs.forgetSubmitted(now - day);
+    return next;
+}
+
+std::optional<std::int64_t> Housekeeping::removeWorkspaces(Batch& batch, TimeMs now)
+{
+    if (_retention.workspaceMs == 0)
+        return std::nullopt;
+    EndedPlace place = from(_workspaces, now);
+    const auto runs = batch.runs.endedRuns(place, foldersAtOnce);
+    std::optional<std::int64_t> next = moreAfter(runs.size(), foldersAtOnce);
+    for (const auto& run : runs)
+    {
+        const std::int64_t left = *run.endedAt + _retention.workspaceMs - now;
+        if (left > 0)
+        {
+            next = left;
+            break;
+        }
+        place = {*run.endedAt, run.id};
+        batch.afterCommit.push_back([this, id = run.id]
+                                    { _janitor.discard(_state.workspace(id)); });
+    }
+    batch.afterCommit.push_back([this, place] { _workspaces = place; });
+    return next;
+}
+
+std::optional<std::int64_t> Housekeeping::compressLogs(Batch& batch, TimeMs now)
+{
+    if (_retention.plainLogsMs == 0)
+        return std::nullopt;
+    EndedPlace place = from(_logs, now);
+    const auto stages = batch.runs.endedStages(place, foldersAtOnce);
+    std::optional<std::int64_t> next = moreAfter(stages.size(), foldersAtOnce);
+    for (const auto& stage : stages)
+    {
+        const std::int64_t left = stage.updatedAt + _retention.plainLogsMs - now;
+        if (left > 0)
+        {
+            next = left;
+            break;
+        }
+        place = {stage.updatedAt, stage.id};
+        batch.afterCommit.push_back([this, stage]
+                                    { _janitor.compressLogs(_state.stage(stage), stage.attempt); });
+    }
+    batch.afterCommit.push_back([this, place] { _logs = place; });
+    return next;
+}
+
+} // namespace agent

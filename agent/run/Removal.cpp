@@ -1,0 +1,213 @@
+#include "agent/run/Removal.h"
+
+#include "agent/model/Id.h"
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace agent
+{
+
+namespace
+{
+
+/// A folder that somebody fills as fast as it is emptied is given up after so many passes.
+constexpr int passesAtMost = 100;
+
+constexpr int asPlace = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+constexpr int asFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+/// Where openat2 is missing: a component at a time, none of them a symlink or on another device.
+FileDescriptor walkBeneath(int root, const std::filesystem::path& path)
+{
+    errno = ENOENT;
+    if (path.empty())
+        return {};
+    struct stat begin = {};
+    FileDescriptor at(::openat(root, ".", asPlace));
+    if (!at.valid() || ::fstat(at.get(), &begin) != 0)
+        return {};
+    for (const auto& part : path)
+    {
+        struct stat here = {};
+        errno = EXDEV;
+        if (part == ".." || part.is_absolute())
+            return {};
+        at = FileDescriptor(::openat(at.get(), part.c_str(), asPlace));
+        if (!at.valid() || ::fstat(at.get(), &here) != 0)
+            return {};
+        errno = EXDEV;
+        if (here.st_dev != begin.st_dev)
+            return {};
+    }
+    return at;
+}
+
+/// The folder as a place, without a right to read it.
+FileDescriptor placeBeneath(int root, const std::filesystem::path& path)
+{
+    open_how how = {};
+    how.flags = asPlace;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+    FileDescriptor place(
+        static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+    // EPERM: a container's filter that does not know the call.
+    if (!place.valid() && (errno == ENOSYS || errno == EPERM))
+        return walkBeneath(root, path);
+    return place;
+}
+
+bool unlock(const FileDescriptor& place)
+{
+    struct stat status = {};
+    if (::fstat(place.get(), &status) != 0)
+        return false;
+    if ((status.st_mode & S_IRWXU) == S_IRWXU)
+        return true;
+    // fchmod refuses such a descriptor; its link in /proc leads to this folder and no other.
+    const std::string link = "/proc/self/fd/" + std::to_string(place.get());
+    return ::chmod(link.c_str(), (status.st_mode & 07777) | S_IRWXU) == 0;
+}
+
+struct CloseFolder
+{
+    void operator()(DIR* folder) const { ::closedir(folder); }
+};
+
+std::vector<std::string> namesIn(int folder)
+{
+    std::vector<std::string> names;
+    const int copy = ::openat(folder, ".", asFolder);
+    const std::unique_ptr<DIR, CloseFolder> entries(copy < 0 ? nullptr : ::fdopendir(copy));
+    if (!entries)
+        return names;
+    while (const dirent* entry = ::readdir(entries.get()))
+    {
+        const std::string name = entry->d_name;
+        if (name != "." && name != "..")
+            names.push_back(name);
+    }
+    return names;
+}
+
+class Emptying
+{
+public:
+    Emptying(int trash, const std::stop_token& stop) : _trash(trash), _stop(stop) {}
+
+    std::vector<Remains> run()
+    {
+        _waiting = namesIn(_trash);
+        while (!_waiting.empty() && !_stop.stop_requested())
+        {
+            const std::string name = std::move(_waiting.back());
+            _waiting.pop_back();
+            if (!remove(name) && !_stop.stop_requested())
+                _remains.push_back({name, std::strerror(errno)});
+        }
+        return std::move(_remains);
+    }
+
+private:
+    /// Shape: whether `name` is gone from `folder`; errno is ENOTEMPTY for a folder with content.
+    static bool removeEmpty(int folder, const std::string& name)
+    {
+        if (::unlinkat(folder, name.c_str(), 0) == 0 || errno == ENOENT)
+            return true;
+        if (errno != EISDIR && errno != EPERM)
+            return false;
+        const int why = errno;
+        if (::unlinkat(folder, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT)
+            return true;
+        if (errno == ENOTDIR) // an immutable file, or one that was a folder a moment ago
+            errno = why == EISDIR ? EAGAIN : why;
+        return false;
+    }
+
+    bool remove(const std::string& name)
+    {
+        for (int pass = 0; pass < passesAtMost; ++pass)
+        {
+            if (removeEmpty(_trash, name))
+                return true;
+            if (errno == EAGAIN)
+                continue;
+            if (errno != ENOTEMPTY)
+                return false;
+            const FileDescriptor folder = openBeneath(_trash, name);
+            if (!folder.valid() && (errno == ELOOP || errno == ENOTDIR))
+                continue; // it was exchanged for something else
+            if (!folder.valid() || !empty(folder.get()))
+                return false;
+        }
+        errno = EBUSY;
+        return false;
+    }
+
+    /// Shape: false when another pass would do no more; errno says why.
+    bool empty(int folder)
+    {
+        bool progress = false;
+        int why = ENOTEMPTY;
+        const auto names = namesIn(folder);
+        for (const auto& name : names)
+        {
+            if (_stop.stop_requested())
+                return false;
+            if (removeEmpty(folder, name) || errno == EAGAIN ||
+                (errno == ENOTEMPTY && moveUp(folder, name)))
+                progress = true;
+            else
+                why = errno;
+        }
+        errno = why;
+        return progress || names.empty();
+    }
+
+    bool moveUp(int folder, const std::string& name)
+    {
+        const std::string above = newId();
+        int done = ::renameat(folder, name.c_str(), _trash, above.c_str());
+        if (done != 0 && errno == EACCES)
+        {
+            // Another parent is a change of the folder itself, which it may forbid.
+            const FileDescriptor place = placeBeneath(folder, name);
+            if (!place.valid() || !unlock(place))
+                return false;
+            done = ::renameat(folder, name.c_str(), _trash, above.c_str());
+        }
+        if (done == 0)
+            _waiting.push_back(above);
+        return done == 0;
+    }
+
+    int _trash;
+    const std::stop_token& _stop;
+    std::vector<std::string> _waiting; ///< in the trash
+    std::vector<Remains> _remains;
+};
+
+} // namespace
+
+FileDescriptor openBeneath(int root, const std::filesystem::path& path)
+{
+    const FileDescriptor place = placeBeneath(root, path);
+    if (!place.valid() || !unlock(place))
+        return {};
+    return FileDescriptor(::openat(place.get(), ".", asFolder));
+}
+
+std::vector<Remains> emptyFolder(int trash, const std::stop_token& stop)
+{
+    return Emptying(trash, stop).run();
+}
+
+} // namespace agent

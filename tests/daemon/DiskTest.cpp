@@ -1,0 +1,135 @@
+// What the agent does about its disk: it takes nothing more on while there is too little room, and goes on
+// by itself.
+#include "tests/support/Daemon.h"
+#include "tests/support/SmallDisk.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <fstream>
+#include <memory>
+
+using agent::SmallDisk;
+using agent::test::Answer;
+using agent::test::Daemon;
+using agent::test::waitFor;
+
+class DiskTest: public CppUnit::TestFixture
+{
+    CPPUNIT_TEST_SUITE(DiskTest);
+    CPPUNIT_TEST(testBelowMinFreeNothingStartsAndItGoesOnByItself);
+    CPPUNIT_TEST(testTheNextStageWaitsToo);
+    CPPUNIT_TEST(testAFullDiskLeavesThePlainLogReadable);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void testBelowMinFreeNothingStartsAndItGoesOnByItself()
+    {
+        if (!start())
+            return;
+        _daemon->waitForRun(_daemon->submit(stages({"true"})), "SUCCESS");
+        CPPUNIT_ASSERT_EQUAL(200, _daemon->get("/readyz").status);
+        for (int round = 0; round < 3; ++round)
+        {
+            _disk->fill(8 << 20);
+            const Answer ready = _daemon->get("/readyz");
+            CPPUNIT_ASSERT_EQUAL(503, ready.status);
+            CPPUNIT_ASSERT_MESSAGE(ready.body, ready.body.find("disk: below disk.min_free") !=
+                                                   std::string::npos);
+            CPPUNIT_ASSERT_EQUAL(200, _daemon->get("/healthz").status);
+            const auto run = _daemon->submit(stages({"true"}));
+            // A change that makes the engine look at its queue once more.
+            CPPUNIT_ASSERT_EQUAL(200,
+                                 _daemon->patch("/api/runs/" + run, R"({"priority":5})").status);
+            CPPUNIT_ASSERT_EQUAL(std::string("IDLE"), _daemon->statusOf(run));
+            CPPUNIT_ASSERT_EQUAL(503, _daemon
+                                          ->patch("/api/stages/" + _daemon->stagesOf(run)[0],
+                                                  R"({"status":"IN_PROGRESS"})")
+                                          .status);
+            _disk->free();
+            _daemon->waitForRun(run, "SUCCESS"); // nobody but the agent looks at the disk
+            CPPUNIT_ASSERT_EQUAL(200, _daemon->get("/readyz").status);
+        }
+    }
+
+    void testTheNextStageWaitsToo()
+    {
+        if (!start())
+            return;
+        const auto go = _daemon->folder() / "go";
+        const auto run = _daemon->submit(
+            stages({"while test ! -e " + go.string() + "; do sleep 0.05; done", "echo second"}));
+        const auto ids = _daemon->stagesOf(run);
+        _daemon->waitForStage(ids[0], "IN_PROGRESS");
+        _disk->fill(8 << 20);
+        std::ofstream(go) << "x";
+        _daemon->waitForStage(ids[0], "SUCCESS"); // what runs goes on
+        CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon->statusOf(run));
+        CPPUNIT_ASSERT_EQUAL(std::string("IDLE"), _daemon->detail(ids[1], "status"));
+        CPPUNIT_ASSERT(_daemon->get("/readyz").body.find("1 queued") != std::string::npos);
+        _disk->free();
+        _daemon->waitForRun(run, "SUCCESS");
+        CPPUNIT_ASSERT_EQUAL(std::string("second\n"), _daemon->log(ids[1]));
+    }
+
+    void testAFullDiskLeavesThePlainLogReadable()
+    {
+        if (!start())
+            return;
+        const auto other = _daemon->submit(stages({"true"}));
+        _daemon->waitForRun(other, "SUCCESS");
+        const auto run = _daemon->submit(stages({"head -c 3000000 /dev/urandom"}));
+        _daemon->waitForRun(run, "SUCCESS");
+        const auto id = _daemon->stagesOf(run)[0];
+        const std::string log = _daemon->log(id);
+        CPPUNIT_ASSERT_EQUAL(0, _daemon->stop());
+        const auto attempt = _daemon->state() / "runs" / run.substr(0, 2) / run / "0-BUILD" / "1";
+        const auto before = std::filesystem::last_write_time(attempt);
+        _daemon->set("logs.compress_after", "1ms");
+        _disk->fill(1 << 20); // enough for the record, too little for another log
+        _daemon->start();
+        waitFor("the first try",
+                [&]
+                {
+                    return std::filesystem::last_write_time(attempt) != before &&
+                           !std::filesystem::exists(attempt / "log.zst.new");
+                });
+        CPPUNIT_ASSERT(std::filesystem::exists(attempt / "log"));
+        CPPUNIT_ASSERT(!std::filesystem::exists(attempt / "log.zst"));
+        CPPUNIT_ASSERT(log == _daemon->log(id));
+        _disk->free();
+        // What is removed makes room: then the janitor tries again at once.
+        CPPUNIT_ASSERT_EQUAL(200, _daemon->request("DELETE", "/api/runs/" + other).status);
+        waitFor("the log to be compressed",
+                [&] { return !std::filesystem::exists(attempt / "log"); });
+        CPPUNIT_ASSERT(log == _daemon->log(id));
+    }
+
+private:
+    /// Shape: false where there can be no such disk.
+    bool start()
+    {
+        _daemon.reset();
+        _disk = std::make_unique<SmallDisk>("64M");
+        if (!_disk->mounted())
+            return false;
+        _daemon = std::make_unique<Daemon>();
+        _daemon->set("state.dir", (_disk->path() / "state").string());
+        _daemon->set("disk.min_free", "16M");
+        _daemon->start();
+        return true;
+    }
+
+    static std::string stages(const std::vector<std::string>& commands)
+    {
+        std::string all;
+        for (const auto& command : commands)
+            all += (all.empty() ? "" : ",") +
+                   (R"({"type":"BUILD","plugin":"shell","with":{"command":")" + command + "\"}}");
+        return "[" + all + "]";
+    }
+
+    std::unique_ptr<SmallDisk> _disk;
+    std::unique_ptr<Daemon> _daemon; ///< ends before its disk goes
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(DiskTest);
