@@ -107,17 +107,24 @@ private:
     std::string _before;
 };
 
-/// Exchanges `folder` and `link`, both in the open folder `in`, as fast as it can.
+constexpr int pairs = 20;
+
+std::string nth(const char* name, int number)
+{
+    return name + std::to_string(number);
+}
+
+/// Exchanges each `folder<N>` with its `link<N>`, all in the open folder `in`, as fast as it can.
 class Swapper
 {
 public:
-    Swapper(int in, std::string folder, std::string link)
+    explicit Swapper(int in)
         : _thread(
-              [this, in, folder = std::move(folder),
-               link = std::move(link)](const std::stop_token& stop)
+              [this, in](const std::stop_token& stop)
               {
-                  while (!stop.stop_requested())
-                      if (::renameat2(in, folder.c_str(), in, link.c_str(), RENAME_EXCHANGE) == 0)
+                  for (int i = 0; !stop.stop_requested(); i = (i + 1) % pairs)
+                      if (::renameat2(in, nth("folder", i).c_str(), in, nth("link", i).c_str(),
+                                      RENAME_EXCHANGE) == 0)
                           ++_swaps;
               })
     {
@@ -228,7 +235,7 @@ public:
         CPPUNIT_ASSERT(fs::is_empty(trash.path()));
     }
 
-    void testRacingSwapperLeadsNobodyOut() { raceASwapper(300); }
+    void testRacingSwapperLeadsNobodyOut() { raceASwapper(15); }
 
     void testRacingSwapperLeadsNobodyOutWithoutOpenat2()
     {
@@ -236,7 +243,7 @@ public:
             []
             {
                 forgetOpenat2();
-                raceASwapper(300);
+                raceASwapper(10);
             });
     }
 
@@ -300,28 +307,27 @@ private:
         {
             const FilesFolder trash;
             const fs::path run = trash.path() / "run";
-            // The folder and its double below it, so that one is met at each level.
-            for (const fs::path& at : {run, run / "folder"})
-            {
-                fs::create_directories(at / "folder/deep");
-                fs::create_directory_symlink(outside.path(), at / "link");
-                for (int i = 0; i < 20; ++i)
+            // At each level: in the trash itself, below it, and below that.
+            for (const fs::path& at : {trash.path(), run, run / "below"})
+                for (int i = 0; i < pairs; ++i)
                 {
-                    std::ofstream(at / "folder" / ("file" + std::to_string(i))) << "x";
-                    std::ofstream(at / "folder/deep" / ("file" + std::to_string(i))) << "x";
+                    fs::create_directories(at / nth("folder", i) / "deep");
+                    fs::create_directory_symlink(outside.path(), at / nth("link", i));
+                    std::ofstream(at / nth("folder", i) / "file") << "x";
+                    std::ofstream(at / nth("folder", i) / "deep/file") << "x";
                 }
-            }
             const FileDescriptor upper = opened(run);
-            const FileDescriptor lower = opened(run / "folder");
+            const FileDescriptor lower = opened(run / "below");
             const FileDescriptor fd = opened(trash.path());
-            const Swapper above(upper.get(), "folder", "link");
-            const Swapper below(lower.get(), "folder", "link");
-            while (above.swaps() == 0 || below.swaps() == 0)
+            const Swapper top(fd.get());
+            const Swapper above(upper.get());
+            const Swapper below(lower.get());
+            while (top.swaps() == 0 || above.swaps() == 0 || below.swaps() == 0)
                 std::this_thread::yield();
-            const long before = above.swaps() + below.swaps();
+            const long before = top.swaps() + above.swaps() + below.swaps();
             for (const auto& [name, why] : emptyFolder(fd.get(), {}))
                 CPPUNIT_FAIL(name + ": " + why);
-            swaps += above.swaps() + below.swaps() - before;
+            swaps += top.swaps() + above.swaps() + below.swaps() - before;
             outside.assertUntouched();
             CPPUNIT_ASSERT(fs::is_empty(trash.path()));
         }
