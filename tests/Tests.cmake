@@ -1,5 +1,5 @@
-# Two programs of CppUnit suites, one ctest entry a suite: unit-tests look at a class, daemon-tests
-# talk to the real daemon over HTTP.
+# Three programs of CppUnit suites, one ctest entry a suite: unit-tests look at a class, daemon-tests
+# talk to the real daemon over HTTP, torture-tests harm it.
 # g++ 12 sees overruns in inlined std::string concatenation that are none (GCC bug 105329, 105651).
 set(TEST_OPTIONS -Wno-array-bounds -Wno-restrict -Wno-stringop-overflow)
 add_executable(unit-tests
@@ -78,10 +78,18 @@ stage_agent_add_plugin(greet FOLDER tests/support/plugins/greet
     DESTINATION ${CMAKE_BINARY_DIR}/test-plugins)
 add_dependencies(unit-tests plugin-greet)
 
-add_executable(daemon-tests
+# What the two programs share that start a daemon.
+add_library(daemon_support OBJECT
     tests/support/main.cpp
     tests/support/Daemon.cpp
-    tests/support/Program.cpp
+    tests/support/Program.cpp)
+target_link_libraries(daemon_support PRIVATE agent_model Poco::Net cppunit)
+target_compile_definitions(daemon_support PRIVATE
+    STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
+target_compile_options(daemon_support PRIVATE ${TEST_OPTIONS})
+
+add_executable(daemon-tests
+    $<TARGET_OBJECTS:daemon_support>
     tests/daemon/StagesApiTest.cpp
     tests/daemon/RunsApiTest.cpp
     tests/daemon/OverridesTest.cpp
@@ -94,8 +102,7 @@ add_executable(daemon-tests
     tests/daemon/FaultsTest.cpp
     tests/daemon/DiskTest.cpp
     tests/daemon/RetentionTest.cpp
-    tests/daemon/RegressionTest.cpp
-    tests/torture/KillTest.cpp)
+    tests/daemon/RegressionTest.cpp)
 target_link_libraries(daemon-tests PRIVATE agent_model agent_store Poco::Net cppunit)
 target_compile_definitions(daemon-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
@@ -108,9 +115,10 @@ add_dependencies(daemon-tests stage-agent stage-shim stage-plugin-host stagectl 
 if(STAGE_AGENT_SANITIZE STREQUAL "thread")
     target_sources(unit-tests PRIVATE tests/support/TsanSuppressions.cpp)
 endif()
+include(tests/torture/Torture.cmake)
 
 # Each program lists its suites once it is linked; ctest reads the list.
-foreach(program unit-tests daemon-tests)
+foreach(program unit-tests daemon-tests torture-tests)
     set(list ${CMAKE_BINARY_DIR}/${program}.ctest.cmake)
     add_custom_command(TARGET ${program} POST_BUILD
         COMMAND ${CMAKE_COMMAND} -DPROGRAM=$<TARGET_FILE:${program}> -DLIST=${list}

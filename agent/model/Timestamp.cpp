@@ -51,12 +51,6 @@ std::optional<std::int64_t> readWhole(std::string_view& text)
 
 } // namespace
 
-TimeMs nowMs()
-{
-    using namespace std::chrono;
-    return duration_cast<milliseconds>(system_clock::now().time_since_epoch()).count();
-}
-
 std::string formatTime(TimeMs time)
 {
     using namespace std::chrono;

@@ -72,7 +72,10 @@ void AttemptFolder::make() const
         const std::filesystem::path above = path;
         path /= part;
         if (::mkdir(path.c_str(), 0700) == 0)
+        {
+            FAILPOINT("launch.folder");
             syncFolder(above);
+        }
         else if (errno != EEXIST && !std::filesystem::is_directory(path))
             fail("cannot make the folder", path);
     }
@@ -85,14 +88,17 @@ void AttemptFolder::write(const Order& order) const
     {
         const FileDescriptor fd(
             ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-        if (!fd.valid() || !writeAll(fd.get(), toJson(order)) || ::fsync(fd.get()) != 0)
+        if (!fd.valid() || !writeAll(fd.get(), toJson(order)))
+            fail("cannot write", temporary);
+        FAILPOINT("launch.order.written");
+        if (::fsync(fd.get()) != 0)
             fail("cannot write", temporary);
     }
-    FAILPOINT("launch.order.written");
+    FAILPOINT("launch.order.synced");
     if (std::rename(temporary.c_str(), file.c_str()) != 0)
         fail("cannot put in place", file);
-    syncFolder(_folder);
     FAILPOINT("launch.order.renamed");
+    syncFolder(_folder);
 }
 
 std::optional<Order> AttemptFolder::order() const

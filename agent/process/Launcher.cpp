@@ -138,6 +138,7 @@ Shim Launcher::launch(const std::filesystem::path& folder, Order order, const Se
     order.bootId = bootId();
     order.cgroup = _cgroup.make(order.stageId + "." + std::to_string(order.attempt), order.limits,
                                 shim.missingLimits);
+    FAILPOINT("launch.cgroup");
     try
     {
         attempt.write(order);
@@ -191,10 +192,12 @@ void Launcher::stop(const Shim& shim)
     FAILPOINT("stop");
     send(shim, SIGTERM);
     send(shim, SIGCONT); // one that somebody stopped would hear TERM only then
+    FAILPOINT("stopped");
 }
 
 void Launcher::kill(const Shim& shim)
 {
+    FAILPOINT("kill");
     send(shim, SIGKILL);
 }
 
@@ -221,6 +224,7 @@ std::size_t Launcher::endRemains(const std::filesystem::path& folder) const
 
 void Launcher::forget(const std::filesystem::path& folder) const
 {
+    FAILPOINT("forget");
     const auto order = AttemptFolder(folder).order();
     if (order && Cgroup::isStageGroup(order->cgroup))
         Cgroup::remove(order->cgroup);

@@ -1,5 +1,7 @@
 #include "agent/process/ShimWatch.h"
 
+#include "agent/wire/Failpoint.h"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -110,7 +112,9 @@ std::vector<std::string> ShimWatch::wait(std::optional<std::int64_t> timeoutMs)
                          [&](const Watched& watched) { return watched.shim.pidfd.get() == fd; });
         if (found == _shims.end())
             continue;
+        FAILPOINT("reap");
         reap(fd);
+        FAILPOINT("reaped");
         ended.push_back(found->key);
         // Taken out by hand: a copy of the descriptor elsewhere would keep it in the epoll.
         ::epoll_ctl(_epoll.get(), EPOLL_CTL_DEL, fd, nullptr);

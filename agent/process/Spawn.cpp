@@ -1,9 +1,12 @@
 #include "agent/process/Spawn.h"
 
+#include "agent/wire/Failpoint.h"
+
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 #include <system_error>
 
@@ -21,6 +24,9 @@ namespace
 {
 
 constexpr int firstFree = 5; ///< the shim's own descriptors are 0 to 4
+
+/// What of our environment the shim gets.
+constexpr const char* keptVariables[] = {"PATH", FAILPOINT_VARIABLES};
 
 /// Everything that the child needs, made before the clone: after it nothing may allocate.
 struct Plan
@@ -128,10 +134,10 @@ Child spawnShim(const std::filesystem::path& program, const std::filesystem::pat
     const std::string what = "cannot start stage-shim '" + program.string() + "'";
     const std::string folderText = folder.string();
     const char* const argv[] = {"stage-shim", folderText.c_str(), nullptr};
-    std::string kept[2];
-    const char* environment[3] = {};
+    std::string kept[std::size(keptVariables)];
+    const char* environment[std::size(keptVariables) + 1] = {};
     std::size_t used = 0;
-    for (const char* name : {"PATH", "STAGE_AGENT_FAILPOINT"})
+    for (const char* name : keptVariables)
         if (const char* value = std::getenv(name))
         {
             kept[used] = std::string(name) + "=" + value;
@@ -171,6 +177,7 @@ Child spawnShim(const std::filesystem::path& program, const std::filesystem::pat
     }
     if (pid < 0)
         throw std::system_error(cloneError, std::generic_category(), what);
+    FAILPOINT("launch.cloned");
     Child child{.pid = static_cast<int>(pid), .pidfd = FileDescriptor(pidfd)};
     reportWrite = FileDescriptor();
     if (const int error = execError(reportRead.get()); error != 0)

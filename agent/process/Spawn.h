@@ -16,7 +16,7 @@ struct Child
 
 /// Starts `stage-shim FOLDER` in a session of its own: 0-2 are /dev/null, `lock` is its fd 3, `secrets`
 /// its fd 4, nothing else is inherited. All signals are blocked and none is pending or ignored; its
-/// environment is PATH and, where set, STAGE_AGENT_FAILPOINT.
+/// environment is PATH and, in a build with failpoints, what they need.
 /// Errors: std::system_error, also when the program can't be executed; then no child is left.
 /// Threads: safe in a program of many threads: between the clone and the exec there are system calls only.
 /// Blocks: until the exec.

@@ -1,5 +1,7 @@
 #include "agent/run/Engine.h"
 
+#include "agent/wire/Failpoint.h"
+
 #include <Poco/Data/SQLite/SQLiteException.h>
 #include <Poco/Exception.h>
 
@@ -199,6 +201,7 @@ bool Engine::runBatch(std::vector<Command>& commands)
     {
         try
         {
+            FAILPOINT("effect");
             effect();
         }
         catch (const std::exception&)

@@ -1,5 +1,7 @@
 #include "agent/run/StateFolder.h"
 
+#include "agent/wire/Failpoint.h"
+
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -84,6 +86,7 @@ void StateFolder::writeAddress(const std::string& url) const
         if (!file.flush())
             throw std::runtime_error("can't write " + temporary.string());
     }
+    FAILPOINT("address");
     std::filesystem::rename(temporary, _root / "address");
 }
 

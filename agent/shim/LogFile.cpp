@@ -186,6 +186,7 @@ void LogFile::finish()
         fail(errno);
     if (_index.valid() && ::fdatasync(_index.get()) != 0)
         fail(errno);
+    FAILPOINT("shim.log.synced");
 }
 
 } // namespace agent

@@ -48,6 +48,7 @@ int writeClaim(int lock, const std::string& folder, const Claim& claim)
         return error;
     if (const int error = replaceContent(lock, toJson(claim)))
         return error;
+    FAILPOINT("shim.claim.written");
     const int error = syncFolder(folder);
     FAILPOINT("shim.claim.after");
     return error;
@@ -96,7 +97,9 @@ int OutcomeFile::write(const Outcome& outcome)
         return error;
     }
     FAILPOINT("shim.outcome.sync");
-    return syncFolder(_folder);
+    const int error = syncFolder(_folder);
+    FAILPOINT("shim.outcome.done");
+    return error;
 }
 
 } // namespace agent

@@ -82,6 +82,7 @@ void StageCgroup::kill() const
     const Fd file(::openat(_folder.get(), "cgroup.kill", O_WRONLY | O_CLOEXEC));
     if (file.valid())
         writeAll(file.get(), "1");
+    FAILPOINT("shim.cgroup.killed");
 }
 
 std::vector<pid_t> StageCgroup::pids() const

@@ -5,6 +5,7 @@
 // the daemon. Exits with 0 when the outcome is on disk, 2 when it was not called like that, 3 when the
 // attempt was already claimed.
 #include "agent/shim/Supervisor.h"
+#include "agent/wire/Failpoint.h"
 
 #include <csignal>
 #include <cstdio>
@@ -90,6 +91,7 @@ int main(int argc, char** argv)
                    stderr);
         return 2;
     }
+    FAILPOINT("shim.start");
     agent::Fd signals = detach();
     agent::Supervisor supervisor(argv[1], agent::Fd(lockFd), readSecrets(), std::move(signals));
     return supervisor.run() ? 0 : 3;

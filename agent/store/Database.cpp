@@ -1,6 +1,7 @@
 #include "agent/store/Database.h"
 
 #include "agent/store/Schema.h"
+#include "agent/wire/Failpoint.h"
 
 #include <Poco/Data/DataException.h>
 #include <Poco/Data/SQLite/Connector.h>
@@ -163,8 +164,10 @@ Transaction::~Transaction()
 
 void Transaction::commit()
 {
+    FAILPOINT("commit");
     _connection.execute("COMMIT");
     _open = false;
+    FAILPOINT("committed");
 }
 
 } // namespace agent

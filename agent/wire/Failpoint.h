@@ -3,14 +3,17 @@
 // Places where a test build may be made to die, to wait or to fail: `-DSTAGE_AGENT_FAILPOINTS` and
 //   STAGE_AGENT_FAILPOINT=name:kill[@N] | name:sleep=MS[@N] | name:errno=NUMBER[@N]
 // in the environment; @N: only at the N-th time that the place is reached (kill and sleep: the first,
-// errno: every time when not given). Any other build contains nothing of this.
+// errno: every time when not given). STAGE_AGENT_CALL_LOG names a file that gets a line for each place
+// that is reached. Any other build contains nothing of this.
 //
-// FAILPOINT(name) is a statement, FAILPOINT_ERRNO(name) the error number to pretend, 0 for none.
+// FAILPOINT(name) is a statement, FAILPOINT_ERRNO(name) the error number to pretend, 0 for none,
+// FAILPOINT_VARIABLES what a shim needs of its daemon's environment.
 
 #ifndef STAGE_AGENT_FAILPOINTS
 
 #define FAILPOINT(name) static_cast<void>(name)
 #define FAILPOINT_ERRNO(name) 0
+#define FAILPOINT_VARIABLES
 
 #else
 
@@ -22,28 +25,16 @@
 #include <string>
 #include <string_view>
 
-
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace agent
 {
 
 /// What the environment asks for; read once.
-struct Failpoint
+class Failpoint
 {
-    enum class Action
-    {
-        None,
-        Kill,
-        Sleep,
-        Errno
-    };
-
-    std::string name;
-    Action action = Action::None;
-    long value = 0;
-    long at = 0; ///< 0: each time
-    std::atomic<long> hits = 0;
-
+public:
     static Failpoint& instance()
     {
         static Failpoint failpoint;
@@ -53,22 +44,43 @@ struct Failpoint
     /// Does what is asked at `place`. Shape: the error number to pretend, 0 for none. Threads: any.
     int reach(std::string_view place)
     {
-        if (action == Action::None || place != name)
+        record("point " + std::string(place));
+        if (_action == Action::None || place != _name)
             return 0;
-        const long hit = ++hits;
-        if (at != 0 && hit != at)
+        const long hit = ++_hits;
+        if (_at != 0 && hit != _at)
             return 0;
-        if (action == Action::Kill)
+        if (_action == Action::Kill)
             std::raise(SIGKILL);
-        if (action == Action::Sleep)
+        if (_action == Action::Sleep)
         {
-            const timespec time{.tv_sec = value / 1000, .tv_nsec = value % 1000 * 1'000'000};
+            const timespec time{.tv_sec = _value / 1000, .tv_nsec = _value % 1000 * 1'000'000};
             ::nanosleep(&time, nullptr);
         }
-        return action == Action::Errno ? static_cast<int>(value) : 0;
+        return _action == Action::Errno ? static_cast<int>(_value) : 0;
+    }
+
+    /// Adds a line to STAGE_AGENT_CALL_LOG, where that is set. Threads: any.
+    static void record(std::string line)
+    {
+        const char* file = std::getenv("STAGE_AGENT_CALL_LOG");
+        if (file == nullptr)
+            return;
+        line += '\n';
+        const int fd = ::open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+        [[maybe_unused]] const ssize_t put = ::write(fd, line.data(), line.size());
+        ::close(fd);
     }
 
 private:
+    enum class Action
+    {
+        None,
+        Kill,
+        Sleep,
+        Errno
+    };
+
     Failpoint()
     {
         const char* text = std::getenv("STAGE_AGENT_FAILPOINT");
@@ -77,24 +89,24 @@ private:
         std::string_view spec = text;
         if (const auto mark = spec.rfind('@'); mark != std::string_view::npos)
         {
-            at = number(spec.substr(mark + 1));
+            _at = number(spec.substr(mark + 1));
             spec = spec.substr(0, mark);
         }
         const auto colon = spec.rfind(':');
         if (colon == std::string_view::npos)
             return;
-        name = spec.substr(0, colon);
+        _name = spec.substr(0, colon);
         const std::string_view what = spec.substr(colon + 1);
         if (what == "kill")
-            action = Action::Kill;
+            _action = Action::Kill;
         else if (what.starts_with("sleep="))
-            action = Action::Sleep;
+            _action = Action::Sleep;
         else if (what.starts_with("errno="))
-            action = Action::Errno;
+            _action = Action::Errno;
         if (const auto equals = what.find('='); equals != std::string_view::npos)
-            value = number(what.substr(equals + 1));
-        if (at == 0 && action != Action::Errno)
-            at = 1;
+            _value = number(what.substr(equals + 1));
+        if (_at == 0 && _action != Action::Errno)
+            _at = 1;
     }
 
     static long number(std::string_view text)
@@ -103,11 +115,19 @@ private:
         std::from_chars(text.data(), text.data() + text.size(), value);
         return value;
     }
+
+    std::string _name;
+    Action _action = Action::None;
+    long _value = 0;
+    long _at = 0; ///< 0: each time
+    std::atomic<long> _hits = 0;
 };
 
 } // namespace agent
 
 #define FAILPOINT(name) static_cast<void>(::agent::Failpoint::instance().reach(name))
 #define FAILPOINT_ERRNO(name) ::agent::Failpoint::instance().reach(name)
+#define FAILPOINT_VARIABLES                                                                        \
+    "STAGE_AGENT_FAILPOINT", "STAGE_AGENT_CALL_LOG", "STAGE_AGENT_CLOCK_SHIFT"
 
 #endif

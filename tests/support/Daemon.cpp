@@ -30,8 +30,18 @@ namespace fs = std::filesystem;
 namespace
 {
 
-int spawn(const std::vector<std::string>& arguments, const fs::path& output)
+int spawn(const std::vector<std::string>& arguments,
+          const std::map<std::string, std::string>& environment, const fs::path& output)
 {
+    std::vector<std::string> more;
+    for (const auto& [name, value] : environment)
+        more.push_back(std::string(name).append("=").append(value));
+    std::vector<char*> variables;
+    for (char** variable = environ; *variable; ++variable)
+        variables.push_back(*variable);
+    for (auto& variable : more)
+        variables.push_back(variable.data());
+    variables.push_back(nullptr);
     std::vector<char*> argv;
     for (const auto& argument : arguments)
         argv.push_back(const_cast<char*>(argument.c_str()));
@@ -43,7 +53,7 @@ int spawn(const std::vector<std::string>& arguments, const fs::path& output)
                                      0600);
     posix_spawn_file_actions_adddup2(&files, 1, 2);
     pid_t pid = 0;
-    const int error = ::posix_spawn(&pid, argv[0], &files, nullptr, argv.data(), environ);
+    const int error = ::posix_spawn(&pid, argv[0], &files, nullptr, argv.data(), variables.data());
     posix_spawn_file_actions_destroy(&files);
     CPPUNIT_ASSERT_EQUAL_MESSAGE(arguments[0], 0, error);
     return pid;
@@ -135,7 +145,7 @@ void Daemon::writeSecret(const std::string& name, const std::string& value)
 
 std::vector<std::string> Daemon::arguments() const
 {
-    std::vector<std::string> all{STAGE_AGENT_BIN_DIR "/stage-agent"};
+    std::vector<std::string> all{(_programs / "stage-agent").string()};
     for (const auto& [key, value] : _settings)
     {
         all.emplace_back("-D");
@@ -144,32 +154,56 @@ std::vector<std::string> Daemon::arguments() const
     return all;
 }
 
+void Daemon::setEnvironment(const std::string& name, const std::string& value)
+{
+    _environment.erase(name);
+    if (!value.empty())
+        _environment[name] = value;
+}
+
 void Daemon::start()
+{
+    CPPUNIT_ASSERT_MESSAGE("the daemon ended: " + output(), tryStart());
+}
+
+bool Daemon::tryStart()
 {
     std::error_code ignored;
     fs::remove(state() / "address", ignored);
-    _pid = spawn(arguments(), _folder.path() / "output");
+    _pid = spawn(arguments(), _environment, _folder.path() / "output");
+    bool ended = false;
     waitFor(
         "the daemon's address",
-        [this]
+        [&]
         {
-            CPPUNIT_ASSERT_MESSAGE("the daemon ended: " + output(),
-                                   ::waitpid(_pid, nullptr, WNOHANG) == 0);
+            ended = !alive();
             _url = contentOf(state() / "address");
-            return !_url.empty();
+            return ended || !_url.empty();
         },
         20);
+    if (ended)
+        return false;
     _url.pop_back();
+    return true;
+}
+
+bool Daemon::alive()
+{
+    if (_pid > 0 && ::waitpid(_pid, nullptr, WNOHANG) != 0)
+        _pid = 0;
+    return _pid > 0;
 }
 
 void Daemon::kill()
 {
+    CPPUNIT_ASSERT_MESSAGE("the daemon has ended: " + output(), _pid > 0); // 0 would be ourselves
     ::kill(_pid, SIGKILL);
     exitCodeOf(std::exchange(_pid, 0));
 }
 
 int Daemon::stop()
 {
+    CPPUNIT_ASSERT_MESSAGE("the daemon has ended: " + output(), _pid > 0);
     ::kill(_pid, SIGTERM);
     return exitCodeOf(std::exchange(_pid, 0));
 }
@@ -180,7 +214,7 @@ int Daemon::runToEnd(const std::vector<std::string>& more, std::string& output) 
     all.insert(all.end(), more.begin(), more.end());
     const fs::path file = _folder.path() / "run-output";
     fs::remove(file);
-    const int code = exitCodeOf(spawn(all, file));
+    const int code = exitCodeOf(spawn(all, _environment, file));
     output = contentOf(file);
     return code;
 }

@@ -38,8 +38,20 @@ public:
     void writeService(const std::string& name, const std::string& yaml);
     void writeSecret(const std::string& name, const std::string& value);
 
+    /// A variable of its environment, from the next start on; empty: none.
+    void setEnvironment(const std::string& name, const std::string& value);
+
+    /// The folder of its programs, from the next start on; the build's own until then.
+    void setPrograms(const std::filesystem::path& folder) { _programs = folder; }
+
     /// Waits for its address. Errors: fails the test when none comes within 20 s.
     void start();
+
+    /// The same, but shape: false when it ended before it was ready.
+    bool tryStart();
+
+    /// Whether it runs; reaps it when it has ended.
+    bool alive();
 
     /// SIGKILL, as a crash would; shims go on.
     void kill();
@@ -94,6 +106,8 @@ private:
 
     FilesFolder _folder;
     std::map<std::string, std::string> _settings;
+    std::map<std::string, std::string> _environment;
+    std::filesystem::path _programs = STAGE_AGENT_BIN_DIR;
     int _pid = 0;
     std::string _url;
 };
