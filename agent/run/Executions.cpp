@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <ctime>
 #include <system_error>
+
+#include <unistd.h>
 
 namespace agent
 {
@@ -26,13 +29,29 @@ std::int64_t monotonicMs()
     return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
 }
 
+/// How long ago the shim of `claim` started, by the clock that nobody sets: /proc counts from the boot.
+std::int64_t ageMs(const Claim& claim)
+{
+    timespec sinceBoot{};
+    ::clock_gettime(CLOCK_BOOTTIME, &sinceBoot);
+    const std::int64_t now = sinceBoot.tv_sec * 1000 + sinceBoot.tv_nsec / 1'000'000;
+    const auto started = static_cast<std::int64_t>(claim.startTime) * 1000 / ::sysconf(_SC_CLK_TCK);
+    return std::max<std::int64_t>(0, now - started);
+}
+
 Outcome endWithoutOutcome(Cause cause, const std::optional<Claim>& claim,
                           const std::string& message)
 {
     Outcome outcome;
     outcome.cause = cause;
     outcome.endedAt = nowMs();
-    if (claim) // else the record's own startedAt stands
+    if (claim && cause == Cause::ShimLost)
+    {
+        outcome.startedAt = claim->startedAt;
+        outcome.durationMs = ageMs(*claim);
+        outcome.endedAt = outcome.startedAt + outcome.durationMs;
+    }
+    else if (claim) // else the record's own startedAt stands
     {
         outcome.startedAt = std::min(claim->startedAt, outcome.endedAt);
         outcome.durationMs = outcome.endedAt - outcome.startedAt;

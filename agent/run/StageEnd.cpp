@@ -173,7 +173,8 @@ void RunFlow::endWithoutProcess(Batch& batch, Stage& stage, Status status, Cause
                                 const std::string& actor, const std::string& reason)
 {
     const Status from = stage.status;
-    stage.endedAt = nowMs();
+    if (!stage.endedAt)
+        stage.endedAt = nowMs();
     if (!stage.startedAt)
         stage.startedAt = stage.endedAt;
     stage.endedAt = std::max(*stage.startedAt, *stage.endedAt);
@@ -206,8 +207,11 @@ void RunFlow::due(Batch& batch, const std::string& stageId, int attempt)
     }
     else if (transition(state(*stage), StageEvent::TimedOut).effect == Effect::RecordEnd)
     {
-        if (nowMs() < *stage->startedAt + timeoutOf(*run, *stage))
-            return armTimeout(batch, *run, *stage); // its startedAt was corrected meanwhile
+        const TimeMs limit = *stage->startedAt + timeoutOf(*run, *stage);
+        if (stage->startedCorrected && nowMs() < limit)
+            return armTimeout(batch, *run, *stage);
+        // The timer is right even where somebody has set the clock.
+        stage->endedAt = limit;
         endWithoutProcess(batch, *stage, Status::Failure, Cause::Timeout, self,
                           "no end was reported within its timeout");
         advance(batch, *run);
@@ -226,7 +230,9 @@ void RunFlow::armTimeout(Batch& batch, const Run& run, const Stage& stage)
     const std::int64_t timeout = timeoutOf(run, stage);
     if (timeout == 0)
         return;
-    const std::int64_t left = std::max<std::int64_t>(0, *stage.startedAt + timeout - nowMs());
+    // Never longer than when it began: the clock may have been set back since.
+    const std::int64_t left =
+        std::clamp<std::int64_t>(*stage.startedAt + timeout - nowMs(), 0, timeout);
     batch.afterCommit.push_back([this, left, id = stage.id, attempt = stage.attempt]
                                 { _hooks.timer(left, id, attempt); });
 }
