@@ -23,7 +23,8 @@ std::uint64_t fromEnvironment(const char* name, std::uint64_t byDefault)
 } // namespace
 
 Rounds::Rounds(int byDefault)
-    : _count(static_cast<int>(
+    : _slice(fromEnvironment("STAGE_AGENT_TORTURE_ROUNDS", 0) == 0),
+      _count(static_cast<int>(
           fromEnvironment("STAGE_AGENT_TORTURE_ROUNDS", static_cast<std::uint64_t>(byDefault)))),
       _seed(fromEnvironment(
           "STAGE_AGENT_TORTURE_SEED",

@@ -19,7 +19,8 @@ public:
     /// Errors: fails the test at the first that fails; the text says how to play it again.
     void play(const std::function<void()>& round);
 
-    [[nodiscard]] int count() const { return _count; }
+    /// Nobody said how many: a suite that walks a long list takes some of it only.
+    [[nodiscard]] bool slice() const { return _slice; }
 
     /// A number of `least` to `most`.
     int pick(int least, int most);
@@ -29,6 +30,7 @@ public:
     void pause(int atMostMs);
 
 private:
+    bool _slice;
     int _count;
     std::uint64_t _seed;
     std::mt19937_64 _random;
