@@ -181,6 +181,10 @@ void LogFile::finish()
 {
     if (_tail.valid())
         appendTail();
+}
+
+void LogFile::sync()
+{
     FAILPOINT("shim.log.sync");
     if (_log.valid() && ::fdatasync(_log.get()) != 0)
         fail(errno);

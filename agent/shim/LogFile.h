@@ -29,8 +29,11 @@ public:
 
     void append(LogStream stream, std::string_view bytes);
 
-    /// Appends the tail, if any, and brings all of it to disk.
+    /// Appends the tail, if any.
     void finish();
+
+    /// Brings all of it to disk. Threads: blocks as long as the disk takes.
+    void sync();
 
     /// The error number of the first failure, 0 while there is none. After it nothing is written.
     [[nodiscard]] int error() const { return _error; }

@@ -28,8 +28,11 @@ public:
     /// Takes what was read of a stream; a whole read becomes one chunk of the log.
     void take(LogStream stream, std::string_view bytes);
 
-    /// Writes what is still held of both streams, and all to disk.
+    /// Writes what is still held of both streams.
     void finish();
+
+    /// Brings all of it to disk; a failure is the file's error.
+    void sync() { _file.sync(); }
 
     /// When the next held line must be shown; nothing when none is held.
     [[nodiscard]] std::optional<Clock::time_point> due() const;

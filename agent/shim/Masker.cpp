@@ -3,6 +3,7 @@
 #include "agent/shim/Disguises.h"
 
 #include <algorithm>
+#include <cstring>
 #include <stdexcept>
 
 namespace agent
@@ -15,6 +16,18 @@ constexpr std::string_view mask = "***";
 
 /// Bounds the list of covers, whatever the size of what is fed.
 constexpr std::size_t sliceSize = 65536;
+
+/// What no pattern is shorter than.
+constexpr std::size_t beginning = shortestSecret;
+
+/// Hashes four bytes to 14 bits: a table of so many bytes stays in the nearest cache.
+std::size_t beginningAt(const char* bytes)
+{
+    static_assert(beginning == sizeof(std::uint32_t));
+    std::uint32_t value = 0;
+    std::memcpy(&value, bytes, sizeof value);
+    return value * 0x9E3779B1U >> 18U;
+}
 
 } // namespace
 
@@ -52,10 +65,7 @@ void Masker::insert(std::string_view secret)
             node = child;
         }
         _nodes[node].matched = _nodes[node].depth;
-
-        const unsigned pair =
-            static_cast<std::uint8_t>(form[0]) * 256U + static_cast<std::uint8_t>(form[1]);
-        _pairs[pair / 8] = static_cast<std::uint8_t>(_pairs[pair / 8] | 1U << pair % 8);
+        _beginnings[beginningAt(form.data())] = 1;
     }
 }
 
@@ -114,43 +124,54 @@ Masker::NodeId Masker::step(NodeId node, std::uint8_t byte) const
     return _rows[_nodes[node].row][byte];
 }
 
-/// Where the next pattern may begin; the last byte when there is none.
-std::size_t Masker::skip(std::string_view in, std::size_t at) const
+/// Where the next pattern may begin, from `at` on; where too few bytes are left to tell, if there is none.
+std::size_t Masker::nextBeginning(std::string_view in, std::size_t at) const
 {
-    unsigned first = static_cast<std::uint8_t>(in[at]);
-    for (; at + 1 < in.size(); ++at)
+    constexpr std::size_t stride = 8;
+    const char* const bytes = in.data();
+    while (at + stride + beginning <= in.size())
     {
-        const unsigned second = static_cast<std::uint8_t>(in[at + 1]);
-        const unsigned pair = first * 256U + second;
-        if ((_pairs[pair / 8] >> pair % 8 & 1U) != 0)
+        unsigned found = 0;
+#pragma GCC unroll 8
+        for (std::size_t i = 0; i < stride; ++i)
+            found |= _beginnings[beginningAt(bytes + at + i)];
+        if (found != 0)
             break;
-        first = second;
+        at += stride;
     }
+    while (at + beginning <= in.size() && _beginnings[beginningAt(bytes + at)] == 0)
+        ++at;
     return at;
+}
+
+Masker::NodeId Masker::walk(NodeId node, std::string_view in, std::size_t& at, std::size_t end)
+{
+    while (at < end)
+    {
+        node = step(node, static_cast<std::uint8_t>(in[at++]));
+        if (const std::uint32_t length = _nodes[node].matched; length > 0)
+            cover(_at + at - length, _at + at);
+    }
+    return node;
 }
 
 void Masker::scan(std::string_view in)
 {
-    const auto byteAt = [in](std::size_t at) { return static_cast<std::uint8_t>(in[at]); };
     NodeId node = _state;
     for (std::size_t at = 0; at < in.size();)
     {
-        if (node == root)
+        // No pattern begins before those of the last bytes that the automaton still counts on. When they
+        // are fewer than the table is asked for, it is asked about them. Each time is at a later byte:
+        // the walk in between is as long as what is asked for.
+        const std::size_t counted = _nodes[node].depth;
+        std::size_t end = at + 1;
+        if (counted < beginning && counted <= at)
         {
-            at = skip(in, at);
-            node = step(root, byteAt(at++));
-            if (at == in.size())
-                break;
-        }
-        node = step(node, byteAt(at++));
-        if (const std::uint32_t length = _nodes[node].matched; length > 0)
-            cover(_at + at - length, _at + at);
-        // One byte of a pattern: seeing it again together with the next one is faster.
-        if (_nodes[node].depth == 1 && at < in.size())
-        {
+            at = nextBeginning(in, at - counted);
             node = root;
-            --at;
+            end = std::min(at + beginning, in.size());
         }
+        node = walk(node, in, at, end);
     }
     _state = node;
     _at += in.size();

@@ -19,7 +19,8 @@ namespace agent
 /// Threads: none of its own; one stream, one Masker.
 /// Source: Aho and Corasick, "Efficient string matching", CACM 18 (1975): goto, failure and output
 /// functions. A matcher that falls back to the first byte after a partial match instead misses `aab`
-/// in `aaab`.
+/// in `aaab`. The automaton is only walked from where four bytes are seen that may begin a pattern, and
+/// only as long as it is in one.
 class Masker
 {
 public:
@@ -71,7 +72,8 @@ private:
     void compileRow(NodeId node);
     [[nodiscard]] NodeId childOf(NodeId node, std::uint8_t byte) const;
     [[nodiscard]] NodeId step(NodeId node, std::uint8_t byte) const;
-    [[nodiscard]] std::size_t skip(std::string_view in, std::size_t at) const;
+    [[nodiscard]] std::size_t nextBeginning(std::string_view in, std::size_t at) const;
+    [[nodiscard]] NodeId walk(NodeId node, std::string_view in, std::size_t& at, std::size_t end);
     void scan(std::string_view in);
     void cover(std::uint64_t begin, std::uint64_t end);
     void release(std::uint64_t limit, std::string_view in, std::string& out);
@@ -81,7 +83,8 @@ private:
     bool _compiled = false; ///< put off to the next use, as adds come in numbers
     /// All transitions of the root and its children, where text without secrets nearly always is.
     std::vector<std::array<NodeId, 256>> _rows;
-    std::array<std::uint8_t, 8192> _pairs = {}; ///< a bit for each two bytes that begin a pattern
+    /// By the hash of four bytes: 1 where a pattern may begin with them.
+    std::array<std::uint8_t, 16384> _beginnings = {};
 
     // Positions in the stream count from 1, so that 0 is before all of it.
     NodeId _state = root;

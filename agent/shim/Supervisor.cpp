@@ -133,6 +133,8 @@ void Supervisor::execute()
         _evidence.spawnFailure = command.failure();
     }
     _log->finish();
+    _ended = Clock::now();
+    _log->sync();
     _evidence.logError = _log->file().error();
     _evidence.commandStatus = _processes->commandStatus();
     _evidence.oomKilled = _processes->cgroup().oomKills() > 0;
@@ -279,8 +281,8 @@ void Supervisor::drain(Command& command)
 
 void Supervisor::recordOutcome()
 {
-    _outcome.durationMs =
-        std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - _started).count();
+    const auto lasted = _ended.value_or(Clock::now()) - _started;
+    _outcome.durationMs = std::chrono::duration_cast<std::chrono::milliseconds>(lasted).count();
     _outcome.endedAt = _outcome.startedAt + _outcome.durationMs;
     while (_outcomeFile.write(_outcome) != 0)
         std::this_thread::sleep_for(outcomeRetry);

@@ -39,8 +39,9 @@ namespace agent
 // that can't be interrupted: the daemon sees the stage as still running, which is true.
 //
 // The end. The pipes are drained of what they hold at this moment, so the last byte before the exit is
-// in the log and a foreign holder of a pipe delays nothing. The log is brought to disk, then the
-// outcome. As long as the outcome can't be written the shim tries again each second.
+// in the log and a foreign holder of a pipe delays nothing. That is the end that the outcome tells. The
+// log is brought to disk, then the outcome. As long as the outcome can't be written the shim tries again
+// each second.
 class Supervisor
 {
 public:
@@ -86,6 +87,7 @@ private:
     std::optional<LogWriter> _log;
     Clock::time_point _started;
     Clock::time_point _lastOutput;
+    std::optional<Clock::time_point> _ended; ///< how long the disk takes is not the stage's time
     Clock::time_point _graceEnds;
     Clock::time_point _nextKill;
     Phase _phase = Phase::Running;

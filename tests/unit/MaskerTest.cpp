@@ -31,6 +31,7 @@ class MaskerTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(MaskerTest);
     CPPUNIT_TEST(testPassesEverythingWithoutSecrets);
     CPPUNIT_TEST(testMasksOverEveryBorderOfChunks);
+    CPPUNIT_TEST(testMasksAtEveryDistanceFromTheBeginning);
     CPPUNIT_TEST(testMasksSecretsThatOverlapThemselves);
     CPPUNIT_TEST(testTouchingAndOverlappingOccurrencesBecomeOneMask);
     CPPUNIT_TEST(testHoldsOnlyWhatMayBecomeASecret);
@@ -69,6 +70,22 @@ class MaskerTest: public CppUnit::TestFixture
                                      maskedIn({"swordfish"}, {text.substr(0, first),
                                                               text.substr(first, second - first),
                                                               text.substr(second)}));
+    }
+
+    void testMasksAtEveryDistanceFromTheBeginning()
+    {
+        // Past what is looked through at a stride, and past a slice of 64 KiB.
+        for (const std::size_t most : {std::size_t{40}, std::size_t{65536 + 20}})
+            for (std::size_t before = most - 40; before <= most; ++before)
+                for (const std::string tail : {"", "s", "swordfis", " and a long line after it"})
+                {
+                    const std::string text = std::string(before, 'w') + "swordfish" + tail;
+                    const std::string expected = std::string(before, 'w') + "***" + tail;
+                    CPPUNIT_ASSERT_EQUAL(expected, maskedIn({"swordfish"}, {text}));
+                    CPPUNIT_ASSERT_EQUAL(
+                        expected, maskedIn({"swordfish"},
+                                           {text.substr(0, before + 2), text.substr(before + 2)}));
+                }
     }
 
     // Symptom: `aab` in `aa|ab` and `ababac` in `abab|abac` stood in the log. Cause: after a partial match
@@ -224,8 +241,13 @@ class MaskerTest: public CppUnit::TestFixture
                 for (std::size_t part = below(6); part > 0; --part)
                 {
                     const std::string& form = naive.forms()[below(naive.forms().size())];
-                    text += below(2) == 0 ? word(below(12), letters)
-                                          : form.substr(below(form.size()), 1 + below(12));
+                    const std::size_t kind = below(5);
+                    if (kind == 0) // no part of a secret
+                        text += std::string(below(30), ' ');
+                    else if (kind < 3)
+                        text += word(below(12), letters);
+                    else
+                        text += form.substr(below(form.size()), 1 + below(12));
                 }
                 const std::string expected = naive.mask(text);
                 for (std::size_t split = 0; split <= text.size(); ++split)
