@@ -126,3 +126,8 @@ foreach(program unit-tests daemon-tests torture-tests)
         VERBATIM)
     set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${list})
 endforeach()
+
+# The dashboard in Chromium. Pictures of it are in build/<preset>/browser/screenshots.
+add_test(NAME BrowserTest COMMAND ${CMAKE_SOURCE_DIR}/tests/browser/run
+    ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} ${CMAKE_BINARY_DIR}/browser ${CMAKE_SOURCE_DIR}/build/browser-modules)
+set_tests_properties(BrowserTest PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 RUN_SERIAL TRUE)

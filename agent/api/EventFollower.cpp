@@ -58,7 +58,8 @@ void EventFollower::begin(std::string& out)
             _place.log = _wish.after->log;
         else if (stage != nullptr)
             _place.log = EventPlace::Log{.ordinal = stage->ordinal,
-                                         .place = {.attempt = std::max(1, stage->attempt)}};
+                                         .place = _wish.linesAfter.value_or(
+                                             LogPlace{.attempt = std::max(1, stage->attempt)})};
         else
             _place.log = EventPlace::Log{};
     }

@@ -67,6 +67,13 @@ Response events(const ApiParts& api, const Request& request, const std::string&)
     wish.logs = logs == "1";
     if (wish.logs && wish.runId.empty())
         throw invalid("logs", "log lines come of one run or stage only: give runId or stageId");
+    if (const auto after = request.parameter("after"))
+    {
+        wish.linesAfter = logPlaceFrom(*after);
+        if (!wish.linesAfter || wish.stageId.empty())
+            throw invalid("after",
+                          "after must be the id of a line of the stage that stageId names");
+    }
     // An id that is none of ours is as good as none: the client gets the whole picture again.
     const std::string header = request.header("last-event-id");
     wish.after =

@@ -87,6 +87,8 @@ public:
         std::string stageId; ///< empty: all stages
         bool logs = false;
         std::int64_t since = 0; ///< seq of the newest change before the answer's head was sent
+        std::optional<LogPlace>
+            linesAfter;                  ///< where a stage's lines begin; none: its newest attempt
         std::optional<EventPlace> after; ///< none: first tell how things stand
     };
 

@@ -209,7 +209,11 @@ void Guard::check(const Request& request) const
         if (scheme == 0 || _hosts.count(origin.substr(scheme)) == 0)
             foreign("Origin");
     }
-    if (lower(request.header("sec-fetch-site")) == "cross-site")
+    // A link to the dashboard, as in a chat, may be opened: its page holds no data and can't be framed.
+    const bool opensDashboard = request.method == "GET" && request.segments.empty() &&
+                                request.header("sec-fetch-mode") == "navigate" &&
+                                request.header("sec-fetch-dest") == "document";
+    if (lower(request.header("sec-fetch-site")) == "cross-site" && !opensDashboard)
         foreign("Sec-Fetch-Site");
 
     if (!changesState(request.method) || request.body.empty())

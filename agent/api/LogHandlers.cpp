@@ -3,6 +3,7 @@
 #include "agent/api/Routes.h"
 #include "agent/model/Id.h"
 #include "agent/store/LogReader.h"
+#include "agent/store/LogSearch.h"
 #include "agent/store/TimestampedLog.h"
 
 #include <Poco/Net/StreamSocket.h>
@@ -187,11 +188,12 @@ class LinePage
 {
 public:
     LinePage(const StateFolder& state, Stage stage, LogPlace place, bool onlyThatAttempt,
-             std::size_t limit)
+             const LogSearch& search, std::size_t limit)
         : _state(state),
           _stage(std::move(stage)),
           _place(place),
           _onlyThatAttempt(onlyThatAttempt),
+          _search(search),
           _left(limit)
     {
         open();
@@ -204,18 +206,21 @@ public:
     bool next(std::string& out)
     {
         constexpr std::size_t pieceLines = 250;
+        constexpr std::size_t searchedLines = 10'000; // few of them are kept
         if (_done)
             return false;
         out += std::exchange(_opened, true) ? "" : "[";
-        const auto lines =
-            _log ? _log->lines(_place.line, std::min(pieceLines, _left)) : std::vector<LogLine>();
+        const std::size_t piece = _search.wantsAll() ? std::min(pieceLines, _left) : searchedLines;
+        const auto lines = _log ? _log->lines(_place.line, piece) : std::vector<LogLine>();
         for (const auto& line : lines)
         {
-            if (!line.whole && !attemptOver(_stage, _place.attempt))
+            if (_left == 0 || (!line.whole && !attemptOver(_stage, _place.attempt)))
                 break;
+            _place.line = line.number;
+            if (!_search.finds(line.text))
+                continue;
             out += std::exchange(_first, false) ? "" : ",";
             out += logLineJson(line, _stage.id, _place.attempt);
-            _place.line = line.number;
             --_left;
         }
         if (!lines.empty() && lines.back().number == _place.line && _left > 0)
@@ -243,6 +248,7 @@ private:
     Stage _stage;
     LogPlace _place;
     bool _onlyThatAttempt;
+    LogSearch _search;
     std::size_t _left;
     std::optional<LogReader> _log;
     bool _opened = false;
@@ -304,11 +310,13 @@ Response listLogs(const ApiParts& api, const Request& request, const std::string
         place = *given;
     }
 
-    const auto page = std::make_shared<LinePage>(api.state, stage, place, wanted.has_value(),
-                                                 static_cast<std::size_t>(*limit));
+    const auto page = std::make_shared<LinePage>(
+        api.state, stage, place, wanted.has_value(),
+        LogSearch(request.parameter("search").value_or("")), static_cast<std::size_t>(*limit));
     if (after && place.line > page->lineCount())
         throw invalid("after", "after must be the id of a line of this log");
     Response response;
+    response.headers["Line-Count"] = std::to_string(page->lineCount());
     constexpr std::size_t smallBytes = 262'144; // is sent with its length
     while (response.body.size() < smallBytes)
         if (!page->next(response.body))

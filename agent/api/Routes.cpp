@@ -50,6 +50,8 @@ const std::vector<Route> routes{
     {"GET", {"healthz"}, health},
     {"GET", {"readyz"}, ready},
     {"GET", {"metrics"}, metrics},
+    {"GET", {}, dashboardFile},
+    {"GET", {"dashboard", ":name"}, dashboardFile},
 };
 
 /// Shape: whether the path is the route's; `id` gets its variable segment as it stands.

@@ -67,5 +67,6 @@ Response resume(const ApiParts& api, const Request& request, const std::string& 
 Response health(const ApiParts& api, const Request& request, const std::string& id);
 Response ready(const ApiParts& api, const Request& request, const std::string& id);
 Response metrics(const ApiParts& api, const Request& request, const std::string& id);
+Response dashboardFile(const ApiParts& api, const Request& request, const std::string& name);
 
 } // namespace agent

@@ -1,0 +1,88 @@
+// The agent itself: slots, queue, disk, plugins, services.
+import { getJson, request, tellable } from '/dashboard/api.js';
+import { confirm } from '/dashboard/dialog.js';
+import { el, problem, refill } from '/dashboard/dom.js';
+import { typeWords } from '/dashboard/words.js';
+
+const pollMs = 5000;
+
+/** /readyz answers 503 with the same lines when it is not ready. */
+async function readiness(signal) {
+    const response = await fetch('/readyz', { signal, cache: 'no-store' });
+    return { ready: response.ok, lines: (await response.text()).trim().split('\n') };
+}
+
+function table(caption, heads, rows) {
+    return el('table', {}, el('caption', {}, caption),
+        el('thead', {}, el('tr', {}, heads.map((words) => el('th', { scope: 'col' }, words)))),
+        el('tbody', {}, rows.map((cells) => el('tr', {}, cells.map((cell) => el('td', {}, cell ?? ''))))));
+}
+
+function askDrain(agent) {
+    return agent.draining
+        ? confirm({ title: 'Take runs again', what: 'Runs that wait start as soon as there is a slot.', verb: 'Resume', tone: 'go',
+            withReason: false, act: () => request('POST', '/api/agent/resume') })
+        : confirm({ title: 'Drain the agent', what: 'No more runs start. Those that run go on to their end, new ones wait.', verb: 'Drain', tone: 'stop',
+            withReason: false, act: () => request('POST', '/api/agent/drain') });
+}
+
+export function mountAgent(main, _, { stream, signal }) {
+    const facts = el('div', {});
+    const lists = el('div', { class: 'lists' });
+    const heading = el('h1', {}, 'Agent');
+    const drainButton = el('button', { type: 'button', hidden: true });
+    const notice = el('div', {});
+    main.append(el('div', { class: 'title' }, heading, el('span', { class: 'actions' }, drainButton)), notice, facts, lists);
+    let agent = null;
+    let drawnLists = '';
+
+    drainButton.addEventListener('click', async () => (await askDrain(agent)) && refresh());
+
+    function draw(health, services) {
+        const fact = (name, ...value) => el('div', {}, el('dt', {}, name), el('dd', {}, ...value));
+        heading.textContent = agent.host;
+        drainButton.hidden = false;
+        drainButton.textContent = agent.draining ? 'Resume' : 'Drain';
+        refill(facts,
+            el('dl', { class: 'facts' },
+                fact('Slots', `${agent.running} of ${agent.slots} in use `,
+                    el('meter', { min: 0, max: agent.slots, value: agent.running, 'aria-label': 'Slots in use' })),
+                fact('Queue', agent.queueLength === 1 ? '1 run waits' : `${agent.queueLength} runs wait`),
+                fact('New runs', agent.draining ? 'wait: the agent is drained' : 'are taken'),
+                fact('Version', agent.version)),
+            el('h2', {}, health.ready ? 'Ready' : 'Not ready'),
+            el('ul', { class: 'health' }, health.lines.slice(0, -1).map((line) => el('li', {}, line))));
+        const now = JSON.stringify([agent.plugins, services]);
+        if (now === drawnLists)
+            return;
+        drawnLists = now;
+        refill(lists,
+            table('Services', ['Name', 'Stages', 'Repository', 'Branch', 'At a time'], services.map((service) => [
+                el('a', { href: `#/?service=${service.id}` }, service.name),
+                service.stages.map((stage) => (stage.name === stage.type ? typeWords(stage.type) : stage.name)).join(', '),
+                service.repository, service.branch, String(service.concurrency)])),
+            table('Plugins', ['Name', 'Version', 'SHA-256'], agent.plugins.map((plugin) => [
+                plugin.name, plugin.version, el('code', { title: plugin.sha256 }, plugin.sha256.slice(0, 16))])));
+    }
+
+    async function refresh() {
+        try {
+            const [now, health, services] = await Promise.all([
+                getJson('/api/agent', { signal }), readiness(signal), getJson('/api/services', { signal })]);
+            agent = now;
+            refill(notice);
+            draw(health, services);
+        } catch (error) {
+            if (tellable(error) && !agent)
+                refill(notice, problem(error));
+        }
+    }
+
+    // The disk fills without an event.
+    const timer = setInterval(() => document.hidden || refresh(), pollMs);
+    signal.addEventListener('abort', () => clearInterval(timer));
+    let frame = 0;
+    stream.addEventListener('run', () => { frame ||= requestAnimationFrame(() => { frame = 0; refresh(); }); }, { signal });
+    refresh();
+    return { refresh };
+}

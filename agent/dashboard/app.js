@@ -1,0 +1,117 @@
+// Which page the address names, the connection, the token.
+import { getJson, hasToken, session } from '/dashboard/api.js';
+import { EventStream } from '/dashboard/events.js';
+import { askToken } from '/dashboard/dialog.js';
+import { el, refill } from '/dashboard/dom.js';
+import { mountRuns } from '/dashboard/runs.js';
+import { mountRun } from '/dashboard/run.js';
+import { countStuck, mountStuck } from '/dashboard/stuck.js';
+import { mountAgent } from '/dashboard/agent.js';
+
+const main = document.getElementById('main');
+const connection = document.getElementById('connection');
+const tokenButton = document.getElementById('token');
+const stream = new EventStream();
+
+let shown = { key: null, view: null, stop: null };
+
+/** `#/runs/RUN/STAGE/ATTEMPT.LINE?…` → what to mount, with what. */
+function routeOf(hash) {
+    const [path, query = ''] = hash.replace(/^#\/?/, '').split('?');
+    const [page, run, stage, line] = path.split('/').map(decodeURIComponent);
+    if (page === 'runs' && run)
+        return { key: `run ${run}`, page: 'runs', mount: mountRun, parameters: { run, stage, line } };
+    if (page === 'stuck')
+        return { key: 'stuck', page, mount: mountStuck, parameters: {} };
+    if (page === 'agent')
+        return { key: 'agent', page, mount: mountAgent, parameters: {} };
+    return { key: 'runs', page: 'runs', mount: mountRuns, parameters: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+function show() {
+    const route = routeOf(location.hash);
+    for (const link of document.querySelectorAll('nav a')) {
+        if (link.dataset.page === route.page)
+            link.setAttribute('aria-current', 'page');
+        else
+            link.removeAttribute('aria-current');
+    }
+    if (shown.key === route.key) {
+        shown.view.update?.(route.parameters);
+        return;
+    }
+    shown.stop?.abort();
+    const stop = new AbortController();
+    refill(main);
+    main.className = route.key.split(' ')[0];
+    main.scrollTop = 0;
+    const moved = shown.key !== null;
+    shown = { key: route.key, view: null, stop };
+    shown.view = route.mount(main, route.parameters, { stream, signal: stop.signal });
+    if (moved && !main.contains(document.activeElement))
+        main.focus({ preventScroll: true });
+}
+
+const countdown = el('span', { 'aria-hidden': 'true' });
+
+/** The seconds until the next try are for the eye: who has it read to them hears of the loss once. */
+function showCountdown() {
+    const seconds = Math.round((stream.retryAt - Date.now()) / 1000);
+    countdown.textContent = stream.state !== 'lost' ? '' : seconds > 0 ? `, trying again in ${seconds} s` : ', trying again';
+}
+
+function showConnection() {
+    const words = { connecting: 'Connecting…', live: 'Live', lost: 'Connection lost', paused: 'Paused' };
+    connection.dataset.state = stream.state;
+    connection.title = stream.state === 'lost' ? 'What you see is how it was' : '';
+    showCountdown();
+    refill(connection, words[stream.state], countdown);
+}
+
+async function changeToken() {
+    if (!(await askToken()))
+        return;
+    tokenButton.textContent = hasToken() ? 'Token ✓' : 'Token';
+    shown.key = null;
+    show();
+    stream.start();
+}
+
+let asking = false;
+session.addEventListener('unauthorized', async () => {
+    if (asking)
+        return;
+    asking = true;
+    await changeToken();
+    asking = false;
+});
+tokenButton.addEventListener('click', changeToken);
+tokenButton.textContent = hasToken() ? 'Token ✓' : 'Token';
+
+stream.addEventListener('state', showConnection);
+setInterval(showCountdown, 1000);
+stream.addEventListener('open', () => {
+    shown.view?.refresh?.();
+    getJson('/api/agent').then((agent) => {
+        document.getElementById('host').textContent = agent.host;
+        document.title = `${agent.host} · stage-agent`;
+    }, () => {});
+});
+countStuck(document.getElementById('stuck-count'), stream);
+
+document.querySelector('.skip').addEventListener('click', (event) => {
+    event.preventDefault(); // the address names the page
+    main.focus();
+});
+document.addEventListener('keydown', (event) => {
+    const typing = event.target.matches('input, textarea, select') || event.target.closest('dialog');
+    if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+        const search = main.querySelector('input[type=search]');
+        search?.focus();
+        if (search)
+            event.preventDefault();
+    }
+});
+window.addEventListener('hashchange', show);
+show();
+stream.start();

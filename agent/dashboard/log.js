@@ -1,0 +1,232 @@
+// The log of a stage: one of its attempts, live while it runs.
+import { request, tellable } from '/dashboard/api.js';
+import { lineNodes } from '/dashboard/ansi.js';
+import { el, problem, refill } from '/dashboard/dom.js';
+import { LogLines } from '/dashboard/loglines.js';
+import { LogSearch } from '/dashboard/logsearch.js';
+import { WindowedList } from '/dashboard/windowed.js';
+import { clockWords, countWords } from '/dashboard/words.js';
+
+const rowHeight = 19;
+
+function isLive(stage, attempt) {
+    return stage.status === 'IN_PROGRESS' && attempt === stage.attempt && stage.plugin !== 'external';
+}
+
+function emptyWords(stage, live) {
+    if (stage.plugin === 'external')
+        return 'An outside party does the work of this stage: there is no log here.';
+    if (stage.attempt === 0)
+        return 'This stage has not run.';
+    return live ? 'No output yet.' : 'This stage printed nothing.';
+}
+
+export class LogView {
+    #stage;
+    #attempt = 0;
+    #lines = null;
+    #stop = null;
+    #closed = new AbortController();
+    #following = false;
+    #times = false;
+    #marked = 0; // the line that the address names
+    #match = 0;
+    #wanted = '';
+    #address = null;
+    #live = false;
+
+    constructor(root, stage, { signal }) {
+        this.#stage = stage;
+        this.signal = AbortSignal.any([signal, this.#closed.signal]);
+        this.search = new LogSearch({
+            where: () => ({ stageId: this.#stage.id, attempt: this.#attempt, line: Math.floor(this.list.first) + 1 }),
+            found: (number, text) => this.#showMatch(number, text), signal: this.signal,
+        });
+        this.followButton = el('button', { type: 'button', class: 'toggle', 'aria-pressed': 'false', onclick: () => this.#follow(!this.#following) }, 'Follow');
+        this.timesButton = el('button', { type: 'button', class: 'toggle', 'aria-pressed': 'false', onclick: () => this.#toggleTimes() }, 'Times');
+        this.lineInput = el('input', { type: 'text', inputmode: 'numeric', class: 'line-input', placeholder: 'Line', 'aria-label': 'Go to line',
+            title: 'Go to a line; the address then leads to it',
+            onkeydown: (event) => event.key === 'Enter' && this.#goTo(Number(this.lineInput.value)) });
+        this.attempts = el('select', { 'aria-label': 'Attempt', hidden: true, onchange: () => this.#open(Number(this.attempts.value)) });
+        this.saveButton = el('button', { type: 'button', class: 'quiet', onclick: () => this.#save() }, 'Save');
+        this.count = el('span', { class: 'count' });
+        this.notice = el('div', {});
+        this.scroller = el('div', { class: 'scroller lines', tabindex: 0, role: 'region', 'aria-label': 'Log lines' });
+        refill(root,
+            el('div', { class: 'toolbar' }, this.search.element, this.lineInput, this.attempts, this.followButton, this.timesButton, this.saveButton, this.count),
+            this.notice, this.scroller);
+        this.list = new WindowedList({
+            scroller: this.scroller, rowHeight,
+            row: (index, element) => this.#row(index + 1, element),
+            inSight: (first, last) => this.#lines?.total > 0 && this.#lines.need(first + 1, last + 1),
+            scrolled: () => this.#following && !this.list.atEnd() && this.#setFollowing(false),
+        });
+        this.scroller.addEventListener('keydown', (event) => {
+            if (event.key !== 'Home' && event.key !== 'End')
+                return;
+            event.preventDefault();
+            if (event.key === 'Home')
+                this.#setFollowing(false);
+            event.key === 'Home' ? this.list.scrollTo(0) : this.list.toEnd();
+        });
+    }
+
+    close() { this.#closed.abort(); }
+
+    /** The stage as it is now; `address` is `ATTEMPT.LINE`, or nothing. */
+    update(stage, address) {
+        const newer = stage.attempt > this.#stage.attempt && this.#attempt === this.#stage.attempt;
+        this.#stage = stage;
+        this.#drawAttempts();
+        if (address && address !== this.#address) {
+            this.#address = address;
+            const [attempt, line] = address.split('.').map(Number);
+            this.#marked = line || 0;
+            if (attempt >= 1 && attempt <= stage.attempt && attempt !== this.#attempt)
+                return this.#open(attempt);
+            this.#showMarked();
+        }
+        if (this.#attempt === 0 || newer)
+            this.#open(Math.max(1, stage.attempt));
+        else if (this.#live && !isLive(stage, this.#attempt)) {
+            this.#live = false;
+            this.#lines.finish().then(() => this.#grown());
+        }
+    }
+
+    #drawAttempts() {
+        const count = this.#stage.attempt;
+        this.attempts.hidden = count < 2;
+        if (this.attempts.length !== count)
+            refill(this.attempts, ...Array.from({ length: count }, (_, i) => el('option', { value: i + 1 }, `Attempt ${i + 1}`)));
+        this.attempts.value = String(this.#attempt);
+    }
+
+    async #open(attempt) {
+        this.#stop?.abort();
+        this.#stop = new AbortController();
+        const signal = AbortSignal.any([this.signal, this.#stop.signal]);
+        this.#attempt = attempt;
+        this.#drawAttempts();
+        this.#lines = null;
+        this.list.resize(0);
+        this.#live = isLive(this.#stage, attempt);
+        if (this.#stage.attempt === 0) {
+            this.#attempt = 0; // looked at again when it has started
+            this.#live = false;
+            this.#grown();
+            return;
+        }
+        const lines = this.#lines = new LogLines(this.#stage.id, attempt, signal);
+        lines.addEventListener('grown', () => this.#grown());
+        lines.addEventListener('read', () => { this.list.refresh(); this.#tell(); });
+        this.#setFollowing(this.#live && !this.#marked);
+        try {
+            await lines.open(this.#live);
+        } catch (error) {
+            if (tellable(error))
+                refill(this.notice, problem(error));
+            return;
+        }
+        if (this.#marked)
+            this.#showMarked();
+        else if (this.#stage.status === 'FAILURE')
+            this.list.toEnd();
+    }
+
+    #grown() {
+        this.list.resize(this.#lines?.total ?? 0);
+        if (this.#following)
+            this.list.toEnd();
+        this.#tell();
+    }
+
+    #tell() {
+        const total = this.#lines?.total ?? 0;
+        this.count.textContent = total > 0 ? countWords(total, 'line', 'lines') : '';
+        this.followButton.disabled = !this.#live;
+        if (!this.#live)
+            this.#setFollowing(false);
+        this.scroller.hidden = total === 0;
+        if (this.#lines?.failed)
+            refill(this.notice, problem(this.#lines.failed));
+        else
+            refill(this.notice, ...(total === 0 ? [el('p', { class: 'empty' }, emptyWords(this.#stage, this.#live))] : []));
+    }
+
+    #row(number, element) {
+        const row = element ?? el('div', {});
+        const line = this.#lines.line(number);
+        const drawn = [this.#attempt, number, line?.id, this.#times, this.#wanted, number === this.#marked, number === this.#match].join();
+        if (row.dataset.drawn === drawn)
+            return row;
+        row.dataset.drawn = drawn;
+        row.className = ['line', line?.type, number === this.#marked && 'marked', number === this.#match && 'match'].filter(Boolean).join(' ');
+        const link = el('a', { class: 'number', tabindex: -1, href: this.#addressOf(number), 'aria-label': `Line ${number}` }, String(number));
+        refill(row, link,
+            ...(this.#times ? [el('span', { class: 'clock', title: line?.timestamp }, line ? clockWords(line.timestamp) : '')] : []),
+            el('span', { class: 'stream' }, line?.type === 'stderr' ? el('abbr', { title: 'stderr' }, 'E') : ''),
+            el('span', { class: 'text' }, ...(line ? lineNodes(line.message, this.#wanted) : ['…'])));
+        return row;
+    }
+
+    #addressOf(number) {
+        return `#/runs/${this.#stage.runId}/${this.#stage.id}/${this.#attempt}.${number}`;
+    }
+
+    #goTo(number) {
+        if (this.#lines && number >= 1 && number <= this.#lines.total)
+            location.hash = this.#addressOf(Math.floor(number));
+    }
+
+    #showMarked() {
+        if (!this.#lines || this.#marked < 1)
+            return;
+        this.#setFollowing(false);
+        this.list.scrollTo(this.#marked - 1, 0.3);
+        this.list.refresh();
+    }
+
+    #showMatch(number, text) {
+        this.#match = number;
+        this.#wanted = text;
+        if (number > 0) {
+            this.#setFollowing(false);
+            // One that the stream has not told of yet.
+            if (number > this.list.count)
+                this.list.resize(number);
+            this.list.scrollTo(number - 1, 0.3);
+        }
+        this.list.refresh();
+    }
+
+    #follow(on) {
+        this.#setFollowing(on);
+        if (on)
+            this.list.toEnd();
+    }
+
+    #setFollowing(on) {
+        this.#following = on;
+        this.followButton.setAttribute('aria-pressed', String(on));
+    }
+
+    #toggleTimes() {
+        this.#times = !this.#times;
+        this.timesButton.setAttribute('aria-pressed', String(this.#times));
+        this.list.refresh();
+    }
+
+    /** As a file: a link would not carry the token. */
+    async #save() {
+        try {
+            const response = await request('GET', `/api/stages/${this.#stage.id}/log?attempt=${Math.max(1, this.#attempt)}`, { signal: this.signal });
+            const url = URL.createObjectURL(await response.blob());
+            el('a', { href: url, download: `${this.#stage.type.toLowerCase()}-${this.#stage.id.slice(0, 8)}.log` }).click();
+            setTimeout(() => URL.revokeObjectURL(url), 60_000);
+        } catch (error) {
+            if (tellable(error))
+                refill(this.notice, problem(error));
+        }
+    }
+}

@@ -1,0 +1,137 @@
+// One run: what it is, its timeline, and the stage that is looked at.
+import { getJson, serviceNames, stageDetail, tellable } from '/dashboard/api.js';
+import { runActions } from '/dashboard/changes.js';
+import { el, picture, problem, refill } from '/dashboard/dom.js';
+import { StagePanel } from '/dashboard/stage.js';
+import { Timeline } from '/dashboard/timeline.js';
+import { shortId, statusWords, timeWords, took, triggerWords } from '/dashboard/words.js';
+
+/** The stage a person most likely wants to see. */
+function likely(stages) {
+    return stages.find((stage) => ['IN_PROGRESS', 'AWAITING_APPROVAL', 'FAILURE'].includes(stage.status)) ??
+        stages.findLast((stage) => stage.startedAt) ?? stages[0];
+}
+
+export function mountRun(main, parameters, { stream, signal }) {
+    const id = parameters.run;
+    let wanted = parameters;
+    let run = null;
+    let stages = [];
+    let service = '';
+    let gone = false;
+    let shownStage = '';
+
+    const head = el('section', { class: 'run-head', 'aria-label': 'Run' });
+    const timelineRoot = el('section', { class: 'timeline', 'aria-label': 'Timeline' });
+    const panelRoot = el('section', { class: 'panel', 'aria-label': 'Stage' });
+    const notice = el('div', {});
+    main.append(notice, head, timelineRoot, panelRoot);
+    const timeline = new Timeline(timelineRoot);
+    // Until a person turns to a stage, the one that runs shows; then that one stays.
+    panelRoot.addEventListener('focusin', () => {
+        if (wanted.stage)
+            return;
+        wanted = { ...wanted, stage: shownStage };
+        history.replaceState(null, '', `#/runs/${id}/${shownStage}`);
+    }, { signal });
+    const panel = new StagePanel(panelRoot, { signal, changed: () => refresh() });
+
+    const took$ = el('span', {});
+    let drawnHead = '';
+
+    function drawHead() {
+        took$.textContent = took(run, Date.now()) || '–';
+        const now = JSON.stringify([run, service, stages.map((stage) => stage.status)]);
+        if (now === drawnHead)
+            return;
+        drawnHead = now;
+        const fact = (name, ...value) => el('div', {}, el('dt', {}, name), el('dd', {}, ...value));
+        const message = (run.commitMessage ?? '').split('\n')[0];
+        const hadFocus = head.querySelector('.actions')?.contains(document.activeElement);
+        refill(head,
+            el('div', { class: 'title' },
+                el('h1', {}, service, ' ', el('code', {}, shortId(run.id))),
+                el('span', { class: `status ${run.status}` }, picture(run.status), statusWords[run.status]),
+                el('span', { class: 'actions' }, runActions(run, stages, refresh).map(({ verb, tone, click }) =>
+                    el('button', { type: 'button', class: tone, onclick: click }, verb)))),
+            (run.commitHash || message) && el('p', { class: 'commit' },
+                run.commitHash && el('code', { title: run.commitHash }, run.commitHash.slice(0, 12)), ' ', message),
+            el('dl', { class: 'facts' },
+                run.committer && fact('Committer', run.committer),
+                fact('Started', run.startedAt ? el('time', { datetime: run.startedAt, title: run.startedAt }, timeWords(run.startedAt)) : 'not yet'),
+                fact('Took', took$),
+                fact('Trigger', triggerWords[run.triggerType])));
+        if (hadFocus)
+            head.querySelector('.actions button')?.focus();
+    }
+
+    function draw() {
+        if (!run || gone)
+            return;
+        const selected = stages.find((stage) => stage.id === wanted.stage) ?? likely(stages);
+        shownStage = selected?.id;
+        drawHead();
+        timeline.draw(stages, selected?.id);
+        panel.show(selected, { run, stages, line: wanted.line });
+    }
+
+    let reading = null;
+    let again = false;
+
+    /** Reads the run anew; calls that come meanwhile make one more reading. */
+    async function refresh() {
+        if (reading) {
+            again = true;
+            return;
+        }
+        do {
+            again = false;
+            reading = read().finally(() => { reading = null; });
+            await reading;
+        } while (again && !signal.aborted);
+    }
+
+    async function read() {
+        try {
+            const [nextRun, list, services] = await Promise.all([
+                getJson(`/api/runs/${id}`, { signal }), getJson(`/api/stages?runId=${id}`, { signal }), serviceNames({ signal })]);
+            // Stages that have not changed are not asked for again.
+            const known = new Map(stages.map((stage) => [stage.id, stage]));
+            stages = await Promise.all(list.map((stage) => {
+                const had = known.get(stage.id);
+                return had && had.updatedAt === stage.updatedAt && stage.status !== 'IN_PROGRESS'
+                    ? had : stageDetail(stage.id, { signal });
+            }));
+            run = nextRun;
+            service = run.serviceId ? services.get(run.serviceId) ?? shortId(run.serviceId) : 'Inline pipeline';
+            gone = false;
+            refill(notice);
+            draw();
+        } catch (error) {
+            if (!tellable(error))
+                return;
+            gone = error.status === 404;
+            if (gone)
+                [head, timelineRoot, panelRoot].forEach((part) => { part.hidden = true; });
+            if (gone || !run)
+                refill(notice, el('h1', { class: 'unseen' }, 'Run'), problem(error));
+        }
+    }
+
+    stream.addEventListener('run', ({ detail }) => detail.id === id && refresh(), { signal });
+    stream.addEventListener('stage', ({ detail }) => detail.runId === id && refresh(), { signal });
+    stream.addEventListener('deleted', ({ detail }) => detail.runId === id && refresh(), { signal });
+    const ticker = setInterval(() => {
+        if (stages.some((stage) => stage.status === 'IN_PROGRESS'))
+            draw();
+    }, 1000);
+    signal.addEventListener('abort', () => clearInterval(ticker));
+    refresh();
+    return {
+        refresh,
+        update(next) {
+            wanted = next;
+            draw();
+        },
+    };
+}

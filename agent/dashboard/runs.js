@@ -1,0 +1,284 @@
+// All runs, newest first, with filter and search.
+import { request, serviceNames, tellable } from '/dashboard/api.js';
+import { el, picture, problem, refill, retext } from '/dashboard/dom.js';
+import { WindowedList } from '/dashboard/windowed.js';
+import { countWords, shortId, statusWords, timeWords, took, triggerWords } from '/dashboard/words.js';
+
+// A screen full comes first and quickly.
+const firstPage = 100;
+const nextPage = 1000;
+// A search goes through the newest ones, and says so.
+const mostSearched = 20_000;
+
+const narrow = matchMedia('(max-width: 720px)');
+
+/** The runs that were read so far, kept as the agent tells of changes. */
+class Runs {
+    all = [];
+    more = true; // there are older ones
+    #filter;
+    #byId = new Map();
+    #reading = null;
+
+    constructor(filter) { this.#filter = filter; }
+
+    /** Reads the next page. Shape: resolves when it is there; one page at a time. */
+    readOn(signal) {
+        this.#reading ??= this.#read(signal).finally(() => { this.#reading = null; });
+        return this.#reading;
+    }
+
+    async #read(signal) {
+        const query = new URLSearchParams(this.#filter);
+        query.set('limit', this.all.length === 0 ? firstPage : nextPage);
+        if (this.all.length > 0)
+            query.set('before', this.all.at(-1).id);
+        const response = await request('GET', `/api/runs?${query}`, { signal });
+        for (const run of await response.json())
+            if (!this.#byId.has(run.id)) {
+                this.#byId.set(run.id, run);
+                this.all.push(run);
+            }
+        this.more = response.headers.has('Link');
+    }
+
+    #wants(run) {
+        return (!this.#filter.status || run.status === this.#filter.status) &&
+            (!this.#filter.serviceId || run.serviceId === this.#filter.serviceId);
+    }
+
+    take(run) {
+        const known = this.#byId.get(run.id);
+        if (!this.#wants(run))
+            this.remove(run.id);
+        else if (known)
+            Object.assign(known, run);
+        else {
+            const at = this.all.findIndex((other) => other.createdAt <= run.createdAt);
+            if (at < 0 && this.more)
+                return; // older than what was read
+            this.all.splice(at < 0 ? this.all.length : at, 0, run);
+            this.#byId.set(run.id, run);
+        }
+    }
+
+    remove(id) {
+        if (this.#byId.delete(id))
+            this.all = this.all.filter((run) => run.id !== id);
+    }
+}
+
+function holds(run, service, wanted) {
+    return [run.id, run.commitHash, run.commitMessage, run.committer, service]
+        .some((text) => text && text.toLowerCase().includes(wanted));
+}
+
+export function mountRuns(main, parameters, { stream, signal }) {
+    let runs = null;
+    let shown = [];
+    let services = new Map();
+    let active = 0;
+
+    const search = el('input', { type: 'search', placeholder: 'Search runs', 'aria-label': 'Search runs',
+        title: 'Id, commit, message, committer or service. Key: /', value: parameters.search ?? '' });
+    const status = el('select', { 'aria-label': 'Status' }, el('option', { value: '' }, 'Any status'),
+        Object.entries(statusWords).map(([value, words]) => el('option', { value }, words)));
+    status.value = parameters.status ?? '';
+    const service = el('select', { 'aria-label': 'Service' }, el('option', { value: '' }, 'Any service'));
+    const count = el('span', { class: 'count', role: 'status' });
+    const body = el('div', { role: 'list', 'aria-label': 'Runs' });
+    const scroller = el('div', { class: 'scroller' });
+    const heads = el('div', { class: 'heads', 'aria-hidden': 'true' },
+        ['Status', 'Service', 'Commit', 'Trigger', 'Started', 'Took', 'Run'].map((head) => el('span', {}, head)));
+    const notice = el('div', {});
+    main.append(
+        el('h1', { class: 'unseen' }, 'Runs'),
+        el('div', { class: 'toolbar', role: 'search' }, search, status, service, count),
+        heads, notice, scroller);
+
+    function serviceOf(run) {
+        return run.serviceId ? services.get(run.serviceId) ?? shortId(run.serviceId) : 'inline pipeline';
+    }
+
+    const list = new WindowedList({
+        scroller, body, rowHeight: narrow.matches ? 62 : 34,
+        row(index, element) {
+            const run = shown[index];
+            const item = element ?? el('div', { role: 'listitem', class: 'row' }, el('a', {}));
+            const link = item.firstChild;
+            link.tabIndex = index === active ? 0 : -1;
+            link.dataset.index = index;
+            item.setAttribute('aria-posinset', index + 1);
+            item.setAttribute('aria-setsize', runs.more ? -1 : shown.length);
+            const drawn = `${run.id} ${run.updatedAt} ${serviceOf(run)}`;
+            if (item.dataset.drawn === drawn) {
+                retext(item.querySelector('.took'), took(run, Date.now()));
+                return item;
+            }
+            item.dataset.drawn = drawn;
+            link.href = `#/runs/${run.id}`;
+            refill(link,
+                el('span', { class: `status ${run.status}` }, picture(run.status), statusWords[run.status]),
+                el('span', { class: 'service' }, serviceOf(run)),
+                el('span', { class: 'message' },
+                    run.commitHash && el('code', {}, shortId(run.commitHash)), ' ', (run.commitMessage ?? '').split('\n')[0]),
+                el('span', { class: 'trigger' }, triggerWords[run.triggerType]),
+                el('span', { class: 'time' }, timeWords(run.startedAt ?? run.createdAt)),
+                el('span', { class: 'took' }, took(run, Date.now())),
+                el('code', { class: 'id' }, shortId(run.id)));
+            return item;
+        },
+        inSight(first, last) {
+            if (runs?.more && !search.value && last > shown.length - 60)
+                readOn();
+            if (active < first || active > last)
+                activate(Math.min(Math.max(active, first), Math.max(first, last)));
+        },
+    });
+
+    function activate(index) {
+        const before = list.elementOf(active)?.firstChild;
+        if (before)
+            before.tabIndex = -1;
+        active = index;
+        const now = list.elementOf(active)?.firstChild;
+        if (now)
+            now.tabIndex = 0;
+    }
+
+    function show() {
+        const wanted = search.value.trim().toLowerCase();
+        shown = wanted ? runs.all.filter((run) => holds(run, serviceOf(run), wanted)) : runs.all;
+        const read = countWords(runs.all.length, 'run', 'runs');
+        count.textContent = wanted ? `${shown.length.toLocaleString('en')} of ${runs.more ? 'the newest ' : ''}${read}`
+            : runs.more ? `newest ${read}` : read;
+        list.resize(shown.length);
+        list.refresh();
+        if (shown.length === 0 && (!runs.more || wanted))
+            refill(notice, el('p', { class: 'empty' }, wanted || status.value || service.value
+                ? 'No run is like that.' : 'No run yet. Start one with stagectl run SERVICE.'));
+        else
+            refill(notice);
+    }
+
+    async function readOn() {
+        const reading = runs;
+        try {
+            await reading.readOn(signal);
+            if (reading === runs)
+                show();
+        } catch (error) {
+            if (tellable(error) && reading === runs && shown.length === 0)
+                refill(notice, problem(error));
+        }
+    }
+
+    /** Goes on until a search has seen enough. */
+    async function searchOn() {
+        const reading = runs;
+        while (reading === runs && search.value && runs.more && runs.all.length < mostSearched && !signal.aborted) {
+            const before = runs.all.length;
+            await readOn();
+            if (runs.all.length === before)
+                return;
+        }
+    }
+
+    function begin() {
+        const filter = {};
+        if (status.value)
+            filter.status = status.value;
+        if (service.value)
+            filter.serviceId = service.value;
+        runs = new Runs(filter);
+        return readOn().then(searchOn);
+    }
+
+    function remember() {
+        const query = new URLSearchParams();
+        for (const [name, input] of Object.entries({ search, status, service }))
+            if (input.value)
+                query.set(name, input.value);
+        history.replaceState(null, '', query.size > 0 ? `#/?${query}` : '#/');
+    }
+
+    search.addEventListener('input', () => {
+        remember();
+        list.scrollTo(0);
+        show();
+        searchOn();
+    });
+    for (const select of [status, service])
+        select.addEventListener('change', () => {
+            remember();
+            list.scrollTo(0);
+            begin();
+        });
+
+    scroller.addEventListener('keydown', (event) => {
+        const page = Math.max(1, Math.floor(list.visible) - 1);
+        const step = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity }[event.key];
+        if (step === undefined || event.ctrlKey || event.metaKey || event.altKey)
+            return;
+        event.preventDefault();
+        const to = Math.max(0, Math.min(shown.length - 1, active + step));
+        list.reveal(to);
+        activate(to);
+        list.elementOf(to)?.firstChild.focus({ preventScroll: true });
+    });
+    scroller.addEventListener('focusin', (event) => {
+        if (event.target.dataset.index)
+            activate(Number(event.target.dataset.index));
+    });
+    narrow.addEventListener('change', () => list.setRowHeight(narrow.matches ? 62 : 34), { signal });
+
+    // Many changes in a moment are drawn once.
+    let frame = 0;
+    const soon = () => { frame ||= requestAnimationFrame(() => { frame = 0; show(); }); };
+    stream.addEventListener('run', ({ detail }) => { runs.take(detail); soon(); }, { signal });
+    stream.addEventListener('deleted', ({ detail }) => {
+        if (!detail.stageId)
+            runs.remove(detail.runId);
+        soon();
+    }, { signal });
+    const ticker = setInterval(() => runs.all.some((run) => run.status === 'IN_PROGRESS') && list.refresh(), 1000);
+    signal.addEventListener('abort', () => clearInterval(ticker));
+
+    async function readServices() {
+        try {
+            services = await serviceNames({ signal });
+        } catch {
+            return;
+        }
+        const chosen = service.value || parameters.service || '';
+        refill(service, service.firstChild, ...[...services].map(([id, name]) => el('option', { value: id }, name)));
+        service.value = services.has(chosen) ? chosen : '';
+        if (runs)
+            list.refresh();
+    }
+
+    // A service in the address must be known before its runs are asked for.
+    if (parameters.service)
+        readServices().then(begin);
+    else {
+        begin();
+        readServices();
+    }
+    let opened = false;
+    return {
+        refresh() {
+            // What was missed while the connection was lost comes with the stream; what fell between the first
+            // answer and the stream does not.
+            if (!opened)
+                begin();
+            opened = true;
+            readServices();
+        },
+        update(next) {
+            search.value = next.search ?? '';
+            status.value = next.status ?? '';
+            service.value = next.service ?? '';
+            begin();
+        },
+    };
+}

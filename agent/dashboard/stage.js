@@ -1,0 +1,142 @@
+// One stage: what it did, what was decided, what can be done; its log and its history.
+import { stageActions } from '/dashboard/changes.js';
+import { el, picture, refill } from '/dashboard/dom.js';
+import { drawHistory } from '/dashboard/history.js';
+import { LogView } from '/dashboard/log.js';
+import { bytesWords, causeWords, stageName, statusWords, timeWords } from '/dashboard/words.js';
+
+/** What the process did, whatever was decided afterwards. */
+function processWords(stage) {
+    if (stage.exitCode !== null)
+        return `ended with exit code ${stage.exitCode}`;
+    if (stage.signal !== null)
+        return `ended by signal ${stage.signal}`;
+    return stage.status === 'IN_PROGRESS' && stage.plugin !== 'external' ? 'runs' : '';
+}
+
+function facts(stage) {
+    const all = [
+        ['Plugin', stage.plugin],
+        ['Attempt', stage.attempt > 0 && String(stage.attempt)],
+        ['Started', stage.startedAt && timeWords(stage.startedAt)],
+        ['Ended', stage.endedAt && timeWords(stage.endedAt)],
+        ['Process', processWords(stage)],
+        ['Cause', stage.cause && [causeWords(stage), el('code', {}, stage.cause)].filter(Boolean)],
+        ['CPU', stage.usage.cpuMs !== null && `${(stage.usage.cpuMs / 1000).toFixed(1)} s`],
+        ['Memory', stage.usage.maxRssBytes !== null && bytesWords(stage.usage.maxRssBytes)],
+        ['Log', stage.logBytes > 0 && bytesWords(stage.logBytes)],
+        ['Notes', stage.notes],
+        ['Stuck since', stage.stuckSince && timeWords(stage.stuckSince)],
+        ['Kept together by', stage.containment],
+    ];
+    return el('dl', { class: 'facts' }, all.filter(([, value]) => value).map(([name, value]) =>
+        el('div', {}, el('dt', {}, name), el('dd', {}, ...[value].flat()))));
+}
+
+export class StagePanel {
+    #root;
+    #signal;
+    #changed;
+    #stage = null;
+    #version = ''; // what is drawn of the stage
+    #story = ''; // what is drawn of the run's history
+    #log = null;
+    #tab = 'log';
+
+    /** `changed` is called when something was done to the stage. */
+    constructor(root, { signal, changed }) {
+        this.#root = root;
+        this.#signal = signal;
+        this.#changed = changed;
+        this.head = el('div', {});
+        this.tabs = el('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Of this stage' }, this.#tabButton('log', 'Log'),
+            this.#tabButton('history', 'History'));
+        this.logRoot = el('div', { class: 'log', role: 'tabpanel', id: 'panel-log', 'aria-labelledby': 'tab-log' });
+        this.historyRoot = el('div', { class: 'past', role: 'tabpanel', id: 'panel-history', 'aria-labelledby': 'tab-history', tabindex: 0, hidden: true });
+        root.append(this.head, this.tabs, this.logRoot, this.historyRoot);
+        root.hidden = true;
+    }
+
+    /** Shows a stage as it is now; `line` of its log is named by the address. */
+    show(stage, { run, stages, line }) {
+        this.#root.hidden = !stage;
+        if (!stage)
+            return;
+        const other = stage.id !== this.#stage?.id;
+        this.#stage = stage;
+        const version = `${stage.id} ${stage.version}`;
+        if (version !== this.#version)
+            this.#drawHead();
+        this.#version = version;
+        const story = stages.map((each) => `${each.id} ${each.version}`).join();
+        if (story !== this.#story)
+            this.#drawHistory(run, stages);
+        this.#story = story;
+        if (other) {
+            this.#log?.close();
+            this.#log = new LogView(this.logRoot, stage, { signal: this.#signal });
+        }
+        this.#log.update(stage, line);
+    }
+
+    #drawHead() {
+        const stage = this.#stage;
+        const hadFocus = this.head.contains(document.activeElement);
+        refill(this.head,
+            el('div', { class: 'title' },
+                el('h2', {}, stageName(stage)),
+                el('span', { class: `status ${stage.status}` }, picture(stage.status), statusWords[stage.status]),
+                el('span', { class: 'actions' }, stageActions(stage, () => this.#done()).map(({ verb, tone, click }) =>
+                    el('button', { type: 'button', class: tone, onclick: click }, verb)))),
+            stage.message && el('p', { class: 'message' }, stage.message),
+            facts(stage));
+        if (hadFocus)
+            this.#focusTab();
+    }
+
+    /** The button that was pressed may be gone: who works by keyboard goes on beside it. */
+    async #done() {
+        await this.#changed();
+        if (document.activeElement === document.body)
+            this.#focusTab();
+    }
+
+    #focusTab() {
+        this.tabs.querySelector('[aria-selected=true]').focus();
+    }
+
+    /** All of the run: what an operator did to one stage tells on the others. */
+    #drawHistory(run, stages) {
+        this.drawHistory = () => drawHistory(this.historyRoot, `/api/runs/${run.id}/history`,
+            new Map(stages.map((stage) => [stage.id, stageName(stage)])), this.#signal);
+        if (this.#tab === 'history')
+            this.drawHistory();
+    }
+
+    #tabButton(name, words) {
+        return el('button', {
+            type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `panel-${name}`,
+            'aria-selected': name === 'log' ? 'true' : 'false', tabindex: name === 'log' ? 0 : -1,
+            onclick: () => this.#select(name),
+            onkeydown: (event) => {
+                if (event.key === 'ArrowLeft' || event.key === 'ArrowRight')
+                    this.#select(name === 'log' ? 'history' : 'log');
+            },
+        }, words);
+    }
+
+    #select(name) {
+        this.#tab = name;
+        for (const tab of this.tabs.children) {
+            const selected = tab.id === `tab-${name}`;
+            tab.setAttribute('aria-selected', String(selected));
+            tab.tabIndex = selected ? 0 : -1;
+            if (selected)
+                tab.focus();
+        }
+        this.logRoot.hidden = name !== 'log';
+        this.historyRoot.hidden = name !== 'history';
+        if (name === 'history')
+            this.drawHistory();
+    }
+}

@@ -1,0 +1,104 @@
+// What the API says, in words for a person.
+
+export const statusWords = {
+    IDLE: 'Waiting',
+    IN_PROGRESS: 'Running',
+    AWAITING_APPROVAL: 'Needs approval',
+    SUCCESS: 'Success',
+    FAILURE: 'Failed',
+};
+
+export const triggerWords = { MAIN: 'main', PR_OPEN: 'pull request', PR_SYNC: 'pull request', MANUAL: 'by hand' };
+
+/** Why a stage ended as it did; empty where the status says it all. */
+export function causeWords(stage) {
+    switch (stage.cause) {
+    case null: return '';
+    case 'EXIT': return stage.exitCode === 0 ? '' : `exit code ${stage.exitCode}`;
+    case 'SIGNAL': return `ended by signal ${stage.signal}`;
+    case 'EXTERNAL': return 'ended by an outside party';
+    case 'TIMEOUT': return 'ran past its time limit';
+    case 'SILENT': return 'printed nothing for too long';
+    case 'STOPPED': return 'the run was stopped';
+    case 'REJECTED': return 'the approval was refused';
+    case 'OPERATOR': return stage.status === 'SUCCESS' ? 'set to success by an operator' : 'ended by an operator';
+    case 'SKIPPED': return 'skipped by an operator';
+    case 'OOM': return 'out of memory, ended by the kernel';
+    case 'DISK_FULL': return 'the disk was full';
+    case 'LOG_LIMIT': return 'its log reached the limit';
+    case 'PLUGIN_MISSING': return 'its plugin is missing';
+    case 'PLUGIN_ERROR': return 'its plugin broke';
+    case 'SPAWN_ERROR': return 'could not be started';
+    case 'SHIM_LOST': return 'its supervisor was lost';
+    case 'HOST_REBOOT': return 'the host restarted under it';
+    default: return stage.cause.toLowerCase().replaceAll('_', ' ');
+    }
+}
+
+/** `UNIT_TEST` → `Unit test`. */
+export function typeWords(type) {
+    const words = type.toLowerCase().replaceAll('_', ' ');
+    return words[0].toUpperCase() + words.slice(1);
+}
+
+/** A stage's own name, or that of its type. */
+export function stageName(stage) {
+    return stage.name && stage.name !== stage.type ? stage.name : typeWords(stage.type);
+}
+
+export function shortId(id) {
+    return id.slice(0, 8);
+}
+
+/** `850 ms`, `4.2 s`, `3 m 07 s`, `2 h 05 m`. */
+export function durationWords(ms) {
+    if (ms < 1000)
+        return `${Math.max(0, Math.round(ms))} ms`;
+    const seconds = Math.floor(ms / 1000);
+    if (seconds < 10)
+        return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
+    if (seconds < 60)
+        return `${seconds} s`;
+    const two = (number) => String(number).padStart(2, '0');
+    if (seconds < 3600)
+        return `${Math.floor(seconds / 60)} m ${two(seconds % 60)} s`;
+    if (seconds < 86400)
+        return `${Math.floor(seconds / 3600)} h ${two(Math.floor(seconds / 60) % 60)} m`;
+    return `${Math.floor(seconds / 86400)} d ${Math.floor(seconds / 3600) % 24} h`;
+}
+
+/** How long a run or stage took, or has taken until `now`; empty before it started. */
+export function took(record, now) {
+    if (!record.startedAt)
+        return '';
+    const end = record.endedAt ? Date.parse(record.endedAt) : now;
+    return durationWords(end - Date.parse(record.startedAt));
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
+
+/** The time of day, with the day where it is not today. */
+export function timeWords(iso) {
+    const time = new Date(iso);
+    const today = new Date().toDateString() === time.toDateString();
+    return today ? clock.format(time) : `${day.format(time)}, ${clock.format(time)}`;
+}
+
+export function clockWords(iso) {
+    return `${clock.format(new Date(iso))}.${iso.slice(20, 23)}`;
+}
+
+export function bytesWords(bytes) {
+    const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+    let unit = 0;
+    while (bytes >= 1024 && unit < units.length - 1) {
+        bytes /= 1024;
+        ++unit;
+    }
+    return `${unit === 0 || bytes >= 100 ? Math.round(bytes) : bytes.toFixed(1)} ${units[unit]}`;
+}
+
+export function countWords(count, one, many) {
+    return `${count.toLocaleString('en')} ${count === 1 ? one : many}`;
+}

@@ -1,0 +1,140 @@
+// What an operator does, and that it is asked first and known afterwards.
+import assert from 'node:assert/strict';
+import { shell, until } from './daemon.mjs';
+
+export async function approvesAStage({ page, daemon, open, picture }) {
+    const run = await daemon.post('/api/runs', { service: 'payment' });
+    await daemon.runIs(run.id, 'AWAITING_APPROVAL');
+    await open(`#/runs/${run.id}`);
+    await page.getByRole('button', { name: 'Approve' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('The stage starts now, without waiting for a slot.').waitFor();
+    await dialog.getByLabel('Reason').fill('release of the week');
+    await picture('approve-desktop-light');
+    await dialog.getByRole('button', { name: 'Approve' }).click();
+    await page.locator('.run-head .status.SUCCESS').waitFor();
+    await page.getByRole('tab', { name: 'History' }).click();
+    await page.locator('.history tr.person', { hasText: 'release of the week' }).filter({ hasText: 'Deploy prod' }).waitFor();
+    await page.locator('.line', { hasText: 'deployed' }).waitFor({ state: 'hidden' });
+    await picture('history-desktop-light');
+    const history = await daemon.get(`/api/runs/${run.id}/history`);
+    assert.ok(history.some((entry) => entry.reason === 'release of the week' && entry.from === 'AWAITING_APPROVAL' && entry.to === 'IN_PROGRESS'));
+}
+
+export async function rejectsSkipsAndCancels({ page, daemon, open }) {
+    const stages = [shell('echo deployed', { type: 'DEPLOY_STAGING', approval: 'required' }), shell('true', { type: 'OTHER' })];
+    const rejected = await daemon.submit(stages);
+    const skipped = await daemon.submit(stages);
+    await daemon.runIs(rejected.id, 'AWAITING_APPROVAL');
+    await daemon.runIs(skipped.id, 'AWAITING_APPROVAL');
+    await open(`#/runs/${rejected.id}`);
+    await page.getByRole('button', { name: 'Reject' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click();
+    assert.equal((await daemon.get(`/api/runs/${rejected.id}`)).status, 'AWAITING_APPROVAL');
+    await page.getByRole('button', { name: 'Reject' }).click();
+    await page.getByRole('dialog').getByText('the run ends as failed, cause REJECTED').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Reject' }).click();
+    await page.locator('.timeline a', { hasText: 'the approval was refused' }).waitFor();
+    await daemon.runIs(rejected.id, 'FAILURE');
+    await open(`#/runs/${skipped.id}`);
+    await page.getByRole('button', { name: 'Skip' }).click();
+    await page.getByRole('dialog').getByText('cause SKIPPED').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Skip' }).click();
+    await page.locator('.run-head .status.SUCCESS').waitFor();
+    await page.locator('.timeline a', { hasText: 'skipped by an operator' }).waitFor();
+}
+
+export async function patchesAStuckStage({ page, daemon, open, picture }) {
+    const run = await daemon.submit([shell('echo connecting to the database; sleep 600', { type: 'INTEGRATION_TEST' }), shell('echo on', { type: 'OTHER' })]);
+    await daemon.stageIs(run.stages[0], 'IN_PROGRESS');
+    // The field as the agent sends it for a stage that is stuck; all else of the answer is its own.
+    await page.route(`**/api/stages/${run.stages[0]}`, async (route) => {
+        if (route.request().method() !== 'GET')
+            return route.continue();
+        const response = await route.fetch();
+        const stage = await response.json();
+        if (stage.status === 'IN_PROGRESS')
+            stage.stuckSince ??= stage.startedAt;
+        return route.fulfill({ response, json: stage });
+    });
+    await open('#/stuck');
+    const card = page.locator('.card', { hasText: 'Integration test' });
+    await card.filter({ hasText: 'Stuck since' }).filter({ hasText: 'connecting to the database' }).waitFor();
+    await page.locator('#stuck-count', { hasText: '1' }).waitFor();
+    await picture('stuck-desktop-light');
+    await card.getByRole('link').click();
+    await page.locator('.timeline a', { hasText: 'stuck since' }).waitFor();
+    await page.getByRole('button', { name: 'End as success' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByText('All processes of the stage are ended').waitFor();
+    await dialog.getByLabel('Reason').fill('the database is away');
+    await dialog.getByRole('button', { name: 'End as success' }).click();
+    await page.locator('.run-head .status.SUCCESS').waitFor();
+    await page.locator('.timeline a', { hasText: 'set to success by an operator' }).waitFor();
+    const [stage] = await daemon.get(`/api/stages/${run.stages[0]}/history`).then((all) => all.filter((entry) => entry.reason === 'the database is away'));
+    assert.equal(stage.cause, 'OPERATOR');
+    await page.getByRole('link', { name: /Stuck/ }).click();
+    await page.getByText('No stage is stuck.').waitFor();
+}
+
+export async function retriesAndAcceptsAFailure({ page, daemon, open }) {
+    const run = await daemon.submit([shell('echo try $STAGE_ATTEMPT; test -e mended'), shell('true')]);
+    await daemon.runIs(run.id, 'FAILURE');
+    await open(`#/runs/${run.id}`);
+    await page.getByRole('button', { name: 'Retry' }).click();
+    await page.getByRole('dialog').getByText('as a new attempt').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Retry' }).click();
+    await page.locator('.timeline a', { hasText: 'attempt 2' }).filter({ hasText: 'exit code 1' }).waitFor();
+    await page.locator('.line', { hasText: 'try 2' }).waitFor();
+    // The first attempt stays readable.
+    await page.getByLabel('Attempt').selectOption({ label: 'Attempt 1' });
+    await page.locator('.line', { hasText: 'try 1' }).waitFor();
+    await page.getByRole('button', { name: 'Accept' }).click();
+    await page.getByRole('dialog').getByText('what its process did stay as they are').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Accept' }).click();
+    await page.locator('.run-head .status.SUCCESS').waitFor();
+    // What the process did and what was decided are both there.
+    await page.locator('.panel .facts', { hasText: 'ended with exit code 1' }).filter({ hasText: 'OPERATOR' }).waitFor();
+}
+
+export async function stopsAndRunsAgain({ page, daemon, open }) {
+    const run = await daemon.submit([shell('sleep 600')]);
+    await daemon.stageIs(run.stages[0], 'IN_PROGRESS');
+    await open(`#/runs/${run.id}`);
+    await page.getByRole('button', { name: 'Stop the run' }).click();
+    await page.getByRole('dialog').getByText('1 stage that runs or waits for approval ends as failed, cause STOPPED').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Stop the run' }).click();
+    await page.locator('.timeline a', { hasText: 'the run was stopped' }).waitFor();
+    await page.getByRole('button', { name: 'Run again' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Run again' }).click();
+    await page.waitForURL((url) => url.hash.startsWith('#/runs/') && !url.hash.includes(run.id));
+    await page.locator('.run-head .status.IN_PROGRESS').waitFor();
+}
+
+export async function saysWhenSomebodyElseWasFaster({ page, daemon, open }) {
+    const run = await daemon.submit([shell('true', { approval: 'required' })]);
+    await daemon.runIs(run.id, 'AWAITING_APPROVAL');
+    await open(`#/runs/${run.id}`);
+    await page.getByRole('button', { name: 'Reject' }).click();
+    await daemon.request('POST', `/api/runs/${run.id}/approve-deployment`);
+    await daemon.runIs(run.id, 'SUCCESS');
+    await page.getByRole('dialog').getByRole('button', { name: 'Reject' }).click();
+    await page.getByRole('dialog').getByRole('alert').waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('.run-head .status.SUCCESS').waitFor();
+    assert.equal((await daemon.get(`/api/runs/${run.id}`)).status, 'SUCCESS');
+}
+
+export async function drainsAndResumesTheAgent({ page, daemon, open }) {
+    await open('#/agent');
+    await page.getByText('executor: ok').waitFor();
+    await page.locator('table', { hasText: 'payment' }).filter({ hasText: 'Unit test' }).waitFor();
+    await page.getByRole('button', { name: 'Drain' }).click();
+    await page.getByRole('dialog').getByText('No more runs start').waitFor();
+    await page.getByRole('dialog').getByRole('button', { name: 'Drain' }).click();
+    await page.getByText('executor: draining').waitFor();
+    await until('the drain', async () => (await daemon.get('/api/agent')).draining);
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Resume' }).click();
+    await page.getByText('executor: ok').waitFor();
+}

@@ -1,0 +1,140 @@
+// A real daemon with a state folder of its own, and what the tests ask of it beside the page.
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+export async function until(what, condition, ms = 20_000) {
+    const end = Date.now() + ms;
+    for (;;) {
+        const value = await condition();
+        if (value)
+            return value;
+        if (Date.now() > end)
+            throw new Error(`waited ${ms / 1000} s for ${what}`);
+        await pause(20);
+    }
+}
+
+function freePort() {
+    return new Promise((done) => {
+        const server = createServer().listen(0, '127.0.0.1', () => {
+            const { port } = server.address();
+            server.close(() => done(port));
+        });
+    });
+}
+
+function contentOf(file) {
+    try {
+        return readFileSync(file, 'utf8');
+    } catch {
+        return '';
+    }
+}
+
+export function shell(command, more = {}) {
+    return { type: 'BUILD', plugin: 'shell', with: { command }, ...more };
+}
+
+export class Daemon {
+    static async start(bin) {
+        const daemon = new Daemon();
+        daemon.bin = bin;
+        daemon.folder = mkdtempSync(join(tmpdir(), 'stage-agent-browser-'));
+        mkdirSync(join(daemon.folder, 'services.d'));
+        mkdirSync(join(daemon.folder, 'go'));
+        for (const name of ['payment', 'web-shop'])
+            writeFileSync(join(daemon.folder, 'services.d', `${name}.yaml`), `name: ${name}\nstages:
+  - { type: PREPARE, plugin: shell, with: { command: "echo ready" } }
+  - { type: UNIT_TEST, plugin: shell, with: { command: "seq 40; sleep 0.1" } }
+  - { type: DEPLOY_PROD, plugin: shell, with: { command: "echo deployed" }, approval: required }\n`);
+        // Chosen here, so that a second start can have the same.
+        daemon.port = await freePort();
+        daemon.url = `http://127.0.0.1:${daemon.port}`;
+        await daemon.launch();
+        return daemon;
+    }
+
+    async launch() {
+        rmSync(join(this.folder, 'state', 'address'), { force: true });
+        const output = openSync(join(this.folder, 'output'), 'a');
+        const settings = { 'http.port': this.port, 'state.dir': join(this.folder, 'state'), 'services.dir': join(this.folder, 'services.d'),
+            'executor.slots': 4, 'disk.min_free': '1MiB' };
+        this.process = spawn(join(this.bin, 'stage-agent'), Object.entries(settings).flatMap(([key, value]) => ['-D', `${key}=${value}`]),
+            { stdio: ['ignore', output, output], detached: true });
+        this.exit = new Promise((done) => this.process.once('exit', done));
+        await until('the daemon', () => {
+            if (this.process.exitCode !== null)
+                throw new Error(`the daemon ended: ${contentOf(join(this.folder, 'output'))}`);
+            return contentOf(join(this.folder, 'state', 'address'));
+        });
+    }
+
+    async stop() {
+        if (this.process.exitCode === null && this.process.signalCode === null)
+            this.process.kill('SIGTERM');
+        await this.exit;
+    }
+
+    /** Stages outlive the daemon: whatever has our folder in its command or environment is ended. */
+    async end() {
+        this.ending ??= (async () => {
+            await this.stop();
+            for (let round = 0; round < 100 && this.#killOurs(); ++round)
+                await pause(20);
+            rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+        })();
+        return this.ending;
+    }
+
+    #killOurs() {
+        let found = false;
+        for (const name of readdirSync('/proc')) {
+            const pid = Number(name);
+            if (!(pid > 1) || pid === process.pid || contentOf(`/proc/${pid}/stat`).includes(') Z '))
+                continue;
+            if ([contentOf(`/proc/${pid}/cmdline`), contentOf(`/proc/${pid}/environ`)].some((text) => text.includes(this.folder))) {
+                found = true;
+                try {
+                    process.kill(pid, 'SIGKILL');
+                } catch {
+                    // It ended by itself.
+                }
+            }
+        }
+        return found;
+    }
+
+    /** A command that waits until go(name) is called. */
+    gate(name) { return `while test ! -e ${this.folder}/go/${name}; do sleep 0.05; done`; }
+    go(name) { writeFileSync(join(this.folder, 'go', name), ''); }
+
+    async request(method, path, body) {
+        const response = await fetch(this.url + path, { method, headers: body ? { 'Content-Type': 'application/json' } : {}, body: body && JSON.stringify(body) });
+        if (!response.ok)
+            throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+        return response;
+    }
+
+    async get(path) { return (await this.request('GET', path)).json(); }
+    async post(path, body) { return (await this.request('POST', path, body)).json(); }
+
+    /** Shape: {id, stages: [ids]} */
+    async submit(stages, more = {}) {
+        const run = await this.post('/api/runs', { pipeline: { stages }, ...more });
+        const list = await this.get(`/api/stages?runId=${run.id}`);
+        return { id: run.id, stages: list.map((stage) => stage.id) };
+    }
+
+    async stageIs(id, status) {
+        await until(`stage ${id} to be ${status}`, async () => (await this.get(`/api/stages/${id}`)).status === status);
+    }
+
+    async runIs(id, status) {
+        await until(`run ${id} to be ${status}`, async () => (await this.get(`/api/runs/${id}`)).status === status);
+    }
+}

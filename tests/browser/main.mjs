@@ -1,0 +1,102 @@
+// Runs all cases, or those whose name holds one of the words given. One browser, a new page and a new daemon
+// for each case.
+import { mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { Daemon } from './daemon.mjs';
+import * as access from './access.mjs';
+import * as actions from './actions.mjs';
+import * as connection from './connection.mjs';
+import * as log from './log.mjs';
+import * as runs from './runs.mjs';
+import * as safety from './safety.mjs';
+
+const [bin, output, modules, ...words] = process.argv.slice(2);
+const require = createRequire(resolve(modules, 'package.json'));
+const { chromium } = require('playwright-core');
+const caseMs = 90_000;
+const allMs = 290_000;
+
+const screenshots = join(output, 'screenshots');
+mkdirSync(screenshots, { recursive: true });
+
+const cases = [runs, actions, log, connection, safety, access].flatMap((suite) => Object.entries(suite))
+    .filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
+
+let browser = null;
+let daemon = null;
+
+async function end() {
+    await daemon?.end();
+    await browser?.close();
+}
+// Nothing stays behind, also when this is interrupted or hangs.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => end().finally(() => process.exit(1)));
+setTimeout(() => {
+    console.error(`not done within ${allMs / 1000} s`);
+    end().finally(() => { console.log('0 passed, 1 failed'); process.exit(1); });
+}, allMs).unref();
+
+function within(promise, what) {
+    let timer;
+    const late = new Promise((_, reject) => {
+        timer = setTimeout(() => reject(new Error(`${what}: not done within ${caseMs / 1000} s`)), caseMs);
+    });
+    return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+async function runCase(name, body) {
+    daemon = await Daemon.start(bin);
+    const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    const page = await context.newPage();
+    page.setDefaultTimeout(15_000);
+    const complaints = [];
+    page.on('pageerror', (error) => complaints.push(`page error: ${error.stack}`));
+    page.on('console', (message) => /Content Security Policy|Trusted/i.test(message.text()) && complaints.push(message.text()));
+    try {
+        await within(body({
+            page, daemon, context, axe: require.resolve('axe-core/axe.min.js'),
+            open: (path = '') => page.goto(`${daemon.url}/${path}`),
+            picture: (file) => page.screenshot({ path: join(screenshots, `${file}.png`) }),
+        }), name);
+        if (complaints.length > 0)
+            throw new Error('the page complained');
+    } catch (error) {
+        await page.screenshot({ path: join(output, `failed-${name}.png`) }).catch(() => {});
+        throw new Error([error.stack, ...complaints].join('\n'));
+    } finally {
+        await context.close();
+        await daemon.end();
+        daemon = null;
+    }
+}
+
+let passed = 0;
+let failed = 0;
+try {
+    browser = await chromium.launch({
+        executablePath: '/usr/bin/chromium',
+        args: process.getuid() === 0 ? ['--no-sandbox'] : [],
+    });
+    for (const [name, body] of cases) {
+        const begun = Date.now();
+        try {
+            await runCase(name, body);
+            ++passed;
+            console.log(`ok      ${name} (${Date.now() - begun} ms)`);
+        } catch (error) {
+            ++failed;
+            console.log(`FAILED  ${name}: ${error.stack}`);
+        }
+    }
+} catch (error) {
+    ++failed;
+    console.log(`FAILED  the browser did not start: ${error.message}`);
+} finally {
+    await end();
+}
+if (passed + failed === 0)
+    failed = 1;
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);

@@ -1,0 +1,150 @@
+// The list of runs, and a run that is watched.
+import assert from 'node:assert/strict';
+import { shell } from './daemon.mjs';
+
+export async function watchesARunLiveToItsEnd({ page, daemon, open, picture }) {
+    const run = await daemon.submit([
+        shell('echo one; echo two', { type: 'PREPARE' }),
+        shell(`echo before; ${daemon.gate('first')}; echo after`, { type: 'UNIT_TEST', name: 'Unit tests' }),
+        shell('echo oops >&2; exit 3', { type: 'BUILD' }),
+        shell('echo never', { type: 'DEPLOY_PROD' }),
+    ], { commitMessage: 'Add the button', committer: 'Ada' });
+    await open();
+    const row = page.locator('.row a', { hasText: run.id.slice(0, 8) });
+    await row.filter({ hasText: 'Running' }).waitFor();
+    await row.click();
+    await page.locator('h1', { hasText: run.id.slice(0, 8) }).waitFor();
+    // The stage that runs is the one that shows, and its log grows.
+    const stage = page.locator('.timeline a[aria-current]');
+    await stage.filter({ hasText: 'Unit tests' }).filter({ hasText: 'Running' }).waitFor();
+    await page.locator('.line', { hasText: 'before' }).waitFor();
+    assert.equal(await page.locator('.line', { hasText: 'after' }).count(), 0);
+    await picture('run-live-desktop-light');
+    daemon.go('first');
+    await page.locator('.run-head .status.FAILURE').waitFor();
+    const failed = page.locator('.timeline a', { hasText: 'Build' });
+    await failed.filter({ hasText: 'exit code 3' }).waitFor();
+    await page.locator('.timeline a', { hasText: 'Deploy prod' }).filter({ hasText: 'Waiting' }).waitFor();
+    await failed.click();
+    await page.locator('.line.stderr', { hasText: 'oops' }).waitFor();
+    await page.locator('.timeline a', { hasText: 'Unit tests' }).click();
+    await page.locator('.line', { hasText: 'after' }).waitFor();
+    assert.equal(await page.locator('.line').count(), 2);
+    assert.equal(await page.locator('.timeline .bar:visible').count(), 3);
+}
+
+export async function barsAreToScale({ page, daemon, open }) {
+    const run = await daemon.submit([shell('sleep 0.3'), shell('sleep 1.2')]);
+    await daemon.runIs(run.id, 'SUCCESS');
+    await open(`#/runs/${run.id}`);
+    await page.locator('.bar.SUCCESS').nth(1).waitFor();
+    const boxes = (selector) => page.evaluate((all) => [...document.querySelectorAll(all)].map((one) => {
+        const { x, width } = one.getBoundingClientRect();
+        return { x, width };
+    }), selector);
+    const [lane] = await boxes('.lane');
+    const bars = await boxes('.bar');
+    const details = await Promise.all(run.stages.map((id) => daemon.get(`/api/stages/${id}`)));
+    const begin = Date.parse(details[0].startedAt);
+    const span = Date.parse(details[1].endedAt) - begin;
+    for (const [index, stage] of details.entries()) {
+        const bar = bars[index];
+        const wanted = lane.width * stage.durationMs / span;
+        assert.ok(Math.abs(bar.width - wanted) < 3, `bar ${index} is ${bar.width} wide, not ${wanted}`);
+        const left = lane.x + lane.width * (Date.parse(stage.startedAt) - begin) / span;
+        assert.ok(Math.abs(bar.x - left) < 3, `bar ${index} begins at ${bar.x}, not ${left}`);
+    }
+}
+
+export async function filtersAndSearches({ page, daemon, open }) {
+    const failed = await daemon.submit([shell('exit 1')], { commitMessage: 'Break the build' });
+    const good = await daemon.submit([shell('true')], { commitMessage: 'Mend the build' });
+    const served = await daemon.post('/api/runs', { service: 'payment' });
+    await daemon.runIs(failed.id, 'FAILURE');
+    await daemon.runIs(good.id, 'SUCCESS');
+    await daemon.runIs(served.id, 'AWAITING_APPROVAL');
+    await open();
+    const rows = page.locator('.row');
+    await rows.nth(2).waitFor();
+    await page.getByLabel('Status').selectOption({ label: 'Failed' });
+    await page.waitForFunction(() => document.querySelectorAll('.row').length === 1);
+    await rows.filter({ hasText: 'Break the build' }).waitFor();
+    await page.getByLabel('Status').selectOption({ label: 'Any status' });
+    await page.getByLabel('Service').selectOption({ label: 'payment' });
+    await rows.filter({ hasText: 'Needs approval' }).waitFor();
+    assert.equal(await rows.count(), 1);
+    // The address keeps what was chosen.
+    await page.reload();
+    await rows.filter({ hasText: 'payment' }).waitFor();
+    assert.equal(await rows.count(), 1);
+    await page.getByLabel('Service').selectOption({ label: 'Any service' });
+    await rows.nth(2).waitFor();
+    await page.getByLabel('Search runs').fill('MEND');
+    await page.waitForFunction(() => document.querySelectorAll('.row').length === 1);
+    // What does not fit stays away also when it is new.
+    await daemon.submit([shell('true')], { commitMessage: 'Something else' });
+    const fitting = await daemon.submit([shell('true')], { commitMessage: 'Mend it again' });
+    await rows.filter({ hasText: fitting.id.slice(0, 8) }).waitFor();
+    assert.equal(await rows.count(), 2);
+}
+
+export async function staysSmoothWithTenThousandRuns({ page, daemon, open }) {
+    await daemon.request('POST', '/api/agent/drain');
+    const total = 10_000;
+    const oldest = await daemon.submit([{ type: 'OTHER', plugin: 'external' }], { commitMessage: 'the oldest of all' });
+    let made = 1;
+    const body = { pipeline: { stages: [{ type: 'OTHER', plugin: 'external' }] }, commit: 'abcdef0123456789', commitMessage: 'Change a thing' };
+    await Promise.all(Array.from({ length: 48 }, async () => {
+        while (made < total) {
+            ++made;
+            await daemon.post('/api/runs', body);
+        }
+    }));
+    await page.addInitScript(() => {
+        new MutationObserver((_, observer) => {
+            if (!document.querySelector('.row'))
+                return;
+            observer.disconnect();
+            requestAnimationFrame(() => setTimeout(() => { window.rowsPainted = performance.now(); }));
+        }).observe(document, { childList: true, subtree: true });
+        window.longest = 0;
+        new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
+            window.longest = Math.max(window.longest, entry.duration);
+        })).observe({ type: 'longtask', buffered: true });
+    });
+    await open();
+    await page.waitForFunction(() => window.rowsPainted);
+    const cold = await page.evaluate(() => [performance.getEntriesByName('first-contentful-paint')[0]?.startTime, window.rowsPainted]);
+    await page.reload();
+    await page.waitForFunction(() => window.rowsPainted);
+    const warm = await page.evaluate(() => [performance.getEntriesByName('first-contentful-paint')[0]?.startTime, window.rowsPainted]);
+    const show = ([paint, rows]) => `first paint ${Math.round(paint)} ms, rows ${Math.round(rows)} ms`;
+    console.log(`        with ${total} runs: ${show(cold)}; again: ${show(warm)}`);
+
+    // Down to the last one, while only what is in sight exists.
+    const scroller = page.locator('main .scroller');
+    await page.waitForFunction(() => {
+        const list = document.querySelector('main .scroller');
+        list.scrollTop = list.scrollHeight;
+        return document.querySelector('.count').textContent === '10,000 runs';
+    });
+    await scroller.evaluate((list) => { list.scrollTop = list.scrollHeight; });
+    await page.locator('.row', { hasText: 'the oldest of all' }).waitFor();
+    assert.ok(await page.locator('.row').count() < 80);
+    const frames = await scroller.evaluate(async (list) => {
+        const begun = performance.now();
+        let count = 0;
+        for (; count < 60; ++count) {
+            list.scrollTop -= 700;
+            await new Promise(requestAnimationFrame);
+        }
+        return { perSecond: 1000 * count / (performance.now() - begun), longest: window.longest };
+    });
+    console.log(`        scrolling: ${Math.round(frames.perSecond)} frames/s, longest task ${Math.round(frames.longest)} ms`);
+
+    await page.reload();
+    await page.locator('.row').first().waitFor();
+    await page.getByLabel('Search runs').fill('the oldest of all');
+    await page.locator('.row', { hasText: oldest.id.slice(0, 8) }).waitFor();
+    assert.equal(await page.locator('.count').textContent(), '1 of 10,000 runs');
+}
