@@ -31,6 +31,7 @@ add_executable(unit-tests
     tests/unit/CompressedLogTest.cpp
     tests/unit/RemovalTest.cpp
     tests/unit/JanitorTest.cpp
+    tests/unit/LogSearchTest.cpp
     tests/unit/YamlFileTest.cpp
     tests/unit/ManifestTest.cpp
     tests/unit/PluginRegistryTest.cpp
@@ -97,6 +98,7 @@ add_executable(daemon-tests
     tests/daemon/StuckTest.cpp
     tests/daemon/LogsApiTest.cpp
     tests/daemon/EventsTest.cpp
+    tests/daemon/DashboardTest.cpp
     tests/daemon/StagectlTest.cpp
     tests/daemon/ReadmeTest.cpp
     tests/daemon/FaultsTest.cpp
@@ -126,6 +128,9 @@ foreach(program unit-tests daemon-tests torture-tests)
         VERBATIM)
     set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${list})
 endforeach()
+
+add_executable(browser-record tests/browser/record.cpp)
+target_link_libraries(browser-record PRIVATE agent_store Poco::Net)
 
 # The dashboard in Chromium. Pictures of it are in build/<preset>/browser/screenshots.
 add_test(NAME BrowserTest COMMAND ${CMAKE_SOURCE_DIR}/tests/browser/run

@@ -5,6 +5,7 @@
 
 #include <Poco/Net/StreamSocket.h>
 
+#include <algorithm>
 #include <fcntl.h>
 
 namespace agent
@@ -45,6 +46,7 @@ Response events(const ApiParts& api, const Request& request, const std::string&)
 {
     EventFollower::Wish wish{.runId = idParameter(request, "runId"),
                              .stageId = idParameter(request, "stageId")};
+    int attempts = 0;
     {
         auto reader = api.database.reader();
         RunStore store(*reader);
@@ -56,7 +58,10 @@ Response events(const ApiParts& api, const Request& request, const std::string&)
         if (stage && !wish.runId.empty() && wish.runId != stage->runId)
             throw invalid("stageId", "the stage is none of this run");
         if (stage)
+        {
             wish.runId = stage->runId;
+            attempts = std::max(1, stage->attempt);
+        }
         else if (!wish.runId.empty() && !store.run(wish.runId))
             throw Declined(Declined::Kind::NotFound, "run_not_found",
                            "there is no run " + wish.runId);
@@ -70,9 +75,9 @@ Response events(const ApiParts& api, const Request& request, const std::string&)
     if (const auto after = request.parameter("after"))
     {
         wish.linesAfter = logPlaceFrom(*after);
-        if (!wish.linesAfter || wish.stageId.empty())
+        if (!wish.linesAfter || wish.linesAfter->attempt > attempts)
             throw invalid("after",
-                          "after must be the id of a line of the stage that stageId names");
+                          "after must be the id of a log line of the stage that stageId names");
     }
     // An id that is none of ours is as good as none: the client gets the whole picture again.
     const std::string header = request.header("last-event-id");

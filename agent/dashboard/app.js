@@ -68,25 +68,31 @@ function showConnection() {
     refill(connection, words[stream.state], countdown);
 }
 
+/** Shape: whether the token is another one now. */
 async function changeToken() {
     if (!(await askToken()))
-        return;
-    tokenButton.textContent = hasToken() ? 'Token ✓' : 'Token';
+        return false;
+    showToken();
     shown.key = null;
     show();
     stream.start();
+    return true;
 }
 
-let asking = false;
+function showToken() {
+    tokenButton.textContent = hasToken() ? 'Token ✓' : 'Token';
+}
+
+// Who does not want to be asked is not asked again, but finds the button.
+let mayAsk = true;
 session.addEventListener('unauthorized', async () => {
-    if (asking)
+    if (!mayAsk)
         return;
-    asking = true;
-    await changeToken();
-    asking = false;
+    mayAsk = false;
+    mayAsk = await changeToken();
 });
-tokenButton.addEventListener('click', changeToken);
-tokenButton.textContent = hasToken() ? 'Token ✓' : 'Token';
+tokenButton.addEventListener('click', async () => { mayAsk = (await changeToken()) || mayAsk; });
+showToken();
 
 stream.addEventListener('state', showConnection);
 setInterval(showCountdown, 1000);

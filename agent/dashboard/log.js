@@ -59,6 +59,7 @@ export class LogView {
             scroller: this.scroller, rowHeight,
             row: (index, element) => this.#row(index + 1, element),
             inSight: (first, last) => this.#lines?.total > 0 && this.#lines.need(first + 1, last + 1),
+            resized: () => this.#following && this.list.toEnd(),
             scrolled: () => this.#following && !this.list.atEnd() && this.#setFollowing(false),
         });
         this.scroller.addEventListener('keydown', (event) => {
@@ -86,6 +87,8 @@ export class LogView {
                 return this.#open(attempt);
             this.#showMarked();
         }
+        if (newer)
+            this.#marked = 0; // it is a line of the attempt before
         if (this.#attempt === 0 || newer)
             this.#open(Math.max(1, stage.attempt));
         else if (this.#live && !isLive(stage, this.#attempt)) {
@@ -135,7 +138,9 @@ export class LogView {
     }
 
     #grown() {
-        this.list.resize(this.#lines?.total ?? 0);
+        const total = this.#lines?.total ?? 0;
+        this.scroller.hidden = total === 0; // a list that is hidden can't be scrolled
+        this.list.resize(total);
         if (this.#following)
             this.list.toEnd();
         this.#tell();
@@ -147,7 +152,6 @@ export class LogView {
         this.followButton.disabled = !this.#live;
         if (!this.#live)
             this.#setFollowing(false);
-        this.scroller.hidden = total === 0;
         if (this.#lines?.failed)
             refill(this.notice, problem(this.#lines.failed));
         else

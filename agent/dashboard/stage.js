@@ -21,7 +21,7 @@ function facts(stage) {
         ['Started', stage.startedAt && timeWords(stage.startedAt)],
         ['Ended', stage.endedAt && timeWords(stage.endedAt)],
         ['Process', processWords(stage)],
-        ['Cause', stage.cause && [causeWords(stage), el('code', {}, stage.cause)].filter(Boolean)],
+        ['Cause', stage.cause && [causeWords(stage), ' ', el('code', {}, stage.cause)]],
         ['CPU', stage.usage.cpuMs !== null && `${(stage.usage.cpuMs / 1000).toFixed(1)} s`],
         ['Memory', stage.usage.maxRssBytes !== null && bytesWords(stage.usage.maxRssBytes)],
         ['Log', stage.logBytes > 0 && bytesWords(stage.logBytes)],

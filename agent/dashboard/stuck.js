@@ -6,7 +6,7 @@ import { el, problem, refill } from '/dashboard/dom.js';
 import { durationWords, shortId, stageName, timeWords, took } from '/dashboard/words.js';
 
 const lastLines = 5;
-const soonMs = 500;
+const soonMs = 1000;
 
 /** Stages with `stuckSince`, the longest stuck first. */
 async function stuckStages(signal) {
@@ -73,9 +73,10 @@ export function mountStuck(main, _, { stream, signal }) {
         try {
             const [stages, services] = await Promise.all([stuckStages(signal), serviceNames({ signal })]);
             const cards = await Promise.all(stages.map((stage) => card(stage, services)));
-            if (list.querySelector('.actions')?.contains(document.activeElement) && document.querySelector('dialog'))
-                return;
+            const hadFocus = list.contains(document.activeElement);
             refill(list, ...(cards.length > 0 ? cards : [el('p', { class: 'empty' }, 'No stage is stuck.')]));
+            if (hadFocus || document.activeElement === document.body)
+                main.focus({ preventScroll: true });
         } catch (error) {
             if (tellable(error))
                 refill(list, problem(error));

@@ -15,9 +15,10 @@ export class WindowedList {
 
     /**
      * `row(index, element)` fills and gives back the element of a row, a new one where none is given.
-     * `inSight(first, last)` is told which rows show, `scrolled()` that the person moved the list.
+     * `inSight(first, last)` is told which rows show, `scrolled()` that the person moved the list, `resized()` that
+     * there is more or less room.
      */
-    constructor({ scroller, body, rowHeight, row, inSight = () => {}, scrolled = () => {} }) {
+    constructor({ scroller, body, rowHeight, row, inSight = () => {}, scrolled = () => {}, resized = () => {} }) {
         this.scroller = scroller;
         this.body = body ?? el('div');
         this.body.classList.add('window');
@@ -28,8 +29,14 @@ export class WindowedList {
         this.inSight = inSight;
         this.scrolled = scrolled;
         scroller.addEventListener('scroll', () => this.#onScroll(), { passive: true });
-        this.observer = new ResizeObserver(() => this.draw());
-        this.observer.observe(scroller);
+        // One that was hidden meanwhile has forgotten where it was scrolled to.
+        new ResizeObserver(() => {
+            if (scroller.clientHeight === 0)
+                return;
+            this.#follow();
+            this.draw();
+            resized();
+        }).observe(scroller);
     }
 
     get visible() { return this.scroller.clientHeight / this.rowHeight; }

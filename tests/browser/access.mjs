@@ -80,7 +80,7 @@ async function someRuns(daemon) {
     const failed = await daemon.submit([shell('echo ok', { type: 'PREPARE' }), shell('echo "3 tests failed" >&2; sleep 0.3; exit 1', { type: 'UNIT_TEST' }), shell('true', { type: 'DEPLOY_PROD' })],
         { commit: '1b7e4402cafe', commitMessage: 'Round the totals the other way', committer: 'Charles Babbage', triggerType: 'PR_OPEN' });
     const waiting = await daemon.post('/api/runs', { service: 'payment', commit: 'f00dfeed1234', commitMessage: 'Release 4.2', committer: 'Grace Hopper', triggerType: 'MAIN' });
-    const running = await daemon.submit([shell('echo connecting; sleep 600', { type: 'INTEGRATION_TEST' })], { commitMessage: 'Try the new database driver' });
+    const running = await daemon.submit([shell('echo connecting; sleep 600', { type: 'INTEGRATION_TEST', stuck_after: '1s' })], { commitMessage: 'Try the new database driver' });
     await daemon.runIs(good.id, 'SUCCESS');
     await daemon.runIs(failed.id, 'FAILURE');
     await daemon.runIs(waiting.id, 'AWAITING_APPROVAL');
@@ -98,10 +98,7 @@ async function violations(page, axe) {
 
 export async function axeFindsNoViolation({ page, daemon, open, axe, picture }) {
     const { good, failed, waiting, running } = await someRuns(daemon);
-    await page.route(`**/api/stages/${running.stages[0]}`, async (route) => {
-        const response = await route.fetch();
-        return route.fulfill({ response, json: { ...(await response.json()), stuckSince: new Date().toISOString() } });
-    });
+    await daemon.changeRecord('stuck', running.stages[0]);
     const pages = {
         runs: async () => { await open('#/'); await page.locator('.row').nth(3).waitFor(); },
         run: async () => { await open(`#/runs/${good.id}/${good.stages[1]}/1.12`); await page.locator('.line.marked').waitFor(); },

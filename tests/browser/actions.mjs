@@ -45,18 +45,9 @@ export async function rejectsSkipsAndCancels({ page, daemon, open }) {
 }
 
 export async function patchesAStuckStage({ page, daemon, open, picture }) {
-    const run = await daemon.submit([shell('echo connecting to the database; sleep 600', { type: 'INTEGRATION_TEST' }), shell('echo on', { type: 'OTHER' })]);
+    const run = await daemon.submit([shell('echo connecting to the database; sleep 600', { type: 'INTEGRATION_TEST', stuck_after: '1s' }), shell('echo on', { type: 'OTHER' })]);
     await daemon.stageIs(run.stages[0], 'IN_PROGRESS');
-    // The field as the agent sends it for a stage that is stuck; all else of the answer is its own.
-    await page.route(`**/api/stages/${run.stages[0]}`, async (route) => {
-        if (route.request().method() !== 'GET')
-            return route.continue();
-        const response = await route.fetch();
-        const stage = await response.json();
-        if (stage.status === 'IN_PROGRESS')
-            stage.stuckSince ??= stage.startedAt;
-        return route.fulfill({ response, json: stage });
-    });
+    await daemon.changeRecord('stuck', run.stages[0]);
     await open('#/stuck');
     const card = page.locator('.card', { hasText: 'Integration test' });
     await card.filter({ hasText: 'Stuck since' }).filter({ hasText: 'connecting to the database' }).waitFor();

@@ -1,5 +1,5 @@
 // A real daemon with a state folder of its own, and what the tests ask of it beside the page.
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -78,6 +78,13 @@ export class Daemon {
         if (this.process.exitCode === null && this.process.signalCode === null)
             this.process.kill('SIGTERM');
         await this.exit;
+    }
+
+    /** Stops, has the record changed by `browser-record`, and starts again; running stages go on. */
+    async changeRecord(...words) {
+        await this.stop();
+        execFileSync(join(this.bin, 'browser-record'), [join(this.folder, 'state', 'record.db'), ...words]);
+        await this.launch();
     }
 
     /** Stages outlive the daemon: whatever has our folder in its command or environment is ended. */

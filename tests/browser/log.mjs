@@ -97,6 +97,18 @@ export async function followsUntilThePersonScrolls({ page, daemon, open }) {
     await open(`#/runs/${run.id}`);
     const number = (value) => page.locator('.line .number', { hasText: new RegExp(`^${value}$`) });
     await number(300).waitFor();
+    const inView = (value) => page.waitForFunction((wanted) => {
+        const box = document.querySelector('.lines').getBoundingClientRect();
+        return [...document.querySelectorAll('.line .number')].some((one) => {
+            const { top, bottom } = one.getBoundingClientRect();
+            return one.textContent === String(wanted) && top >= box.top && bottom <= box.bottom;
+        });
+    }, value);
+    await inView(300);
+    // Another tab does not lose the place.
+    await page.getByRole('tab', { name: 'History' }).click();
+    await page.getByRole('tab', { name: 'Log' }).click();
+    await inView(300);
     const follow = page.getByRole('button', { name: 'Follow' });
     assert.equal(await follow.getAttribute('aria-pressed'), 'true');
     await page.locator('.lines').hover();
@@ -106,7 +118,7 @@ export async function followsUntilThePersonScrolls({ page, daemon, open }) {
     await page.locator('.log .count', { hasText: '600 lines' }).waitFor();
     assert.equal(await number(600).count(), 0);
     await follow.click();
-    await number(600).waitFor();
+    await inView(600);
     daemon.go('end');
     await page.locator('.run-head .status.SUCCESS').waitFor();
     assert.equal(await follow.isDisabled(), true);

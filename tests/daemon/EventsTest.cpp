@@ -25,6 +25,7 @@ class EventsTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTellsDeletions);
     CPPUNIT_TEST(testTellsACorrectedRun);
     CPPUNIT_TEST(testUnknownEventIdGetsTheWholePicture);
+    CPPUNIT_TEST(testBeginsBehindALine);
     CPPUNIT_TEST(testRefusesWrongFilters);
     CPPUNIT_TEST_SUITE_END();
 
@@ -79,6 +80,25 @@ public:
         CPPUNIT_ASSERT_EQUAL(numbers(500), messages(events));
         for (const auto& event : events)
             CPPUNIT_ASSERT(event.name != "run");
+    }
+
+    void testBeginsBehindALine()
+    {
+        const auto run = submit({lines(500)});
+        const auto id = _daemon.stagesOf(run)[0];
+        _daemon.waitForRun(run, "SUCCESS");
+        StreamClient client(_daemon.url(), "/api/events?after=1.497&stageId=" + id);
+        const auto events = client.events(
+            [](const auto& event)
+            { return event.name == "log" && event.data.find("\"1.500\"") != event.data.npos; });
+        CPPUNIT_ASSERT_EQUAL(std::string("498 499 500 "), messages(events));
+        for (const char* wrong : {"/api/events?after=1.1",
+                                  "/api/events?after=2.1&stageId=", "/api/events?after=x&stageId="})
+        {
+            const std::string path = wrong;
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(
+                path, 400, _daemon.get(path.ends_with('=') ? path + id : path).status);
+        }
     }
 
     void testRunWithLogsTellsAllStagesInOrder()

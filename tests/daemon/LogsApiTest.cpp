@@ -32,6 +32,7 @@ class LogsApiTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTimestampsOfWholeAndPart);
     CPPUNIT_TEST(testFollowsWithTimestamps);
     CPPUNIT_TEST(testPagesThroughLinesByAfter);
+    CPPUNIT_TEST(testFindsTheLinesThatHoldAText);
     CPPUNIT_TEST(testLinesTellTheirStream);
     CPPUNIT_TEST(testUnfinishedLineCountsWhenTheStageEnded);
     CPPUNIT_TEST(testAnyBytesAreSafeInJson);
@@ -188,6 +189,25 @@ public:
         const auto first = _daemon.get("/api/logs?stageId=" + id).json();
         CPPUNIT_ASSERT_EQUAL(1000, static_cast<int>(first.Size()));
         CPPUNIT_ASSERT_EQUAL(6, static_cast<int>(first[0].MemberCount()));
+    }
+
+    void testFindsTheLinesThatHoldAText()
+    {
+        const auto id =
+            ended(count(10'500) + R"(; printf '\\033[31mLi\\033[1mne\\033[0m 99 in red')");
+        const std::string target = "/api/logs?stageId=" + id + "&search=LINE+99";
+        const auto all = _daemon.get(target);
+        CPPUNIT_ASSERT_EQUAL(std::string("10501"), all.headers.at("line-count"));
+        // 99, 990 to 999, 9900 to 9999, and the one in red without a line end.
+        const auto lines = all.json();
+        CPPUNIT_ASSERT_EQUAL(112, static_cast<int>(lines.Size()));
+        CPPUNIT_ASSERT_EQUAL(std::string("1.99"), std::string(lines[0]["id"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("1.10501"), std::string(lines[111]["id"].GetString()));
+        const auto next = _daemon.get(target + "&limit=2&after=1.990").json();
+        CPPUNIT_ASSERT_EQUAL(2, static_cast<int>(next.Size()));
+        CPPUNIT_ASSERT_EQUAL(std::string("line 992"), std::string(next[1]["message"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("[]"),
+                             _daemon.get("/api/logs?search=none&stageId=" + id).body);
     }
 
     void testLinesTellTheirStream()

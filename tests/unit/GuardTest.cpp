@@ -32,6 +32,7 @@ std::string ask(const GuardOptions& options, const Headers& headers,
     const Guard guard(options);
     Request request;
     request.method = method;
+    request.segments = {"api", "runs"};
     request.headers = headers;
     request.body = body;
     return outcome([&] { guard.check(request); });
@@ -60,6 +61,7 @@ class GuardTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testPublicAddressAnswersForItselfAndConfiguredNames);
     CPPUNIT_TEST(testForeignOriginsAreRefused);
     CPPUNIT_TEST(testCrossSiteRequestsAreRefused);
+    CPPUNIT_TEST(testOnlyALinkToTheDashboardMayComeFromElsewhere);
     CPPUNIT_TEST(testBodiesMustBeJson);
     CPPUNIT_TEST(testSplitsBeforeDecoding);
     CPPUNIT_TEST(testDecodesTheQuery);
@@ -133,6 +135,28 @@ public:
             CPPUNIT_ASSERT_EQUAL(_passed, askSite(site));
         CPPUNIT_ASSERT_EQUAL(_foreign, askSite("cross-site"));
         CPPUNIT_ASSERT_EQUAL(_foreign, askSite("Cross-Site"));
+    }
+
+    void testOnlyALinkToTheDashboardMayComeFromElsewhere()
+    {
+        const auto open = [](const std::vector<std::string>& segments, const std::string& mode,
+                             const std::string& destination, const std::string& method = "GET")
+        {
+            Request request;
+            request.method = method;
+            request.segments = segments;
+            request.headers = {{"host", "localhost:7824"},
+                               {"sec-fetch-site", "cross-site"},
+                               {"sec-fetch-mode", mode},
+                               {"sec-fetch-dest", destination}};
+            return outcome([&] { Guard(local).check(request); });
+        };
+        CPPUNIT_ASSERT_EQUAL(_passed, open({}, "navigate", "document"));
+        CPPUNIT_ASSERT_EQUAL(_foreign, open({}, "navigate", "iframe"));
+        CPPUNIT_ASSERT_EQUAL(_foreign, open({}, "no-cors", "document"));
+        CPPUNIT_ASSERT_EQUAL(_foreign, open({}, "navigate", "document", "POST"));
+        CPPUNIT_ASSERT_EQUAL(_foreign, open({"api", "runs"}, "navigate", "document"));
+        CPPUNIT_ASSERT_EQUAL(_foreign, open({"dashboard", "app.js"}, "navigate", "document"));
     }
 
     void testBodiesMustBeJson()
