@@ -47,6 +47,11 @@ void info(const std::string& line)
     say(6, line);
 }
 
+void warn(const std::string& line)
+{
+    say(4, line);
+}
+
 void error(const std::string& line)
 {
     say(3, line);
@@ -199,7 +204,11 @@ try
     // 3 The engine, which takes up what the last daemon left.
     Cgroup cgroup = Cgroup::open(cgroupName(state.root()));
     if (!cgroup.available())
-        info("stages get no cgroup of their own: " + cgroup.why());
+        warn("stages get no cgroup of their own (" + cgroup.why() +
+             "): no limit of memory, cpu or pids is held");
+    else if (const auto missing = cgroup.missing({.memoryBytes = 1, .cpuPercent = 1, .pids = 1});
+             !missing.empty())
+        warn("limits that are not held, for want of a cgroup version 2 controller: " + missing);
     Janitor janitor(state.root(), error);
     StageListCache stageLists;
     Followers followers({.log = error}, database, state);
@@ -238,8 +247,8 @@ try
     HttpServer server({.address = _config.httpAddress, .port = _config.httpPort, .logError = error},
                       [&](const Request& request) { return routes->handle(request); });
     guard = std::make_unique<Guard>(GuardOptions{.address = _config.httpAddress,
-                                   .port = Poco::URI(server.url()).getPort(),
-                                   .hosts = _config.httpHosts});
+                                                 .port = Poco::URI(server.url()).getPort(),
+                                                 .hosts = _config.httpHosts});
     routes = std::make_unique<Routes>(
         ApiParts{engine, database, _services, _plugins, state, stageLists, followers}, *guard);
     // However this ends: the engine first, for it answers those who wait in the server's threads.

@@ -22,6 +22,7 @@ add_executable(unit-tests
     tests/unit/ShimLogTest.cpp
     tests/unit/ShimRecordTest.cpp
     tests/unit/MaskerTest.cpp
+    tests/unit/StageCgroupTest.cpp
     tests/unit/SpawnTest.cpp
     tests/unit/LauncherTest.cpp
     tests/unit/CgroupTest.cpp
@@ -51,6 +52,9 @@ add_executable(unit-tests
     tests/unit/TableTest.cpp
     tests/unit/LogFilterTest.cpp
     # What the shim and the git plugin are made of, for the tests that look inside.
+    agent/shim/StageCgroup.cpp
+    agent/shim/Verdict.cpp
+    agent/shim/Fd.cpp
     agent/shim/Masker.cpp
     agent/shim/Disguises.cpp
     plugins/git/Workspace.cpp
@@ -96,6 +100,10 @@ add_executable(daemon-tests
     tests/daemon/OverridesTest.cpp
     tests/daemon/RecoveryTest.cpp
     tests/daemon/StuckTest.cpp
+    tests/daemon/AdoptionTest.cpp
+    tests/daemon/CausesTest.cpp
+    tests/daemon/RetriesTest.cpp
+    tests/daemon/ContainmentTest.cpp
     tests/daemon/LogsApiTest.cpp
     tests/daemon/EventsTest.cpp
     tests/daemon/DashboardTest.cpp

@@ -5,6 +5,8 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
+
 #include <unistd.h>
 
 namespace agent
@@ -38,6 +40,20 @@ void putTime(Writer& out, const char* key, const std::optional<TimeMs>& value)
 {
     out.Key(key);
     value ? out.String(formatTime(*value)) : out.Null();
+}
+
+/// A comma-separated text as a list.
+void putWords(Writer& out, const char* key, std::string_view words)
+{
+    out.Key(key);
+    out.StartArray();
+    while (!words.empty())
+    {
+        const std::size_t end = std::min(words.find(','), words.size());
+        out.String(words.data(), static_cast<rapidjson::SizeType>(end));
+        words.remove_prefix(std::min(end + 1, words.size()));
+    }
+    out.EndArray();
 }
 
 template <typename Record> void putSeconds(Writer& out, const Record& record)
@@ -150,6 +166,7 @@ void putDetail(Writer& out, const Stage& stage)
     putNumber(out, "signal", stage.signal);
     putOrNull(out, "message", stage.message);
     putOrNull(out, "containment", stage.containment);
+    putWords(out, "limitsMissing", stage.limitsMissing);
     putOrNull(out, "notes", stage.notes);
     putNumber(out, "logBytes", std::optional(stage.logBytes));
     out.Key("usage");

@@ -71,18 +71,6 @@ Stage needStage(const ApiParts& api, const std::string& id)
     return *stage;
 }
 
-/// Shape: nothing when the newest one is asked for.
-std::optional<int> attemptOf(const Request& request, const Stage& stage)
-{
-    const auto wanted = request.parameter("attempt");
-    if (!wanted)
-        return std::nullopt;
-    const auto value = wholeNumber(*wanted);
-    if (!value || *value < 1 || *value > stage.attempt)
-        throw invalid("attempt", "attempt must be from 1 to " + std::to_string(stage.attempt));
-    return static_cast<int>(*value);
-}
-
 bool flag(const Request& request, const std::string& name)
 {
     const std::string value = request.parameter(name).value_or("0");

@@ -39,6 +39,9 @@ private:
 /// What a follower beyond the most is answered.
 Refusal tooManyFollowers();
 
+/// The parameter `attempt`; nothing when the newest one is asked for.
+std::optional<int> attemptOf(const Request& request, const Stage& stage);
+
 // The handlers; each finds `:id` as a parsed id in `id`.
 Response listStages(const ApiParts& api, const Request& request, const std::string& id);
 Response showStage(const ApiParts& api, const Request& request, const std::string& id);

@@ -1,4 +1,5 @@
 #include "agent/api/Json.h"
+#include "agent/api/LogPlace.h"
 #include "agent/api/Routes.h"
 #include "agent/model/Id.h"
 
@@ -33,6 +34,18 @@ std::optional<std::int64_t> ifMatch(const Request& request)
 
 } // namespace
 
+std::optional<int> attemptOf(const Request& request, const Stage& stage)
+{
+    const auto wanted = request.parameter("attempt");
+    if (!wanted)
+        return std::nullopt;
+    const auto value = wholeNumber(*wanted);
+    if (!value || *value < 1 || *value > stage.attempt)
+        throw Declined(Declined::Kind::Invalid, "invalid_value",
+                       "attempt must be from 1 to " + std::to_string(stage.attempt), "attempt");
+    return static_cast<int>(*value);
+}
+
 Response listStages(const ApiParts& api, const Request& request, const std::string&)
 {
     const auto given = request.parameter("runId");
@@ -51,12 +64,18 @@ Response listStages(const ApiParts& api, const Request& request, const std::stri
     return {.cached = bytes};
 }
 
-Response showStage(const ApiParts& api, const Request&, const std::string& id)
+Response showStage(const ApiParts& api, const Request& request, const std::string& id)
 {
     auto reader = api.database.reader();
-    const auto stage = RunStore(*reader).stage(id);
+    RunStore runs(*reader);
+    auto stage = runs.stage(id);
     if (!stage)
         throw noStage(id);
+    if (const auto attempt = attemptOf(request, *stage))
+        stage = runs.attempt(id, *attempt);
+    if (!stage)
+        throw Declined(Declined::Kind::NotFound, "attempt_not_found",
+                       "how this attempt ended is not on record");
     return {.headers = {{"ETag", "\"" + std::to_string(stage->version) + "\""}},
             .body = detailJson(*stage)};
 }

@@ -117,6 +117,7 @@ void Stage::clearEnd()
     signal.reset();
     message.clear();
     containment.clear();
+    limitsMissing.clear();
     notes.clear();
     logBytes = 0;
     usage = {};

@@ -106,9 +106,10 @@ struct Stage
     std::optional<Cause> cause;
     std::optional<int> exitCode;
     std::optional<int> signal;
-    std::string message;     ///< one line for a person; empty when there is nothing to say
-    std::string containment; ///< "cgroup" or "subreaper"; empty before an attempt ended
-    std::string notes;       ///< causes that are no end, comma-separated: LOG_LIMIT
+    std::string message;       ///< one line for a person; empty when there is nothing to say
+    std::string containment;   ///< "cgroup" or "subreaper"; empty before it first started
+    std::string limitsMissing; ///< what its limits ask for and nothing holds: "memory,cpu"
+    std::string notes;         ///< causes that are no end, comma-separated: LOG_LIMIT
     std::int64_t logBytes = 0;
     Usage usage;
     std::string outputs;   ///< JSON object of strings given to later stages; empty when none

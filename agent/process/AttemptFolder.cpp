@@ -40,6 +40,11 @@ std::optional<std::string> textOf(const std::filesystem::path& file)
     return text;
 }
 
+struct NewerVersion: std::runtime_error
+{
+    using std::runtime_error::runtime_error;
+};
+
 template <typename Record>
 std::optional<Record> recordIn(const std::filesystem::path& file,
                                std::optional<Record> (*from)(const std::string&, std::string*))
@@ -49,9 +54,9 @@ std::optional<Record> recordIn(const std::filesystem::path& file,
         return std::nullopt;
     std::string why;
     auto record = from(*text, &why);
-    // A torn file is as good as none: whoever writes it does nothing that counts before its fsync.
     if (!record && why.find("is of version") != std::string::npos)
-        throw std::runtime_error(file.string() + ": " + why);
+        throw NewerVersion(why);
+    // A torn file is as good as none: whoever writes it does nothing that counts before its fsync.
     return record;
 }
 
@@ -103,7 +108,14 @@ void AttemptFolder::write(const Order& order) const
 
 std::optional<Order> AttemptFolder::order() const
 {
-    return recordIn<Order>(_folder / files::order, orderFrom);
+    try
+    {
+        return recordIn<Order>(_folder / files::order, orderFrom);
+    }
+    catch (const NewerVersion&)
+    {
+        return recordIn<Order>(_folder / files::order, identityFrom);
+    }
 }
 
 std::optional<Claim> AttemptFolder::claim() const

@@ -27,8 +27,9 @@ public:
 
     /// What stands in the file.
     /// Errors: nothing when there is no such file or it holds no whole record (a claim or an order that
-    /// was being written when the host died); std::system_error when it can't be read;
-    /// std::runtime_error when a newer version of the program wrote it.
+    /// was being written when the host died); std::system_error when it can't be read; for an outcome
+    /// std::runtime_error when a newer version of the program wrote it. Of an order of a newer version
+    /// only what identityFrom() tells is there.
     [[nodiscard]] std::optional<Order> order() const;
     [[nodiscard]] std::optional<Claim> claim() const;
     [[nodiscard]] std::optional<Outcome> outcome() const;

@@ -100,21 +100,29 @@ bool makeGroup(const fs::path& group)
     return ::mkdir(group.c_str(), 0755) == 0 || errno == EEXIST;
 }
 
+/// What stands in a file such as cgroup.controllers, each name between blanks.
+std::string namesIn(const fs::path& file)
+{
+    std::istringstream words(readFile(file).value_or(""));
+    std::string names = " ";
+    for (std::string name; words >> name;)
+        names += name + " ";
+    return names;
+}
+
+bool holds(const std::string& names, std::string_view name)
+{
+    return names.find(" " + std::string(name) + " ") != std::string::npos;
+}
+
 /// Lets the groups below `group` have the controllers it has itself. One by one: a single one that is
 /// refused would refuse all. What fails shows later, as a limit that is missing.
 void enableControllers(const fs::path& group)
 {
-    const std::string offered = " " + readFile(group / "cgroup.controllers").value_or("");
-    const std::string enabled = " " + readFile(group / "cgroup.subtree_control").value_or("");
-    const auto in = [](const std::string& list, std::string_view name)
-    {
-        for (const char end : {' ', '\n'})
-            if (list.find(" " + std::string(name) + end) != std::string::npos)
-                return true;
-        return false;
-    };
+    const std::string offered = namesIn(group / "cgroup.controllers");
+    const std::string enabled = namesIn(group / "cgroup.subtree_control");
     for (const std::string_view controller : controllers)
-        if (in(offered, controller) && !in(enabled, controller))
+        if (holds(offered, controller) && !holds(enabled, controller))
             put(group / "cgroup.subtree_control", "+" + std::string(controller));
 }
 
@@ -172,7 +180,22 @@ Cgroup Cgroup::open(const std::string& name)
     for (const fs::path& parent : {cgroup._home, cgroup._tree, stages})
         enableControllers(parent);
     cgroup._stages = stages;
+    cgroup._held = namesIn(stages / "cgroup.subtree_control");
     return cgroup;
+}
+
+std::string Cgroup::missing(const Limits& limits) const
+{
+    std::string names;
+    const auto look = [&](std::int64_t value, const char* controller)
+    {
+        if (value > 0 && !holds(_held, controller))
+            names += (names.empty() ? "" : ",") + std::string(controller);
+    };
+    look(limits.memoryBytes, "memory");
+    look(limits.cpuPercent, "cpu");
+    look(limits.pids, "pids");
+    return names;
 }
 
 std::string Cgroup::make(const std::string& name, const Limits& limits, std::string& missing) const
@@ -190,7 +213,7 @@ std::string Cgroup::make(const std::string& name, const Limits& limits, std::str
     return group.string();
 }
 
-void Cgroup::applyLimits(const std::string& group, const Limits& limits, std::string& missing) const
+void Cgroup::applyLimits(const std::string& group, const Limits& limits, std::string& missing)
 {
     missing.clear();
     const auto limit =

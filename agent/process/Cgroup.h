@@ -32,6 +32,9 @@ public:
     [[nodiscard]] bool available() const { return !_stages.empty(); }
     [[nodiscard]] const std::string& why() const { return _why; }
 
+    /// Which of `limits` no controller would hold here, comma-separated: "memory,cpu".
+    [[nodiscard]] std::string missing(const Limits& limits) const;
+
     /// Makes the group of one attempt and applies its limits.
     /// Shape: the folder; empty when not available. `missing` gets the limits that no controller holds,
     /// comma-separated.
@@ -41,7 +44,7 @@ public:
 
     /// Sets the limits of `group` once more: a restart under systemd takes the controllers away for a
     /// moment, and their limits with them. `missing` as with make().
-    void applyLimits(const std::string& group, const Limits& limits, std::string& missing) const;
+    static void applyLimits(const std::string& group, const Limits& limits, std::string& missing);
 
     /// Removes our own empty groups and moves the daemon back to where it came from. For a graceful end
     /// with no stage running.
@@ -64,6 +67,7 @@ private:
     std::filesystem::path _home;   ///< where the daemon came from
     std::filesystem::path _tree;   ///< holds agent/ and stages/; may be _home itself
     std::filesystem::path _stages; ///< empty: not available
+    std::string _held; ///< controllers that the stages' groups have, each between blanks
     std::string _why;
 };
 

@@ -187,6 +187,17 @@ Attempt Launcher::find(const std::filesystem::path& folder) const
     return restOf(attempt);
 }
 
+std::string Launcher::limitAgain(const std::filesystem::path& folder)
+{
+    std::string missing;
+    if (const auto order = AttemptFolder(folder).order())
+    {
+        const bool grouped = Cgroup::isStageGroup(order->cgroup);
+        Cgroup::applyLimits(grouped ? order->cgroup : "", order->limits, missing);
+    }
+    return missing;
+}
+
 void Launcher::stop(const Shim& shim)
 {
     FAILPOINT("stop");

@@ -61,8 +61,13 @@ public:
     /// A lock that is held by a shim whose claim is not yet written counts as Running once the claim is
     /// there; waits for that at most 5 s.
     /// Errors: std::system_error where the folder can't be read or a held lock stays without a claim,
-    /// std::runtime_error where a file of a newer version stands there.
+    /// std::runtime_error where an outcome of a newer version stands there.
     [[nodiscard]] Attempt find(const std::filesystem::path& folder) const;
+
+    /// Sets the limits of a running attempt that this daemon did not start once more: they may have gone
+    /// with the last daemon. Shape: those that nothing holds, comma-separated.
+    /// Errors: std::system_error where its order can't be read.
+    [[nodiscard]] static std::string limitAgain(const std::filesystem::path& folder);
 
     /// Asks the shim to end its stage: TERM, grace, KILL, outcome STOPPED. Harmless when it is gone.
     static void stop(const Shim& shim);

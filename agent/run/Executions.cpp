@@ -94,7 +94,10 @@ void Executions::launch(const std::filesystem::path& folder, const Order& order,
         refuse(order.stageId, order.attempt, Cause::SpawnError, error.what());
         return;
     }
-    _live[order.stageId] = {.attempt = order.attempt, .folder = folder, .graceMs = order.graceMs};
+    _live[order.stageId] = {.attempt = order.attempt,
+                            .folder = folder,
+                            .graceMs = order.graceMs,
+                            .limitsMissing = shim.missingLimits};
     watch(order.stageId, std::move(shim));
 }
 
@@ -103,7 +106,7 @@ void Executions::refuse(const std::string& stageId, int attempt, Cause cause,
 {
     Outcome outcome = endWithoutOutcome(cause, std::nullopt, message);
     outcome.startedAt = outcome.endedAt; // it never ran: its time is a point
-    _finished.push_back({stageId, attempt, outcome});
+    _finished.push_back({stageId, attempt, outcome, std::nullopt});
     wake();
 }
 
@@ -134,9 +137,12 @@ bool Executions::resume(const std::string& stageId, int attempt,
 {
     Attempt found;
     std::string problem;
+    std::optional<std::string> limitsMissing;
     try
     {
         found = _launcher.find(folder);
+        if (found.state == Attempt::State::Running)
+            limitsMissing = Launcher::limitAgain(folder);
     }
     catch (const std::exception& error)
     {
@@ -148,7 +154,8 @@ bool Executions::resume(const std::string& stageId, int attempt,
                            !std::filesystem::exists(folder / files::log);
     if (untouched)
         return false;
-    _live[stageId] = {.attempt = attempt, .folder = folder, .graceMs = graceMs};
+    _live[stageId] = {
+        .attempt = attempt, .folder = folder, .graceMs = graceMs, .limitsMissing = limitsMissing};
     if (!problem.empty() || found.state == Attempt::State::NeverRan)
     {
         lose(stageId, problem.empty() ? "its claim was removed" : problem);
@@ -256,18 +263,19 @@ void Executions::sweep(const std::string& stageId, Live& live)
     }
     if (left > 0 && monotonicMs() < live.sweepUntilMs)
         return;
-    std::string message = "the stage's shim was lost; its processes were ended";
+    std::string message = live.why.empty() ? "the stage's shim was lost" : live.why;
     if (left > 0)
-        message = "the stage's shim was lost, and " + std::to_string(left) +
-                  " of its processes can't be ended (uninterruptible in the kernel?)";
-    if (!live.why.empty())
-        message += ": " + live.why;
+        message += "; " + std::to_string(left) +
+                   " of its processes can't be ended (uninterruptible in the kernel?)";
+    else
+        message += "; its processes were ended";
     finish(stageId, endWithoutOutcome(Cause::ShimLost, live.claim, message));
 }
 
 void Executions::finish(const std::string& stageId, const Outcome& outcome)
 {
-    _finished.push_back({stageId, _live.at(stageId).attempt, outcome});
+    const Live& live = _live.at(stageId);
+    _finished.push_back({stageId, live.attempt, outcome, live.limitsMissing});
     _live.erase(stageId);
     wake();
 }

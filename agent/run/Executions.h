@@ -21,6 +21,7 @@ struct Finished
     std::string stageId;
     int attempt = 0;
     Outcome outcome;
+    std::optional<std::string> limitsMissing; ///< what nothing held of its limits, where known
 };
 
 /// The attempts that have a shim. Starts, stops and watches them, and turns every way in which one can
@@ -76,6 +77,7 @@ private:
         std::int64_t killAtMs = 0;  ///< monotonic; 0: nobody asked it to stop
         std::optional<Claim> claim; ///< of a lost shim
         std::string why;            ///< how it was lost, where that is known
+        std::optional<std::string> limitsMissing;
         std::int64_t sweepUntilMs =
             0; ///< monotonic; its shim is lost and we end what is left; 0: no
     };

@@ -8,7 +8,9 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <set>
 #include <stdexcept>
+#include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -100,10 +102,27 @@ void addSettings(std::map<std::string, std::string>& env, const OrderContext& co
     }
 }
 
-/// Says which programs and libraries a process takes, and whose files.
+/// Says which programs, libraries and code tables a process takes, and whose files. Source: ld.so(8)
+/// on secure-execution mode; OPENSSL_init_crypto(3); the sanitizers' runtime options.
 bool steersTheProcess(const std::string& variable)
 {
-    return variable == "PATH" || variable == "HOME" || variable.starts_with("LD_");
+    static const std::set<std::string_view> names{"PATH",
+                                                  "HOME",
+                                                  "GCONV_PATH",
+                                                  "GETCONF_DIR",
+                                                  "GLIBC_TUNABLES",
+                                                  "LOCPATH",
+                                                  "NLSPATH",
+                                                  "NIS_PATH",
+                                                  "OPENSSL_CONF",
+                                                  "OPENSSL_MODULES",
+                                                  "OPENSSL_ENGINES",
+                                                  "ASAN_OPTIONS",
+                                                  "LSAN_OPTIONS",
+                                                  "TSAN_OPTIONS",
+                                                  "UBSAN_OPTIONS"};
+    return names.contains(variable) || variable.starts_with("LD_") ||
+           variable.starts_with("MALLOC_");
 }
 
 } // namespace

@@ -156,6 +156,12 @@ void RunFlow::start(Batch& batch, Run& run, Stage& stage, const std::string& act
     stage.status = Status::InProgress;
     stage.startedAt = nowMs();
     ++stage.attempt;
+    if (!external(stage))
+    {
+        const Cgroup& cgroup = _executions.cgroup();
+        stage.containment = cgroup.available() ? "cgroup" : "subreaper";
+        stage.limitsMissing = cgroup.missing(specOf(run, stage).limits);
+    }
     batch.runs.update(stage);
     note(batch, stage, from, actor, reason);
 

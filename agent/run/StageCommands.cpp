@@ -221,6 +221,8 @@ void Engine::tryAgain(Batch& batch, Run& run, Stage& stage, const StagePatch& pa
         if (other.ordinal < stage.ordinal)
             continue;
         const Status from = other.status;
+        if (other.ended())
+            batch.runs.keepAttempt(other);
         other.status = Status::Idle;
         other.clearEnd();
         if (other.ordinal > stage.ordinal)

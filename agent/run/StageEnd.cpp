@@ -71,7 +71,11 @@ void RunFlow::recordEnd(Batch& batch, const Finished& finished)
     stage.exitCode = outcome.exitCode;
     stage.signal = outcome.signal;
     stage.message = outcome.message;
-    stage.containment = outcome.containment;
+    if (!outcome.containment
+             .empty()) // who lost its shim can't say more than was known at its start
+        stage.containment = outcome.containment;
+    if (finished.limitsMissing)
+        stage.limitsMissing = *finished.limitsMissing;
     for (const Cause cause : outcome.notes)
         stage.notes += (stage.notes.empty() ? "" : ",") + std::string(toString(cause));
     stage.logBytes = outcome.logBytes;
@@ -157,6 +161,7 @@ bool RunFlow::retry(Batch& batch, const Run& run, Stage& stage)
     if (stage.attempt >= spec.attempts || !retryable(spec, stage))
         return false;
     note(batch, stage, Status::InProgress, self, stage.message);
+    batch.runs.keepAttempt(stage);
     const Stage failed = stage;
     stage.clearEnd();
     stage.status = Status::Idle;

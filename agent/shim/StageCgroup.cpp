@@ -107,15 +107,17 @@ std::int64_t StageCgroup::oomKills() const
 
 void StageCgroup::addUsage(Usage& usage) const
 {
+    const auto raise = [](std::optional<std::int64_t>& value, std::int64_t counted)
+    { value = std::max(value.value_or(0), counted); };
     if (const auto cpu = sumOf(read("cpu.stat"), "usage_usec "))
-        usage.cpuMs = *cpu / 1000;
+        raise(usage.cpuMs, *cpu / 1000);
     if (const std::string peak = read("memory.peak"); !peak.empty())
-        usage.maxRssBytes = numberAt(peak);
+        raise(usage.maxRssBytes, numberAt(peak));
     const std::string io = read("io.stat");
     if (const auto bytes = sumOf(io, "rbytes="))
-        usage.readBytes = *bytes;
+        raise(usage.readBytes, *bytes);
     if (const auto bytes = sumOf(io, "wbytes="))
-        usage.writeBytes = *bytes;
+        raise(usage.writeBytes, *bytes);
 }
 
 } // namespace agent

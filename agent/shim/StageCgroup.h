@@ -39,7 +39,8 @@ public:
     /// How often the kernel killed in it for memory.
     [[nodiscard]] std::int64_t oomKills() const;
 
-    /// Replaces in `usage` what the group counted; what no controller counts stays as it is.
+    /// Raises `usage` to what the group counted. What no controller counts stays as it is, and what one
+    /// counts anew since a restart under systemd, which takes it away for a moment, lowers nothing.
     void addUsage(Usage& usage) const;
 
 private:

@@ -100,6 +100,7 @@ bool Supervisor::claim()
         return false;
     }
     _order = *order;
+    _outcome.version = _order.version; // who wrote it may be an older daemon, and has to read this
     if (unreserved != 0)
         return full("the outcome's file", unreserved);
     if (unclaimed != 0)

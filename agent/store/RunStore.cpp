@@ -16,10 +16,13 @@ namespace
     "status, trigger_type, service_id, service_name, branch, pull_number, priority, pipeline, "    \
     "resumed, holds_slot, wants_slot, stopping, version"
 
+#define END_COLUMNS                                                                                \
+    "started_at, ended_at, cause, exit_code, signal, message, containment, limits_missing, "       \
+    "notes, log_bytes, cpu_ms, max_rss_bytes, read_bytes, write_bytes"
+
 #define STAGE_COLUMNS                                                                              \
-    "id, run_id, ordinal, type, name, plugin, status, attempt, created_at, updated_at, "           \
-    "started_at, ended_at, cause, exit_code, signal, message, containment, notes, log_bytes, "     \
-    "cpu_ms, max_rss_bytes, read_bytes, write_bytes, outputs, approved, started_corrected, "       \
+    "id, run_id, ordinal, type, name, plugin, status, attempt, created_at, "                       \
+    "updated_at, " END_COLUMNS ", outputs, approved, started_corrected, "                          \
     "intent, intent_actor, intent_reason, intent_started_at, intent_ended_at, retry_at, "          \
     "stuck_since, stuck_why, version"
 
@@ -82,6 +85,46 @@ Statement& bindRun(Statement& statement, const Run& run)
         .bind(run.version);
 }
 
+void readEnd(Statement& row, Stage& stage)
+{
+    stage.startedAt = row.maybeInteger();
+    stage.endedAt = row.maybeInteger();
+    stage.cause = causeFrom(row.text());
+    stage.exitCode = maybeInt(row);
+    stage.signal = maybeInt(row);
+    stage.message = row.text();
+    stage.containment = row.text();
+    stage.limitsMissing = row.text();
+    stage.notes = row.text();
+    stage.logBytes = row.integer();
+    stage.usage.cpuMs = row.maybeInteger();
+    stage.usage.maxRssBytes = row.maybeInteger();
+    stage.usage.readBytes = row.maybeInteger();
+    stage.usage.writeBytes = row.maybeInteger();
+}
+
+Statement& bindEnd(Statement& statement, const Stage& stage)
+{
+    const std::optional<std::string_view> cause =
+        stage.cause ? std::optional(toString(*stage.cause)) : std::nullopt;
+    const auto maybe = [](std::optional<int> value)
+    { return value ? std::optional<std::int64_t>(*value) : std::nullopt; };
+    return statement.bind(stage.startedAt)
+        .bind(stage.endedAt)
+        .bind(cause)
+        .bind(maybe(stage.exitCode))
+        .bind(maybe(stage.signal))
+        .bindText(stage.message)
+        .bindText(stage.containment)
+        .bindText(stage.limitsMissing)
+        .bindText(stage.notes)
+        .bind(stage.logBytes)
+        .bind(stage.usage.cpuMs)
+        .bind(stage.usage.maxRssBytes)
+        .bind(stage.usage.readBytes)
+        .bind(stage.usage.writeBytes);
+}
+
 Stage readStage(Statement& row)
 {
     Stage stage;
@@ -95,19 +138,7 @@ Stage readStage(Statement& row)
     stage.attempt = static_cast<int>(row.integer());
     stage.createdAt = row.integer();
     stage.updatedAt = row.integer();
-    stage.startedAt = row.maybeInteger();
-    stage.endedAt = row.maybeInteger();
-    stage.cause = causeFrom(row.text());
-    stage.exitCode = maybeInt(row);
-    stage.signal = maybeInt(row);
-    stage.message = row.text();
-    stage.containment = row.text();
-    stage.notes = row.text();
-    stage.logBytes = row.integer();
-    stage.usage.cpuMs = row.maybeInteger();
-    stage.usage.maxRssBytes = row.maybeInteger();
-    stage.usage.readBytes = row.maybeInteger();
-    stage.usage.writeBytes = row.maybeInteger();
+    readEnd(row, stage);
     stage.outputs = row.text();
     stage.approved = row.integer() != 0;
     stage.startedCorrected = row.integer() != 0;
@@ -125,11 +156,7 @@ Stage readStage(Statement& row)
 
 Statement& bindStage(Statement& statement, const Stage& stage)
 {
-    const std::optional<std::string_view> cause =
-        stage.cause ? std::optional(toString(*stage.cause)) : std::nullopt;
-    const auto maybe = [](std::optional<int> value)
-    { return value ? std::optional<std::int64_t>(*value) : std::nullopt; };
-    return statement.bind(stage.id)
+    statement.bind(stage.id)
         .bind(stage.runId)
         .bind(stage.ordinal)
         .bind(toString(stage.type))
@@ -138,20 +165,8 @@ Statement& bindStage(Statement& statement, const Stage& stage)
         .bind(toString(stage.status))
         .bind(stage.attempt)
         .bind(stage.createdAt)
-        .bind(stage.updatedAt)
-        .bind(stage.startedAt)
-        .bind(stage.endedAt)
-        .bind(cause)
-        .bind(maybe(stage.exitCode))
-        .bind(maybe(stage.signal))
-        .bindText(stage.message)
-        .bindText(stage.containment)
-        .bindText(stage.notes)
-        .bind(stage.logBytes)
-        .bind(stage.usage.cpuMs)
-        .bind(stage.usage.maxRssBytes)
-        .bind(stage.usage.readBytes)
-        .bind(stage.usage.writeBytes)
+        .bind(stage.updatedAt);
+    return bindEnd(statement, stage)
         .bindText(stage.outputs)
         .bind(stage.approved)
         .bind(stage.startedCorrected)
@@ -374,6 +389,37 @@ void RunStore::update(Stage& stage)
                   "?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE id = ?1"),
               stage)
         .run();
+}
+
+std::optional<Stage> RunStore::attempt(const std::string& stageId, int attempt)
+{
+    auto stage = this->stage(stageId);
+    if (!stage)
+        return std::nullopt;
+    Statement& query = _connection.prepare("SELECT status, " END_COLUMNS
+                                           " FROM attempts WHERE stage_id = ? AND attempt = ?");
+    const bool kept = query.bind(stageId).bind(attempt).step();
+    if (kept)
+    {
+        stage->status = statusFrom(query.text()).value_or(Status::Failure);
+        readEnd(query, *stage);
+    }
+    query.reset();
+    if (!kept && stage->attempt != attempt)
+        return std::nullopt;
+    stage->attempt = attempt;
+    return stage;
+}
+
+void RunStore::keepAttempt(const Stage& stage)
+{
+    if (stage.attempt == 0)
+        return; // it was skipped: nothing was tried
+    Statement& insert = _connection.prepare(
+        "INSERT OR IGNORE INTO attempts (stage_id, attempt, status, " END_COLUMNS ") VALUES "
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    insert.bind(stage.id).bind(stage.attempt).bind(toString(stage.status));
+    bindEnd(insert, stage).run();
 }
 
 void RunStore::removeStage(const std::string& id)

@@ -39,6 +39,8 @@ public:
     [[nodiscard]] std::optional<Run> run(const std::string& id);
     [[nodiscard]] std::vector<Run> runs(const RunFilter& filter); ///< newest first
     [[nodiscard]] std::optional<Stage> stage(const std::string& id);
+    /// The stage as its `attempt` ended; nothing when that is not on record.
+    [[nodiscard]] std::optional<Stage> attempt(const std::string& stageId, int attempt);
     [[nodiscard]] std::vector<Stage> stages(const std::string& runId); ///< in execution order
 
     /// Running stages that are told as stuck, the oldest such first.
@@ -69,6 +71,10 @@ public:
     /// Writes all columns; raises version and updatedAt in the record and in the argument.
     void update(Run& run);
     void update(Stage& stage);
+
+    /// Keeps how the stage's attempt ended, before another one takes its place. What was kept of it
+    /// before stands.
+    void keepAttempt(const Stage& stage);
 
     void removeStage(const std::string& id);
     void removeRun(const std::string& id); ///< and its stages

@@ -109,6 +109,29 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
         "CREATE INDEX stages_ended ON stages (updated_at, id) WHERE ended_at IS NOT NULL",
         R"(CREATE INDEX history_deletions ON history (at)
             WHERE to_status IS NULL AND stage_id IS NULL)",
+        "ALTER TABLE stages ADD COLUMN limits_missing TEXT",
+
+        // The ends of attempts that another one followed; the last one's stands with its stage.
+        R"(CREATE TABLE attempts (
+            stage_id TEXT NOT NULL REFERENCES stages (id) ON DELETE CASCADE,
+            attempt INTEGER NOT NULL,
+            status TEXT NOT NULL,
+            started_at INTEGER,
+            ended_at INTEGER,
+            cause TEXT,
+            exit_code INTEGER,
+            signal INTEGER,
+            message TEXT,
+            containment TEXT,
+            limits_missing TEXT,
+            notes TEXT,
+            log_bytes INTEGER NOT NULL,
+            cpu_ms INTEGER,
+            max_rss_bytes INTEGER,
+            read_bytes INTEGER,
+            write_bytes INTEGER,
+            PRIMARY KEY (stage_id, attempt)
+        ) WITHOUT ROWID)",
     },
 };
 

@@ -173,9 +173,12 @@ private:
     const rapidjson::Value& _object;
 };
 
+constexpr int anyVersion = std::numeric_limits<int>::max();
+
 /// Parses, checks the version and calls `read`; one place for all that can be wrong.
 template <typename File, typename Read>
-std::optional<File> readFile(const std::string& json, const char* name, std::string* why, Read read)
+std::optional<File> readFile(const std::string& json, const char* name, std::string* why, Read read,
+                             int newest = wireVersion)
 {
     try
     {
@@ -186,9 +189,9 @@ std::optional<File> readFile(const std::string& json, const char* name, std::str
         const ObjectReader reader(document);
         File file;
         file.version = reader.small("version");
-        if (file.version < 1 || file.version > wireVersion)
+        if (file.version < 1 || file.version > newest)
             throw BadFile("is of version " + std::to_string(file.version) +
-                          "; this program knows up to " + std::to_string(wireVersion));
+                          "; this program knows up to " + std::to_string(newest));
         read(reader, file);
         return file;
     }
@@ -198,6 +201,15 @@ std::optional<File> readFile(const std::string& json, const char* name, std::str
             *why = std::string(name) + " " + error.what();
         return std::nullopt;
     }
+}
+
+void readIdentity(const ObjectReader& reader, Order& order)
+{
+    order.runId = reader.text("runId");
+    order.stageId = reader.text("stageId");
+    order.attempt = reader.small("attempt");
+    order.cgroup = reader.text("cgroup");
+    order.bootId = reader.text("bootId");
 }
 
 } // namespace
@@ -280,9 +292,7 @@ std::optional<Order> orderFrom(const std::string& json, std::string* why)
     return readFile<Order>(json, files::order, why,
                            [](const ObjectReader& reader, Order& order)
                            {
-                               order.runId = reader.text("runId");
-                               order.stageId = reader.text("stageId");
-                               order.attempt = reader.small("attempt");
+                               readIdentity(reader, order);
                                order.plugin = reader.text("plugin");
                                order.pluginSha256 = reader.text("pluginSha256");
                                order.library = reader.boolean("library");
@@ -299,25 +309,30 @@ std::optional<Order> orderFrom(const std::string& json, std::string* why)
                                order.silenceMs = reader.number("silenceMs");
                                order.graceMs = reader.number("graceMs");
                                order.logMaxBytes = reader.number("logMaxBytes");
-                               order.cgroup = reader.text("cgroup");
                                const ObjectReader limits(reader.get("limits"));
                                order.limits.memoryBytes = limits.number("memoryBytes");
                                order.limits.cpuPercent = limits.number("cpuPercent");
                                order.limits.pids = limits.number("pids");
-                               order.bootId = reader.text("bootId");
                            });
+}
+
+std::optional<Order> identityFrom(const std::string& json, std::string* why)
+{
+    return readFile<Order>(json, files::order, why, readIdentity, anyVersion);
 }
 
 std::optional<Claim> claimFrom(const std::string& json, std::string* why)
 {
-    return readFile<Claim>(json, files::lock, why,
-                           [](const ObjectReader& reader, Claim& claim)
-                           {
-                               claim.pid = reader.small("pid");
-                               claim.startTime = reader.natural("startTime");
-                               claim.bootId = reader.text("bootId");
-                               claim.startedAt = reader.number("startedAt");
-                           });
+    return readFile<Claim>(
+        json, files::lock, why,
+        [](const ObjectReader& reader, Claim& claim)
+        {
+            claim.pid = reader.small("pid");
+            claim.startTime = reader.natural("startTime");
+            claim.bootId = reader.text("bootId");
+            claim.startedAt = reader.number("startedAt");
+        },
+        anyVersion);
 }
 
 std::optional<Outcome> outcomeFrom(const std::string& json, std::string* why)

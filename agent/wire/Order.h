@@ -10,8 +10,13 @@
 #include <string>
 #include <vector>
 
-// The files of an attempt's folder that daemon and shim share. An upgraded daemon meets shims of the
-// version before, so each file carries `version` and unknown keys are ignored.
+// The files of an attempt's folder that daemon and shim share. A daemon that was upgraded, or taken back,
+// meets shims of another version. So each file carries `version`, unknown keys are ignored, and
+//  - a key that comes later is optional to those who read it;
+//  - `version` rises only where an old reader would understand something wrong: it refuses then;
+//  - a shim answers in the version that it was asked in;
+//  - what finds a stage and ends it never changes: the claim, the order's ids, bootId and cgroup, the
+//    lock, and TERM to the shim. So any version can adopt and stop a stage of any other.
 namespace agent
 {
 
@@ -42,6 +47,7 @@ struct Order
 };
 
 /// `shim.lock`: the shim's claim, on disk before it executes anything. Held by flock while it lives.
+/// The same in every version.
 struct Claim
 {
     int version = wireVersion;
@@ -75,10 +81,13 @@ std::string toJson(const Claim& claim);
 std::string toJson(const Outcome& outcome);
 
 /// Errors: nothing when the text is no such file: malformed, a key missing or of the wrong type, or a
-/// newer version than this build knows (then `why`, where given, says so).
+/// newer version than this build knows (then `why`, where given, says so). A claim may be of any version.
 std::optional<Order> orderFrom(const std::string& json, std::string* why = nullptr);
 std::optional<Claim> claimFrom(const std::string& json, std::string* why = nullptr);
 std::optional<Outcome> outcomeFrom(const std::string& json, std::string* why = nullptr);
+
+/// What holds for an order of any version: version, runId, stageId, attempt, cgroup, bootId.
+std::optional<Order> identityFrom(const std::string& json, std::string* why = nullptr);
 
 /// One record of `log.idx`, 32 bytes, little endian: the chunk at `offset` of `log`.
 struct LogIndexRecord

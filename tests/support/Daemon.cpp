@@ -68,6 +68,32 @@ int exitCodeOf(int pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+/// Where the process has its group; empty without cgroup version 2.
+fs::path groupOf(int pid)
+{
+    std::ifstream mounts("/proc/self/mounts");
+    std::string device;
+    std::string mount;
+    std::string type;
+    for (std::string rest; mounts >> device >> mount >> type && std::getline(mounts, rest);)
+    {
+        const std::string groups = contentOf("/proc/" + std::to_string(pid) + "/cgroup");
+        const auto at = groups.find("0::/");
+        if (type == "cgroup2" && at != std::string::npos)
+            return fs::path(mount) / groups.substr(at + 4, groups.find('\n', at) - at - 4);
+    }
+    return {};
+}
+
+void removeGroups(const fs::path& group)
+{
+    std::error_code ignored;
+    for (const auto& entry : fs::directory_iterator(group, ignored))
+        if (entry.is_directory(ignored))
+            removeGroups(entry.path());
+    ::rmdir(group.c_str());
+}
+
 } // namespace
 
 rapidjson::Document Answer::json() const
@@ -99,6 +125,12 @@ Daemon::~Daemon()
         exitCodeOf(_pid);
     }
     sweep();
+    // The kernel lets a group go only a moment after its last process.
+    for (int round = 0; round < 100 && !_cgroup.empty() && fs::exists(_cgroup); ++round)
+    {
+        removeGroups(_cgroup);
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
 }
 
 /// Ends what a test left running: every process whose environment or arguments name our folder.
@@ -184,6 +216,8 @@ bool Daemon::tryStart()
     if (ended)
         return false;
     _url.pop_back();
+    if (const fs::path leaf = groupOf(_pid); leaf.filename() == "agent")
+        _cgroup = leaf.parent_path();
     return true;
 }
 

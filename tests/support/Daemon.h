@@ -23,7 +23,7 @@ struct Answer
 };
 
 /// The real daemon on a state folder and a port of its own. Ends with the object, and with it every
-/// shim and process of its stages, also when a test fails.
+/// shim, process and cgroup of its stages, also when a test fails.
 class Daemon
 {
 public:
@@ -105,9 +105,10 @@ private:
     void sweep() const;
 
     FilesFolder _folder;
+    std::filesystem::path _programs = STAGE_AGENT_BIN_DIR;
     std::map<std::string, std::string> _settings;
     std::map<std::string, std::string> _environment;
-    std::filesystem::path _programs = STAGE_AGENT_BIN_DIR;
+    std::filesystem::path _cgroup; ///< of the daemon and its stages
     int _pid = 0;
     std::string _url;
 };

@@ -86,6 +86,7 @@ inline std::string text(const Stage& stage)
     writeLine(out, "signal", stage.signal);
     writeLine(out, "message", stage.message);
     writeLine(out, "containment", stage.containment);
+    writeLine(out, "limitsMissing", stage.limitsMissing);
     writeLine(out, "notes", stage.notes);
     writeLine(out, "logBytes", stage.logBytes);
     writeLine(out, "cpuMs", stage.usage.cpuMs);
@@ -148,6 +149,7 @@ inline Stage fullStage(const std::string& runId)
             .signal = 15,
             .message = "message " + awkward,
             .containment = "cgroup",
+            .limitsMissing = "memory,pids",
             .notes = "LOG_LIMIT,OOM",
             .logBytes = 5'000'000'000,
             .usage = {.cpuMs = 2'004,

@@ -75,6 +75,7 @@ class DatabaseTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTakesAnyPath);
     CPPUNIT_TEST(testRefusesANewerSchemaAndLeavesItAlone);
     CPPUNIT_TEST(testGoesOnWhereAnUpgradeWasInterrupted);
+    CPPUNIT_TEST(testBringsTheFirstSchemaToThisOneWithAllThatIsInIt);
     CPPUNIT_TEST(testRefusesADamagedHeader);
     CPPUNIT_TEST(testRefusesDamagedPages);
     CPPUNIT_TEST(testRefusesWhatIsNoRecord);
@@ -158,6 +159,41 @@ public:
             session.execute(schemaSteps[0][0]);
         }
         CPPUNIT_ASSERT_EQUAL(std::string(), problemOf(_file));
+    }
+
+    void testBringsTheFirstSchemaToThisOneWithAllThatIsInIt()
+    {
+        {
+            Database database(_files.path() / "other.db"); // makes Poco's connector known
+            RecordSession session(_file, RecordSession::Mode::Write);
+            for (const char* statement : schemaSteps[0])
+                session.execute(statement);
+            session.execute("INSERT INTO runs VALUES (7, 'run', 1, 2, 3, NULL, 'c', 'm', 'who', "
+                            "'IN_PROGRESS', 'MANUAL', NULL, NULL, 'main', NULL, 0, '{}', 0, 1, 0, "
+                            "0, 5)");
+            session.execute("INSERT INTO stages VALUES ('stage', 'run', 0, 'BUILD', 'build', "
+                            "'shell', 'FAILURE', 2, 1, 2, 3, 4, 'EXIT', 9, NULL, 'said', 'cgroup', "
+                            "'LOG_LIMIT', 11, 12, 13, 14, 15, NULL, 0, 0, NULL, NULL, NULL, NULL, "
+                            "NULL, NULL, NULL, 6)");
+            session.execute("PRAGMA user_version = 1");
+        }
+        Database database(_file);
+        RunStore runs(database.writer());
+        CPPUNIT_ASSERT_EQUAL(static_cast<std::int64_t>(schemaSteps.size()),
+                             numberOf(database.writer(), "PRAGMA user_version"));
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(5), runs.run("run").value().version);
+        Stage stage = runs.stage("stage").value();
+        CPPUNIT_ASSERT_EQUAL(std::string("cgroup"), stage.containment);
+        CPPUNIT_ASSERT_EQUAL(std::string(), stage.limitsMissing);
+        CPPUNIT_ASSERT_EQUAL(std::string("LOG_LIMIT"), stage.notes);
+        CPPUNIT_ASSERT(stage.exitCode == 9 && stage.usage.writeBytes == 15);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(6), stage.version);
+        // What is new can be used on what is old.
+        runs.keepAttempt(stage);
+        stage.limitsMissing = "pids";
+        runs.update(stage);
+        CPPUNIT_ASSERT_EQUAL(std::string("pids"), runs.stage("stage")->limitsMissing);
+        CPPUNIT_ASSERT_EQUAL(std::string(), runs.attempt("stage", 2)->limitsMissing);
     }
 
     void testRefusesADamagedHeader()

@@ -53,6 +53,8 @@ class LauncherTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testNothingClaimedNeverRan);
     CPPUNIT_TEST(testAnotherBootIdIsAReboot);
     CPPUNIT_TEST(testRefusesFilesOfANewerVersion);
+    CPPUNIT_TEST(testFindsAndEndsAStageOfANewerVersion);
+    CPPUNIT_TEST(testLimitsAStageAgain);
     CPPUNIT_TEST(testALostShimLeavesNothingWithoutCgroup);
     CPPUNIT_TEST(testALostShimLeavesNothingWithCgroup);
     CPPUNIT_TEST(testRemainsOfAReusedPidAreNotTouched);
@@ -280,6 +282,54 @@ class LauncherTest: public CppUnit::TestFixture
         outcome.version = agent::wireVersion + 1;
         launching::writeText(attempt.path() / "outcome.json", agent::toJson(outcome));
         CPPUNIT_ASSERT_THROW(static_cast<void>(_launcher.find(attempt.path())), std::runtime_error);
+    }
+
+    void testFindsAndEndsAStageOfANewerVersion()
+    {
+        const fs::path folder = _place.attempt();
+        const Order order = _place.shell("setsid sleep 300 & sleep 300");
+        const Shim shim = _launcher.launch(folder, order, {});
+        CPPUNIT_ASSERT(within(10, [&] { return launching::livingOf(order) >= 2; }));
+        const agent::AttemptFolder attempt(folder);
+        Order newer = attempt.order().value();
+        newer.version = agent::wireVersion + 1;
+        attempt.write(newer);
+        Claim claim = attempt.claim().value();
+        claim.version = agent::wireVersion + 1;
+        launching::writeText(attempt.lockFile(), agent::toJson(claim));
+
+        const Attempt found = _launcher.find(folder);
+        CPPUNIT_ASSERT(found.state == Attempt::State::Running);
+        CPPUNIT_ASSERT_EQUAL(shim.pid, found.shim.pid);
+        Launcher::kill(found.shim);
+        launching::awaitEnd(shim);
+        CPPUNIT_ASSERT(_launcher.find(folder).state == Attempt::State::Lost);
+        CPPUNIT_ASSERT(within(10, [&] { return _launcher.endRemains(folder) == 0; }));
+        CPPUNIT_ASSERT_EQUAL(std::size_t(0), launching::livingOf(order));
+        CPPUNIT_ASSERT_THROW(_launcher.launch(folder, order, {}), std::system_error);
+    }
+
+    /// A folder like a stage's cgroup that has lost its limits, and one of its controllers.
+    void testLimitsAStageAgain()
+    {
+        const fs::path group = _place.folder() / "stages" / "a.1";
+        fs::create_directories(group);
+        for (const char* file : {"cgroup.procs", "memory.max", "pids.max"})
+            launching::writeText(group / file, "");
+        const agent::AttemptFolder attempt(_place.folder() / "limited");
+        attempt.make();
+        Order order = orderOfThisBoot();
+        order.cgroup = group.string();
+        order.limits = {.memoryBytes = 1 << 20, .cpuPercent = 50, .pids = 9};
+        attempt.write(order);
+        CPPUNIT_ASSERT_EQUAL(std::string("cpu"), Launcher::limitAgain(attempt.path()));
+        CPPUNIT_ASSERT_EQUAL(std::string("1048576"), textOf(group / "memory.max"));
+        CPPUNIT_ASSERT_EQUAL(std::string("9"), textOf(group / "pids.max"));
+
+        order.cgroup.clear();
+        attempt.write(order);
+        CPPUNIT_ASSERT_EQUAL(std::string("memory,cpu,pids"), Launcher::limitAgain(attempt.path()));
+        CPPUNIT_ASSERT_EQUAL(std::string(), Launcher::limitAgain(_place.folder() / "nowhere"));
     }
 
     void loseAStage(const Launcher& launcher, Launcher& starter)

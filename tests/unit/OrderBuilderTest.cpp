@@ -197,6 +197,10 @@ public:
             {"PATH", "/tmp/evil"},       {"HOME", "/tmp/evil"},     {"LD_PRELOAD", "/tmp/e.so"},
             {"LD_LIBRARY_PATH", "/tmp"}, {"LD_AUDIT", "/tmp/e.so"}, {"LD_", "x"},
             {"LDFLAGS", "-s"},           {"PATHS", "kept"},         {"HOMEPAGE", "kept as well"}};
+        for (const char* loads :
+             {"GCONV_PATH", "LOCPATH", "NLSPATH", "GLIBC_TUNABLES", "MALLOC_CHECK_", "OPENSSL_CONF",
+              "OPENSSL_MODULES", "ASAN_OPTIONS"})
+            given.pipeline.env[loads] = "/tmp/evil";
         auto expected = given.allowed();
         expected["LDFLAGS"] = "-s";
         expected["PATHS"] = "kept";

@@ -218,6 +218,7 @@ void ShimRecordTest::testUsageAndTimesAreTold()
             run.shell("i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; sleep 0.1");
             const TimeMs before = nowMs();
             const Outcome outcome = run.run();
+            CPPUNIT_ASSERT_EQUAL(run.order.version, outcome.version);
             CPPUNIT_ASSERT(outcome.startedAt >= before && outcome.endedAt <= nowMs() + 1);
             CPPUNIT_ASSERT_EQUAL(outcome.startedAt + outcome.durationMs, outcome.endedAt);
             CPPUNIT_ASSERT(outcome.durationMs >= 100);

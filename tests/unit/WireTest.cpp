@@ -19,6 +19,7 @@ class WireTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testBytesThatAreNoUtf8Survive);
     CPPUNIT_TEST(testUnknownKeysAreIgnored);
     CPPUNIT_TEST(testNewerVersionIsRefusedWithBothVersions);
+    CPPUNIT_TEST(testWhatFindsAStageIsReadInAnyVersion);
     CPPUNIT_TEST(testMissingKeyIsNamed);
     CPPUNIT_TEST(testWrongTypesAreRefused);
     CPPUNIT_TEST(testUnknownCauseIsRefused);
@@ -36,6 +37,7 @@ public:
     void testBytesThatAreNoUtf8Survive();
     void testUnknownKeysAreIgnored();
     void testNewerVersionIsRefusedWithBothVersions();
+    void testWhatFindsAStageIsReadInAnyVersion();
     void testMissingKeyIsNamed();
     void testWrongTypesAreRefused();
     void testUnknownCauseIsRefused();
@@ -180,6 +182,27 @@ void WireTest::testNewerVersionIsRefusedWithBothVersions()
     CPPUNIT_ASSERT(!outcomeFrom(R"({"version":3})", &why));
     CPPUNIT_ASSERT_EQUAL(std::string("outcome.json is of version 3; this program knows up to 1"),
                          why);
+}
+
+void WireTest::testWhatFindsAStageIsReadInAnyVersion()
+{
+    const auto read = claimFrom(replaced(toJson(claim), R"("version":1)", R"("version":9)"));
+    CPPUNIT_ASSERT(read.has_value());
+    CPPUNIT_ASSERT_EQUAL(9, read->version);
+    CPPUNIT_ASSERT_EQUAL(4711, read->pid);
+
+    std::string why;
+    const auto identity = identityFrom(
+        R"({"version":9,"runId":"r","stageId":"s","attempt":2,"cgroup":"/c","bootId":"b","argv":7})",
+        &why);
+    CPPUNIT_ASSERT_MESSAGE(why, identity.has_value());
+    CPPUNIT_ASSERT_EQUAL(std::string("r s 2 /c b"), identity->runId + " " + identity->stageId +
+                                                        " " + std::to_string(identity->attempt) +
+                                                        " " + identity->cgroup + " " +
+                                                        identity->bootId);
+    CPPUNIT_ASSERT(identity->argv.empty());
+    CPPUNIT_ASSERT(!identityFrom(R"({"version":9,"runId":"r"})", &why));
+    CPPUNIT_ASSERT_EQUAL(std::string("order.json lacks 'stageId'"), why);
 }
 
 void WireTest::testMissingKeyIsNamed()
