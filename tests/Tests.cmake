@@ -16,6 +16,7 @@ add_executable(unit-tests
     tests/unit/StageFilesTest.cpp
     tests/unit/DatabaseTest.cpp
     tests/unit/RunStoreTest.cpp
+    tests/unit/AttemptEndsTest.cpp
     tests/unit/HistoryTest.cpp
     tests/unit/WireTest.cpp
     tests/unit/ShimTest.cpp

@@ -35,7 +35,6 @@ class RunStoreTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testASequenceNumberIsNeverUsedAgain);
     CPPUNIT_TEST(testRemovingARunTakesItsStages);
     CPPUNIT_TEST(testRemovingAStageLeavesTheOthers);
-    CPPUNIT_TEST(testKeepsHowEachAttemptEnded);
     CPPUNIT_TEST(testAServiceKeepsItsId);
     CPPUNIT_TEST(testRemembersWhatWasSubmitted);
     CPPUNIT_TEST(testAnOldSubmissionDoesNotCount);
@@ -320,45 +319,6 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::size_t(1), _store->stages(run.id).size());
         CPPUNIT_ASSERT(_store->stage(second.id));
         CPPUNIT_ASSERT(_store->run(run.id));
-    }
-
-    void testKeepsHowEachAttemptEnded()
-    {
-        Run run = fullRun();
-        _store->insert(run);
-        Stage stage = fullStage(run.id);
-        _store->insert(stage);
-        CPPUNIT_ASSERT_EQUAL(text(stage), text(*_store->attempt(stage.id, 3)));
-        CPPUNIT_ASSERT(!_store->attempt(stage.id, 2));
-        CPPUNIT_ASSERT(!_store->attempt(newId(), 1));
-
-        const Stage third = stage;
-        _store->keepAttempt(stage);
-        stage.clearEnd();
-        stage.status = Status::Idle;
-        _store->keepAttempt(stage); // what was kept first stands
-        stage.attempt = 4;
-        _store->update(stage);
-        reopen();
-        const Stage kept = _store->attempt(stage.id, 3).value();
-        CPPUNIT_ASSERT_EQUAL(3, kept.attempt);
-        CPPUNIT_ASSERT(kept.status == Status::Failure && kept.cause == third.cause);
-        CPPUNIT_ASSERT(kept.startedAt == third.startedAt && kept.endedAt == third.endedAt);
-        CPPUNIT_ASSERT(kept.exitCode == third.exitCode && kept.signal == third.signal);
-        CPPUNIT_ASSERT_EQUAL(third.message, kept.message);
-        CPPUNIT_ASSERT_EQUAL(third.containment + third.limitsMissing + third.notes,
-                             kept.containment + kept.limitsMissing + kept.notes);
-        CPPUNIT_ASSERT_EQUAL(third.logBytes, kept.logBytes);
-        CPPUNIT_ASSERT(kept.usage.cpuMs == third.usage.cpuMs &&
-                       kept.usage.maxRssBytes == third.usage.maxRssBytes &&
-                       kept.usage.readBytes == third.usage.readBytes &&
-                       kept.usage.writeBytes == third.usage.writeBytes);
-        CPPUNIT_ASSERT_EQUAL(text(stage), text(*_store->attempt(stage.id, 4)));
-
-        _store->removeRun(run.id);
-        _store->insert(run);
-        _store->insert(stage);
-        CPPUNIT_ASSERT_MESSAGE("attempts go with their stage", !_store->attempt(stage.id, 3));
     }
 
     void testAServiceKeepsItsId()
