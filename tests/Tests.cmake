@@ -56,8 +56,6 @@ add_executable(unit-tests
     agent/shim/StageCgroup.cpp
     agent/shim/Verdict.cpp
     agent/shim/Fd.cpp
-    agent/shim/Masker.cpp
-    agent/shim/Disguises.cpp
     plugins/git/Workspace.cpp
     plugins/git/Mirror.cpp
     plugins/git/Repository.cpp
@@ -108,6 +106,7 @@ add_executable(daemon-tests
     tests/daemon/LogsApiTest.cpp
     tests/daemon/EventsTest.cpp
     tests/daemon/DashboardTest.cpp
+    tests/daemon/SecretsTest.cpp
     tests/daemon/StagectlTest.cpp
     tests/daemon/ReadmeTest.cpp
     tests/daemon/FaultsTest.cpp

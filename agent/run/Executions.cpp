@@ -182,6 +182,13 @@ void Executions::stop(const std::string& stageId, std::int64_t graceMs)
     live->second.killAtMs = monotonicMs() + graceMs + stopMarginMs;
 }
 
+void Executions::forget(const std::filesystem::path& folder)
+{
+    _launcher.forget(folder);
+    std::error_code ignored; // of a folder that is gone
+    std::filesystem::remove(folder / files::mask, ignored);
+}
+
 bool Executions::running(const std::string& stageId) const
 {
     return _live.contains(stageId);

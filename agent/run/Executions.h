@@ -54,8 +54,8 @@ public:
     /// Blocks until an attempt ended, wake() was called or `timeoutMs` passed (none: for ever).
     std::vector<Finished> wait(std::optional<std::int64_t> timeoutMs);
 
-    /// Forgets an attempt whose end is on record: its cgroup goes.
-    void forget(const std::filesystem::path& folder) { _launcher.forget(folder); }
+    /// Forgets an attempt whose end is on record: its cgroup goes, and what a lost shim left of secrets.
+    void forget(const std::filesystem::path& folder);
 
     void wake() noexcept { _watch.wake(); }
 

@@ -1,5 +1,8 @@
 #include "agent/run/OrderBuilder.h"
 
+#include "agent/model/Disguises.h"
+#include "agent/model/Masker.h"
+
 #include <rapidjson/document.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
@@ -166,6 +169,7 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     env["BRANCH"] = run.branch.empty() ? pipeline.branch : run.branch;
     env["WORKSPACE"] = workspace.string();
     env["STAGE_OUTPUTS"] = (folder / files::outputs).string();
+    env["STAGE_MASK"] = (folder / files::mask).string();
 
     if (order.library)
         order.argv = {defaults.pluginHost.string(), plugin.library.string(),
@@ -189,9 +193,9 @@ Secrets readSecrets(const std::vector<std::string>& names, const std::filesystem
                 value.pop_back();
             if (value.find('\0') != std::string::npos)
                 throw std::runtime_error("holds a NUL");
-            if (value.size() < 4)
-                throw std::runtime_error(
-                    "shorter than 4 characters, so it can't be masked in logs");
+            if (value.size() < shortestSecret)
+                throw std::runtime_error("shorter than " + std::to_string(shortestSecret) +
+                                         " characters, so it can't be masked in logs");
             secrets.emplace_back(name, std::move(value));
         }
         catch (const std::runtime_error& error)
@@ -201,6 +205,30 @@ Secrets readSecrets(const std::vector<std::string>& names, const std::filesystem
         }
     }
     return secrets;
+}
+
+std::string masked(const std::string& text, const std::vector<std::string>& secretNames,
+                   const std::filesystem::path& folder)
+{
+    if (text.size() < shortestSecret)
+        return text;
+    std::vector<std::string> values;
+    for (const auto& name : secretNames)
+    {
+        try
+        {
+            values.push_back(readSecrets({name}, folder).front().second);
+        }
+        catch (const std::runtime_error&)
+        {
+            continue; // no stage could be launched with it, so none could tell it
+        }
+    }
+    std::string result;
+    Masker masker(values);
+    masker.feed(text, result);
+    masker.flush(result);
+    return result;
 }
 
 std::map<std::string, std::string> readOutputs(const std::filesystem::path& file)

@@ -46,6 +46,10 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults);
 /// Errors: std::runtime_error that names the secret and what is wrong with it.
 Secrets readSecrets(const std::vector<std::string>& names, const std::filesystem::path& folder);
 
+/// `text` without the secrets of these names, as a log shows it. One that can't be read is left out.
+std::string masked(const std::string& text, const std::vector<std::string>& secretNames,
+                   const std::filesystem::path& folder);
+
 /// Reads a plugin's outputs.json: a flat JSON object of strings, at most 64 KiB.
 /// Shape: empty when there is no file. Errors: std::runtime_error that says what is wrong.
 std::map<std::string, std::string> readOutputs(const std::filesystem::path& file);

@@ -234,7 +234,7 @@ void RunFlow::setStatus(Batch& batch, Run& run, Status status, const std::string
                               .actor = actor,
                               .from = std::string(toString(from)),
                               .to = std::string(toString(status)),
-                              .reason = reason});
+                              .reason = masked(batch, run.id, reason)});
 }
 
 void RunFlow::note(Batch& batch, const Stage& stage, Status from, const std::string& actor,
@@ -252,8 +252,20 @@ void RunFlow::note(Batch& batch, const Stage& stage, Status from, const std::str
                           .from = std::string(toString(from)),
                           .to = std::string(toString(stage.status)),
                           .cause = stage.cause,
-                          .reason = reason,
+                          .reason = masked(batch, stage.runId, reason),
                           .attempt = stage.attempt});
+}
+
+std::string RunFlow::masked(Batch& batch, const std::string& runId, const std::string& text) const
+{
+    const auto run = text.empty() ? std::nullopt : batch.runs.run(runId);
+    if (!run)
+        return text;
+    const auto kept = _pipelines.find(runId);
+    const auto secrets = kept != _pipelines.end() && kept->second
+                             ? kept->second->secrets
+                             : pipelineFromJson(run->pipeline).secrets;
+    return agent::masked(text, secrets, _options.orders.secretsDir);
 }
 
 bool RunFlow::external(const Stage& stage) const

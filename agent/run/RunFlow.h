@@ -103,6 +103,10 @@ public:
     void setStatus(Batch& batch, Run& run, Status status, const std::string& actor,
                    const std::string& reason);
 
+    /// `text` without the secrets that the stages of the run have: the record is shown and kept.
+    std::string masked(Batch& batch, const std::string& runId, const std::string& text) const;
+
+    /// Writes a history row of a stage, its reason masked.
     void note(Batch& batch, const Stage& stage, Status from, const std::string& actor,
               const std::string& reason);
 
@@ -125,7 +129,7 @@ private:
 
     const StageSpec& specOf(const Run& run, const Stage& stage);
     void launch(Batch& batch, const Run& run, const Stage& stage);
-    void takeOutputs(Run& run, Stage& stage);
+    void takeOutputs(Batch& batch, Run& run, Stage& stage);
     bool retry(Batch& batch, const Run& run, Stage& stage);
     void recoverStage(Batch& batch, Run& run, Stage& stage);
     void watchForStuck(Batch& batch, const Run& run, const Stage& stage);

@@ -1,5 +1,6 @@
 #include "agent/run/ServiceCatalog.h"
 
+#include "agent/model/Disguises.h"
 #include "agent/plugin/YamlFile.h"
 #include "agent/run/PipelineParser.h"
 
@@ -40,7 +41,6 @@ std::vector<fs::path> serviceFiles(const fs::path& folder, std::vector<Problem>&
 void checkSecrets(const ParsedService& parsed, const fs::path& folder,
                   std::vector<Problem>& problems)
 {
-    constexpr std::size_t least = 4;
     constexpr std::size_t most = 65'536;
     const auto& names = parsed.service.pipeline.secrets;
     for (std::size_t i = 0; i < names.size(); ++i)
@@ -59,9 +59,9 @@ void checkSecrets(const ParsedService& parsed, const fs::path& folder,
         const auto text = readText(file, most, unreadable);
         if (!text)
             problem.message = "the secret " + unreadable.front().describe();
-        else if (text->size() - (text->ends_with('\n') ? 1 : 0) < least)
+        else if (text->size() - (text->ends_with('\n') ? 1 : 0) < shortestSecret)
             problem.message = "the secret in " + file.string() + " is shorter than " +
-                              std::to_string(least) +
+                              std::to_string(shortestSecret) +
                               " bytes: to mask it would blot out half of every log";
         if (!problem.message.empty())
             problems.push_back(std::move(problem));

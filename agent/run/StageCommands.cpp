@@ -188,7 +188,7 @@ void Engine::decide(Batch& batch, Run& run, Stage& stage, Intent intent, const S
                                       std::to_string(ceilSeconds(started, *patch.endedAt)));
     stage.intent = intent;
     stage.intentActor = patch.actor;
-    stage.intentReason = patch.reason;
+    stage.intentReason = _flow.masked(batch, stage.runId, patch.reason);
     stage.intentStartedAt = patch.startedAt;
     stage.intentEndedAt = patch.endedAt;
     batch.runs.update(stage);

@@ -100,10 +100,12 @@ void RunFlow::recordEnd(Batch& batch, const Finished& finished)
     }
     else if (status == Status::Success)
     {
-        takeOutputs(run, stage);
+        takeOutputs(batch, run, stage);
         if (stage.cause != Cause::Exit)
             status = Status::Failure;
     }
+
+    stage.message = masked(batch, run.id, stage.message);
 
     const auto event = status == Status::Success ? StageEvent::EndedWell : StageEvent::EndedBadly;
     const Transition next = transition(state(stage), event);
@@ -130,11 +132,13 @@ void RunFlow::recordEnd(Batch& batch, const Finished& finished)
 }
 
 /// Reads what the plugin gave to later stages. Outputs that can't be used are the plugin's fault.
-void RunFlow::takeOutputs(Run& run, Stage& stage)
+void RunFlow::takeOutputs(Batch& batch, Run& run, Stage& stage)
 {
     try
     {
-        const auto outputs = readOutputs(_state.attempt(stage, stage.attempt) / files::outputs);
+        auto outputs = readOutputs(_state.attempt(stage, stage.attempt) / files::outputs);
+        for (auto& [name, value] : outputs)
+            value = masked(batch, run.id, value);
         stage.outputs = outputsToJson(outputs);
         if (stage.plugin != "git")
             return;
@@ -185,7 +189,7 @@ void RunFlow::endWithoutProcess(Batch& batch, Stage& stage, Status status, Cause
     stage.endedAt = std::max(*stage.startedAt, *stage.endedAt);
     stage.status = status;
     stage.cause = cause;
-    stage.message = reason;
+    stage.message = masked(batch, stage.runId, reason);
     stage.retryAt.reset();
     batch.runs.update(stage);
     note(batch, stage, from, actor, reason);

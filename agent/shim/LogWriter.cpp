@@ -1,6 +1,6 @@
 #include "agent/shim/LogWriter.h"
 
-#include "agent/shim/Disguises.h"
+#include "agent/model/Disguises.h"
 
 #include <algorithm>
 
@@ -31,7 +31,7 @@ constexpr std::uint64_t maxMaskFileBytes = 64UL * 1024; // a masker of 1 MiB tak
 } // namespace
 
 LogWriter::LogWriter(const std::string& folder, std::int64_t maxBytes,
-                     const std::vector<std::string>& secrets, const std::string& maskFile)
+                     const std::vector<std::string>& secrets, std::string maskFile)
     : _file(folder, maxBytes),
       _output{.name = LogStream::Output,
               .masker = Masker(maskable(secrets)),
@@ -40,11 +40,12 @@ LogWriter::LogWriter(const std::string& folder, std::int64_t maxBytes,
       _errors{.name = LogStream::Errors,
               .masker = Masker(maskable(secrets)),
               .pending = {},
-              .since = {}}
+              .since = {}},
+      _maskPath(std::move(maskFile))
 {
-    if (!maskFile.empty())
+    if (!_maskPath.empty())
         _maskFile = Fd(
-            ::open(maskFile.c_str(), O_RDONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+            ::open(_maskPath.c_str(), O_RDONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
 }
 
 void LogWriter::take(LogStream name, std::string_view bytes)
@@ -98,6 +99,8 @@ void LogWriter::finish()
         show(*stream, stream->pending.size());
     }
     _file.finish();
+    if (_maskFile.valid())
+        ::unlink(_maskPath.c_str());
 }
 
 void LogWriter::addSecret(const std::string& secret)
@@ -135,7 +138,10 @@ void LogWriter::readMaskFile()
             addSecret(_maskLine);
             _maskLine.clear();
         }
+        // Its end may never come: better a word too much is masked than a secret shown.
         _maskLine.append(rest);
+        if (_maskLine.size() >= shortestSecret && _maskLine.size() <= sizeof buffer)
+            addSecret(_maskLine);
     }
     if (size > maxMaskFileBytes && !_maskFileFull)
     {

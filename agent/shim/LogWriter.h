@@ -1,7 +1,7 @@
 #pragma once
 
+#include "agent/model/Masker.h"
 #include "agent/shim/LogFile.h"
-#include "agent/shim/Masker.h"
 
 #include <chrono>
 #include <optional>
@@ -21,9 +21,9 @@ public:
     using Clock = std::chrono::steady_clock;
 
     /// `maskFile`: where the stage writes further secrets, one a line ($STAGE_MASK); made anew, empty
-    /// and private. Empty: none.
+    /// and private, and removed by finish(). Empty: none.
     LogWriter(const std::string& folder, std::int64_t maxBytes,
-              const std::vector<std::string>& secrets, const std::string& maskFile);
+              const std::vector<std::string>& secrets, std::string maskFile);
 
     /// Takes what was read of a stream; a whole read becomes one chunk of the log.
     void take(LogStream stream, std::string_view bytes);
@@ -59,6 +59,7 @@ private:
     LogFile _file;
     Stream _output;
     Stream _errors;
+    std::string _maskPath;
     Fd _maskFile;
     std::uint64_t _maskFileRead = 0;
     bool _maskFileFull = false;

@@ -110,6 +110,7 @@ constexpr const char* log = "log";
 constexpr const char* logIndex = "log.idx";
 constexpr const char* outcome = "outcome.json";
 constexpr const char* outputs = "outputs.json";
+constexpr const char* mask = "mask"; ///< further secrets of the stage, only while it runs
 } // namespace files
 
 } // namespace agent

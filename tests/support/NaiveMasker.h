@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/shim/Disguises.h"
+#include "agent/model/Disguises.h"
 
 #include <string>
 #include <string_view>

@@ -119,7 +119,7 @@ public:
         wrong("agent/store/Database.cpp", "agent/run/Queue.h");
         wrong("agent/plugin/Manifest.cpp", "agent/wire/Order.h");
         wrong("agent/run/Engine.cpp", "agent/api/Http.h");
-        wrong("agent/run/Engine.cpp", "agent/shim/Masker.h");
+        wrong("agent/run/Engine.cpp", "agent/shim/LogFile.h");
         wrong("agent/run/Engine.cpp", "agent/Config.h");
         wrong("agent/api/Routes.cpp", "agent/process/Launcher.h");
         wrong("agent/shim/main.cpp", "agent/process/Cgroup.h");

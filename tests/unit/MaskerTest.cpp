@@ -1,4 +1,4 @@
-#include "agent/shim/Masker.h"
+#include "agent/model/Masker.h"
 #include "tests/support/NaiveMasker.h"
 
 #include <cppunit/extensions/HelperMacros.h>

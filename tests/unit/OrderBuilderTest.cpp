@@ -61,7 +61,8 @@ struct Ingredients
                 {"COMMIT_HASH", "0123abc"},
                 {"BRANCH", "topic"},
                 {"WORKSPACE", "/var/lib/ws"},
-                {"STAGE_OUTPUTS", "/var/lib/attempts/stage-1/2/outputs.json"}};
+                {"STAGE_OUTPUTS", "/var/lib/attempts/stage-1/2/outputs.json"},
+                {"STAGE_MASK", "/var/lib/attempts/stage-1/2/mask"}};
     }
 
     /// The same with what every process needs.

@@ -182,12 +182,15 @@ void ShimLogTest::testStageAddsASecret()
     ShimRun run(false);
     run.order.env["STAGE_MASK"] = (run.folder() / "mask").string();
     run.shell("stat -c %a $STAGE_MASK; echo found-later; echo found-later >> $STAGE_MASK; "
-              "echo found-later; echo xy >> $STAGE_MASK; echo end");
+              "echo found-later; echo xy >> $STAGE_MASK; echo end; "
+              "printf without-end >> $STAGE_MASK; echo without-end");
     CPPUNIT_ASSERT(run.run().succeeded());
     const std::string log = run.log();
     CPPUNIT_ASSERT_MESSAGE(log, log.find("600\n") != std::string::npos);
     CPPUNIT_ASSERT_MESSAGE(log, log.find("***\n") != std::string::npos);
     CPPUNIT_ASSERT_MESSAGE(log, log.find("too short to be masked") != std::string::npos);
+    CPPUNIT_ASSERT_MESSAGE(log, log.ends_with("end\n***\n"));
+    CPPUNIT_ASSERT(!std::filesystem::exists(run.folder() / "mask"));
 }
 
 } // namespace agent

@@ -1,4 +1,4 @@
-#include "agent/shim/Disguises.h"
+#include "agent/model/Disguises.h"
 
 #include <algorithm>
 #include <cstdint>

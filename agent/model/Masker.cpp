@@ -1,6 +1,6 @@
-#include "agent/shim/Masker.h"
+#include "agent/model/Masker.h"
 
-#include "agent/shim/Disguises.h"
+#include "agent/model/Disguises.h"
 
 #include <algorithm>
 #include <cstring>
