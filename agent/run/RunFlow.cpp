@@ -262,10 +262,17 @@ std::string RunFlow::masked(Batch& batch, const std::string& runId, const std::s
     if (!run)
         return text;
     const auto kept = _pipelines.find(runId);
-    const auto secrets = kept != _pipelines.end() && kept->second
-                             ? kept->second->secrets
-                             : pipelineFromJson(run->pipeline).secrets;
-    return agent::masked(text, secrets, _options.orders.secretsDir);
+    if (kept != _pipelines.end() && kept->second)
+        return agent::masked(text, kept->second->secrets, _options.orders.secretsDir);
+    try
+    {
+        return agent::masked(text, pipelineFromJson(run->pipeline).secrets,
+                             _options.orders.secretsDir);
+    }
+    catch (const std::runtime_error&)
+    {
+        return text; // what can't be read any more names no secrets, and its run must end all the same
+    }
 }
 
 bool RunFlow::external(const Stage& stage) const
