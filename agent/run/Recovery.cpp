@@ -29,8 +29,8 @@ void RunFlow::recoverStage(Batch& batch, Run& run, Stage& stage)
     if (stage.status == Status::Idle && stage.retryAt)
     {
         // At most the whole delay: the clock may have been set back.
-        const std::int64_t left = std::clamp<std::int64_t>(*stage.retryAt - nowMs(), 0,
-                                                           specOf(run, stage).retry.delayMs);
+        const std::int64_t left =
+            std::clamp<std::int64_t>(*stage.retryAt - nowMs(), 0, specOf(run, stage).retry.delayMs);
         batch.afterCommit.push_back([this, left, id = stage.id, attempt = stage.attempt]
                                     { _hooks.timer(left, id, attempt); });
         return;

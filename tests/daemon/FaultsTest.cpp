@@ -22,7 +22,7 @@ namespace
 class SilentServer
 {
 public:
-    SilentServer(): _fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
+    SilentServer() : _fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
     {
         sockaddr_in address{};
         address.sin_family = AF_INET;
@@ -101,30 +101,37 @@ public:
         daemon.set("state.dir", disk.path().string());
         daemon.start();
         const auto run = daemon.submit(one("yes > /dev/stdout"));
-        waitFor("the disk to be full", [&] { return std::filesystem::space(disk.path()).available < 4096 ||
-                                                    daemon.statusOf(run) == "FAILURE"; });
+        waitFor("the disk to be full",
+                [&]
+                {
+                    return std::filesystem::space(disk.path()).available < 4096 ||
+                           daemon.statusOf(run) == "FAILURE";
+                });
         // The log is what fills it: some room lets the end be recorded.
         waitFor("the stage to end",
                 [&]
                 {
                     const auto id = daemon.stagesOf(run)[0];
                     std::error_code ignored;
-                    for (const auto& entry : std::filesystem::recursive_directory_iterator(disk.path(), ignored))
-                        if (entry.path().filename() == "log" && daemon.detail(id, "status") == "IN_PROGRESS" &&
+                    for (const auto& entry :
+                         std::filesystem::recursive_directory_iterator(disk.path(), ignored))
+                        if (entry.path().filename() == "log" &&
+                            daemon.detail(id, "status") == "IN_PROGRESS" &&
                             !contentOf(entry.path().parent_path() / "outcome.json").empty())
                             std::filesystem::remove(entry.path(), ignored);
                     return daemon.detail(id, "status") == "FAILURE";
                 });
-        CPPUNIT_ASSERT_EQUAL(std::string("DISK_FULL"), daemon.detail(daemon.stagesOf(run)[0], "cause"));
+        CPPUNIT_ASSERT_EQUAL(std::string("DISK_FULL"),
+                             daemon.detail(daemon.stagesOf(run)[0], "cause"));
     }
 
     void testRepositoryThatNeverAnswersEndsWithItsTimeout()
     {
         const SilentServer server;
         Daemon daemon;
-        daemon.writeService("mute", "name: mute\nrepository: http://127.0.0.1:" +
-                                        std::to_string(server.port()) +
-                                        "/mute.git\nstages: [{ type: PREPARE, plugin: git, timeout: 2s }]\n");
+        daemon.writeService(
+            "mute", "name: mute\nrepository: http://127.0.0.1:" + std::to_string(server.port()) +
+                        "/mute.git\nstages: [{ type: PREPARE, plugin: git, timeout: 2s }]\n");
         daemon.start();
         const auto run = daemon.submitService("mute");
         daemon.waitForRun(run, "FAILURE");
@@ -161,8 +168,10 @@ public:
         const SilentServer server;
         Daemon daemon;
         std::string output;
-        CPPUNIT_ASSERT(daemon.runToEnd({"-D", "http.port=" + std::to_string(server.port())}, output) > 0);
-        CPPUNIT_ASSERT_MESSAGE(output, output.find(std::to_string(server.port())) != std::string::npos);
+        CPPUNIT_ASSERT(
+            daemon.runToEnd({"-D", "http.port=" + std::to_string(server.port())}, output) > 0);
+        CPPUNIT_ASSERT_MESSAGE(output,
+                               output.find(std::to_string(server.port())) != std::string::npos);
     }
 };
 

@@ -65,8 +65,11 @@ public:
         const auto run = _daemon.submit(
             R"([{"type":"BUILD","plugin":"shell","retry":{"attempts":2,"delay":"1s"},"with":{"command":"exit 1"}}])");
         const auto id = _daemon.stagesOf(run)[0];
-        waitFor("the first attempt's end", [&] { return _daemon.detail(id, "attempt") == "1" &&
-                                                        _daemon.detail(id, "status") == "IDLE"; });
+        waitFor("the first attempt's end",
+                [&] {
+                    return _daemon.detail(id, "attempt") == "1" &&
+                           _daemon.detail(id, "status") == "IDLE";
+                });
         CPPUNIT_ASSERT_EQUAL(200, _daemon.post("/api/runs/" + run + "/stop").status);
         CPPUNIT_ASSERT_EQUAL(std::string("FAILURE"), _daemon.statusOf(run));
         _daemon.waitForRun(_daemon.submit(one("sleep 1.5")), "SUCCESS"); // longer than the delay
@@ -92,12 +95,16 @@ public:
         start();
         const auto order = _daemon.submit(
             one("d=$(dirname $STAGE_OUTPUTS); rm $d/order.json; mkdir $d/order.json"));
-        waitFor("its end", [&] { return _daemon.statusOf(order) != "IDLE" &&
-                                        _daemon.statusOf(order) != "IN_PROGRESS"; });
-        const auto outcome = _daemon.submit(one("mkdir $(dirname $STAGE_OUTPUTS)/outcome.json; exit 4"));
+        waitFor("its end",
+                [&] {
+                    return _daemon.statusOf(order) != "IDLE" &&
+                           _daemon.statusOf(order) != "IN_PROGRESS";
+                });
+        const auto outcome =
+            _daemon.submit(one("mkdir $(dirname $STAGE_OUTPUTS)/outcome.json; exit 4"));
         _daemon.waitForRun(outcome, "FAILURE");
-        const auto lock = _daemon.submit(
-            one("d=$(dirname $STAGE_OUTPUTS); rm $d/shim.lock; mkdir $d/shim.lock; touch done; sleep 931"));
+        const auto lock = _daemon.submit(one("d=$(dirname $STAGE_OUTPUTS); rm $d/shim.lock; mkdir "
+                                             "$d/shim.lock; touch done; sleep 931"));
         waitFor("the deed", [&] { return std::filesystem::exists(workspace(lock) / "done"); });
         _daemon.kill();
         _daemon.start();
@@ -116,7 +123,8 @@ public:
         _daemon.start();
         _daemon.waitForRun(run, "FAILURE");
         CPPUNIT_ASSERT_EQUAL(std::string("x\n"), contentOf(workspace(run) / "executions"));
-        CPPUNIT_ASSERT_EQUAL(std::string("SHIM_LOST"), _daemon.detail(_daemon.stagesOf(run)[0], "cause"));
+        CPPUNIT_ASSERT_EQUAL(std::string("SHIM_LOST"),
+                             _daemon.detail(_daemon.stagesOf(run)[0], "cause"));
     }
 
     /// The promised 200 of a repeated request was a 404 once its service was removed.
@@ -140,16 +148,17 @@ public:
     void testAcceptedFailureNeedsItsWorkspace()
     {
         start();
-        const auto run = _daemon.submit(
-            R"([{"type":"BUILD","plugin":"shell","with":{"command":"false"}},)"
-            R"({"type":"OTHER","plugin":"shell","with":{"command":"true"}}])");
+        const auto run =
+            _daemon.submit(R"([{"type":"BUILD","plugin":"shell","with":{"command":"false"}},)"
+                           R"({"type":"OTHER","plugin":"shell","with":{"command":"true"}}])");
         _daemon.waitForRun(run, "FAILURE");
         std::filesystem::remove_all(workspace(run));
         const auto id = _daemon.stagesOf(run)[0];
         for (const char* status : {"IDLE", "SUCCESS"})
-            CPPUNIT_ASSERT_EQUAL(409, _daemon.patch("/api/stages/" + id,
-                                                    std::string(R"({"status":")") + status + "\"}")
-                                          .status);
+            CPPUNIT_ASSERT_EQUAL(
+                409,
+                _daemon.patch("/api/stages/" + id, std::string(R"({"status":")") + status + "\"}")
+                    .status);
     }
 
     void testEmptyRunPatchChangesNothing()
@@ -160,7 +169,8 @@ public:
         const std::string before = _daemon.get("/api/runs/" + run).body;
         CPPUNIT_ASSERT_EQUAL(200, _daemon.patch("/api/runs/" + run, "{}").status);
         CPPUNIT_ASSERT_EQUAL(before, _daemon.get("/api/runs/" + run).body);
-        CPPUNIT_ASSERT_EQUAL(200, _daemon.patch("/api/runs/" + run, R"({"committer":"Ada"})").status);
+        CPPUNIT_ASSERT_EQUAL(200,
+                             _daemon.patch("/api/runs/" + run, R"({"committer":"Ada"})").status);
         CPPUNIT_ASSERT(before != _daemon.get("/api/runs/" + run).body);
     }
 
@@ -168,10 +178,11 @@ public:
     void testOnLossAloneMeansOneMoreAttempt()
     {
         start();
-        const auto run = _daemon.submit(
-            R"([{"type":"BUILD","plugin":"shell","retry":{"on_loss":true},)"
-            R"("with":{"command":"test $STAGE_ATTEMPT = 2 || sleep 933"}}])");
-        const auto claim = _daemon.state() / "runs" / run.substr(0, 2) / run / "0-BUILD/1/shim.lock";
+        const auto run =
+            _daemon.submit(R"([{"type":"BUILD","plugin":"shell","retry":{"on_loss":true},)"
+                           R"("with":{"command":"test $STAGE_ATTEMPT = 2 || sleep 933"}}])");
+        const auto claim =
+            _daemon.state() / "runs" / run.substr(0, 2) / run / "0-BUILD/1/shim.lock";
         rapidjson::Document document;
         waitFor("the claim",
                 [&]

@@ -72,7 +72,8 @@ public:
         std::ifstream table("/proc/net/tcp");
         std::string line; // `   1: 0100007F:AEFB 0100007F:1F90 01 00000000:00000000 …`
         while (std::getline(table, line))
-            if (line.size() > 54 && line.compare(29, 4, port) == 0 && line.compare(34, 2, "01") == 0)
+            if (line.size() > 54 && line.compare(29, 4, port) == 0 &&
+                line.compare(34, 2, "01") == 0)
                 return line.compare(46, 8, "00000000") == 0;
         return false;
     }

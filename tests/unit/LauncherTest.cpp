@@ -1,7 +1,6 @@
 #include "agent/process/Launcher.h"
 #include "tests/support/Launching.h"
 
-#include <atomic>
 #include <system_error>
 
 #include <sys/file.h>
@@ -397,14 +396,13 @@ class LauncherTest: public CppUnit::TestFixture
     {
         // Whoever takes a lock between clone and exec hangs sooner or later: the thread that held it
         // is not in the child.
-        std::atomic<bool> done = false;
-        const auto busy = [&]
+        const auto busy = [](const std::stop_token& over)
         {
-            while (!done)
+            while (!over.stop_requested())
                 ::close(::open(std::string(200, '/').c_str(), O_RDONLY | O_CLOEXEC));
         };
-        std::thread one(busy);
-        std::thread two(busy);
+        const std::jthread one(busy);
+        const std::jthread two(busy);
         std::size_t succeeded = 0;
         for (int i = 0; i < 30; ++i)
         {
@@ -413,9 +411,6 @@ class LauncherTest: public CppUnit::TestFixture
             if (waitedFor(folder, shim).outcome.succeeded())
                 ++succeeded;
         }
-        done = true;
-        one.join();
-        two.join();
         CPPUNIT_ASSERT_EQUAL(std::size_t(30), succeeded);
     }
 
