@@ -54,6 +54,7 @@ class FailpointTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(FailpointTest);
     CPPUNIT_TEST(testReleasedProgramsHaveNoFailpoint);
+    CPPUNIT_TEST(testEachPlaceIsCompiledIn);
     CPPUNIT_TEST(testDaemonMayDieAtEachPlace);
     CPPUNIT_TEST(testShimMayDieAtEachPlace);
     CPPUNIT_TEST(testShimMayFailAtEachPlace);
@@ -72,6 +73,20 @@ public:
                                        released.find(trace) == std::string::npos);
             CPPUNIT_ASSERT(ours.find("STAGE_AGENT_FAILPOINT") != std::string::npos);
         }
+    }
+
+    /// A file whose failpoints Torture.cmake does not know would be passed by in silence.
+    void testEachPlaceIsCompiledIn()
+    {
+        const std::string daemon = contentOf(fs::path(STAGE_AGENT_FAILPOINT_DIR) / "stage-agent");
+        const std::string shim = contentOf(fs::path(STAGE_AGENT_FAILPOINT_DIR) / "stage-shim");
+        const Places all = places();
+        CPPUNIT_ASSERT(all.daemon.size() > 15 && all.shim.size() > 10 && !all.errors.empty());
+        for (const auto& place : all.daemon)
+            CPPUNIT_ASSERT_MESSAGE(place, daemon.find(place) != std::string::npos);
+        for (const auto& list : {all.shim, all.errors})
+            for (const auto& place : list)
+                CPPUNIT_ASSERT_MESSAGE(place, shim.find(place) != std::string::npos);
     }
 
     void testDaemonMayDieAtEachPlace()

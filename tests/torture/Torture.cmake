@@ -33,12 +33,13 @@ add_library(failpoint_agent_parts OBJECT
     agent/process/Launcher.cpp
     agent/process/ShimWatch.cpp
     agent/store/Database.cpp
+    agent/store/CompressedLog.cpp
     agent/run/StateFolder.cpp
     agent/run/Janitor.cpp
     agent/run/Engine.cpp
     tests/torture/failpoints/MovedClock.cpp
     tests/torture/failpoints/CallLog.cpp)
-target_link_libraries(failpoint_agent_parts PRIVATE agent_run)
+target_link_libraries(failpoint_agent_parts PRIVATE agent_run PkgConfig::ZSTD)
 target_precompile_headers(failpoint_agent_parts REUSE_FROM agent_store)
 add_executable(failpoint-agent agent/main.cpp $<TARGET_OBJECTS:failpoint_agent_parts>)
 target_link_libraries(failpoint-agent PRIVATE agent_application)
