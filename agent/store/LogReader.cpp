@@ -138,7 +138,7 @@ std::vector<LogLine> LogReader::lines(std::uint64_t after, std::size_t limit)
         const bool moreToRead = windowBegin + window.size() < _size;
         if (end == window.npos && window.size() - at <= maxLineBytes && moreToRead)
         {
-            window.resize(windowBytes);
+            window.resize(std::min<std::uint64_t>(windowBytes, _size - begin));
             window.resize(read(begin, window.data(), window.size()));
             windowBegin = begin;
             at = 0;

@@ -1,7 +1,5 @@
 // The masker against its plain reference. The first byte gives the number of secrets (1-3), each secret
 // follows with its length in one byte; the rest is text. A zero byte in the text is a border of chunks.
-// Build: clang++ -std=c++20 -g -fsanitize=fuzzer,address,undefined -I. tests/fuzz/MaskerFuzz.cpp
-//        agent/model/Masker.cpp agent/model/Disguises.cpp
 #include "agent/model/Masker.h"
 #include "tests/support/NaiveMasker.h"
 
