@@ -194,7 +194,7 @@ public:
     bool next(std::string& out)
     {
         constexpr std::size_t pieceLines = 250;
-        constexpr std::size_t searchedLines = 10'000; // few of them are kept
+        constexpr std::size_t searchedLines = 1000; // few of them are kept
         if (_done)
             return false;
         out += std::exchange(_opened, true) ? "" : "[";

@@ -41,10 +41,20 @@ export function shell(command, more = {}) {
 }
 
 export class Daemon {
+    static #all = new Set();
+    static #over = false;
+
+    /** Ends all there are, also those that are just starting; no other one starts. */
+    static endAll() {
+        Daemon.#over = true;
+        return Promise.all([...Daemon.#all].map((daemon) => daemon.end()));
+    }
+
     static async start(bin) {
         const daemon = new Daemon();
+        Daemon.#all.add(daemon);
         daemon.bin = bin;
-        daemon.folder = mkdtempSync(join(tmpdir(), 'stage-agent-browser-'));
+        daemon.folder = mkdtempSync(join(tmpdir(), 'daemon-'));
         mkdirSync(join(daemon.folder, 'services.d'));
         mkdirSync(join(daemon.folder, 'go'));
         for (const name of ['payment', 'web-shop'])
@@ -60,6 +70,8 @@ export class Daemon {
     }
 
     async launch() {
+        if (Daemon.#over || this.ending)
+            throw new Error('the tests are over');
         rmSync(join(this.folder, 'state', 'address'), { force: true });
         const output = openSync(join(this.folder, 'output'), 'a');
         const settings = { 'http.port': this.port, 'state.dir': join(this.folder, 'state'), 'services.dir': join(this.folder, 'services.d'),
@@ -75,7 +87,7 @@ export class Daemon {
     }
 
     async stop() {
-        if (this.process.exitCode === null && this.process.signalCode === null)
+        if (this.process?.exitCode === null && this.process.signalCode === null)
             this.process.kill('SIGTERM');
         await this.exit;
     }
@@ -94,6 +106,7 @@ export class Daemon {
             for (let round = 0; round < 100 && this.#killOurs(); ++round)
                 await pause(20);
             rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+            Daemon.#all.delete(this);
         })();
         return this.ending;
     }

@@ -1,9 +1,10 @@
 // Runs all cases, or those whose name holds one of the words given. One browser, a new page and a new daemon
 // for each case.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { Daemon } from './daemon.mjs';
+import { Daemon, until } from './daemon.mjs';
 import * as access from './access.mjs';
 import * as actions from './actions.mjs';
 import * as connection from './connection.mjs';
@@ -23,12 +24,28 @@ mkdirSync(screenshots, { recursive: true });
 const cases = [runs, actions, log, connection, safety, access].flatMap((suite) => Object.entries(suite))
     .filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
 
-let browser = null;
-let daemon = null;
+// What the browser and the daemons leave behind when they are killed goes with this folder.
+const folder = mkdtempSync(join(tmpdir(), 'stage-agent-browser-'));
+process.env.TMPDIR = folder;
+const launching = chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: process.getuid() === 0 ? ['--no-sandbox'] : [],
+    handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
+});
+launching.catch(() => {}); // told where it is waited for
 
 async function end() {
-    await daemon?.end();
-    await browser?.close();
+    await Daemon.endAll();
+    await (await launching.catch(() => null))?.close();
+    // The browser's own children write on for a moment.
+    await until('the folder to go away', () => {
+        try {
+            rmSync(folder, { recursive: true, force: true });
+            return true;
+        } catch {
+            return false;
+        }
+    });
 }
 // Nothing stays behind, also when this is interrupted or hangs.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
@@ -46,8 +63,8 @@ function within(promise, what) {
     return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-async function runCase(name, body) {
-    daemon = await Daemon.start(bin);
+async function runCase(browser, name, body) {
+    const daemon = await Daemon.start(bin);
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
     const page = await context.newPage();
     page.setDefaultTimeout(15_000);
@@ -68,21 +85,17 @@ async function runCase(name, body) {
     } finally {
         await context.close();
         await daemon.end();
-        daemon = null;
     }
 }
 
 let passed = 0;
 let failed = 0;
 try {
-    browser = await chromium.launch({
-        executablePath: '/usr/bin/chromium',
-        args: process.getuid() === 0 ? ['--no-sandbox'] : [],
-    });
+    const browser = await launching;
     for (const [name, body] of cases) {
         const begun = Date.now();
         try {
-            await runCase(name, body);
+            await runCase(browser, name, body);
             ++passed;
             console.log(`ok      ${name} (${Date.now() - begun} ms)`);
         } catch (error) {
