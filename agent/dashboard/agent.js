@@ -2,7 +2,7 @@
 import { getJson, request, tellable } from '/dashboard/api.js';
 import { confirm } from '/dashboard/dialog.js';
 import { el, problem, refill } from '/dashboard/dom.js';
-import { typeWords } from '/dashboard/words.js';
+import { bytesWords, typeWords } from '/dashboard/words.js';
 
 const pollMs = 5000;
 
@@ -20,9 +20,9 @@ function table(caption, heads, rows) {
 
 function askDrain(agent) {
     return agent.draining
-        ? confirm({ title: 'Take runs again', what: 'Runs that wait start as soon as there is a slot.', verb: 'Resume', tone: 'go',
+        ? confirm({ title: 'Take runs again', what: 'New runs are taken again, and those that wait start as soon as there is a slot.', verb: 'Resume', tone: 'go',
             withReason: false, act: () => request('POST', '/api/agent/resume') })
-        : confirm({ title: 'Drain the agent', what: 'No more runs start. Those that run go on to their end, new ones wait.', verb: 'Drain', tone: 'stop',
+        : confirm({ title: 'Drain the agent', what: 'No more runs start: those that run go on to their end, those in the queue wait, new ones are refused.', verb: 'Drain', tone: 'stop',
             withReason: false, act: () => request('POST', '/api/agent/drain') });
 }
 
@@ -48,7 +48,8 @@ export function mountAgent(main, _, { stream, signal }) {
                 fact('Slots', `${agent.running} of ${agent.slots} in use `,
                     el('meter', { min: 0, max: agent.slots, value: agent.running, 'aria-label': 'Slots in use' })),
                 fact('Queue', agent.queueLength === 1 ? '1 run waits' : `${agent.queueLength} runs wait`),
-                fact('New runs', agent.draining ? 'wait: the agent is drained' : 'are taken'),
+                fact('New runs', agent.draining ? 'are refused: the agent is draining' : 'are taken'),
+                fact('Disk', `${bytesWords(agent.freeBytes)} free`),
                 fact('Version', agent.version)),
             el('h2', {}, health.ready ? 'Ready' : 'Not ready'),
             el('ul', { class: 'health' }, health.lines.slice(0, -1).map((line) => el('li', {}, line))));
@@ -61,8 +62,8 @@ export function mountAgent(main, _, { stream, signal }) {
                 el('a', { href: `#/?service=${service.id}` }, service.name),
                 service.stages.map((stage) => (stage.name === stage.type ? typeWords(stage.type) : stage.name)).join(', '),
                 service.repository, service.branch, String(service.concurrency)])),
-            table('Plugins', ['Name', 'Version', 'SHA-256'], agent.plugins.map((plugin) => [
-                plugin.name, plugin.version, el('code', { title: plugin.sha256 }, plugin.sha256.slice(0, 16))])));
+            table('Plugins', ['Name', 'Version', 'What it does', 'SHA-256'], agent.plugins.map((plugin) => [
+                plugin.name, plugin.version, plugin.description, el('code', { title: plugin.sha256 }, plugin.sha256.slice(0, 16))])));
     }
 
     async function refresh() {

@@ -26,7 +26,8 @@ function facts(stage) {
         ['Memory', stage.usage.maxRssBytes !== null && bytesWords(stage.usage.maxRssBytes)],
         ['Log', stage.logBytes > 0 && bytesWords(stage.logBytes)],
         ['Notes', stage.notes],
-        ['Stuck since', stage.stuckSince && timeWords(stage.stuckSince)],
+        ['Stuck since', stage.stuckSince && `${timeWords(stage.stuckSince)}: ${stage.stuckWhy ?? ''}`],
+        ['Limits not held', stage.limitsMissing.join(', ')],
         ['Kept together by', stage.containment],
     ];
     return el('dl', { class: 'facts' }, all.filter(([, value]) => value).map(([name, value]) =>

@@ -1,31 +1,15 @@
-// Stages that do not get on, over all runs.
-import { getJson, request, serviceNames, stageDetail, tellable } from '/dashboard/api.js';
+// Stages that do not get on, over all runs, with what they do right now.
+import { getJson, tellable } from '/dashboard/api.js';
 import { lineNodes } from '/dashboard/ansi.js';
 import { stageActions } from '/dashboard/changes.js';
 import { el, problem, refill } from '/dashboard/dom.js';
 import { durationWords, shortId, stageName, timeWords, took } from '/dashboard/words.js';
 
-const lastLines = 5;
-const soonMs = 1000;
+const soonMs = 500;
+// What processes do changes without an event.
+const lookMs = 5000;
 
-/** Stages with `stuckSince`, the longest stuck first. */
-async function stuckStages(signal) {
-    const runs = await getJson('/api/runs?status=IN_PROGRESS&limit=1000', { signal });
-    const lists = await Promise.all(runs.map((run) => getJson(`/api/stages?runId=${run.id}`, { signal })));
-    const details = await Promise.all(lists.flat().filter((stage) => stage.status === 'IN_PROGRESS')
-        .map((stage) => stageDetail(stage.id, { signal }).catch(() => null)));
-    const services = new Map(runs.map((run) => [run.id, run.serviceId]));
-    return details.filter((stage) => stage?.stuckSince).sort((a, b) => a.stuckSince.localeCompare(b.stuckSince))
-        .map((stage) => ({ ...stage, serviceId: services.get(stage.runId) }));
-}
-
-async function tail(stage, signal) {
-    const query = `stageId=${stage.id}&attempt=${stage.attempt}`;
-    const response = await request('GET', `/api/logs?${query}&limit=1`, { signal });
-    await response.arrayBuffer();
-    const after = Math.max(0, Number(response.headers.get('Line-Count')) - lastLines);
-    return getJson(`/api/logs?${query}&after=${stage.attempt}.${after}&limit=${lastLines}`, { signal });
-}
+const processStates = { R: 'runs', S: 'sleeps', D: 'waits for a device', T: 'is stopped', t: 'is traced', Z: 'has ended', I: 'is idle' };
 
 /** Calls `act` soon after a change, once for many. */
 function onChange(stream, act, signal) {
@@ -40,12 +24,41 @@ function onChange(stream, act, signal) {
 /** Keeps the number beside the page's name. */
 export function countStuck(badge, stream) {
     onChange(stream, async () => {
-        const stages = await stuckStages().catch(() => null);
-        if (!stages)
-            return;
-        badge.hidden = stages.length === 0;
-        badge.textContent = String(stages.length);
+        try {
+            const count = (await getJson('/api/stuck')).length;
+            badge.hidden = count === 0;
+            badge.textContent = String(count);
+        } catch (error) {
+            tellable(error); // the page itself says what is wrong
+        }
     });
+}
+
+function processTable(processes) {
+    return el('div', { class: 'processes', tabindex: 0, role: 'region', 'aria-label': 'Its processes' }, el('table', {},
+        el('thead', {}, el('tr', {}, ['Process', 'Command', 'State', 'Waits in', 'CPU', 'Age'].map((words) => el('th', { scope: 'col' }, words)))),
+        el('tbody', {}, processes.map((process) => el('tr', {},
+            el('td', {}, String(process.pid)),
+            el('td', {}, el('code', {}, process.command)),
+            el('td', {}, processStates[process.state] ?? process.state),
+            el('td', {}, process.waitChannel),
+            el('td', {}, durationWords(process.cpuMs)),
+            el('td', {}, durationWords(process.ageMs)))))));
+}
+
+function card(stage, done) {
+    const now = Date.now();
+    return el('article', { class: 'card' },
+        el('div', { class: 'title' },
+            el('h2', {}, el('a', { href: `#/runs/${stage.runId}/${stage.id}` },
+                `${stageName(stage)} of ${stage.service ?? 'an inline pipeline'} `, el('code', {}, shortId(stage.runId)))),
+            el('span', { class: 'actions' }, stageActions(stage, done).map(({ verb, tone, click }) =>
+                el('button', { type: 'button', class: tone, onclick: click }, verb)))),
+        el('p', {}, el('b', { class: 'stuck' }, `Stuck since ${timeWords(stage.stuckSince)}`),
+            `, for ${durationWords(now - Date.parse(stage.stuckSince))}: ${stage.stuckWhy ?? 'it does not get on'}. Runs for ${took(stage, now)}.`),
+        stage.processes.length > 0 && processTable(stage.processes),
+        stage.lastLines.length > 0 ? el('pre', { class: 'tail', 'aria-label': 'Last lines of its log', tabindex: 0 },
+            stage.lastLines.flatMap((line) => [...lineNodes(line), '\n'])) : el('p', { class: 'hint' }, 'It printed nothing.'));
 }
 
 export function mountStuck(main, _, { stream, signal }) {
@@ -53,29 +66,12 @@ export function mountStuck(main, _, { stream, signal }) {
     main.append(el('h1', {}, 'Stuck stages'),
         el('p', { class: 'intro' }, 'Running stages that print nothing for longer than their stuck_after, or run far past their usual time.'), list);
 
-    async function card(stage, services) {
-        const lines = await tail(stage, signal).catch(() => []);
-        const now = Date.now();
-        const service = stage.serviceId ? services.get(stage.serviceId) ?? shortId(stage.serviceId) : 'Inline pipeline';
-        return el('article', { class: 'card' },
-            el('div', { class: 'title' },
-                el('h2', {}, el('a', { href: `#/runs/${stage.runId}/${stage.id}` }, `${stageName(stage)} of ${service} `, el('code', {}, shortId(stage.runId)))),
-                el('span', { class: 'actions' }, stageActions(stage, refresh).map(({ verb, tone, click }) =>
-                    el('button', { type: 'button', class: tone, onclick: click }, verb)))),
-            el('p', {}, el('b', { class: 'stuck' }, `Stuck since ${timeWords(stage.stuckSince)}`),
-                ` (${durationWords(now - Date.parse(stage.stuckSince))}), running for ${took(stage, now)}.`,
-                stage.message && ` ${stage.message}`),
-            lines.length > 0 ? el('pre', { class: 'tail', 'aria-label': 'Last lines of its log', tabindex: 0 },
-                lines.flatMap((line) => [...lineNodes(line.message), '\n'])) : el('p', { class: 'hint' }, 'It printed nothing.'));
-    }
-
     async function refresh() {
         try {
-            const [stages, services] = await Promise.all([stuckStages(signal), serviceNames({ signal })]);
-            const cards = await Promise.all(stages.map((stage) => card(stage, services)));
+            const stages = await getJson('/api/stuck', { signal });
             const hadFocus = list.contains(document.activeElement);
-            refill(list, ...(cards.length > 0 ? cards : [el('p', { class: 'empty' }, 'No stage is stuck.')]));
-            if (hadFocus || document.activeElement === document.body)
+            refill(list, stages.length > 0 ? stages.map((stage) => card(stage, refresh)) : el('p', { class: 'empty' }, 'No stage is stuck.'));
+            if (hadFocus)
                 main.focus({ preventScroll: true });
         } catch (error) {
             if (tellable(error))
@@ -83,6 +79,10 @@ export function mountStuck(main, _, { stream, signal }) {
         }
     }
 
+    // Nothing changes under the hands of a person who is about to do something.
+    const busy = () => document.hidden || list.matches(':focus-within, :hover') || document.querySelector('dialog');
+    const timer = setInterval(() => busy() || refresh(), lookMs);
+    signal.addEventListener('abort', () => clearInterval(timer));
     onChange(stream, refresh, signal);
     refresh();
     return {};

@@ -69,6 +69,7 @@ class Row {
         retext(this.name, stageName(stage));
         const why = [causeWords(stage), stage.attempt > 1 && `attempt ${stage.attempt}`].filter(Boolean).join(' · ');
         refill(this.why, stage.stuckSince && el('b', { class: 'stuck' }, `stuck since ${timeWords(stage.stuckSince)}`),
+            stage.stuckWhy && `: ${stage.stuckWhy}`,
             stage.stuckSince && why && ' · ', why);
     }
 }

@@ -1,7 +1,7 @@
 // By keyboard alone, on a phone, in the light and in the dark, for those who do not see colours or do not see.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { shell } from './daemon.mjs';
+import { shell, until } from './daemon.mjs';
 
 async function focusedText(page) {
     return page.evaluate(() => (document.activeElement.getAttribute('aria-label') ?? '') + document.activeElement.textContent);
@@ -98,7 +98,7 @@ async function violations(page, axe) {
 
 export async function axeFindsNoViolation({ page, daemon, open, axe, picture }) {
     const { good, failed, waiting, running } = await someRuns(daemon);
-    await daemon.changeRecord('stuck', running.stages[0]);
+    await until('the stage to be stuck', async () => (await daemon.get('/api/stuck')).length === 1);
     const pages = {
         runs: async () => { await open('#/'); await page.locator('.row').nth(3).waitFor(); },
         run: async () => { await open(`#/runs/${good.id}/${good.stages[1]}/1.12`); await page.locator('.line.marked').waitFor(); },

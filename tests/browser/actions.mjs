@@ -47,10 +47,10 @@ export async function rejectsSkipsAndCancels({ page, daemon, open }) {
 export async function patchesAStuckStage({ page, daemon, open, picture }) {
     const run = await daemon.submit([shell('echo connecting to the database; sleep 600', { type: 'INTEGRATION_TEST', stuck_after: '1s' }), shell('echo on', { type: 'OTHER' })]);
     await daemon.stageIs(run.stages[0], 'IN_PROGRESS');
-    await daemon.changeRecord('stuck', run.stages[0]);
+    await until('the stage to be stuck', async () => (await daemon.get('/api/stuck')).length === 1);
     await open('#/stuck');
     const card = page.locator('.card', { hasText: 'Integration test' });
-    await card.filter({ hasText: 'Stuck since' }).filter({ hasText: 'connecting to the database' }).waitFor();
+    await card.filter({ hasText: 'Stuck since' }).filter({ hasText: 'connecting to the database' }).filter({ hasText: 'sleep 600' }).waitFor();
     await page.locator('#stuck-count', { hasText: '1' }).waitFor();
     await picture('stuck-desktop-light');
     await card.getByRole('link').click();

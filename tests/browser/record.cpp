@@ -1,6 +1,5 @@
 // Writes into the record of a daemon that is not running, for what would take long to come about:
-//   browser-record RECORD runs COUNT    that many ended runs of one stage; the first says "the oldest of all"
-//   browser-record RECORD stuck STAGE   the stage is stuck since it started
+//   browser-record RECORD COUNT    that many ended runs of one stage; the first says "the oldest of all"
 #include "agent/model/Id.h"
 #include "agent/store/Database.h"
 #include "agent/store/History.h"
@@ -11,7 +10,6 @@
 #include <iostream>
 #include <string>
 
-using namespace std::string_literals;
 using agent::Cause;
 using agent::Database;
 using agent::RunStore;
@@ -55,33 +53,20 @@ void writeRuns(Database& database, int count)
     }
 }
 
-void makeStuck(Database& database, const std::string& id)
-{
-    RunStore store(database.writer());
-    auto stage = store.stage(id);
-    if (!stage || !stage->startedAt)
-        throw Poco::NotFoundException("a started stage " + id);
-    stage->stuckSince = stage->startedAt;
-    store.update(*stage);
-}
-
 } // namespace
 
 int main(int argc, char** argv)
 {
-    if (argc != 4 || (argv[2] != "runs"s && argv[2] != "stuck"s))
+    if (argc != 3)
     {
-        std::cerr << "usage: browser-record RECORD runs COUNT | stuck STAGE\n";
+        std::cerr << "usage: browser-record RECORD COUNT\n";
         return 2;
     }
     try
     {
         Database database(argv[1]);
         agent::Transaction transaction(database.writer());
-        if (argv[2] == "runs"s)
-            writeRuns(database, std::stoi(argv[3]));
-        else
-            makeStuck(database, argv[3]);
+        writeRuns(database, std::stoi(argv[2]));
         transaction.commit();
         return 0;
     }

@@ -90,7 +90,7 @@ export async function filtersAndSearches({ page, daemon, open }) {
 
 export async function staysSmoothWithTenThousandRuns({ page, daemon, open }) {
     const total = 10_000;
-    await daemon.changeRecord('runs', String(total));
+    await daemon.writeRuns(total);
     await page.addInitScript(() => {
         new MutationObserver((_, observer) => {
             if (!document.querySelector('.row'))
