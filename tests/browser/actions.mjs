@@ -50,7 +50,8 @@ export async function patchesAStuckStage({ page, daemon, open, picture }) {
     await until('the stage to be stuck', async () => (await daemon.get('/api/stuck')).length === 1);
     await open('#/stuck');
     const card = page.locator('.card', { hasText: 'Integration test' });
-    await card.filter({ hasText: 'Stuck since' }).filter({ hasText: 'connecting to the database' }).filter({ hasText: 'sleep 600' }).waitFor();
+    await card.filter({ hasText: 'Stuck since' }).filter({ hasText: 'connecting to the database' }).filter({ hasText: 'no output for 1 s' }).waitFor();
+    await card.locator('.processes tr', { hasText: 'sleep' }).last().waitFor();
     await page.locator('#stuck-count', { hasText: '1' }).waitFor();
     await picture('stuck-desktop-light');
     await card.getByRole('link').click();
