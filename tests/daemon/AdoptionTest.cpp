@@ -41,12 +41,12 @@ public:
     void testADeadlineThatPassesWithNoDaemonIsKept()
     {
         _daemon.start();
-        const auto id = submitRunning(shell("sleep 600", R"("timeout":"1s")"));
+        const auto id = submitRunning(shell("sleep 600", R"("timeout":"3s")"));
         _daemon.kill();
         awaitOutcome();
         restAWhile();
         _daemon.start();
-        assertTimedOutAsPlanned(id, 1000);
+        assertTimedOutAsPlanned(id, 3000);
     }
 
     void testAnExternalStagesDeadlineGoesOn()

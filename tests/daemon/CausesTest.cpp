@@ -79,7 +79,7 @@ public:
     {
         _daemon.start();
         const auto id =
-            assertEnd("FAILURE SILENT null", shell("echo before; sleep 600", R"("silence":"1s")"));
+            assertEnd("FAILURE SILENT null", shell("echo before; sleep 600", R"("silence":"3s")"));
         CPPUNIT_ASSERT_EQUAL(std::string("before\n"), _daemon.log(id));
         assertNoneLeft(id);
     }

@@ -93,8 +93,9 @@ public:
             const std::string does = end == "SIGNAL"         ? "kill -9 $$"
                                      : end == "PLUGIN_ERROR" ? "echo x > $STAGE_OUTPUTS; exit 0"
                                                              : "sleep 600";
-            const std::string limit = end == "TIMEOUT"  ? R"(,"timeout":"1s")"
-                                      : end == "SILENT" ? R"(,"silence":"1s")"
+            // Long enough for a busy host to come to its second execution.
+            const std::string limit = end == "TIMEOUT"  ? R"(,"timeout":"4s")"
+                                      : end == "SILENT" ? R"(,"silence":"4s")"
                                                         : "";
             const auto id =
                 submit(flaky(does), R"({"attempts":2,"on":[")" + end + R"("]})" + limit);
