@@ -32,7 +32,7 @@ std::optional<std::int64_t> moreAfter(std::size_t found, int limit)
 
 std::optional<std::int64_t> Housekeeping::tidy(Batch& batch)
 {
-    const TimeMs now = nowMs();
+    const TimeMs now = believedNow();
     batch.history.forgetDeletions(now - deletionsKept);
     std::optional<std::int64_t> next;
     for (const auto left :
@@ -40,6 +40,25 @@ std::optional<std::int64_t> Housekeeping::tidy(Batch& batch)
         if (left)
             next = std::min(next.value_or(*left), *left);
     return next;
+}
+
+TimeMs Housekeeping::wallAhead()
+{
+    using namespace std::chrono;
+    return nowMs() - duration_cast<milliseconds>(Clock::now().time_since_epoch()).count();
+}
+
+TimeMs Housekeeping::believedNow()
+{
+    constexpr TimeMs leap = 60'000;
+    const TimeMs ahead = wallAhead();
+    if (ahead <= _clockAhead + leap)
+        _doubtedSince.reset();
+    else if (!_doubtedSince)
+        _doubtedSince = Clock::now();
+    if (!_doubtedSince || Clock::now() - *_doubtedSince >= std::chrono::milliseconds(day))
+        _clockAhead = ahead;
+    return nowMs() - ahead + _clockAhead;
 }
 
 void Housekeeping::remove(Batch& batch, const Run& run, const std::string& actor,

@@ -4,6 +4,7 @@
 #include "agent/run/Janitor.h"
 #include "agent/run/StateFolder.h"
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -41,6 +42,13 @@ public:
     void remove(Batch& batch, const Run& run, const std::string& actor, const std::string& reason);
 
 private:
+    using Clock = std::chrono::steady_clock;
+
+    /// The wall clock, unless it has just leapt forth: then as if it had not, for a day. Somebody who
+    /// sets a clock wrong must not lose every run by it.
+    TimeMs believedNow();
+    static TimeMs wallAhead();
+
     std::optional<std::int64_t> removeRuns(Batch& batch, TimeMs now);
     std::optional<std::int64_t> removeWorkspaces(Batch& batch, TimeMs now);
     std::optional<std::int64_t> compressLogs(Batch& batch, TimeMs now);
@@ -48,6 +56,8 @@ private:
     const Retention& _retention;
     const StateFolder& _state;
     Janitor& _janitor;
+    TimeMs _clockAhead = wallAhead(); ///< of the monotonic clock, as we believe it
+    std::optional<Clock::time_point> _doubtedSince;
     EndedPlace _workspaces; ///< up to here they are gone
     EndedPlace _logs;       ///< up to here they are compressed, or the janitor knows
 };
