@@ -20,7 +20,7 @@ namespace
 using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t hour = 3'600'000;
-constexpr std::int64_t tenYears = 10 * 365 * 24 * hour;
+constexpr std::int64_t tenYears = 10L * 365 * 24 * hour;
 
 } // namespace
 
@@ -119,8 +119,7 @@ private:
     /// A stage without a process, begun by hand: its time limit is the daemon's to keep.
     [[nodiscard]] std::string external() const
     {
-        const auto run =
-            _daemon.submit(R"([{"type":"OTHER","plugin":"external","timeout":"1500ms"}])");
+        auto run = _daemon.submit(R"([{"type":"OTHER","plugin":"external","timeout":"1500ms"}])");
         _daemon.waitForRun(run, "IN_PROGRESS");
         CPPUNIT_ASSERT_EQUAL(200, _daemon
                                       .patch("/api/stages/" + _daemon.stagesOf(run).at(0),

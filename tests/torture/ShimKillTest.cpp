@@ -1,6 +1,5 @@
 // kill -9 of the shim, with the daemon there and with the daemon away, with cgroups and without.
 #include "tests/torture/Namespace.h"
-#include "tests/torture/Survivors.h"
 #include "tests/torture/Trial.h"
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -8,7 +7,6 @@
 #include <csignal>
 
 using agent::test::Daemon;
-using agent::test::living;
 using agent::test::Plan;
 using agent::test::Record;
 using agent::test::Rounds;

@@ -89,7 +89,7 @@ private:
     {
         std::string all;
         for (const auto& call : _calls)
-            all += call + "\n";
+            all.append(call).append("\n");
         auto at = _calls.begin();
         for (const auto& call : wanted)
         {
