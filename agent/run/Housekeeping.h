@@ -44,8 +44,9 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
 
-    /// The wall clock, unless it has just leapt forth: then as if it had not, for a day. Somebody who
-    /// sets a clock wrong must not lose every run by it.
+    /// The wall clock, unless it leapt forth while we run: then as if it had not, for a day. Somebody
+    /// who sets a clock wrong must not lose every run by it. A clock that is wrong at our start is
+    /// believed: nothing tells it from a host that was off for long.
     TimeMs believedNow();
     static TimeMs wallAhead();
 

@@ -33,6 +33,7 @@ class ClockTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTenYearsBack);
     CPPUNIT_TEST(testAnHourForthAndANewDaemon);
     CPPUNIT_TEST(testTenYearsBackAndANewDaemon);
+    CPPUNIT_TEST(testAClockSetForthRemovesNoRun);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -42,6 +43,21 @@ public:
     void testTenYearsBack() { play(-tenYears, false); }
     void testAnHourForthAndANewDaemon() { play(hour, true); }
     void testTenYearsBackAndANewDaemon() { play(-tenYears, true); }
+
+    /// Retention goes through what has ended with each end of a run. What was kept for 30 days is not
+    /// gone because somebody set the clock wrong.
+    void testAClockSetForthRemovesNoRun()
+    {
+        startWithMovedClock();
+        const auto kept = shell("echo kept");
+        _daemon.waitForRun(kept, "SUCCESS");
+        setClock(tenYears);
+        for (int i = 0; i < 2;
+             ++i) // what the first end finds is gone with the second at the latest
+            _daemon.waitForRun(shell("true"), "SUCCESS");
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/api/runs/" + kept).status);
+        CPPUNIT_ASSERT_EQUAL(std::string("kept\n"), _daemon.log(_daemon.stagesOf(kept).at(0)));
+    }
 
 private:
     struct Watched
@@ -53,14 +69,18 @@ private:
         long limitMs = 0; ///< when it must end
     };
 
-    void play(std::int64_t shift, bool restart)
+    void startWithMovedClock()
     {
         setClock(0);
         _daemon.setPrograms(STAGE_AGENT_FAILPOINT_DIR);
         _daemon.setEnvironment("STAGE_AGENT_CLOCK_SHIFT", clockFile().string());
         _daemon.set("executor.slots", "8");
         _daemon.start();
+    }
 
+    void play(std::int64_t shift, bool restart)
+    {
+        startWithMovedClock();
         const auto started = _daemon.folder() / "started";
         const std::vector<Watched> all{
             {"own end", shell("echo x >> " + started.string() + "; sleep 1.5"), "SUCCESS", "EXIT",
