@@ -12,6 +12,7 @@ export class WindowedList {
     #settle = 0;
     #frame = 0;
     #expected = -1;
+    #shown = false;
 
     /**
      * `row(index, element)` fills and gives back the element of a row, a new one where none is given.
@@ -31,7 +32,8 @@ export class WindowedList {
         scroller.addEventListener('scroll', () => this.#onScroll(), { passive: true });
         // One that was hidden meanwhile has forgotten where it was scrolled to.
         new ResizeObserver(() => {
-            if (scroller.clientHeight === 0)
+            this.#shown = scroller.clientHeight > 0;
+            if (!this.#shown)
                 return;
             this.#follow();
             this.draw();
@@ -134,6 +136,9 @@ export class WindowedList {
     }
 
     #onScroll() {
+        // Told of only after the list was hidden, or before it has its place back: nobody moved it.
+        if (!this.#shown || this.scroller.clientHeight === 0)
+            return;
         const top = this.scroller.scrollTop;
         if (Math.abs(top - this.#expected) < 1) {
             this.#expected = -1;

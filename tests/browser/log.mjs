@@ -1,6 +1,6 @@
 // The log: long, live, searched.
 import assert from 'node:assert/strict';
-import { shell } from './daemon.mjs';
+import { shell, until } from './daemon.mjs';
 
 async function firstShown(page) {
     return page.evaluate(() => {
@@ -33,9 +33,9 @@ export async function aLogOfFiveMillionLinesIsSmooth({ page, daemon, open }) {
     await page.locator('.lines').hover();
     const before = await firstShown(page);
     await page.mouse.wheel(0, 190);
-    await page.waitForFunction((line) => ![...document.querySelectorAll('.line .number')].some((number) => number.textContent === String(line - 9)), before);
+    await until('the wheel to move the log', async () => (await firstShown(page)) >= before + 5);
     const after = await firstShown(page);
-    assert.ok(after - before >= 5 && after - before <= 20, `moved from ${before} to ${after}`);
+    assert.ok(after - before <= 20, `moved from ${before} to ${after}`);
     await page.locator('.lines').press('Home');
     await page.locator('.line .number', { hasText: /^1$/ }).waitFor();
     await page.locator('.lines').press('End');
@@ -107,6 +107,8 @@ export async function followsUntilThePersonScrolls({ page, daemon, open }) {
     await inView(300);
     // Another tab does not lose the place.
     await page.getByRole('tab', { name: 'History' }).click();
+    // The browser may tell of a scroll only now.
+    await page.evaluate(() => document.querySelector('.lines').dispatchEvent(new Event('scroll')));
     await page.getByRole('tab', { name: 'Log' }).click();
     await inView(300);
     const follow = page.getByRole('button', { name: 'Follow' });
@@ -121,5 +123,5 @@ export async function followsUntilThePersonScrolls({ page, daemon, open }) {
     await inView(600);
     daemon.go('end');
     await page.locator('.run-head .status.SUCCESS').waitFor();
-    assert.equal(await follow.isDisabled(), true);
+    await page.waitForFunction(() => document.querySelector('.toggle').disabled);
 }

@@ -67,7 +67,7 @@ async function runCase(browser, name, body) {
     const daemon = await Daemon.start(bin);
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(30_000);
     const complaints = [];
     page.on('pageerror', (error) => complaints.push(`page error: ${error.stack}`));
     page.on('console', (message) => /Content Security Policy|Trusted/i.test(message.text()) && complaints.push(message.text()));
