@@ -103,6 +103,7 @@ add_executable(daemon-tests
     tests/daemon/CausesTest.cpp
     tests/daemon/RetriesTest.cpp
     tests/daemon/ContainmentTest.cpp
+    tests/daemon/LimitsTest.cpp
     tests/daemon/LogsApiTest.cpp
     tests/daemon/EventsTest.cpp
     tests/daemon/DashboardTest.cpp
