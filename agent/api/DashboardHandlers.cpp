@@ -1,10 +1,12 @@
 #include "agent/api/DashboardFiles.h"
 #include "agent/api/Routes.h"
 
+#include <Poco/Base64Encoder.h>
 #include <Poco/DigestEngine.h>
 #include <Poco/SHA2Engine.h>
 
 #include <map>
+#include <sstream>
 #include <string_view>
 
 namespace agent
@@ -13,14 +15,19 @@ namespace agent
 namespace
 {
 
-// Nothing of the page comes from elsewhere, nothing is script or style but its own files, no text becomes
-// markup, and no other site may frame it.
-constexpr const char* contentSecurityPolicy =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'";
-
 constexpr std::string_view page = "index.html";
+constexpr std::string_view style = "style.css";
+constexpr std::string_view styleLink = R"(<link rel="stylesheet" href="/dashboard/style.css">)";
+
+/// Nothing of the page comes from elsewhere, nothing is script or style but its own files, no text becomes
+/// markup, and no other site may frame it. `styleHash` is of the style that stands in the page.
+std::string securityPolicy(const std::string& styleHash)
+{
+    return "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-" + styleHash +
+           "'; img-src 'self'; connect-src 'self'; "
+           "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+           "require-trusted-types-for 'script'; trusted-types 'none'";
+}
 
 std::string contentType(std::string_view name)
 {
@@ -33,46 +40,77 @@ std::string contentType(std::string_view name)
     return "image/svg+xml";
 }
 
-std::string etagOf(std::string_view bytes)
+Poco::DigestEngine::Digest sha256(std::string_view bytes)
 {
     Poco::SHA2Engine engine(Poco::SHA2Engine::SHA_256);
     engine.update(bytes.data(), bytes.size());
-    return "\"" + Poco::DigestEngine::digestToHex(engine.digest()).substr(0, 32) + "\"";
+    return engine.digest();
+}
+
+std::string base64(const Poco::DigestEngine::Digest& digest)
+{
+    std::ostringstream text;
+    Poco::Base64Encoder encoder(text);
+    encoder.write(reinterpret_cast<const char*>(digest.data()), std::ssize(digest));
+    encoder.close();
+    return text.str();
 }
 
 struct ServedFile
 {
+    explicit ServedFile(std::string_view name, std::string content)
+        : type(contentType(name)),
+          etag("\"" + Poco::DigestEngine::digestToHex(sha256(content)).substr(0, 32) + "\""),
+          bytes(std::make_shared<const std::string>(std::move(content)))
+    {
+    }
+
     std::string type;
     std::string etag;
     std::shared_ptr<const std::string> bytes;
 };
 
-const std::map<std::string, ServedFile, std::less<>>& servedFiles()
+struct Served
 {
-    static const auto all = []
+    std::map<std::string, ServedFile, std::less<>> files;
+    std::string policy;
+};
+
+/// The style goes out within the page: the browser paints as soon as it has that one file, and need not ask
+/// for a second that then waits among the scripts.
+Served prepare()
+{
+    Served served;
+    std::string html;
+    std::string_view css;
+    for (const auto& file : dashboardFiles())
     {
-        std::map<std::string, ServedFile, std::less<>> files;
-        for (const auto& file : dashboardFiles())
-            files.emplace(file.name,
-                          ServedFile{.type = contentType(file.name),
-                                     .etag = etagOf(file.bytes),
-                                     .bytes = std::make_shared<const std::string>(file.bytes)});
-        return files;
-    }();
-    return all;
+        if (file.name == page)
+            html = file.bytes;
+        else
+            served.files.emplace(file.name, ServedFile(file.name, std::string(file.bytes)));
+        if (file.name == style)
+            css = file.bytes;
+    }
+    if (const auto at = html.find(styleLink); at != std::string::npos)
+        html.replace(at, styleLink.size(), std::string("<style>").append(css).append("</style>"));
+    served.files.emplace(page, ServedFile(page, std::move(html)));
+    served.policy = securityPolicy(base64(sha256(css)));
+    return served;
 }
 
 } // namespace
 
 Response dashboardFile(const ApiParts&, const Request& request, const std::string& name)
 {
-    const auto found = servedFiles().find(name.empty() ? page : std::string_view(name));
-    if (found == servedFiles().end())
+    static const Served served = prepare();
+    const auto found = served.files.find(name.empty() ? page : std::string_view(name));
+    if (found == served.files.end())
         throw Refusal{404, "not_found", "the dashboard has no file '" + name + "'", ""};
     const ServedFile& file = found->second;
     Response response{.contentType = file.type};
     response.headers = {{"Cache-Control", "no-cache"},
-                        {"Content-Security-Policy", contentSecurityPolicy},
+                        {"Content-Security-Policy", served.policy},
                         {"Cross-Origin-Opener-Policy", "same-origin"},
                         {"Cross-Origin-Resource-Policy", "same-origin"},
                         {"ETag", file.etag},

@@ -12,6 +12,7 @@ class DashboardTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(DashboardTest);
     CPPUNIT_TEST(testEachFileHasItsTypeAndTheGuards);
     CPPUNIT_TEST(testPageNamesOnlyFilesThatAreThere);
+    CPPUNIT_TEST(testPageHasItsStyleWithinIt);
     CPPUNIT_TEST(testUnchangedFileIsNotSentAgain);
     CPPUNIT_TEST_SUITE_END();
 
@@ -63,6 +64,14 @@ public:
         CPPUNIT_ASSERT(files > 15);
         CPPUNIT_ASSERT(bytes < 150'000);
         CPPUNIT_ASSERT_MESSAGE("something comes from elsewhere", page.find("://") == page.npos);
+    }
+
+    /// It can be painted before any other file came.
+    void testPageHasItsStyleWithinIt()
+    {
+        const std::string page = _daemon.get("/").body;
+        CPPUNIT_ASSERT(page.find(_daemon.get("/dashboard/style.css").body) != page.npos);
+        CPPUNIT_ASSERT(page.find("stylesheet") == page.npos);
     }
 
     void testUnchangedFileIsNotSentAgain()
