@@ -86,6 +86,8 @@ add_dependencies(unit-tests plugin-greet)
 add_library(daemon_support OBJECT
     tests/support/main.cpp
     tests/support/Daemon.cpp
+    tests/support/DeafFiles.cpp
+    tests/support/Namespace.cpp
     tests/support/Program.cpp)
 target_link_libraries(daemon_support PRIVATE agent_model Poco::Net cppunit)
 target_compile_definitions(daemon_support PRIVATE
@@ -99,6 +101,7 @@ add_executable(daemon-tests
     tests/daemon/OverridesTest.cpp
     tests/daemon/RecoveryTest.cpp
     tests/daemon/StuckTest.cpp
+    tests/daemon/UndyingTest.cpp
     tests/daemon/AdoptionTest.cpp
     tests/daemon/CausesTest.cpp
     tests/daemon/RetriesTest.cpp

@@ -96,14 +96,17 @@ Response ready(const ApiParts& api, const Request&, const std::string&)
 {
     const auto facts = api.engine.facts();
     const std::string free = std::to_string(facts.freeBytes >> 20) + " MiB free";
-    return answerTo({storeFact(facts),
-                     {facts.diskLow ? "disk: below disk.min_free, " + free : "disk: ok, " + free,
-                      !facts.diskLow},
-                     {std::string(facts.draining ? "executor: draining, " : "executor: ok, ") +
-                          std::to_string(facts.running) + " of " + std::to_string(facts.slots) +
-                          " slots in use, " + std::to_string(facts.queued) + " queued",
-                      !facts.draining}},
-                    "ready");
+    return answerTo(
+        {storeFact(facts),
+         {facts.diskLow ? "disk: below disk.min_free, " + free : "disk: ok, " + free,
+          !facts.diskLow},
+         {std::string(facts.draining ? "executor: draining, " : "executor: ok, ") +
+              std::to_string(facts.running) + " of " + std::to_string(facts.slots) +
+              " slots in use, " +
+              (facts.setAside > 0 ? std::to_string(facts.setAside) + " set aside, " : "") +
+              std::to_string(facts.queued) + " queued",
+          !facts.draining}},
+        "ready");
 }
 
 Response metrics(const ApiParts& api, const Request&, const std::string&)

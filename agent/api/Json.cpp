@@ -299,6 +299,7 @@ std::string agentJson(const Engine::Facts& facts, const PluginRegistry& plugins)
     put(out, "host", host);
     putNumber(out, "slots", std::optional(facts.slots));
     putNumber(out, "running", std::optional(facts.running));
+    putNumber(out, "setAside", std::optional(facts.setAside));
     putNumber(out, "queueLength", std::optional(facts.queued));
     out.Key("draining");
     out.Bool(facts.draining);

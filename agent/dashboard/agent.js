@@ -45,7 +45,7 @@ export function mountAgent(main, _, { stream, signal }) {
         drainButton.textContent = agent.draining ? 'Resume' : 'Drain';
         refill(facts,
             el('dl', { class: 'facts' },
-                fact('Slots', `${agent.running} of ${agent.slots} in use `,
+                fact('Slots', `${agent.running} of ${agent.slots} in use${agent.setAside > 0 ? `, ${agent.setAside} set aside: processes can't be ended` : ''} `,
                     el('meter', { min: 0, max: agent.slots, value: agent.running, 'aria-label': 'Slots in use' })),
                 fact('Queue', agent.queueLength === 1 ? '1 run waits' : `${agent.queueLength} runs wait`),
                 fact('New runs', agent.draining ? 'are refused: the agent is draining' : 'are taken'),

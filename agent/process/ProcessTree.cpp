@@ -255,9 +255,15 @@ std::vector<ProcessInfo> processesOf(const std::filesystem::path& folder)
                 infos.push_back(describe(*stat));
         return infos;
     }
-    const auto shim = claim ? processStat(claim->pid) : std::nullopt;
-    if (!shim || shim->startTime != claim->startTime)
+    if (!claim)
         return {};
+    const auto shim = processStat(claim->pid);
+    if (!shim || shim->startTime != claim->startTime)
+    {
+        for (const ProcessStat& process : remainsOf(*order, *claim))
+            infos.push_back(describe(process));
+        return infos;
+    }
     const auto all = allProcesses();
     std::set<int> tree{shim->pid};
     // /proc is walked by rising pid, but pids wrap: a child may stand before its parent.

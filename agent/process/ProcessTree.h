@@ -57,7 +57,7 @@ bool signalProcess(const ProcessStat& process, int signal);
 std::vector<ProcessStat> remainsOf(const Order& order, const Claim& claim);
 
 /// The processes of the attempt in `folder`: of its cgroup, else the descendants of its shim, which
-/// is their subreaper. Without the shim itself.
+/// is their subreaper, else what a lost shim left. Without the shim itself.
 /// Errors: as AttemptFolder::order(). Blocks: for a walk over /proc.
 std::vector<ProcessInfo> processesOf(const std::filesystem::path& folder);
 

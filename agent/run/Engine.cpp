@@ -23,6 +23,14 @@ Declined unavailable(const std::string& why)
 
 } // namespace
 
+Declined Engine::remain(const std::string& processes)
+{
+    return {Declined::Kind::Conflict, "processes_remain",
+            processes +
+                ". The stage is IN_PROGRESS and keeps its slot until they are gone; what was "
+                "decided is on record and is carried out then. Put right what they wait for"};
+}
+
 Engine::Engine(EngineOptions options, Database& database, const StateFolder& state,
                const PluginRegistry& plugins, const ServiceCatalog& services, Launcher launcher,
                Janitor& janitor, Listener listener)
@@ -43,7 +51,7 @@ Engine::Engine(EngineOptions options, Database& database, const StateFolder& sta
                      std::erase_if(_timers,
                                    [&](const Timer& timer) { return timer.stageId == stageId; });
                  },
-             .ended = [this](const RecordedEnd& end) { tellEnded(end); }}),
+             .ended = [this](const RecordedEnd& end) { tell(end.stage.id, &end, nullptr); }}),
       _housekeeping(_options.retention, state, janitor)
 {
 }
@@ -140,6 +148,7 @@ void Engine::work()
                              { _flow.recordEnd(batch, end); },
                              .stageId = stageId});
         }
+        takeUndying();
         takeDueTimers(_work);
 
         std::vector<Command> commands;
@@ -159,7 +168,7 @@ void Engine::work()
     for (auto& command : std::exchange(_mailbox, {}))
         command.refuse(error);
     for (auto& [stageId, waiter] : std::exchange(_waiters, {}))
-        waiter(nullptr);
+        waiter(nullptr, error);
 }
 
 /// One transaction for all that has come in. Shape: whether it could be written.
@@ -288,20 +297,47 @@ void Engine::takeDueTimers(std::vector<Command>& commands)
     }
 }
 
-void Engine::tellEnded(const RecordedEnd& end)
+/// People hear of what can't be ended once it is on record.
+void Engine::takeUndying()
 {
-    const auto [first, last] = _waiters.equal_range(end.stage.id);
-    std::vector<std::function<void(const RecordedEnd*)>> waiting;
+    for (auto& found : _executions.takeUndying())
+        _work.push_back({.apply =
+                             [this, undying = found](Batch& batch)
+                         {
+                             _flow.cantEnd(batch, undying);
+                             batch.afterCommit.push_back(
+                                 [this, undying] {
+                                     tell(undying.stageId, nullptr,
+                                          std::make_exception_ptr(remain(undying.processes)));
+                                 });
+                         },
+                         .stageId = found.stageId});
+}
+
+/// Answers `waiter` when the stage has ended; at once where that is known to be out of sight.
+void Engine::await(const std::string& stageId, Waiter waiter)
+{
+    if (const std::string undying = _executions.undying(stageId); !undying.empty())
+        return waiter(nullptr, std::make_exception_ptr(remain(undying)));
+    _waiters.emplace(stageId, std::move(waiter));
+}
+
+void Engine::tell(const std::string& stageId, const RecordedEnd* end,
+                  const std::exception_ptr& instead)
+{
+    const auto [first, last] = _waiters.equal_range(stageId);
+    std::vector<Waiter> waiting;
     for (auto waiter = first; waiter != last; ++waiter)
         waiting.push_back(std::move(waiter->second));
     _waiters.erase(first, last);
     for (const auto& waiter : waiting)
-        waiter(&end);
+        waiter(end, instead);
 }
 
 void Engine::refreshFacts()
 {
     Facts facts{.slots = _options.slots,
+                .setAside = _executions.undyingCount(),
                 .draining = _flow.draining,
                 .alive = true,
                 .cgroup = _executions.cgroup().available(),

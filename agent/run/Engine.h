@@ -91,7 +91,8 @@ public:
     };
     Submitted submit(const Submission& submission);
 
-    /// Answers when no process of the stage is left where the patch ends a running one.
+    /// Answers when no process of the stage is left where the patch ends a running one; Declined with
+    /// `processes_remain` when one can't be ended. The decision stands then, and is carried out when it can.
     void patchStage(const std::string& id, const StagePatch& patch);
 
     /// Shape: the stage as it was.
@@ -100,7 +101,7 @@ public:
     void patchRun(const std::string& id, const RunPatch& patch);
     Run deleteRun(const std::string& id, const std::string& actor);
 
-    /// Shape: how many stages were ended by it. Answers when all processes are gone.
+    /// Shape: how many stages were ended by it. Answers when all processes are gone, or as patchStage().
     int stopRun(const std::string& id, const std::string& actor);
 
     /// Shape: the new run's id.
@@ -120,7 +121,9 @@ public:
     {
         int slots = 0;
         int running = 0; ///< runs that hold a slot
-        int queued = 0;  ///< runs that want one
+        int setAside =
+            0; ///< of these: runs with a stage that is to end and whose processes can't be ended
+        int queued = 0; ///< runs that want one
         bool draining = false;
         bool diskLow = false;
         std::int64_t freeBytes = 0;
@@ -152,6 +155,9 @@ private:
         int attempt = 0;
     };
 
+    /// Is told once: the end of a stage, or an error in its place.
+    using Waiter = std::function<void(const RecordedEnd* end, const std::exception_ptr& instead)>;
+
     template <typename T> using Promise = std::shared_ptr<std::promise<T>>;
 
     /// Posts `apply(batch, promise)` and waits for the promise, which `apply` keeps by answer() or, for
@@ -167,7 +173,11 @@ private:
     [[nodiscard]] std::optional<std::int64_t> untilTimer() const;
     void takeDueTimers(std::vector<Command>& commands);
     void tidy(Batch& batch);
-    void tellEnded(const RecordedEnd& end);
+    static Declined remain(const std::string& processes);
+    void takeUndying();
+    void await(const std::string& stageId, Waiter waiter);
+    void tell(const std::string& stageId, const RecordedEnd* end,
+              const std::exception_ptr& instead);
     void refreshFacts();
 
     Stage need(Batch& batch, const std::string& stageId);
@@ -196,8 +206,8 @@ private:
     // The engine thread's own.
     std::vector<Command> _work; ///< internal commands, kept until committed
     std::vector<Timer> _timers;
-    std::optional<Clock::time_point> _tidyAt; ///< when the housekeeping has something to do
-    std::multimap<std::string, std::function<void(const RecordedEnd*)>> _waiters; ///< by stage id
+    std::optional<Clock::time_point> _tidyAt;    ///< when the housekeeping has something to do
+    std::multimap<std::string, Waiter> _waiters; ///< by stage id
 
     mutable std::mutex _mutex;
     std::vector<Command> _mailbox; // guarded by _mutex

@@ -18,15 +18,55 @@ namespace
 /// A shim that was told to stop answers within its grace; this long after it, it is not going to.
 constexpr std::int64_t stopMarginMs = 5000;
 
-/// What a lost shim left is killed every so often until none is left, at most for so long: a process
-/// in the kernel's D state can't be ended by anyone.
+/// What a lost shim left is killed every so often until none is left. After so long it counts as undying,
+/// and is tried less often: a process in the kernel's D state can't be ended by anyone.
 constexpr std::int64_t sweepEveryMs = 50;
 constexpr std::int64_t sweepAtMostMs = 10'000;
+constexpr std::int64_t sweepUndyingEveryMs = 1000;
 
 std::int64_t monotonicMs()
 {
     using namespace std::chrono;
     return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+}
+
+bool heldByKernel(const ProcessInfo& process)
+{
+    return process.state == 'D';
+}
+
+/// `2 processes can't be ended: 4711 (cp) is in state D in nfs_wait, 4712 (sh) is in state D`
+std::string undyingInWords(const std::vector<ProcessInfo>& processes)
+{
+    constexpr std::size_t named = 5;
+    std::string words = processes.size() == 1
+                            ? "1 process can't be ended"
+                            : std::to_string(processes.size()) + " processes can't be ended";
+    for (std::size_t i = 0; i < std::min(named, processes.size()); ++i)
+    {
+        const ProcessInfo& process = processes[i];
+        words += (i == 0 ? ": " : ", ") + std::to_string(process.pid) + " (" + process.comm +
+                 ") is in state " + process.state;
+        if (!process.wchan.empty())
+            words += " in " + process.wchan;
+    }
+    return words + (processes.size() > named ? " …" : "");
+}
+
+/// Those that live. Nothing when the folder does not tell.
+std::vector<ProcessInfo> livingIn(const std::filesystem::path& folder)
+{
+    try
+    {
+        auto processes = processesOf(folder);
+        std::erase_if(processes,
+                      [](const ProcessInfo& one) { return one.state == 'Z' || one.state == 'X'; });
+        return processes;
+    }
+    catch (const std::exception&)
+    {
+        return {}; // the folder was spoilt
+    }
 }
 
 /// How long ago the shim of `claim` started, by the clock that nobody sets: /proc counts from the boot.
@@ -194,6 +234,18 @@ bool Executions::running(const std::string& stageId) const
     return _live.contains(stageId);
 }
 
+std::string Executions::undying(const std::string& stageId) const
+{
+    const auto live = _live.find(stageId);
+    return live == _live.end() ? "" : live->second.undying;
+}
+
+int Executions::undyingCount() const
+{
+    return static_cast<int>(std::count_if(
+        _live.begin(), _live.end(), [](const auto& live) { return !live.second.undying.empty(); }));
+}
+
 std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
 {
     if (!_finished.empty())
@@ -211,15 +263,31 @@ std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
         if (live.sweepUntilMs != 0)
             sweeping.push_back(stageId);
         else if (live.killAtMs != 0 && now >= live.killAtMs)
-        {
-            live.killAtMs = 0;
-            if (const Shim* shim = _watch.find(stageId))
-                Launcher::kill(*shim);
-        }
+            killShim(stageId, live);
     }
     for (const auto& stageId : sweeping)
         sweep(stageId, _live.at(stageId));
     return std::exchange(_finished, {});
+}
+
+/// A shim that did not end its stage in time is no good, unless nobody could: it goes on trying then, and
+/// tells the true end when there is one.
+void Executions::killShim(const std::string& stageId, Live& live)
+{
+    live.killAtMs = 0;
+    const auto left = livingIn(live.folder);
+    if (!left.empty() && std::all_of(left.begin(), left.end(), heldByKernel))
+        tellUndying(stageId, live, left);
+    else if (const Shim* shim = _watch.find(stageId))
+        Launcher::kill(*shim);
+}
+
+void Executions::tellUndying(const std::string& stageId, Live& live,
+                             const std::vector<ProcessInfo>& processes)
+{
+    live.undying = undyingInWords(processes);
+    _undying.push_back({stageId, live.attempt, live.undying});
+    wake();
 }
 
 /// The shim of `stageId` is gone: what does the disk say?
@@ -268,15 +336,16 @@ void Executions::sweep(const std::string& stageId, Live& live)
     {
         live.why = error.what(); // nothing tells us any more what belonged to it
     }
-    if (left > 0 && monotonicMs() < live.sweepUntilMs)
-        return;
-    std::string message = live.why.empty() ? "the stage's shim was lost" : live.why;
     if (left > 0)
-        message += "; " + std::to_string(left) +
-                   " of its processes can't be ended (uninterruptible in the kernel?)";
-    else
-        message += "; its processes were ended";
-    finish(stageId, endWithoutOutcome(Cause::ShimLost, live.claim, message));
+    {
+        if (live.undying.empty() && monotonicMs() >= live.sweepUntilMs)
+            if (const auto living = livingIn(live.folder); !living.empty())
+                tellUndying(stageId, live, living);
+        return;
+    }
+    finish(stageId, endWithoutOutcome(Cause::ShimLost, live.claim,
+                                      (live.why.empty() ? "the stage's shim was lost" : live.why) +
+                                          "; its processes were ended"));
 }
 
 void Executions::finish(const std::string& stageId, const Outcome& outcome)
@@ -296,7 +365,7 @@ std::optional<std::int64_t> Executions::nextTimer() const
     {
         std::int64_t left = 0;
         if (live.sweepUntilMs != 0)
-            left = sweepEveryMs;
+            left = live.undying.empty() ? sweepEveryMs : sweepUndyingEveryMs;
         else if (live.killAtMs != 0)
             left = std::max<std::int64_t>(0, live.killAtMs - now);
         else

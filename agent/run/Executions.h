@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/process/Launcher.h"
+#include "agent/process/ProcessTree.h"
 #include "agent/process/ShimWatch.h"
 #include "agent/run/OrderBuilder.h"
 
@@ -10,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace agent
@@ -22,6 +24,14 @@ struct Finished
     int attempt = 0;
     Outcome outcome;
     std::optional<std::string> limitsMissing; ///< what nothing held of its limits, where known
+};
+
+/// An attempt that was to end and can't: what is left of it does not go, whatever is sent to it.
+struct Undying
+{
+    std::string stageId;
+    int attempt = 0;
+    std::string processes; ///< which, and what the kernel does with them: one line for a person
 };
 
 /// The attempts that have a shim. Starts, stops and watches them, and turns every way in which one can
@@ -45,7 +55,8 @@ public:
                 std::int64_t graceMs, bool stopping);
 
     /// Asks the shim to end its stage. One that has not within `graceMs` and some seconds is killed, and
-    /// what it left with it.
+    /// what it left with it; unless the kernel holds every process that is left: then takeUndying() tells,
+    /// and the end is told as any other once they are gone.
     void stop(const std::string& stageId, std::int64_t graceMs);
 
     /// Whether a process of the stage may still be there.
@@ -53,6 +64,15 @@ public:
 
     /// Blocks until an attempt ended, wake() was called or `timeoutMs` passed (none: for ever).
     std::vector<Finished> wait(std::optional<std::int64_t> timeoutMs);
+
+    /// Those found since the last call.
+    std::vector<Undying> takeUndying() { return std::exchange(_undying, {}); }
+
+    /// What is left of a stage that can't be ended now, as in Undying; empty: nothing known to be so.
+    [[nodiscard]] std::string undying(const std::string& stageId) const;
+
+    /// How many stages can't be ended now.
+    [[nodiscard]] int undyingCount() const;
 
     /// Forgets an attempt whose end is on record: its cgroup goes, and what a lost shim left of secrets.
     void forget(const std::filesystem::path& folder);
@@ -79,13 +99,17 @@ private:
         std::string why;            ///< how it was lost, where that is known
         std::optional<std::string> limitsMissing;
         std::int64_t sweepUntilMs =
-            0; ///< monotonic; its shim is lost and we end what is left; 0: no
+            0;               ///< monotonic; its shim is lost and we end what is left; 0: no
+        std::string undying; ///< what can't be ended; empty: nothing known to be so
     };
 
     void watch(const std::string& stageId, Shim shim);
     void ended(const std::string& stageId);
     void lose(const std::string& stageId, const std::string& why);
     void sweep(const std::string& stageId, Live& live);
+    void killShim(const std::string& stageId, Live& live);
+    void tellUndying(const std::string& stageId, Live& live,
+                     const std::vector<ProcessInfo>& processes);
     void finish(const std::string& stageId, const Outcome& outcome);
     [[nodiscard]] std::optional<std::int64_t> nextTimer() const;
 
@@ -93,6 +117,7 @@ private:
     ShimWatch _watch;
     std::map<std::string, Live> _live; ///< by stage id
     std::vector<Finished> _finished;   ///< told by the next wait()
+    std::vector<Undying> _undying;     ///< told by the next takeUndying()
 };
 
 } // namespace agent

@@ -196,18 +196,15 @@ int Engine::stopRun(const std::string& id, const std::string& actor)
             batch.afterCommit.push_back(
                 [this, awaited, promise, stopped, decidedHere]
                 {
-                    _waiters.emplace(
-                        awaited,
-                        [promise, stopped, decidedHere](const RecordedEnd* end)
-                        {
-                            if (!end)
-                                return promise->set_exception(std::make_exception_ptr(
-                                    Declined(Declined::Kind::Unavailable, "unavailable",
-                                             "the agent is stopping; the stop is on "
-                                             "record and will be carried out")));
-                            promise->set_value(decidedHere && !end->decided ? stopped - 1
-                                                                            : stopped);
-                        });
+                    await(awaited,
+                          [promise, stopped, decidedHere](const RecordedEnd* end,
+                                                          const std::exception_ptr& instead)
+                          {
+                              if (!end)
+                                  return promise->set_exception(instead);
+                              promise->set_value(decidedHere && !end->decided ? stopped - 1
+                                                                              : stopped);
+                          });
                 });
         });
 }

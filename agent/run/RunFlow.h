@@ -87,6 +87,9 @@ public:
     /// stuck.
     void due(Batch& batch, const std::string& stageId, int attempt);
 
+    /// A stage that is to end can't: it stays as it is, its slot with its run, and people are told.
+    void cantEnd(Batch& batch, const Undying& undying);
+
     /// Takes up what was open when the last daemon ended. Source: design, "At start (Recovery)".
     void recover(Batch& batch);
 
@@ -134,6 +137,7 @@ private:
     void recoverStage(Batch& batch, Run& run, Stage& stage);
     void watchForStuck(Batch& batch, const Run& run, const Stage& stage);
     void lookWhetherStuck(Batch& batch, const Run& run, Stage& stage);
+    void tellStuck(Batch& batch, Stage& stage, const std::string& why);
     void armLook(Batch& batch, const Stage& stage, std::int64_t delayMs);
     std::int64_t stuckAfterMs(const Run& run, const Stage& stage);
 

@@ -71,25 +71,19 @@ void Engine::patchOne(Batch& batch, const StagePatch& patch, Stage& stage,
         batch.afterCommit.push_back(
             [this, id = stage.id, promise]
             {
-                _waiters.emplace(
-                    id,
-                    [promise](const RecordedEnd* end)
-                    {
-                        if (end && end->decided)
-                            return promise->set_value(true);
-                        const auto error =
-                            end ? conflict(
-                                      "stage_ended",
-                                      "the stage ended by itself before it could be stopped: " +
-                                          std::string(toString(end->stage.status)) + ", cause " +
-                                          std::string(
-                                              toString(end->stage.cause.value_or(Cause::Exit))))
-                                : Declined(
-                                      Declined::Kind::Unavailable, "unavailable",
-                                      "the agent is stopping; the change is on record and will "
-                                      "be carried out");
-                        promise->set_exception(std::make_exception_ptr(error));
-                    });
+                await(id,
+                      [promise](const RecordedEnd* end, const std::exception_ptr& instead)
+                      {
+                          if (!end)
+                              return promise->set_exception(instead);
+                          if (end->decided)
+                              return promise->set_value(true);
+                          promise->set_exception(std::make_exception_ptr(conflict(
+                              "stage_ended",
+                              "the stage ended by itself before it could be stopped: " +
+                                  std::string(toString(end->stage.status)) + ", cause " +
+                                  std::string(toString(end->stage.cause.value_or(Cause::Exit))))));
+                      });
             });
         return;
     }
@@ -144,6 +138,8 @@ bool Engine::applyStatus(Batch& batch, const StagePatch& patch, Run& run, Stage&
         stage = need(batch, stage.id);
         return false;
     case Effect::Busy:
+        if (const std::string undying = _executions.undying(stage.id); !undying.empty())
+            throw remain(undying);
         throw conflict("stage_stopping",
                        "the stage is being ended already; wait for it and look again");
     default:

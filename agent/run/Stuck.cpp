@@ -74,6 +74,26 @@ void RunFlow::armLook(Batch& batch, const Stage& stage, std::int64_t delayMs)
                                 { _hooks.timer(delayMs, id, attempt); });
 }
 
+void RunFlow::tellStuck(Batch& batch, Stage& stage, const std::string& why)
+{
+    stage.stuckSince = nowMs();
+    stage.stuckWhy = why;
+    batch.runs.update(stage);
+    note(batch, stage, stage.status, self, "stuck: " + stage.stuckWhy);
+    batch.afterCommit.push_back([this] { ++counts.stuck; });
+}
+
+void RunFlow::cantEnd(Batch& batch, const Undying& undying)
+{
+    auto stage = batch.runs.stage(undying.stageId);
+    if (!stage || stage->status != Status::InProgress || stage->attempt != undying.attempt)
+        return;
+    tellStuck(
+        batch, *stage,
+        (stage->intent == Intent::None ? "" : "asked to end by " + stage->intentActor + "; ") +
+            undying.processes);
+}
+
 void RunFlow::lookWhetherStuck(Batch& batch, const Run& run, Stage& stage)
 {
     const std::int64_t after = stuckAfterMs(run, stage);
@@ -89,17 +109,14 @@ void RunFlow::lookWhetherStuck(Batch& batch, const Run& run, Stage& stage)
     if (silent || slow)
     {
         if (!stage.stuckSince)
-        {
-            stage.stuckSince = now;
-            stage.stuckWhy =
-                silent ? "no output for " + inWords(now - spoke)
-                       : "runs for " + inWords(now - started) + "; usual are " + inWords(usual);
-            batch.runs.update(stage);
-            note(batch, stage, stage.status, self, "stuck: " + stage.stuckWhy);
-            batch.afterCommit.push_back([this] { ++counts.stuck; });
-        }
+            tellStuck(batch, stage,
+                      silent
+                          ? "no output for " + inWords(now - spoke)
+                          : "runs for " + inWords(now - started) + "; usual are " + inWords(usual));
         return armLook(batch, stage, stuckAgainMs);
     }
+    if (!_executions.undying(stage.id).empty())
+        return armLook(batch, stage, stuckAgainMs);
     if (stage.stuckSince)
     {
         stage.clearStuck();

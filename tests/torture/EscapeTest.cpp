@@ -1,7 +1,7 @@
 // Everything that a process does to outlive its stage. Ended from outside or by the command's own end,
 // in cgroups and without: nothing survives, and none takes longer than its grace and two seconds.
 #include "tests/support/Daemon.h"
-#include "tests/torture/Namespace.h"
+#include "tests/support/Namespace.h"
 #include "tests/torture/Rounds.h"
 #include "tests/torture/Survivors.h"
 

@@ -1,6 +1,6 @@
 // A state folder on a small disk that fills up at a random moment and gets room again: no false SUCCESS,
 // and the daemon goes on by itself.
-#include "tests/torture/Namespace.h"
+#include "tests/support/Namespace.h"
 #include "tests/torture/Trial.h"
 
 #include <cppunit/extensions/HelperMacros.h>

@@ -1,5 +1,5 @@
 // kill -9 of the shim, with the daemon there and with the daemon away, with cgroups and without.
-#include "tests/torture/Namespace.h"
+#include "tests/support/Namespace.h"
 #include "tests/torture/Trial.h"
 
 #include <cppunit/extensions/HelperMacros.h>

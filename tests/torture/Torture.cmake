@@ -6,7 +6,6 @@ add_executable(torture-tests
     tests/torture/Record.cpp
     tests/torture/Survivors.cpp
     tests/torture/Trial.cpp
-    tests/torture/Namespace.cpp
     tests/torture/KillTest.cpp
     tests/torture/RestartTest.cpp
     tests/torture/ShimKillTest.cpp

@@ -1,4 +1,4 @@
-#include "tests/torture/Namespace.h"
+#include "tests/support/Namespace.h"
 
 #include <fcntl.h>
 #include <fstream>
