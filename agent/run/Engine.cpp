@@ -204,6 +204,7 @@ bool Engine::runBatch(std::vector<Command>& commands)
         return false;
     }
     _work.clear();
+    refreshFacts(); // who gets an answer below finds them as they are now
     if (!batch.changedRuns.empty())
         _listener.changed(batch.changedRuns);
     for (auto& effect : batch.afterCommit)
@@ -218,7 +219,8 @@ bool Engine::runBatch(std::vector<Command>& commands)
             _listener.log("after a commit: " + textOf(std::current_exception()));
         }
     }
-    refreshFacts();
+    const std::lock_guard lock(_mutex);
+    _facts.counts = _flow.counts;
     return true;
 }
 

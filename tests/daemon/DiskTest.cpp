@@ -65,7 +65,8 @@ public:
         _daemon->waitForStage(ids[0], "SUCCESS"); // what runs goes on
         CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon->statusOf(run));
         CPPUNIT_ASSERT_EQUAL(std::string("IDLE"), _daemon->detail(ids[1], "status"));
-        CPPUNIT_ASSERT(_daemon->get("/readyz").body.find("1 queued") != std::string::npos);
+        waitFor("it to wait",
+                [&] { return _daemon->get("/readyz").body.find("1 queued") != std::string::npos; });
         _disk->free();
         _daemon->waitForRun(run, "SUCCESS");
         CPPUNIT_ASSERT_EQUAL(std::string("second\n"), _daemon->log(ids[1]));
