@@ -112,6 +112,7 @@ add_executable(daemon-tests
     tests/daemon/DashboardTest.cpp
     tests/daemon/SecretsTest.cpp
     tests/daemon/StagectlTest.cpp
+    tests/daemon/StagectlLogsTest.cpp
     tests/daemon/ReadmeTest.cpp
     tests/daemon/FaultsTest.cpp
     tests/daemon/DiskTest.cpp

@@ -139,16 +139,41 @@ std::shared_ptr<int> ownedCopy(int descriptor)
             }};
 }
 
+/// Where the first line begins that was written at `time` or later.
+std::int64_t lineSince(LogReader& log, TimeMs time)
+{
+    const std::uint64_t chunk = log.since(time);
+    if (chunk >= log.size())
+        return static_cast<std::int64_t>(log.size());
+    const std::uint64_t line = log.chunkOf(chunk).line + 1;
+    const bool begins = log.lineStart(line) == chunk;
+    return static_cast<std::int64_t>(begins ? chunk : log.lineStart(line + 1).value_or(log.size()));
+}
+
+std::optional<TimeMs> sinceOf(const Request& request)
+{
+    const auto given = request.parameter("since");
+    if (!given)
+        return std::nullopt;
+    const auto time = parseTime(*given);
+    if (!time)
+        throw invalid("since", "since must be a time such as 2026-03-20T17:17:13.760Z");
+    if (!request.header("range").empty())
+        throw invalid("since", "since and a Range can't be combined");
+    return time;
+}
+
 Response followLog(const ApiParts& api, const Request& request, const Stage& stage,
                    std::optional<int> attempt, bool timestamps)
 {
+    const auto since = sinceOf(request);
     TextFollower::Wish wish{.runId = stage.runId,
                             .stageId = stage.id,
                             .attempt = attempt.value_or(std::max(1, stage.attempt)),
                             .onlyThat = attempt.has_value(),
                             .timestamps = timestamps};
     Response response = textAnswer();
-    const auto log = LogReader::open(api.state.attempt(stage, wish.attempt));
+    auto log = LogReader::open(api.state.attempt(stage, wish.attempt));
     const auto size = log ? static_cast<std::int64_t>(log->size()) : 0;
     // A follower may come back to the end of what it has.
     const std::string header = request.header("range");
@@ -160,6 +185,12 @@ Response followLog(const ApiParts& api, const Request& request, const Stage& sta
         wish.from = static_cast<std::uint64_t>(range->first);
         response.status = 206;
         response.headers["Content-Range"] = contentRange(*range, std::nullopt);
+    }
+    if (since)
+    {
+        const std::int64_t first = log ? lineSince(*log, *since) : 0;
+        wish.from = static_cast<std::uint64_t>(first);
+        response.headers["Log-Offset"] = std::to_string(first);
     }
     response.headers["Cache-Control"] = "no-store";
     const auto room = api.followers.room();
@@ -254,6 +285,7 @@ Response stageLog(const ApiParts& api, const Request& request, const std::string
     if (flag(request, "follow"))
         return followLog(api, request, stage, attempt, timestamps);
 
+    const auto since = sinceOf(request);
     Response response = textAnswer();
     response.headers["Accept-Ranges"] = "bytes";
     const int shown = attempt.value_or(stage.attempt);
@@ -268,6 +300,13 @@ Response stageLog(const ApiParts& api, const Request& request, const std::string
         part = *range;
         response.status = 206;
         response.headers["Content-Range"] = contentRange(part, size);
+    }
+    if (since)
+    {
+        part.first = lineSince(*log, *since);
+        response.headers["Log-Offset"] = std::to_string(part.first);
+        if (part.first == size)
+            return response;
     }
     if (timestamps)
         response.stream = stamped(std::move(*log), part);

@@ -21,6 +21,7 @@ struct Call
     std::string body = {};
     std::vector<std::pair<std::string, std::string>> headers = {};
     std::chrono::seconds timeout{60}; ///< for the whole answer
+    bool mayPause = false; ///< an answer that stops coming for `timeout` has ended, and ended well
 };
 
 /// What came back, whatever its status.

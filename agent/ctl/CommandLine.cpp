@@ -174,6 +174,10 @@ void CommandLine::addStageVerbs()
     logs->add_option("--tail", _logsQuery.tail, "Only the last lines")
         ->check(CLI::Range(0, 10'000'000))
         ->type_name("N");
+    logs->add_option(
+            "--since", _logsQuery.since,
+            "Only lines from this time on: 10m and the like ago, or 2026-03-20T17:17:13.760Z")
+        ->type_name("TIME");
     logs->add_option("--attempt", _logsQuery.attempt, "Of this attempt; the newest unless told")
         ->check(CLI::Range(1, 1'000'000))
         ->type_name("N");

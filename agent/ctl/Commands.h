@@ -33,6 +33,7 @@ struct LogsQuery
     bool follow = false;
     bool timestamps = false;
     bool raw = false;
+    std::string since; ///< a time, or how long ago; empty: all
     std::optional<std::int64_t> tail;
     std::optional<std::int64_t> attempt;
 };

@@ -12,6 +12,9 @@ namespace agent::ctl
 namespace
 {
 
+/// `2023-03-20T17:17:13.760Z ` before each line.
+constexpr std::size_t stampBytes = 25;
+
 bool success(const Answer& answer)
 {
     return answer.status >= 200 && answer.status <= 299;
@@ -68,41 +71,90 @@ std::size_t lastLinesAt(std::string_view text, std::size_t lines)
     return 0;
 }
 
-std::string LogTail::path() const
+Call LogTail::call(bool follow) const
 {
     std::string query;
+    const auto add = [&](const std::string& what) { query += (query.empty() ? "?" : "&") + what; };
     if (_choice.attempt)
-        query += "?attempt=" + std::to_string(*_choice.attempt);
+        add("attempt=" + std::to_string(*_choice.attempt));
     if (_choice.timestamps)
-        query += query.empty() ? "?timestamps=1" : "&timestamps=1";
-    return "/api/stages/" + _choice.stageId + "/log" + query;
+        add("timestamps=1");
+    if (follow)
+        add("follow=1");
+    Call call{.path = "/api/stages/" + _choice.stageId + "/log", .mayPause = follow};
+    if (_choice.since && !_placed)
+        add("since=" + encoded(formatTime(*_choice.since)));
+    else if (_offset > 0)
+        call.headers.emplace_back("Range", "bytes=" + std::to_string(_offset) + "-");
+    call.path += query;
+    return call;
+}
+
+/// An answer to `since` says where it begins.
+void LogTail::begin(const Answer& head)
+{
+    const auto found = head.headers.find("log-offset");
+    if (!_placed && found != head.headers.end())
+        std::from_chars(found->second.data(), found->second.data() + found->second.size(), _offset);
+    _placed = true;
+}
+
+/// Counts what came. A timestamp before a line is no part of the log.
+void LogTail::advance(std::string_view piece)
+{
+    while (_choice.timestamps && !piece.empty())
+    {
+        const std::size_t stamp = std::min(stampBytes - _stamp, piece.size());
+        _stamp += stamp;
+        piece.remove_prefix(stamp);
+        const std::size_t end = piece.find('\n');
+        const std::size_t size = end == std::string_view::npos ? piece.size() : end + 1;
+        _offset += size;
+        piece.remove_prefix(size);
+        if (end != std::string_view::npos)
+            _stamp = 0;
+    }
+    _offset += piece.size();
+}
+
+Answer LogTail::get(const Call& call, const Sink& sink)
+{
+    // What came already and comes again: all, where the range was not heard; the beginning of a timestamp,
+    // where the last answer was cut within it.
+    std::uint64_t skipPlain = _choice.timestamps ? 0 : _offset;
+    std::size_t skipStamp = _stamp < stampBytes ? _stamp : 0;
+    Answer answer = _client.stream(
+        call,
+        [&](const Answer& head, std::string_view piece)
+        {
+            begin(head);
+            const auto skipped = std::min<std::uint64_t>(
+                head.status == 206 || call.headers.empty() ? 0 : skipPlain, piece.size());
+            skipPlain -= skipped;
+            piece.remove_prefix(skipped);
+            const auto stamp = std::min(skipStamp, piece.size());
+            skipStamp -= stamp;
+            piece.remove_prefix(stamp);
+            if (piece.empty())
+                return;
+            advance(piece);
+            sink(piece);
+        });
+    if (success(answer))
+        begin(answer); // also one without a byte
+    else if (!nothingThere(answer))
+        refuse(answer);
+    return answer;
 }
 
 void LogTail::read(const Sink& sink)
 {
-    Call call{.path = path()};
-    // With timestamps only the answer to a range says how much of the log it shows.
-    if (_offset > 0 || _choice.timestamps)
-        call.headers.emplace_back("Range", "bytes=" + std::to_string(_offset) + "-");
-    std::uint64_t skip = _offset; // of an answer that begins at 0 all the same
-    const Answer answer = _client.stream(call,
-                                         [&](const Answer& head, std::string_view piece)
-                                         {
-                                             if (head.status != 206)
-                                             {
-                                                 const auto skipped =
-                                                     std::min<std::uint64_t>(skip, piece.size());
-                                                 piece.remove_prefix(skipped);
-                                                 skip -= skipped;
-                                             }
-                                             _offset += _choice.timestamps ? 0 : piece.size();
-                                             if (!piece.empty())
-                                                 sink(piece);
-                                         });
-    if (!success(answer) && !nothingThere(answer))
-        refuse(answer);
-    if (_choice.timestamps && answer.status == 206)
-        _offset = endOfRange(answer).value_or(_offset);
+    get(call(false), sink);
+}
+
+void LogTail::follow(const Sink& sink)
+{
+    get(call(true), sink);
 }
 
 void LogTail::readLast(std::size_t lines, const Sink& sink)
@@ -112,29 +164,44 @@ void LogTail::readLast(std::size_t lines, const Sink& sink)
     {
         std::string bytes;
         std::uint64_t first = 0;
-        const Answer answer = _client.stream(
-            {.path = path(), .headers = {{"Range", "bytes=-" + std::to_string(wanted)}}},
-            [&](const Answer& head, std::string_view piece)
+        _offset = 0;
+        _stamp = 0;
+        Call call = this->call(false);
+        if (!_choice.since) // else the answer begins where it should, and all of it is read
+            call.headers = {{"Range", "bytes=-" + std::to_string(wanted)}};
+        const auto take = [&](const Answer& head, std::string_view piece)
+        {
+            if (bytes.empty() && first == 0)
+                first = firstByte(head);
+            bytes += piece;
+            // A whole log in place of its end: keep no more of it than is needed.
+            if (bytes.size() > 2 * wanted + 65536)
             {
-                if (bytes.empty() && first == 0)
-                    first = firstByte(head);
-                bytes += piece;
-                // A whole log in place of its end: keep no more of it than is needed.
-                if (bytes.size() > 2 * wanted + 65536)
-                {
-                    const std::size_t at = lastLinesAt(bytes, lines);
-                    bytes.erase(0, at);
-                    first += at;
-                }
-            });
+                const std::size_t at = lastLinesAt(bytes, lines);
+                bytes.erase(0, at);
+                first += at;
+            }
+        };
+        const Answer answer = _client.stream(call,
+                                             [&](const Answer& head, std::string_view piece)
+                                             {
+                                                 begin(head);
+                                                 advance(piece);
+                                                 take(head, piece);
+                                             });
         if (nothingThere(answer))
             return;
         if (!success(answer))
             refuse(answer);
+        begin(answer);
         const std::size_t at = lastLinesAt(bytes, lines);
         if (at == 0 && first > 0 && answer.status == 206)
             continue;
-        _offset = endOfRange(answer).value_or(first + bytes.size());
+        if (const auto end = endOfRange(answer))
+        {
+            _offset = *end;
+            _stamp = bytes.empty() || bytes.back() == '\n' ? 0 : stampBytes;
+        }
         if (at < bytes.size())
             sink(std::string_view(bytes).substr(at));
         return;

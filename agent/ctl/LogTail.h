@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/ctl/Client.h"
+#include "agent/model/Timestamp.h"
 
 #include <cstdint>
 #include <functional>
@@ -18,10 +19,11 @@ struct LogChoice
     std::string stageId;
     std::optional<std::int64_t> attempt; ///< the newest when none is named
     bool timestamps = false;
+    std::optional<TimeMs> since = {}; ///< only lines written then or later
 };
 
-/// The log of one attempt while it grows. Each read asks for what came after the last one (Range), so
-/// it goes on over a restart of the agent without a gap or a repeated byte.
+/// The log of one attempt while it grows. Each call goes on where the last one ended (Range), however that
+/// ended, so over a restart of the agent there is neither a gap nor a repeated byte.
 class LogTail
 {
 public:
@@ -33,22 +35,26 @@ public:
     /// Errors: as Client::ask; what was handed over until then is not given again.
     void read(const Sink& sink);
 
+    /// Hands over what comes as it comes. Blocks: until the attempt is over, or nothing came for a minute;
+    /// look then, and call it again where the attempt goes on. Errors: as read(), and Failure
+    /// Unreachable when the connection is lost.
+    void follow(const Sink& sink);
+
     /// Hands over the last `lines` lines only, and goes on from the log's end.
     void readLast(std::size_t lines, const Sink& sink);
 
-    /// Goes on with another log from its beginning.
-    void restart(LogChoice choice)
-    {
-        _choice = std::move(choice);
-        _offset = 0;
-    }
-
 private:
-    [[nodiscard]] std::string path() const;
+    [[nodiscard]] Call call(bool follow) const;
+    Answer get(const Call& call, const Sink& sink);
+    void begin(const Answer& head);
+    void advance(std::string_view piece);
 
     const Client& _client;
     LogChoice _choice;
-    std::uint64_t _offset = 0;
+    std::uint64_t _offset = 0; ///< of the next byte of the log
+    std::size_t _stamp =
+        0; ///< how much of the current line's timestamp came; all of it within the line
+    bool _placed = false; ///< _offset is the place where the next call begins
 };
 
 /// Where the last `lines` lines of `text` begin. A text that does not end in a line end ends in a line

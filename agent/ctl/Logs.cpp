@@ -4,6 +4,7 @@
 #include "agent/ctl/LogFilter.h"
 #include "agent/ctl/LogTail.h"
 #include "agent/ctl/Lookup.h"
+#include "agent/ctl/Text.h"
 
 #include <algorithm>
 
@@ -47,6 +48,7 @@ void printJsonLines(const Client& client, const std::string& stage)
 struct Standing
 {
     std::int64_t attempt = 0;
+    bool running = false;
     bool ended = false;
 };
 
@@ -56,6 +58,7 @@ Standing standingOf(const Client& client, const std::string& id)
     const auto stage = objectOf(client.ask({.path = "/api/stages/" + id}));
     const std::string status = text(stage, "status");
     Standing standing{.attempt = number(stage, "attempt").value_or(0),
+                      .running = status == "IN_PROGRESS",
                       .ended = status == "SUCCESS" || status == "FAILURE"};
     if (status == "IDLE")
     {
@@ -87,47 +90,57 @@ private:
     LogFilter _filter{LogFilter::Colours::Keep};
 };
 
-void followLog(const Client& client, const LogsQuery& query, const std::string& id,
-               LogOutput& output)
+/// `10m` is a time so long ago. Errors: Failure Usage.
+std::optional<TimeMs> sinceFrom(const std::string& text)
+{
+    if (text.empty())
+        return std::nullopt;
+    if (const auto time = parseTime(text))
+        return time;
+    if (const auto ago = parseDurationMs(text))
+        return nowMs() - *ago;
+    throw Failure(Exit::Usage, "--since takes how long ago, such as 10m or 2h, or a time such as "
+                               "2026-03-20T17:17:13.760Z, not '" +
+                                   visible(text) + "'");
+}
+
+void followLog(const Client& client, const LogsQuery& query, LogChoice choice, LogOutput& output)
 {
     const auto sink = [&](std::string_view bytes) { output.write(bytes); };
-    const auto choice = [&](std::int64_t attempt)
-    { return LogChoice{.stageId = id, .attempt = attempt, .timestamps = query.timestamps}; };
     Patience patience;
-    std::int64_t attempt = query.attempt.value_or(standingOf(client, id).attempt);
-    LogTail tail(client, choice(std::max<std::int64_t>(attempt, 1)));
+    std::optional<LogTail> tail;
     std::optional<std::int64_t> lastLines = query.tail;
-
-    bool ended = false;
-    while (!ended)
+    for (bool ended = false; !ended;)
     {
+        bool goesOn = false;
         const bool seen = patience.attempt(
             [&]
             {
                 // The stage first: when it has ended, the log read after it is whole.
-                const Standing now = standingOf(client, id);
-                if (now.attempt < 1 && !query.attempt)
+                const Standing now = standingOf(client, choice.stageId);
+                const std::int64_t wanted = query.attempt.value_or(now.attempt);
+                if (wanted >= 1 && choice.attempt != wanted)
                 {
-                    ended = now.ended; // no attempt, no log yet
-                    return;
+                    if (tail)
+                    {
+                        note("attempt " + std::to_string(wanted));
+                        choice.since.reset();
+                    }
+                    choice.attempt = wanted;
+                    tail.emplace(client, choice);
                 }
-                if (lastLines)
-                    tail.readLast(static_cast<std::size_t>(*lastLines), sink);
-                else
-                    tail.read(sink);
-                lastLines.reset();
-                const bool newAttempt = now.attempt > std::max<std::int64_t>(attempt, 1);
-                ended =
-                    query.attempt ? now.ended || now.attempt > attempt : now.ended && !newAttempt;
-                if (newAttempt && !query.attempt)
+                if (tail && lastLines)
+                    tail->readLast(static_cast<std::size_t>(*lastLines), sink);
+                if (tail)
                 {
-                    note("attempt " + std::to_string(now.attempt));
-                    tail.restart(choice(now.attempt));
+                    lastLines.reset();
+                    tail->follow(sink);
                 }
-                attempt = query.attempt ? attempt : now.attempt;
+                ended = now.ended || (query.attempt && now.attempt > *query.attempt);
+                goesOn = now.running;
             },
             [](const std::string& line) { note(line); });
-        if (!ended || !seen)
+        if (!ended && !(seen && goesOn))
             pauseBetweenLooks();
     }
 }
@@ -136,11 +149,12 @@ void followLog(const Client& client, const LogsQuery& query, const std::string& 
 
 Exit showLogs(const Session& session, const LogsQuery& query)
 {
+    const auto since = sinceFrom(query.since);
     if (session.json &&
-        (query.follow || query.raw || query.timestamps || query.tail || query.attempt))
+        (query.follow || query.raw || query.timestamps || query.tail || query.attempt || since))
         throw Failure(Exit::Usage,
                       "logs --json gives all lines of the newest attempt: it goes with "
-                      "none of -f, --raw, --timestamps, --tail, --attempt");
+                      "none of -f, --raw, --timestamps, --tail, --since, --attempt");
     const std::string id = findStage(session.client, query.stage);
     if (session.json)
     {
@@ -148,14 +162,16 @@ Exit showLogs(const Session& session, const LogsQuery& query)
         return Exit::Ok;
     }
     LogOutput output(query.raw);
+    const LogChoice choice{
+        .stageId = id, .attempt = query.attempt, .timestamps = query.timestamps, .since = since};
     if (query.follow)
-        followLog(session.client, query, id, output);
+        followLog(session.client, query,
+                  {.stageId = id, .timestamps = query.timestamps, .since = since}, output);
     else
     {
         static_cast<void>(session.client.ask({.path = "/api/stages/" + id})); // unknown: 404
         const auto sink = [&](std::string_view bytes) { output.write(bytes); };
-        LogTail tail(session.client,
-                     {.stageId = id, .attempt = query.attempt, .timestamps = query.timestamps});
+        LogTail tail(session.client, choice);
         if (query.tail)
             tail.readLast(static_cast<std::size_t>(*query.tail), sink);
         else

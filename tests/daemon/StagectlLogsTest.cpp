@@ -1,0 +1,193 @@
+// What `stagectl logs` shows while a stage runs, over a restart of the agent, and from a time on.
+#include "agent/model/Timestamp.h"
+#include "tests/support/Program.h"
+#include "tests/support/Stages.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <future>
+
+using agent::formatTime;
+using agent::nowMs;
+using agent::test::contentOf;
+using agent::test::Daemon;
+using agent::test::Ended;
+using agent::test::listOf;
+using agent::test::runProgram;
+using agent::test::shell;
+using agent::test::waitFor;
+
+class StagectlLogsTest: public CppUnit::TestFixture
+{
+    CPPUNIT_TEST_SUITE(StagectlLogsTest);
+    CPPUNIT_TEST(testFollowShowsWhatIsPrintedBeforeTheStageEnds);
+    CPPUNIT_TEST(testFollowGoesOnOverARestartWithoutAGap);
+    CPPUNIT_TEST(testFollowGoesOnOverARestartWithTimestamps);
+    CPPUNIT_TEST(testFollowShowsTheNextAttemptToo);
+    CPPUNIT_TEST(testFollowFromTheLastLinesOn);
+    CPPUNIT_TEST(testSinceGivesTheLinesThatBeganThen);
+    CPPUNIT_TEST(testSinceIsATimeOrHowLongAgo);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void setUp() override { _daemon.start(); }
+
+    void testFollowShowsWhatIsPrintedBeforeTheStageEnds()
+    {
+        const auto id = submit("printf 'a line\\nhalf of'; " + gate("go") + "; echo ' one'");
+        auto shown = follow({"logs", id, "-f"});
+        waitFor("the line that is not whole yet", [&] { return printed() == "a line\nhalf of"; });
+        CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon.detail(id, "status"));
+        open("go");
+        const Ended ended = shown.get();
+        CPPUNIT_ASSERT_EQUAL(std::string("a line\nhalf of one\n"), ended.out);
+        CPPUNIT_ASSERT_EQUAL(0, ended.exitCode);
+    }
+
+    void testFollowGoesOnOverARestartWithoutAGap() { restartMeanwhile({}); }
+    void testFollowGoesOnOverARestartWithTimestamps() { restartMeanwhile({"--timestamps"}); }
+
+    void testFollowShowsTheNextAttemptToo()
+    {
+        const auto id = submit("echo try $STAGE_ATTEMPT; test $STAGE_ATTEMPT = 2",
+                               R"("retry":{"attempts":2,"delay":"1s"})");
+        const Ended ended = follow({"logs", id, "-f"}).get();
+        CPPUNIT_ASSERT_EQUAL(std::string("try 1\ntry 2\n"), ended.out);
+        CPPUNIT_ASSERT_EQUAL(std::string("stagectl: attempt 2\n"), ended.err);
+    }
+
+    void testFollowFromTheLastLinesOn()
+    {
+        const auto id = submit("seq 1000; " + gate("go") + "; echo end");
+        waitFor("its lines", [&] { return _daemon.log(id).ends_with("1000\n"); });
+        auto plain = follow({"logs", id, "-f", "--tail", "2"});
+        waitFor("the last lines", [&] { return printed() == "999\n1000\n"; });
+        auto stamped = follow({"logs", id, "-f", "--tail", "2", "--timestamps"});
+        waitFor("the last lines with their times", [&] { return printed().ends_with("Z 1000\n"); });
+        open("go");
+        CPPUNIT_ASSERT_EQUAL(std::string("999\n1000\nend\n"), plain.get().out);
+        const std::string out = stamped.get().out;
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(out, std::size_t(3 * 25 + 4 + 5 + 4), out.size());
+        CPPUNIT_ASSERT_MESSAGE(out, out.ends_with("Z end\n"));
+    }
+
+    /// A line belongs to the time when its first byte came.
+    void testSinceGivesTheLinesThatBeganThen()
+    {
+        const auto id = submit("printf 'early\\nhalf'; " + gate("go") +
+                               "; printf ' of it\\nlate\\nlast\\n'; " + gate("end"));
+        waitFor("its beginning", [&] { return _daemon.log(id) == "early\nhalf"; });
+        const std::string before = formatTime(nowMs() - 60'000);
+        waitFor("the clock to go on", [at = nowMs()] { return nowMs() > at + 5; });
+        const std::string then = formatTime(nowMs());
+        open("go");
+        waitFor("its end", [&] { return _daemon.log(id).ends_with("last\n"); });
+
+        const std::string all = "early\nhalf of it\nlate\nlast\n";
+        CPPUNIT_ASSERT_EQUAL(all, run({"logs", id, "--since", before}).out);
+        CPPUNIT_ASSERT_EQUAL(std::string("late\nlast\n"), run({"logs", id, "--since", then}).out);
+        CPPUNIT_ASSERT_EQUAL(std::string("last\n"),
+                             run({"logs", id, "--since", then, "--tail", "1"}).out);
+        CPPUNIT_ASSERT_EQUAL(std::string("late\nlast\n"),
+                             run({"logs", id, "--since", then, "--tail", "100"}).out);
+        const std::string stamped = run({"logs", id, "--since", then, "--timestamps"}).out;
+        CPPUNIT_ASSERT_EQUAL(std::size_t(2 * 25 + 10), stamped.size());
+        CPPUNIT_ASSERT(stamped >= then);
+        CPPUNIT_ASSERT_EQUAL(std::string(),
+                             run({"logs", id, "--since", formatTime(nowMs() + 60'000)}).out);
+
+        auto shown = follow({"logs", id, "-f", "--since", then});
+        auto stampedToo =
+            std::async(std::launch::async,
+                       [&] {
+                           return run({"logs", id, "-f", "--since", then, "--timestamps"});
+                       });
+        waitFor("the lines since", [&] { return printed() == "late\nlast\n"; });
+        open("end");
+        CPPUNIT_ASSERT_EQUAL(std::string("late\nlast\n"), shown.get().out);
+        CPPUNIT_ASSERT_EQUAL(stamped, stampedToo.get().out);
+    }
+
+    void testSinceIsATimeOrHowLongAgo()
+    {
+        const auto id = submit("echo one");
+        _daemon.waitForStage(id, "SUCCESS");
+        CPPUNIT_ASSERT_EQUAL(std::string("one\n"), run({"logs", id, "--since", "1h"}).out);
+        const Ended refused = run({"logs", id, "--since", "yesterday"});
+        CPPUNIT_ASSERT_EQUAL(2, refused.exitCode);
+        CPPUNIT_ASSERT_MESSAGE(refused.err, refused.err.find("10m") != std::string::npos);
+        const std::string path = "/api/stages/" + id + "/log?since=";
+        const auto wrong = _daemon.get(path + "yesterday");
+        CPPUNIT_ASSERT_EQUAL(400, wrong.status);
+        CPPUNIT_ASSERT_MESSAGE(wrong.body, wrong.body.find("since") != std::string::npos);
+        const auto both =
+            _daemon.request("GET", path + "2026-01-01T00:00:00.000Z", "", {{"Range", "bytes=0-"}});
+        CPPUNIT_ASSERT_EQUAL(400, both.status);
+        const auto all = _daemon.get(path + "2026-01-01T00:00:00.000Z");
+        CPPUNIT_ASSERT_EQUAL(std::string("one\n"), all.body);
+        CPPUNIT_ASSERT_EQUAL(std::string("0"), all.headers.at("log-offset"));
+    }
+
+private:
+    void restartMeanwhile(const std::vector<std::string>& options)
+    {
+        const auto id =
+            submit("i=0; while test $i -lt 300; do echo line $i; i=$((i+1)); done; " + gate("go") +
+                   "; while test $i -lt 600; do echo line $i; i=$((i+1)); done; " + gate("end") +
+                   "; printf 'no end'");
+        std::vector<std::string> arguments{"logs", id, "-f"};
+        arguments.insert(arguments.end(), options.begin(), options.end());
+        auto shown = follow(arguments);
+        waitFor("the first lines", [&] { return printed().ends_with("line 299\n"); });
+        const std::string url = _daemon.url();
+        _daemon.kill();
+        open("go");
+        _daemon.set("http.port", url.substr(url.rfind(':') + 1));
+        _daemon.start();
+        waitFor("the lines of meanwhile", [&] { return printed().ends_with("line 599\n"); });
+        open("end");
+        const Ended ended = shown.get();
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.err, 0, ended.exitCode);
+        arguments.erase(arguments.begin() + 2);
+        CPPUNIT_ASSERT_EQUAL(run(arguments).out, ended.out);
+        CPPUNIT_ASSERT(ended.out.ends_with("no end"));
+    }
+
+    std::string submit(const std::string& command, const std::string& more = "")
+    {
+        const auto id = _daemon.stagesOf(_daemon.submit(listOf({shell(command, more)})))[0];
+        waitFor("the stage to start", [&] { return _daemon.detail(id, "attempt") != "0"; });
+        return id;
+    }
+
+    [[nodiscard]] std::string gate(const std::string& name) const
+    {
+        return "until test -e " + (_daemon.folder() / name).string() + "; do sleep 0.02; done";
+    }
+    void open(const std::string& name) const { std::ofstream(_daemon.folder() / name) << ""; }
+
+    /// Runs on its own; printed() is what it has printed so far.
+    std::future<Ended> follow(std::vector<std::string> arguments)
+    {
+        arguments.insert(arguments.begin(), STAGE_AGENT_BIN_DIR "/stagectl");
+        _folder = _daemon.folder() / ("follow" + std::to_string(_follows++));
+        std::filesystem::create_directory(_folder);
+        return std::async(std::launch::async,
+                          [arguments, folder = _folder, url = _daemon.url()] {
+                              return runProgram(arguments, folder, {{"STAGE_AGENT_URL", url}});
+                          });
+    }
+    [[nodiscard]] std::string printed() const { return contentOf(_folder / "program-out"); }
+
+    [[nodiscard]] Ended run(std::vector<std::string> arguments) const
+    {
+        arguments.insert(arguments.begin(), STAGE_AGENT_BIN_DIR "/stagectl");
+        return runProgram(arguments, _daemon.folder(), {{"STAGE_AGENT_URL", _daemon.url()}});
+    }
+
+    Daemon _daemon;
+    std::filesystem::path _folder;
+    int _follows = 0;
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(StagectlLogsTest);
