@@ -9,6 +9,7 @@ namespace agent
 std::exception_ptr Batch::attempt(const std::function<void()>& part)
 {
     const std::size_t effects = afterCommit.size();
+    const std::size_t counts = counted.size();
     std::exception_ptr error;
     connection.execute("SAVEPOINT part");
     try
@@ -31,6 +32,7 @@ std::exception_ptr Batch::attempt(const std::function<void()>& part)
     {
         connection.execute("ROLLBACK TO part");
         afterCommit.resize(effects);
+        counted.resize(counts);
     }
     connection.execute("RELEASE part");
     return error;

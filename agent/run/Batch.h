@@ -30,6 +30,7 @@ struct Batch
 
     std::set<std::string> changedRuns;
     bool ended = false; ///< a run or stage did: the housekeeping has something to look at
+    std::vector<std::function<void()>> counted; ///< once it is on disk, before anyone hears of it
     std::vector<std::function<void()>> afterCommit;
     std::size_t waiting = 0;     ///< answers of this batch that wait for processes to end
     std::optional<bool> diskLow; ///< looked at once, so that a batch sees one disk

@@ -204,7 +204,9 @@ bool Engine::runBatch(std::vector<Command>& commands)
         return false;
     }
     _work.clear();
-    refreshFacts(); // who gets an answer below finds them as they are now
+    for (const auto& count : batch.counted)
+        count();
+    refreshFacts();
     if (!batch.changedRuns.empty())
         _listener.changed(batch.changedRuns);
     for (auto& effect : batch.afterCommit)
@@ -219,8 +221,6 @@ bool Engine::runBatch(std::vector<Command>& commands)
             _listener.log("after a commit: " + textOf(std::current_exception()));
         }
     }
-    const std::lock_guard lock(_mutex);
-    _facts.counts = _flow.counts;
     return true;
 }
 

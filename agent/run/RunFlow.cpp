@@ -242,8 +242,8 @@ void RunFlow::note(Batch& batch, const Stage& stage, Status from, const std::str
 {
     batch.changedRuns.insert(stage.runId);
     if (stage.ended() && stage.status != from && stage.cause)
-        batch.afterCommit.push_back([this, end = std::pair(stage.status, *stage.cause)]
-                                    { ++counts.ended[end]; });
+        batch.counted.push_back([this, end = std::pair(stage.status, *stage.cause)]
+                                { ++counts.ended[end]; });
     batch.ended = batch.ended || stage.ended();
     batch.history.append({.at = stage.updatedAt,
                           .runId = stage.runId,

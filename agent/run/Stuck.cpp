@@ -80,7 +80,7 @@ void RunFlow::tellStuck(Batch& batch, Stage& stage, const std::string& why)
     stage.stuckWhy = why;
     batch.runs.update(stage);
     note(batch, stage, stage.status, self, "stuck: " + stage.stuckWhy);
-    batch.afterCommit.push_back([this] { ++counts.stuck; });
+    batch.counted.push_back([this] { ++counts.stuck; });
 }
 
 void RunFlow::cantEnd(Batch& batch, const Undying& undying)
