@@ -113,6 +113,7 @@ add_executable(daemon-tests
     tests/daemon/SecretsTest.cpp
     tests/daemon/StagectlTest.cpp
     tests/daemon/StagectlLogsTest.cpp
+    tests/daemon/StagectlHelpTest.cpp
     tests/daemon/ReadmeTest.cpp
     tests/daemon/FaultsTest.cpp
     tests/daemon/DiskTest.cpp

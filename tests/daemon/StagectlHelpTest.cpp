@@ -1,0 +1,171 @@
+// That the man page and the shell's completion know what stagectl knows, and no less.
+#include "tests/support/Program.h"
+#include "tests/support/Stages.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <set>
+#include <sstream>
+
+using agent::test::contentOf;
+using agent::test::Daemon;
+using agent::test::Ended;
+using agent::test::listOf;
+using agent::test::runProgram;
+using agent::test::shell;
+
+class StagectlHelpTest: public CppUnit::TestFixture
+{
+    CPPUNIT_TEST_SUITE(StagectlHelpTest);
+    CPPUNIT_TEST(testTheManPageHasEveryVerbAndOption);
+    CPPUNIT_TEST(testTheAgentsManPageHasEveryOption);
+    CPPUNIT_TEST(testCompletesVerbsAndOptions);
+    CPPUNIT_TEST(testCompletesWhatTheAgentHas);
+    CPPUNIT_TEST(testCompletesNothingWithoutAnAgent);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void testTheManPageHasEveryVerbAndOption()
+    {
+        const std::string page = contentOf(STAGE_AGENT_SOURCE_DIR "/docs/man/stagectl.1");
+        const std::string help = printed({"--help"});
+        const auto verbs = verbsIn(help);
+        CPPUNIT_ASSERT(verbs.size() >= 21);
+        for (const auto& option : optionsIn(help))
+            assertNames(page, option);
+        for (const auto& verb : verbs)
+        {
+            const bool there = page.find("\n\\fB" + verb + "\\fR ") != std::string::npos ||
+                               page.find("\n.B " + verb + "\n") != std::string::npos;
+            CPPUNIT_ASSERT_MESSAGE(verb, there);
+            for (const auto& option : optionsIn(printed({verb, "--help"})))
+                assertNames(page, option);
+        }
+    }
+
+    void testTheAgentsManPageHasEveryOption()
+    {
+        const std::string page = contentOf(STAGE_AGENT_SOURCE_DIR "/docs/man/stage-agent.8");
+        std::istringstream help(
+            runProgram({STAGE_AGENT_BIN_DIR "/stage-agent", "--help"}, _daemon.folder()).out);
+        int options = 0;
+        for (std::string line; std::getline(help, line);)
+            if (const auto at = line.find("--"); line.starts_with("-") && at != std::string::npos)
+            {
+                assertNames(page, line.substr(at, line.find_first_of("= ", at) - at));
+                ++options;
+            }
+        CPPUNIT_ASSERT(options >= 5);
+    }
+
+    void testCompletesVerbsAndOptions()
+    {
+        CPPUNIT_ASSERT(completed("stagectl ") == verbsIn(printed({"--help"})));
+        assertCompletes("re", {"rerun", "resume", "retry", "reject"});
+        assertCompletes("--j", {"--json"});
+        assertCompletes("logs --t", {"--tail", "--timestamps"});
+        assertCompletes("--json logs 3f2a9c --s", {"--since"});
+        assertCompletes("patch 3f2a9c ", {"idle", "in_progress", "success", "failure"});
+        assertCompletes("patch --reason why 3f2a9c su", {"success"});
+        assertCompletes("runs --status a", {"awaiting_approval"});
+        assertCompletes("drain ", {});
+        assertCompletes("logs 3f2a9c --tail ", {});
+        assertCompletes("nonsense ", {});
+    }
+
+    void testCompletesWhatTheAgentHas()
+    {
+        _daemon.writeService("payment", "name: payment\nstages:\n  - { type: BUILD, plugin: shell, "
+                                        "with: { command: 'true' } }\n");
+        _daemon.start();
+        const auto run = _daemon.submit(listOf({shell("true"), shell("true")}));
+        _daemon.waitForRun(run, "SUCCESS");
+        const auto stages = _daemon.stagesOf(run);
+        const std::string agent = "--agent " + _daemon.url() + " ";
+        assertCompletes(agent + "run pay", {"payment"});
+        assertCompletes(agent + "runs --service ", {"payment"});
+        assertCompletes(agent + "stages ", {run});
+        assertCompletes(agent + "stop " + run.substr(0, 4), {run});
+        assertCompletes(agent + "logs ", {stages[0], stages[1]});
+        assertCompletes(agent + "logs -f --since 10m " + stages[1].substr(0, 30), {stages[1]});
+        assertCompletes(agent + "history ", {run, stages[0], stages[1]});
+    }
+
+    void testCompletesNothingWithoutAnAgent()
+    {
+        assertCompletes("--agent http://127.0.0.1:1 stages ", {});
+        assertCompletes("--agent http://127.0.0.1:1 re", {"rerun", "resume", "retry", "reject"});
+    }
+
+private:
+    using Words = std::set<std::string>;
+
+    [[nodiscard]] std::string printed(const std::vector<std::string>& arguments) const
+    {
+        std::vector<std::string> line{STAGE_AGENT_BIN_DIR "/stagectl"};
+        line.insert(line.end(), arguments.begin(), arguments.end());
+        const Ended ended = runProgram(line, _daemon.folder());
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.err, 0, ended.exitCode);
+        return ended.out;
+    }
+
+    static Words verbsIn(const std::string& help)
+    {
+        Words verbs;
+        std::istringstream lines(help.substr(help.find("Subcommands:\n") + 13));
+        for (std::string line; std::getline(lines, line) && !line.empty();)
+            verbs.insert(line.substr(2, line.find(' ', 2) - 2));
+        return verbs;
+    }
+
+    static Words optionsIn(const std::string& help)
+    {
+        Words options;
+        std::istringstream lines(help.substr(help.find("Options:\n") + 9));
+        for (std::string line; std::getline(lines, line) && !line.empty();)
+            if (const auto at = line.find("--"); line.starts_with("  -") && at != std::string::npos)
+                options.insert(line.substr(at, line.find_first_of(" =", at) - at));
+        CPPUNIT_ASSERT_MESSAGE(help, options.contains("--help"));
+        return options;
+    }
+
+    /// roff writes a hyphen that can be typed as `\-`.
+    static void assertNames(const std::string& page, const std::string& option)
+    {
+        std::string written;
+        for (const char c : option)
+            written += c == '-' ? std::string("\\-") : std::string(1, c);
+        CPPUNIT_ASSERT_MESSAGE(option, page.find(written) != std::string::npos);
+    }
+
+    /// What bash offers at the end of `line`.
+    Words completed(const std::string& line) const
+    {
+        const Ended ended = runProgram(
+            {"/bin/bash", "-c",
+             R"(PATH=$1:$PATH; . "$2"; COMP_LINE=$3 COMP_POINT=${#3}; read -ra COMP_WORDS <<<"$3"; _stagectl)"
+             "; printf '%s\\n' \"${COMPREPLY[@]}\"",
+             "bash", STAGE_AGENT_BIN_DIR, STAGE_AGENT_SOURCE_DIR "/conf/bash-completion/stagectl",
+             line},
+            _daemon.folder());
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(line, std::string(), ended.err);
+        Words words;
+        std::istringstream lines(ended.out);
+        for (std::string word; lines >> word;)
+            words.insert(word);
+        return words;
+    }
+
+    void assertCompletes(const std::string& line, const Words& wanted) const
+    {
+        std::string found;
+        const auto words = completed("stagectl " + line);
+        for (const auto& word : words)
+            found += word + " ";
+        CPPUNIT_ASSERT_MESSAGE(line + ": " + found, words == wanted);
+    }
+
+    Daemon _daemon;
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(StagectlHelpTest);
