@@ -114,6 +114,7 @@ add_executable(daemon-tests
     tests/daemon/StagectlTest.cpp
     tests/daemon/StagectlLogsTest.cpp
     tests/daemon/StagectlHelpTest.cpp
+    tests/daemon/LiveViewTest.cpp
     tests/daemon/ReadmeTest.cpp
     tests/daemon/FaultsTest.cpp
     tests/daemon/DiskTest.cpp

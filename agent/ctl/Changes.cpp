@@ -23,11 +23,14 @@ constexpr std::chrono::seconds stopTimeout{120};
 
 Exit follow(const Session& session, const std::string& run)
 {
-    sayOnInterrupt(run);
+    const bool live = !session.json && session.terminal.interactive;
+    endOnInterrupt(live ? LiveView::undo : "", "\nstagectl: the run goes on: stagectl stages " +
+                                                   run + "\n  end it with: stagectl stop " + run +
+                                                   "\n");
     std::unique_ptr<FollowView> view;
     if (session.json) // standard output is for the one document at the end
         view = std::make_unique<PlainView>([](std::string_view text) { std::cerr << text; });
-    else if (session.terminal.interactive)
+    else if (live)
         view = std::make_unique<LiveView>(session.terminal);
     else
         view = std::make_unique<PlainView>(writeOut);

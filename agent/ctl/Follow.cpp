@@ -5,11 +5,7 @@
 #include "agent/ctl/Text.h"
 
 #include <algorithm>
-#include <array>
-#include <csignal>
-#include <cstring>
 #include <thread>
-#include <unistd.h>
 #include <utility>
 
 namespace agent::ctl
@@ -36,17 +32,6 @@ FollowedStage stageFrom(const rapidjson::Value& value)
             .updatedAt = text(value, "updatedAt"),
             .startedAt = parseTime(text(value, "startedAt")),
             .duration = number(value, "duration")};
-}
-
-// Written before the handler is set, read in it: a signal handler may build no string.
-std::array<char, 256> farewell{};
-std::size_t farewellSize = 0;
-
-void onInterrupt(int)
-{
-    const ssize_t ignored = ::write(STDERR_FILENO, farewell.data(), farewellSize);
-    static_cast<void>(ignored);
-    ::_exit(130);
 }
 
 } // namespace
@@ -82,18 +67,6 @@ void pauseBetweenLooks()
     std::this_thread::sleep_for(betweenLooks);
 }
 
-void sayOnInterrupt(const std::string& runId)
-{
-    const std::string line = "\nstagectl: the run goes on: stagectl stages " + runId +
-                             "; end it with: stagectl stop " + runId + "\n";
-    farewellSize = std::min(line.size(), farewell.size());
-    std::memcpy(farewell.data(), line.data(), farewellSize);
-    struct sigaction action = {};
-    action.sa_handler = onInterrupt;
-    ::sigaction(SIGINT, &action, nullptr);
-    ::sigaction(SIGTERM, &action, nullptr);
-}
-
 RunFollower::RunFollower(const Client& client, std::string runId, FollowView& view)
     : _client(client), _view(view)
 {
@@ -110,7 +83,9 @@ bool RunFollower::follow()
         _view.looked(_run, last);
         if (last)
             return _run.status == "SUCCESS";
-        pauseBetweenLooks();
+        const auto next = Clock::now() + betweenLooks;
+        while (resizedUntil(next))
+            _view.looked(_run, false);
     }
 }
 

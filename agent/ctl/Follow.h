@@ -53,7 +53,4 @@ private:
     std::set<std::string> _asked; ///< stages whose approval was asked for
 };
 
-/// From now on Ctrl-C ends the program at once, with exit 130, and says that the run goes on.
-void sayOnInterrupt(const std::string& runId);
-
 } // namespace agent::ctl

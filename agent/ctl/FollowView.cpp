@@ -4,6 +4,7 @@
 #include "agent/ctl/Text.h"
 
 #include <algorithm>
+#include <sstream>
 #include <utility>
 
 namespace agent::ctl
@@ -14,8 +15,8 @@ namespace
 
 // A line without an end is shown in pieces of this size, so that it can't fill the memory.
 constexpr std::size_t longestLine = 65536;
-constexpr std::size_t keptLines = 100; // more than any terminal shows beside the stages
-constexpr std::size_t mostLogLines = 15;
+// What a terminal that shrinks can't hold goes to its history, where it stays.
+constexpr std::size_t mostLogLines = 20;
 constexpr std::size_t tabColumns = 8;
 
 std::string elapsed(const FollowedStage& stage)
@@ -35,20 +36,44 @@ std::string runLine(const FollowedRun& run)
     return running || run.duration ? "  " + durationText(seconds) : "";
 }
 
-std::string withoutTabs(std::string_view line)
+/// The line as it fits into `width` columns, tabs as blanks; colours take no room and are ended. A line
+/// that was cut ends in `…`.
+std::string fitted(std::string_view line, std::size_t width)
 {
     std::string out;
-    std::size_t column = 0;
-    for (const char c : line)
+    std::size_t used = 0;
+    std::size_t beforeMark = 0; // bytes of `out` that leave a column for the mark
+    bool coloured = false;
+    for (std::size_t pos = 0; pos < line.size();)
     {
-        const std::size_t blanks = c == '\t' ? tabColumns - column % tabColumns : 0;
-        if (blanks > 0)
-            out.append(blanks, ' ');
-        else
-            out += c;
-        column += std::max<std::size_t>(blanks, 1);
+        const bool tab = line[pos] == '\t';
+        const bool colour = line[pos] == '\x1b'; // the filter lets no other sequence pass
+        const std::size_t size = colour ? std::min(line.find('m', pos), line.size() - 1) + 1 - pos
+                                        : characterAt(line, pos).size;
+        const std::string_view text = line.substr(pos, size);
+        const std::size_t columns = colour ? 0
+                                    : tab  ? tabColumns - used % tabColumns
+                                           : displayWidth(text);
+        if (used + columns > width)
+        {
+            out.resize(beforeMark);
+            out += "…";
+            break;
+        }
+        out += tab ? std::string(columns, ' ') : std::string(text);
+        coloured = coloured || colour;
+        used += columns;
+        pos += size;
+        if (used < width)
+            beforeMark = out.size();
     }
-    return out;
+    return coloured ? out + "\x1b[0m" : out;
+}
+
+std::size_t columnsOf(std::string_view line)
+{
+    LogFilter bare(LogFilter::Colours::Drop);
+    return displayWidth(bare.filter(line) + bare.finish());
 }
 
 } // namespace
@@ -111,6 +136,13 @@ void PlainView::looked(const FollowedRun& run, bool last)
                "\n");
 }
 
+LiveView::LiveView(const Terminal& terminal)
+    : _terminal(terminal),
+      _colours(terminal.colours ? LogFilter::Colours::Keep : LogFilter::Colours::Drop),
+      _filter(_colours)
+{
+}
+
 void LiveView::take(const std::string& text)
 {
     std::size_t pos = 0;
@@ -126,7 +158,7 @@ void LiveView::take(const std::string& text)
         if (end == std::string::npos)
             return;
         _logLines.emplace_back();
-        if (_logLines.size() > keptLines)
+        if (_logLines.size() > mostLogLines + 1)
             _logLines.pop_front();
         pos = end + 1;
     }
@@ -140,13 +172,14 @@ void LiveView::log(const FollowedStage& stage, std::string_view bytes)
         _logAttempt = stage.attempt;
         _logTitle = visible(stage.type);
         _logLines.clear();
-        _filter = LogFilter(LogFilter::Colours::Drop);
+        _filter = LogFilter(_colours);
     }
     take(_filter.filter(bytes));
 }
 
 void LiveView::changed(const FollowedStage& stage)
 {
+    _said.clear();
     if (stage.id == _logStage)
         take(_filter.finish());
 }
@@ -182,37 +215,51 @@ std::string LiveView::stageLines(const FollowedRun& run, std::size_t rows) const
 void LiveView::looked(const FollowedRun& run, bool last)
 {
     const Terminal now = Terminal::ofOutput();
-    _terminal.width = now.width;
-    _terminal.height = now.height;
-    const std::size_t height = std::max<std::size_t>(_terminal.height, 8);
-    const std::size_t width = std::max<std::size_t>(_terminal.width, 20);
+    _terminal.height = std::max<std::size_t>(now.height, 8);
+    // A full line makes terminals wrap, each in its own way.
+    _terminal.width = std::max<std::size_t>(now.width, 20) - 1;
 
-    std::string text = "run " + visible(run.id.substr(0, 8)) + "  " +
-                       coloured(_terminal, run.status, visible(run.status)) + runLine(run) + "\n";
-    text += stageLines(run, height - 6);
-    std::size_t used = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) + 2;
+    std::istringstream stages(stageLines(run, _terminal.height - 6));
+    std::vector<std::string> lines{"run " + visible(run.id.substr(0, 8)) + "  " +
+                                   coloured(_terminal, run.status, visible(run.status)) +
+                                   runLine(run)};
+    for (std::string line; std::getline(stages, line);)
+        lines.push_back(line);
     if (!_said.empty() && !last)
-    {
-        text += clip(_said, width) + "\n";
-        ++used;
-    }
+        lines.push_back(_said);
     // The end of a run that went well needs no log; that of a failure is why one looks.
     const bool blank = !_logLines.empty() && _logLines.back().empty();
     const std::size_t there = _logLines.size() - (blank ? 1 : 0);
-    if (there > 0 && (!last || run.status == "FAILURE") && height > used + 1)
+    if (there > 0 && (!last || run.status == "FAILURE") && _terminal.height > lines.size() + 2)
     {
-        text += clip("-- log of " + _logTitle + " --", width) + "\n";
-        const std::size_t shown = std::min({there, mostLogLines, height - used - 1});
-        for (std::size_t i = there - shown; i < there; ++i)
-            text += clip(withoutTabs(_logLines[i]), width) + "\n";
+        lines.push_back("-- log of " + _logTitle + " --");
+        const std::size_t shown =
+            std::min({there, mostLogLines, _terminal.height - lines.size() - 1});
+        lines.insert(lines.end(), _logLines.begin() + static_cast<std::ptrdiff_t>(there - shown),
+                     _logLines.begin() + static_cast<std::ptrdiff_t>(there));
     }
+    draw(lines);
+}
 
-    std::string out = "\r";
-    if (_drawn > 0)
-        out += "\x1b[" + std::to_string(_drawn) + "A";
-    out += "\x1b[J" + text;
-    _drawn = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
-    writeOut(out);
+/// Over what stands there, without a moment in which nothing does.
+void LiveView::draw(const std::vector<std::string>& lines)
+{
+    // A terminal that became narrower has wrapped the lines that were too long for it.
+    std::size_t rows = 0;
+    for (const std::size_t columns : _drawn)
+        rows += std::max<std::size_t>(1, (columns + _terminal.width) / (_terminal.width + 1));
+    _drawn.clear();
+
+    std::string out = "\x1b[?2026h\x1b[?25l\r";
+    if (rows > 0)
+        out += "\x1b[" + std::to_string(rows) + "A";
+    for (const std::string& line : lines)
+    {
+        const std::string shown = fitted(line, _terminal.width);
+        _drawn.push_back(columnsOf(shown));
+        out += shown + "\x1b[K\n";
+    }
+    writeOut(out + "\x1b[J" + undo);
 }
 
 } // namespace agent::ctl

@@ -87,7 +87,10 @@ private:
 class LiveView: public FollowView
 {
 public:
-    explicit LiveView(const Terminal& terminal) : _terminal(terminal) {}
+    explicit LiveView(const Terminal& terminal);
+
+    /// What a terminal needs when a drawing was interrupted.
+    static constexpr const char* undo = "\x1b[0m\x1b[?25h\x1b[?2026l";
 
     void log(const FollowedStage& stage, std::string_view bytes) override;
     void changed(const FollowedStage& stage) override;
@@ -97,15 +100,17 @@ public:
 private:
     void take(const std::string& text);
     [[nodiscard]] std::string stageLines(const FollowedRun& run, std::size_t rows) const;
+    void draw(const std::vector<std::string>& lines);
 
     Terminal _terminal;
-    LogFilter _filter{LogFilter::Colours::Drop};
+    LogFilter::Colours _colours;
+    LogFilter _filter;
     std::string _logStage; ///< id of the stage whose log is shown
     std::int64_t _logAttempt = 0;
     std::string _logTitle;
     std::deque<std::string> _logLines; ///< the last one may still grow
     std::string _said;
-    std::size_t _drawn = 0; ///< lines to go up for the next drawing
+    std::vector<std::size_t> _drawn; ///< the columns of each line that stands there
 };
 
 } // namespace agent::ctl

@@ -4,6 +4,8 @@
 #include "agent/ctl/Text.h"
 #include "agent/model/Stage.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -15,6 +17,39 @@
 
 namespace agent::ctl
 {
+
+namespace
+{
+
+// Written before the handler is set, read in it: a signal handler may build no string.
+struct Farewell
+{
+    std::array<char, 320> text{};
+    std::size_t size = 0;
+
+    void set(const std::string& given)
+    {
+        size = std::min(given.size(), text.size());
+        std::memcpy(text.data(), given.data(), size);
+    }
+    void write(int descriptor) const
+    {
+        const ssize_t ignored = ::write(descriptor, text.data(), size);
+        static_cast<void>(ignored);
+    }
+};
+
+Farewell lastOutput;
+Farewell lastWords;
+
+void onInterrupt(int)
+{
+    lastOutput.write(STDOUT_FILENO);
+    lastWords.write(STDERR_FILENO);
+    ::_exit(130);
+}
+
+} // namespace
 
 Terminal Terminal::ofOutput()
 {
@@ -79,6 +114,36 @@ void writeOut(std::string_view text)
         if (errno == EPIPE)
             ::_exit(128 + SIGPIPE);
         throw Failure(Exit::Usage, std::string("can't write the output: ") + std::strerror(errno));
+    }
+}
+
+void endOnInterrupt(const std::string& output, const std::string& said)
+{
+    lastOutput.set(output);
+    lastWords.set(said);
+    struct sigaction action = {};
+    action.sa_handler = onInterrupt;
+    ::sigaction(SIGINT, &action, nullptr);
+    ::sigaction(SIGTERM, &action, nullptr);
+}
+
+bool resizedUntil(std::chrono::steady_clock::time_point end)
+{
+    using std::chrono::nanoseconds;
+    using std::chrono::seconds;
+    sigset_t resize;
+    ::sigemptyset(&resize);
+    ::sigaddset(&resize, SIGWINCH);
+    ::pthread_sigmask(SIG_BLOCK, &resize, nullptr); // it waits for the next call
+    while (true)
+    {
+        const auto left =
+            std::max<nanoseconds>(end - std::chrono::steady_clock::now(), nanoseconds(0));
+        const timespec timeout{.tv_sec = std::chrono::duration_cast<seconds>(left).count(),
+                               .tv_nsec = (left % seconds(1)).count()};
+        const int signal = ::sigtimedwait(&resize, nullptr, &timeout);
+        if (signal == SIGWINCH || errno != EINTR)
+            return signal == SIGWINCH;
     }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -24,6 +25,13 @@ std::string coloured(const Terminal& terminal, std::string_view status, std::str
 /// Writes to standard output and flushes. Errors: when the reader is gone, ends the program with
 /// the exit status of SIGPIPE; else Failure Usage (a full disk).
 void writeOut(std::string_view text);
+
+/// From now on SIGINT and SIGTERM end the program at once with 130. `output` is what standard output
+/// needs then, for a terminal must not stay as we made it; `said` goes to standard error.
+void endOnInterrupt(const std::string& output, const std::string& said);
+
+/// Waits for the terminal to be resized, also since the last call. Shape: false when `end` came first.
+bool resizedUntil(std::chrono::steady_clock::time_point end);
 
 /// One line on standard error: `stagectl: text`, made visible.
 void note(std::string_view text);
