@@ -102,6 +102,7 @@ add_executable(daemon-tests
     tests/daemon/RecoveryTest.cpp
     tests/daemon/StuckTest.cpp
     tests/daemon/UndyingTest.cpp
+    tests/daemon/PatchTableTest.cpp
     tests/daemon/AdoptionTest.cpp
     tests/daemon/CausesTest.cpp
     tests/daemon/RetriesTest.cpp
