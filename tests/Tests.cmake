@@ -30,6 +30,7 @@ add_executable(unit-tests
     tests/unit/ProcessTreeTest.cpp
     tests/unit/ShimWatchTest.cpp
     tests/unit/LogReaderTest.cpp
+    tests/unit/LogFormatTest.cpp
     tests/unit/CompressedLogTest.cpp
     tests/unit/RemovalTest.cpp
     tests/unit/JanitorTest.cpp

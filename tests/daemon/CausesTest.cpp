@@ -157,6 +157,12 @@ public:
         _daemon.start();
         const auto id = assertEnd("SUCCESS EXIT 0", shell("yes | head -c 4000000"));
         CPPUNIT_ASSERT_EQUAL(std::string("LOG_LIMIT"), _daemon.detail(id, "notes"));
+        const std::string marker = "\n[stage-agent: 2951424 bytes left out here, the limit is "
+                                   "1048576 bytes]\n";
+        const std::string log = _daemon.log(id);
+        CPPUNIT_ASSERT_EQUAL(std::size_t{1'048'576} + marker.size(), log.size());
+        CPPUNIT_ASSERT_EQUAL(std::size_t{524'288}, log.find(marker));
+        CPPUNIT_ASSERT_EQUAL(std::to_string(log.size()), _daemon.detail(id, "logBytes"));
     }
 
     void testPluginMissing()

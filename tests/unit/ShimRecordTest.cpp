@@ -23,6 +23,7 @@ class ShimRecordTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(ShimRecordTest);
     CPPUNIT_TEST(testFullDiskEndsTheStageAndIsTold);
+    CPPUNIT_TEST(testDiskThatIsFullWhenTheCommandHasEndedIsNoted);
     CPPUNIT_TEST(testFullDiskBeforeTheCommandExecutesNothing);
     CPPUNIT_TEST(testNewerOrderIsRefused);
     CPPUNIT_TEST(testKilledShimLeavesClaimAndNoOutcome);
@@ -35,6 +36,7 @@ class ShimRecordTest: public CppUnit::TestFixture
 
 public:
     void testFullDiskEndsTheStageAndIsTold();
+    void testDiskThatIsFullWhenTheCommandHasEndedIsNoted();
     void testFullDiskBeforeTheCommandExecutesNothing();
     void testNewerOrderIsRefused();
     void testKilledShimLeavesClaimAndNoOutcome();
@@ -97,6 +99,24 @@ void ShimRecordTest::testFullDiskEndsTheStageAndIsTold()
     assertCause(Cause::DiskFull, outcome);
     CPPUNIT_ASSERT_EQUAL(std::string("its log could not be written: No space left on device"),
                          outcome.message);
+    CPPUNIT_ASSERT_EQUAL(run.log().size(), static_cast<std::size_t>(outcome.logBytes));
+    assertNothingLeft(run);
+}
+
+/// The end of a long log is appended last: there is room for the beginning and the ring, not for both and it.
+void ShimRecordTest::testDiskThatIsFullWhenTheCommandHasEndedIsNoted()
+{
+    const SmallDisk disk("400k");
+    if (!disk.mounted())
+        return;
+    ShimRun run(false, disk.folder());
+    run.order.logMaxBytes = 300L * 1024;
+    run.shell("yes | head -c 1000000");
+    const Outcome outcome = run.run();
+    assertCause(Cause::Exit, outcome); // what the command did is true all the same
+    CPPUNIT_ASSERT_EQUAL(0, outcome.exitCode.value());
+    CPPUNIT_ASSERT((outcome.notes == std::vector<Cause>{Cause::DiskFull, Cause::LogLimit}));
+    CPPUNIT_ASSERT(run.log().size() < 300UL * 1024);
     CPPUNIT_ASSERT_EQUAL(run.log().size(), static_cast<std::size_t>(outcome.logBytes));
     assertNothingLeft(run);
 }
