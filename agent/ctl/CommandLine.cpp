@@ -39,7 +39,8 @@ The token: --token-file, $STAGE_AGENT_TOKEN, `token-file = PATH` in ~/.config/st
 
 Exit codes: 0 done; 1 the followed run failed; 2 wrong usage or configuration; 3 refused (4xx);
 4 not found; 5 not possible now (409, 412); 6 no answer from the agent; 7 the agent failed (5xx)
-or the answer is not a stage-agent's; 130 interrupted while following (the run goes on).)";
+or the answer is not a stage-agent's; 130 interrupted while following (the run goes on).
+logs -f ends with 0 when the stage has ended, however it ended.)";
 
 /// The status in any case, `-` for `_`, as the API writes it. Errors: CLI::ValidationError.
 std::string statusValue(const std::string& given)

@@ -152,9 +152,30 @@ void LogTail::read(const Sink& sink)
     get(call(false), sink);
 }
 
-void LogTail::follow(const Sink& sink)
+void LogTail::readRest(const Sink& sink)
 {
-    get(call(true), sink);
+    // A text with times does not tell its length, so it looks whole where it was cut off. Only behind the end
+    // nothing is there.
+    Answer answer;
+    do
+        answer = get(call(false), sink);
+    while (_choice.timestamps && _offset > 0 && success(answer));
+}
+
+bool LogTail::follow(const Sink& sink)
+{
+    const std::uint64_t before = _offset;
+    try
+    {
+        get(call(true), sink);
+    }
+    catch (const Failure& failure)
+    {
+        // Not the caller's patience: the agent may have answered for hours.
+        if (failure.exit() != Exit::Unreachable)
+            throw;
+    }
+    return _offset > before;
 }
 
 void LogTail::readLast(std::size_t lines, const Sink& sink)

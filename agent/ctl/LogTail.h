@@ -35,10 +35,13 @@ public:
     /// Errors: as Client::ask; what was handed over until then is not given again.
     void read(const Sink& sink);
 
-    /// Hands over what comes as it comes. Blocks: until the attempt is over, or nothing came for a minute;
-    /// look then, and call it again where the attempt goes on. Errors: as read(), and Failure
-    /// Unreachable when the connection is lost.
-    void follow(const Sink& sink);
+    /// As read(), of an attempt that is over: hands over all that is left, or fails.
+    void readRest(const Sink& sink);
+
+    /// Hands over what comes as it comes. Blocks: until the attempt is over, nothing came for a minute, or
+    /// the connection is lost: look then, and call it again where the attempt goes on.
+    /// Shape: false when nothing came. Errors: what the agent refuses.
+    bool follow(const Sink& sink);
 
     /// Hands over the last `lines` lines only, and goes on from the log's end.
     void readLast(std::size_t lines, const Sink& sink);

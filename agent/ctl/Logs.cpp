@@ -99,49 +99,69 @@ std::optional<TimeMs> sinceFrom(const std::string& text)
         return time;
     if (const auto ago = parseDurationMs(text))
         return nowMs() - *ago;
+    constexpr std::size_t zoneSize = 6; // +02:00
+    const std::size_t at = text.size() - std::min(text.size(), zoneSize);
+    const auto local = parseTime(text.substr(0, at) + "Z");
+    const auto ahead = parseTime("2000-01-01T" + text.substr(at + 1) + ":00Z");
+    const auto day = parseTime("2000-01-01T00:00:00Z");
+    if (local && ahead && day && (text[at] == '+' || text[at] == '-'))
+        return text[at] == '+' ? *local - (*ahead - *day) : *local + (*ahead - *day);
     throw Failure(Exit::Usage, "--since takes how long ago, such as 10m or 2h, or a time such as "
-                               "2026-03-20T17:17:13.760Z, not '" +
+                               "2026-03-20T17:17:13.760Z or 2026-03-20T19:17:13+02:00, not '" +
                                    visible(text) + "'");
 }
 
+/// Goes through the attempts one after the other: one that ended while the agent was away has its lines too.
 void followLog(const Client& client, const LogsQuery& query, LogChoice choice, LogOutput& output)
 {
     const auto sink = [&](std::string_view bytes) { output.write(bytes); };
     Patience patience;
     std::optional<LogTail> tail;
     std::optional<std::int64_t> lastLines = query.tail;
-    for (bool ended = false; !ended;)
+    enum class Next
     {
-        bool goesOn = false;
-        const bool seen = patience.attempt(
-            [&]
-            {
-                // The stage first: when it has ended, the log read after it is whole.
-                const Standing now = standingOf(client, choice.stageId);
-                const std::int64_t wanted = query.attempt.value_or(now.attempt);
-                if (wanted >= 1 && choice.attempt != wanted)
-                {
-                    if (tail)
-                    {
-                        note("attempt " + std::to_string(wanted));
-                        choice.since.reset();
-                    }
-                    choice.attempt = wanted;
-                    tail.emplace(client, choice);
-                }
-                if (tail && lastLines)
-                    tail->readLast(static_cast<std::size_t>(*lastLines), sink);
-                if (tail)
-                {
-                    lastLines.reset();
-                    tail->follow(sink);
-                }
-                ended = now.ended || (query.attempt && now.attempt > *query.attempt);
-                goesOn = now.running;
-            },
-            [](const std::string& line) { note(line); });
-        if (!ended && !(seen && goesOn))
+        Look,
+        Follow,
+        Wait,
+        End
+    };
+    const auto look = [&]
+    {
+        // The stage first: when the attempt is over, the log read after it is whole.
+        const Standing now = standingOf(client, choice.stageId);
+        if (!tail && now.attempt >= 1)
+        {
+            choice.attempt = query.attempt.value_or(now.attempt);
+            tail.emplace(client, choice);
+        }
+        if (!tail)
+            return now.ended ? Next::End : Next::Wait;
+        if (lastLines)
+            tail->readLast(static_cast<std::size_t>(*lastLines), sink);
+        lastLines.reset();
+        if (now.running && now.attempt == choice.attempt)
+            return Next::Follow;
+        tail->readRest(sink);
+        if (now.attempt > choice.attempt && !query.attempt)
+        {
+            choice.since.reset();
+            ++*choice.attempt;
+            tail.emplace(client, choice);
+            output.finish();
+            note("attempt " + std::to_string(*choice.attempt));
+            return Next::Look;
+        }
+        return now.ended || now.attempt > choice.attempt ? Next::End : Next::Wait;
+    };
+    for (bool lost = false;;)
+    {
+        Next next = Next::Wait;
+        patience.attempt([&] { next = look(); }, note);
+        if (next == Next::End)
+            return;
+        if (next == Next::Wait || (next == Next::Follow && lost))
             pauseBetweenLooks();
+        lost = next == Next::Follow && !tail->follow(sink);
     }
 }
 
@@ -165,8 +185,11 @@ Exit showLogs(const Session& session, const LogsQuery& query)
     const LogChoice choice{
         .stageId = id, .attempt = query.attempt, .timestamps = query.timestamps, .since = since};
     if (query.follow)
+    {
+        endOnInterrupt(session.terminal.interactive && !query.raw ? "\x1b[0m\n" : "", "");
         followLog(session.client, query,
                   {.stageId = id, .timestamps = query.timestamps, .since = since}, output);
+    }
     else
     {
         static_cast<void>(session.client.ask({.path = "/api/stages/" + id})); // unknown: 404

@@ -2,6 +2,7 @@
 #include "agent/model/Timestamp.h"
 #include "tests/support/Program.h"
 #include "tests/support/Stages.h"
+#include "tests/support/TerminalProgram.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
@@ -15,6 +16,7 @@ using agent::test::Ended;
 using agent::test::listOf;
 using agent::test::runProgram;
 using agent::test::shell;
+using agent::test::TerminalProgram;
 using agent::test::waitFor;
 
 class StagectlLogsTest: public CppUnit::TestFixture
@@ -24,6 +26,8 @@ class StagectlLogsTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testFollowGoesOnOverARestartWithoutAGap);
     CPPUNIT_TEST(testFollowGoesOnOverARestartWithTimestamps);
     CPPUNIT_TEST(testFollowShowsTheNextAttemptToo);
+    CPPUNIT_TEST(testFollowLosesNoLineOfAnAttemptThatEndedMeanwhile);
+    CPPUNIT_TEST(testFollowEndsQuietlyWhenItIsInterrupted);
     CPPUNIT_TEST(testFollowFromTheLastLinesOn);
     CPPUNIT_TEST(testSinceGivesTheLinesThatBeganThen);
     CPPUNIT_TEST(testSinceIsATimeOrHowLongAgo);
@@ -54,6 +58,63 @@ public:
         const Ended ended = follow({"logs", id, "-f"}).get();
         CPPUNIT_ASSERT_EQUAL(std::string("try 1\ntry 2\n"), ended.out);
         CPPUNIT_ASSERT_EQUAL(std::string("stagectl: attempt 2\n"), ended.err);
+    }
+
+    /// Symptom: the rest of an attempt was skipped when the next one had begun before stagectl came back.
+    /// Cause: it went on with the newest attempt. Bound: attempt after attempt, each to its end.
+    void testFollowLosesNoLineOfAnAttemptThatEndedMeanwhile()
+    {
+        for (const bool timestamps : {false, true})
+        {
+            std::filesystem::remove(_daemon.folder() / "go");
+            const auto id = submit("echo try $STAGE_ATTEMPT; " + gate("go") +
+                                       "; echo end of $STAGE_ATTEMPT; test $STAGE_ATTEMPT = 3",
+                                   R"("retry":{"attempts":3,"delay":"10ms"})");
+            std::vector<std::string> arguments{"logs", id, "-f"};
+            if (timestamps)
+                arguments.emplace_back("--timestamps");
+            auto shown = follow(arguments);
+            waitFor("the first line", [&] { return printed().ends_with("try 1\n"); });
+            const std::string url = _daemon.url();
+            _daemon.kill();
+            open("go");
+            // Where it does not look for it: it comes back when all is over.
+            _daemon.set("http.port", "0");
+            _daemon.start();
+            _daemon.waitForStage(id, "SUCCESS");
+            CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
+            _daemon.set("http.port", url.substr(url.rfind(':') + 1));
+            _daemon.start();
+            const Ended ended = shown.get();
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.err, 0, ended.exitCode);
+            std::string lines = ended.out;
+            if (timestamps)
+            {
+                lines.clear();
+                for (std::size_t at = 0; at < ended.out.size(); at = ended.out.find('\n', at) + 1)
+                    lines += ended.out.substr(at + 25, ended.out.find('\n', at) - at - 24);
+            }
+            CPPUNIT_ASSERT_EQUAL(std::string("try 1\nend of 1\ntry 2\nend of 2\ntry 3\nend of 3\n"),
+                                 lines);
+            for (const char* said : {"stagectl: attempt 2\n", "stagectl: attempt 3\n"})
+                CPPUNIT_ASSERT_MESSAGE(ended.err, ended.err.find(said) != std::string::npos);
+        }
+    }
+
+    void testFollowEndsQuietlyWhenItIsInterrupted()
+    {
+        const auto id = submit("printf '\\033[31mred'; " + gate("go"));
+        TerminalProgram shown({STAGE_AGENT_BIN_DIR "/stagectl", "logs", id, "-f"},
+                              {"STAGE_AGENT_URL=" + _daemon.url()}, 24, 80);
+        shown.untilShown("red");
+        CPPUNIT_ASSERT(shown.screen.coloured());
+        shown.type("\x03");
+        CPPUNIT_ASSERT_EQUAL(130, shown.end());
+        CPPUNIT_ASSERT(!shown.screen.coloured());
+        CPPUNIT_ASSERT_EQUAL(std::string("red^C\n"), shown.screen.text());
+        CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon.detail(id, "status"));
+        open("go");
+        _daemon.waitForStage(id, "SUCCESS");
     }
 
     void testFollowFromTheLastLinesOn()
@@ -113,6 +174,18 @@ public:
         const auto id = submit("echo one");
         _daemon.waitForStage(id, "SUCCESS");
         CPPUNIT_ASSERT_EQUAL(std::string("one\n"), run({"logs", id, "--since", "1h"}).out);
+        // Two hours ahead of us, the same moment is written two hours later.
+        const std::int64_t hour = 3'600'000;
+        const auto inZone = [](std::int64_t time, const std::string& zone)
+        { return formatTime(time).substr(0, 19) + zone; };
+        const std::string before = inZone(nowMs() + hour, "+02:00");
+        const std::string later = inZone(nowMs() + 3 * hour, "+02:00");
+        CPPUNIT_ASSERT_EQUAL(std::string("one\n"), run({"logs", id, "--since", before}).out);
+        CPPUNIT_ASSERT_EQUAL(std::string(), run({"logs", id, "--since", later}).out);
+        const std::string west = inZone(nowMs() - 4 * hour, "-03:30");
+        CPPUNIT_ASSERT_EQUAL(std::string("one\n"), run({"logs", id, "--since", west}).out);
+        for (const char* text : {"10x", "2026-03-20", "2026-03-20T17:17:13+2", "+02:00"})
+            CPPUNIT_ASSERT_EQUAL(2, run({"logs", id, "--since", text}).exitCode);
         const Ended refused = run({"logs", id, "--since", "yesterday"});
         CPPUNIT_ASSERT_EQUAL(2, refused.exitCode);
         CPPUNIT_ASSERT_MESSAGE(refused.err, refused.err.find("10m") != std::string::npos);
