@@ -65,13 +65,14 @@ void Engine::start()
 {
     // The first batch, before anyone can ask: if it can't be written the daemon must not pretend to run.
     std::vector<Command> recovery;
-    recovery.push_back({.apply =
-                            [this](Batch& batch)
-                        {
-                            _flow.recover(batch);
-                            batch.ended = true; // much may have become due meanwhile
-                        },
-                        .refuse = [](std::exception_ptr error) { std::rethrow_exception(error); }});
+    recovery.push_back(
+        {.apply =
+             [this](Batch& batch)
+         {
+             _flow.recover(batch);
+             batch.ended = true; // much may have become due meanwhile
+         },
+         .refuse = [](const std::exception_ptr& error) { std::rethrow_exception(error); }});
     runBatch(recovery);
     clearFolders();
     _thread = std::thread([this] { work(); });
@@ -118,17 +119,15 @@ template <typename T> void Engine::answer(Batch& batch, const Promise<T>& promis
 
 void Engine::post(Command command)
 {
-    bool refused = false;
+    std::unique_lock lock(_mutex);
+    if (_stopping)
     {
-        const std::lock_guard lock(_mutex);
-        refused = _stopping;
-        if (!refused)
-            _mailbox.push_back(std::move(command));
+        lock.unlock();
+        return command.refuse(std::make_exception_ptr(unavailable("the agent is stopping")));
     }
-    if (refused)
-        command.refuse(std::make_exception_ptr(unavailable("the agent is stopping")));
-    else
-        _executions.wake();
+    _mailbox.push_back(std::move(command));
+    lock.unlock();
+    _executions.wake();
 }
 
 void Engine::work()

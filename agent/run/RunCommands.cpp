@@ -12,7 +12,7 @@ namespace agent
 namespace
 {
 
-constexpr std::int64_t idempotencyMs = 24 * 3'600'000;
+constexpr std::int64_t idempotencyMs = std::int64_t{24} * 3'600'000;
 
 Declined conflict(const std::string& code, const std::string& message)
 {

@@ -240,7 +240,7 @@ private:
 
     std::string submitRunning(const std::string& stage, const std::string& next = "")
     {
-        const auto id = submit(stage, next);
+        auto id = submit(stage, next);
         waitFor("the command to run", [&] { return !processesOf(id).empty(); });
         return id;
     }
@@ -269,7 +269,7 @@ private:
 
     std::string assertEnd(const std::string& end, const std::string& stage)
     {
-        const auto id = submit(stage);
+        auto id = submit(stage);
         assertRecorded(end, id);
         return id;
     }
@@ -281,7 +281,7 @@ private:
 
     std::filesystem::path writePlugin(const std::string& name, const std::string& run) const
     {
-        const auto folder = _daemon.folder() / "plugins" / name;
+        auto folder = _daemon.folder() / "plugins" / name;
         std::filesystem::create_directories(folder);
         std::ofstream(folder / "plugin.yaml")
             << "name: " << name << "\nversion: 1.0.0\ndescription: A test's.\nrun: " << run << "\n";

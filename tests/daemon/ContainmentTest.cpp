@@ -100,7 +100,7 @@ private:
     {
         _run = _daemon.submit(
             listOf({shell("sleep 600", R"("limits":{"memory":"128MiB","cpu":"50%","pids":64})")}));
-        const auto id = _daemon.stagesOf(_run)[0];
+        auto id = _daemon.stagesOf(_run)[0];
         waitFor("the command to run", [&] { return !processesOf(id).empty(); });
         return id;
     }

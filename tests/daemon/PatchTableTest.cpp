@@ -7,7 +7,6 @@
 #include <future>
 
 using agent::test::Answer;
-using agent::test::contentOf;
 using agent::test::Daemon;
 using agent::test::listOf;
 using agent::test::processesOf;
@@ -236,7 +235,7 @@ private:
     /// A stage that holds the only slot.
     std::string running()
     {
-        const auto id = _daemon.stagesOf(_daemon.submit(listOf({shell("sleep 900")})))[0];
+        auto id = _daemon.stagesOf(_daemon.submit(listOf({shell("sleep 900")})))[0];
         _daemon.waitForStage(id, "IN_PROGRESS");
         waitFor("its process", [&] { return !processesOf(id).empty(); });
         waitFor("the shim's own time of its start",

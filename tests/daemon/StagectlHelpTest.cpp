@@ -141,13 +141,16 @@ private:
     /// What bash offers at the end of `line`.
     Words completed(const std::string& line) const
     {
-        const Ended ended = runProgram(
-            {"/bin/bash", "-c",
-             R"(PATH=$1:$PATH; . "$2"; COMP_LINE=$3 COMP_POINT=${#3}; read -ra COMP_WORDS <<<"$3"; _stagectl)"
-             "; printf '%s\\n' \"${COMPREPLY[@]}\"",
-             "bash", STAGE_AGENT_BIN_DIR, STAGE_AGENT_SOURCE_DIR "/conf/bash-completion/stagectl",
-             line},
-            _daemon.folder());
+        const std::string script = R"(PATH=$1:$PATH
+            . "$2"
+            COMP_LINE=$3 COMP_POINT=${#3}
+            read -ra COMP_WORDS <<<"$3"
+            _stagectl
+            printf '%s\n' "${COMPREPLY[@]}")";
+        const Ended ended =
+            runProgram({"/bin/bash", "-c", script, "bash", STAGE_AGENT_BIN_DIR,
+                        STAGE_AGENT_SOURCE_DIR "/conf/bash-completion/stagectl", line},
+                       _daemon.folder());
         CPPUNIT_ASSERT_EQUAL_MESSAGE(line, std::string(), ended.err);
         Words words;
         std::istringstream lines(ended.out);

@@ -228,7 +228,7 @@ private:
 
     std::string submit(const std::string& command, const std::string& more = "")
     {
-        const auto id = _daemon.stagesOf(_daemon.submit(listOf({shell(command, more)})))[0];
+        auto id = _daemon.stagesOf(_daemon.submit(listOf({shell(command, more)})))[0];
         waitFor("the stage to start", [&] { return _daemon.detail(id, "attempt") != "0"; });
         return id;
     }
