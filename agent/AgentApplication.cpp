@@ -22,7 +22,6 @@
 namespace agent
 {
 
-using Poco::Util::Application;
 using Poco::Util::Option;
 
 namespace
@@ -92,7 +91,8 @@ void AgentApplication::initialize(Application& self)
 
 void AgentApplication::defineOptions(Poco::Util::OptionSet& options)
 {
-    Application::defineOptions(options); // not the server's --daemon: systemd or a shell does that
+    // Not the server's --daemon: systemd or a shell does that.
+    Application::defineOptions(options); // NOLINT(bugprone-parent-virtual-call)
     options.addOption(Option("help", "h", "show this help"));
     options.addOption(Option("version", "V", "show the version"));
     options.addOption(Option("config", "c", "read this properties file").argument("FILE"));

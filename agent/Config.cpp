@@ -112,7 +112,7 @@ std::optional<std::int64_t> wholeFrom(const std::string& text, std::int64_t leas
 
 std::filesystem::path defaultState()
 {
-    const std::filesystem::path system = "/var/lib/stage-agent";
+    std::filesystem::path system = "/var/lib/stage-agent";
     const auto probe = std::filesystem::exists(system) ? system : system.parent_path();
     if (::access(probe.c_str(), W_OK) == 0)
         return system;

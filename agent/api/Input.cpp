@@ -127,7 +127,7 @@ std::optional<TriggerType> trigger(const Document& document)
 
 std::string commitOf(const Document& document, const char* key)
 {
-    const std::string commit = text(document, key).value_or("");
+    std::string commit = text(document, key).value_or("");
     for (const char c : commit)
         if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
             throw invalid(key, std::string("'") + key + "' holds blanks or control characters");
