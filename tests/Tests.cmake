@@ -52,6 +52,8 @@ add_executable(unit-tests
     tests/unit/HttpServerLoadTest.cpp
     tests/unit/FollowersTest.cpp
     tests/unit/TableTest.cpp
+    tests/unit/SettingsTest.cpp
+    tests/unit/AgentsTest.cpp
     tests/unit/LogFilterTest.cpp
     # What the shim and the git plugin are made of, for the tests that look inside.
     agent/shim/StageCgroup.cpp
@@ -115,6 +117,7 @@ add_executable(daemon-tests
     tests/daemon/SecretsTest.cpp
     tests/daemon/StagectlTest.cpp
     tests/daemon/StagectlLogsTest.cpp
+    tests/daemon/StagectlAgentsTest.cpp
     tests/daemon/StagectlHelpTest.cpp
     tests/daemon/LiveViewTest.cpp
     tests/daemon/ReadmeTest.cpp

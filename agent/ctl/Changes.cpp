@@ -1,6 +1,7 @@
 #include "agent/ctl/Commands.h"
 #include "agent/ctl/Follow.h"
 #include "agent/ctl/Json.h"
+#include "agent/ctl/Listing.h"
 #include "agent/ctl/Lookup.h"
 #include "agent/ctl/Text.h"
 #include "agent/model/Id.h"
@@ -21,7 +22,7 @@ namespace
 // A stop answers when every process is seen gone: the grace of each stage, then the kill.
 constexpr std::chrono::seconds stopTimeout{120};
 
-Exit follow(const Session& session, const std::string& run)
+Exit follow(const Session& session, const Client& client, const std::string& run)
 {
     const bool live = !session.json && session.terminal.interactive;
     endOnInterrupt(live ? LiveView::undo : "", "\nstagectl: the run goes on: stagectl stages " +
@@ -34,9 +35,9 @@ Exit follow(const Session& session, const std::string& run)
         view = std::make_unique<LiveView>(session.terminal);
     else
         view = std::make_unique<PlainView>(writeOut);
-    const bool success = RunFollower(session.client, run, *view).follow();
+    const bool success = RunFollower(client, run, *view).follow();
     if (session.json)
-        printJson(session.client.ask({.path = "/api/runs/" + run}).body);
+        printJson(client.ask({.path = "/api/runs/" + run}).body);
     return success ? Exit::Ok : Exit::Failed;
 }
 
@@ -102,6 +103,28 @@ Answer patch(const Client& client, const std::string& stage, const std::string& 
     return client.ask(call);
 }
 
+/// Posts the verb to the agent, or to all that were named on the command line: a list in a file is for
+/// looking, nobody means a whole fleet by leaving --agent out.
+Exit tellAgents(const Session& session, const std::string& verb, const std::string& line)
+{
+    if (session.agents.several() && !session.agents.named())
+    {
+        std::string message = verb + " needs --agent, once for each agent that is meant:";
+        for (const Agent& agent : session.agents.all())
+            message += "\n--agent " + visible(agent.client.url());
+        throw Failure(Exit::Usage, message);
+    }
+    const Listing agents(session.agents, Listing::Of::Objects,
+                         [&](const Client& client)
+                         { return client.ask({.method = "POST", .path = "/api/agent/" + verb}); });
+    if (session.json)
+        return agents.end(agents.json());
+    std::string out;
+    for (const Entry& entry : agents.entries())
+        out += agents.host(entry, ": ") + line + "\n";
+    return agents.end(out);
+}
+
 /// Patches a stage only if it stands where the verb means it to, also when it moves meanwhile: a
 /// `skip` that meets a stage which has just started must not end it.
 Answer patchFrom(const Client& client, const std::string& stage,
@@ -133,15 +156,16 @@ Exit startRun(const Session& session, const RunRequest& request)
     if (request.priority)
         body.addNumber("priority", *request.priority);
     const std::string key = request.idempotencyKey.empty() ? newId() : request.idempotencyKey;
-    const Answer answer = postRun(session.client, {.method = "POST",
-                                                   .path = "/api/runs",
-                                                   .body = body.done(),
-                                                   .headers = {{"Idempotency-Key", key}}});
+    const Client& client = findAgentOf(session.agents, request.service);
+    const Answer answer = postRun(client, {.method = "POST",
+                                           .path = "/api/runs",
+                                           .body = body.done(),
+                                           .headers = {{"Idempotency-Key", key}}});
     const std::string id = text(objectOf(answer), "id");
     if (!parseId(id))
         throw Failure(Exit::AgentFailed, "the agent's answer names no run");
     if (request.follow)
-        return follow(session, id);
+        return follow(session, client, id);
     if (session.json)
         printJson(answer.body);
     else
@@ -151,50 +175,50 @@ Exit startRun(const Session& session, const RunRequest& request)
 
 Exit rerun(const Session& session, const std::string& run, bool followIt)
 {
-    const std::string old = findRun(session.client, run);
+    const Target old = findRun(session.agents, run, Use::Change);
     const Answer answer =
-        session.client.ask({.method = "POST", .path = "/api/runs/" + old + "/rerun"});
+        old.client->ask({.method = "POST", .path = "/api/runs/" + old.id + "/rerun"});
     const auto id = parseId(Poco::trim(answer.body));
     if (!id)
         throw Failure(Exit::AgentFailed, "the agent's answer names no run");
     if (followIt)
-        return follow(session, *id);
+        return follow(session, *old.client, *id);
     if (session.json)
-        printJson(session.client.ask({.path = "/api/runs/" + *id}).body);
+        printJson(old.client->ask({.path = "/api/runs/" + *id}).body);
     else
         reportRun(session, *id, "queued");
     return Exit::Ok;
 }
 
-Exit stopRun(const Session& session, const std::string& run)
+Exit stopRun(const Session& session, const std::string& name)
 {
-    const std::string id = findRun(session.client, run);
-    const Answer answer = session.client.ask(
-        {.method = "POST", .path = "/api/runs/" + id + "/stop", .timeout = stopTimeout});
+    const Target run = findRun(session.agents, name, Use::Change);
+    const Answer answer = run.client->ask(
+        {.method = "POST", .path = "/api/runs/" + run.id + "/stop", .timeout = stopTimeout});
     const auto stopped = number(objectOf(answer), "executionsStopped").value_or(0);
     report(session, answer,
-           stopped == 0 ? "run " + id + ": nothing was running"
-                        : "run " + id + ": stopped " + std::to_string(stopped) +
+           stopped == 0 ? "run " + run.id + ": nothing was running"
+                        : "run " + run.id + ": stopped " + std::to_string(stopped) +
                               (stopped == 1 ? " stage" : " stages"));
     return Exit::Ok;
 }
 
-Exit approveRun(const Session& session, const std::string& run)
+Exit approveRun(const Session& session, const std::string& name)
 {
-    const std::string id = findRun(session.client, run);
+    const Target run = findRun(session.agents, name, Use::Change);
     const Answer answer =
-        session.client.ask({.method = "POST", .path = "/api/runs/" + id + "/approve-deployment"});
-    report(session, answer, "run " + id + ": approved");
+        run.client->ask({.method = "POST", .path = "/api/runs/" + run.id + "/approve-deployment"});
+    report(session, answer, "run " + run.id + ": approved");
     return Exit::Ok;
 }
 
 Exit reject(const Session& session, const std::string& runOrStage, const std::string& reason)
 {
-    const Target target = findRunOrStage(session.client, runOrStage);
+    const Target target = findRunOrStage(session.agents, runOrStage, Use::Change);
     std::string stage = target.kind == Target::Kind::Stage ? target.id : "";
     if (stage.empty())
     {
-        const auto stages = listOf(session.client.ask({.path = "/api/stages?runId=" + target.id}));
+        const auto stages = listOf(target.client->ask({.path = "/api/stages?runId=" + target.id}));
         for (const rapidjson::Value& entry : stages.GetArray())
             if (text(entry, "status") == "AWAITING_APPROVAL")
                 stage = parseId(text(entry, "id")).value_or("");
@@ -202,7 +226,7 @@ Exit reject(const Session& session, const std::string& runOrStage, const std::st
             throw Failure(Exit::Conflict,
                           "run " + target.id + ": no stage is waiting for an approval");
     }
-    const Answer answer = patchFrom(session.client, stage, {"AWAITING_APPROVAL"}, "FAILURE", reason,
+    const Answer answer = patchFrom(*target.client, stage, {"AWAITING_APPROVAL"}, "FAILURE", reason,
                                     "only one that is AWAITING_APPROVAL can be rejected");
     report(session, answer, "stage " + stage + ": rejected");
     return Exit::Ok;
@@ -210,34 +234,34 @@ Exit reject(const Session& session, const std::string& runOrStage, const std::st
 
 Exit patchStage(const Session& session, const PatchRequest& request)
 {
-    const std::string id = findStage(session.client, request.stage);
+    const Target stage = findStage(session.agents, request.stage, Use::Change);
     std::string version = request.ifMatch;
     // The header wants it in quotes, which a shell eats.
     if (!version.empty() && version != "*" && version.front() != '"')
         version = '"' + version + '"';
-    const Answer answer = patch(session.client, id, request.status, request.reason, version);
-    report(session, answer, "stage " + id + ": " + request.status);
+    const Answer answer = patch(*stage.client, stage.id, request.status, request.reason, version);
+    report(session, answer, "stage " + stage.id + ": " + request.status);
     return Exit::Ok;
 }
 
-Exit retryStage(const Session& session, const std::string& stage, const std::string& reason)
+Exit retryStage(const Session& session, const std::string& name, const std::string& reason)
 {
-    const std::string id = findStage(session.client, stage);
-    const Answer answer = patchFrom(session.client, id, {"FAILURE"}, "IDLE", reason,
+    const Target stage = findStage(session.agents, name, Use::Change);
+    const Answer answer = patchFrom(*stage.client, stage.id, {"FAILURE"}, "IDLE", reason,
                                     "only one that ended in FAILURE can be tried again");
-    report(session, answer, "stage " + id + ": queued again");
+    report(session, answer, "stage " + stage.id + ": queued again");
     return Exit::Ok;
 }
 
-Exit skipStage(const Session& session, const std::string& stage, const std::string& reason)
+Exit skipStage(const Session& session, const std::string& name, const std::string& reason)
 {
-    const std::string id = findStage(session.client, stage);
+    const Target stage = findStage(session.agents, name, Use::Change);
     const Answer answer =
-        patchFrom(session.client, id, {"IDLE", "AWAITING_APPROVAL"}, "SUCCESS", reason,
+        patchFrom(*stage.client, stage.id, {"IDLE", "AWAITING_APPROVAL"}, "SUCCESS", reason,
                   "only one that is IDLE or AWAITING_APPROVAL can be skipped; to end or accept it: "
                   "stagectl patch " +
-                      id + " SUCCESS --reason TEXT");
-    report(session, answer, "stage " + id + ": skipped");
+                      stage.id + " SUCCESS --reason TEXT");
+    report(session, answer, "stage " + stage.id + ": skipped");
     return Exit::Ok;
 }
 
@@ -245,9 +269,9 @@ Exit deleteTarget(const Session& session, const std::string& runOrStage, bool su
 {
     if (!sure && session.terminal.interactive)
         throw Failure(Exit::Usage, "delete takes records and logs away for good: add --yes");
-    const Target target = findRunOrStage(session.client, runOrStage);
+    const Target target = findRunOrStage(session.agents, runOrStage, Use::Change);
     const bool run = target.kind == Target::Kind::Run;
-    const Answer answer = session.client.ask(
+    const Answer answer = target.client->ask(
         {.method = "DELETE", .path = (run ? "/api/runs/" : "/api/stages/") + target.id});
     report(session, answer, (run ? "run " : "stage ") + target.id + ": deleted");
     return Exit::Ok;
@@ -255,16 +279,12 @@ Exit deleteTarget(const Session& session, const std::string& runOrStage, bool su
 
 Exit drainAgent(const Session& session)
 {
-    const Answer answer = session.client.ask({.method = "POST", .path = "/api/agent/drain"});
-    report(session, answer, "draining: running runs go on, no new ones are taken");
-    return Exit::Ok;
+    return tellAgents(session, "drain", "draining: running runs go on, no new ones are taken");
 }
 
 Exit resumeAgent(const Session& session)
 {
-    const Answer answer = session.client.ask({.method = "POST", .path = "/api/agent/resume"});
-    report(session, answer, "taking new runs again");
-    return Exit::Ok;
+    return tellAgents(session, "resume", "taking new runs again");
 }
 
 } // namespace agent::ctl

@@ -11,6 +11,7 @@
 #include <Poco/Net/NetException.h>
 #include <Poco/String.h>
 
+#include <algorithm>
 #include <array>
 #include <istream>
 
@@ -116,6 +117,18 @@ Client::Client(const std::string& url, std::string token)
 {
 }
 
+Client Client::within(std::chrono::seconds span) const
+{
+    Client client = *this;
+    client._end = Clock::now() + span;
+    return client;
+}
+
+std::string Client::path() const
+{
+    return withoutEndSlash(_uri.getPath());
+}
+
 Answer Client::send(const Call& call) const
 {
     return exchange(call, nullptr);
@@ -145,16 +158,19 @@ Answer Client::exchange(const Call& call, const Sink* sink) const
     };
     Answer answer;
     bool begun = false;
+    const auto started = Clock::now();
+    const auto end = std::min(started + call.timeout, _end.value_or(Clock::time_point::max()));
+    if (end <= started)
+        throw unreachable("nothing came in time");
     try
     {
-        const auto started = Clock::now();
         Poco::Net::HTTPClientSession session(_uri.getHost(), _uri.getPort());
-        const Poco::Timespan timeout(static_cast<long>(call.timeout.count()), 0);
-        session.setTimeout(Poco::Timespan(connectSeconds, 0), timeout, timeout);
+        const Poco::Timespan timeout(
+            std::chrono::duration_cast<std::chrono::microseconds>(end - started).count());
+        session.setTimeout(std::min(timeout, Poco::Timespan(connectSeconds, 0)), timeout, timeout);
         session.setKeepAlive(false);
 
-        const std::string prefix = withoutEndSlash(_uri.getPath());
-        Poco::Net::HTTPRequest request(call.method, prefix + call.path,
+        Poco::Net::HTTPRequest request(call.method, path() + call.path,
                                        Poco::Net::HTTPMessage::HTTP_1_1);
         request.set("User-Agent", "stagectl/" STAGE_AGENT_VERSION);
         request.set("Accept", "application/json, text/plain");
@@ -201,9 +217,12 @@ Answer Client::exchange(const Call& call, const Sink* sink) const
             answer.body += piece;
             if (answer.body.size() > largestBody)
                 throw Failure(Exit::AgentFailed, "the answer is larger than 64 MiB");
-            if (Clock::now() - started > call.timeout)
-                throw unreachable("the answer took longer than " +
-                                  std::to_string(call.timeout.count()) + " s");
+            if (Clock::now() > end)
+            {
+                const auto took = std::chrono::duration_cast<std::chrono::seconds>(end - started);
+                throw unreachable("the answer took longer than " + std::to_string(took.count()) +
+                                  " s");
+            }
         }
         if (const Poco::Exception* broken = session.networkException(); broken != nullptr)
             broken->rethrow();

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -58,7 +59,14 @@ public:
     /// Blocking: as long as bytes keep coming, each within the call's timeout.
     [[nodiscard]] Answer stream(const Call& call, const Sink& sink) const;
 
+    /// The same agent for a look that gives up when `span` from now is over, whatever its calls allow.
+    [[nodiscard]] Client within(std::chrono::seconds span) const;
+
     [[nodiscard]] const std::string& url() const { return _url; }
+    [[nodiscard]] const Poco::URI& uri() const { return _uri; }
+
+    /// What comes before the API's own paths: empty, or from `/` on.
+    [[nodiscard]] std::string path() const;
 
 private:
     Answer exchange(const Call& call, const Sink* sink) const;
@@ -66,6 +74,7 @@ private:
     std::string _url;
     Poco::URI _uri;
     std::string _token;
+    std::optional<std::chrono::steady_clock::time_point> _end;
 };
 
 /// Turns an answer that is no success into the Failure that tells it: the agent's message (for a

@@ -35,6 +35,9 @@ Examples:
   stagectl approve 81d04b                  let the waiting deployment go on
 
 The agent: --agent, $STAGE_AGENT_URL, `agent = URL` in ~/.config/stagectl, http://127.0.0.1:7824.
+Several agents (--agent more than once, several lines, or URLs between blanks) are asked at once: lists
+become one, with a column HOST, and --json is a list with the URL of each object's agent as "agent"; an
+id is looked up on all. Who does not answer in 15 s is told; the exit code is the worst.
 The token: --token-file, $STAGE_AGENT_TOKEN, `token-file = PATH` in ~/.config/stagectl.
 
 Exit codes: 0 done; 1 the followed run failed; 2 wrong usage or configuration; 3 refused (4xx);
@@ -72,7 +75,7 @@ private:
     CLI::App _app{"Operates a stage-agent over its HTTP API.", "stagectl"};
     std::vector<std::pair<CLI::App*, Action>> _actions;
 
-    std::string _agent;
+    std::vector<std::string> _agentUrls;
     std::string _tokenFile;
     bool _json = false;
 
@@ -92,7 +95,9 @@ CommandLine::CommandLine()
     _app.fallthrough(); // --json and --agent also behind the verb
     _app.require_subcommand(1);
     _app.set_version_flag("--version", "stagectl " STAGE_AGENT_VERSION);
-    _app.add_option("--agent", _agent, "Address of the agent")->type_name("URL");
+    _app.add_option("--agent", _agentUrls, "Address of the agent (repeatable)")
+        ->type_name("URL")
+        ->allow_extra_args(false);
     _app.add_option("--token-file", _tokenFile, "File that holds the token")->type_name("PATH");
     _app.add_flag("--json", _json, "Print the API's JSON, one document");
     addRunVerbs();
@@ -247,9 +252,9 @@ Exit CommandLine::run(int argc, char** argv)
         }
         throw Failure(Exit::Usage, std::string(error.what()) + "\nsee: stagectl --help");
     }
-    const Settings settings = findSettings(_agent, _tokenFile);
-    const Client client(settings.agent, settings.token);
-    const Session session{.client = client, .terminal = Terminal::ofOutput(), .json = _json};
+    const Settings settings = findSettings(_agentUrls, _tokenFile);
+    const Agents agents(settings.agents, settings.token, settings.named);
+    const Session session{.agents = agents, .terminal = Terminal::ofOutput(), .json = _json};
     for (const auto& [command, action] : _actions)
         if (command->parsed())
             return action(session);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/ctl/Client.h"
+#include "agent/ctl/Agents.h"
 #include "agent/ctl/Failure.h"
 #include "agent/ctl/Terminal.h"
 
@@ -15,7 +15,7 @@ namespace agent::ctl
 /// What every verb works with.
 struct Session
 {
-    const Client& client;
+    const Agents& agents;
     Terminal terminal;
     bool json = false; ///< print the API's JSON as it came, nothing else
 };
@@ -58,12 +58,14 @@ struct PatchRequest
     std::string ifMatch;
 };
 
-// Verbs that only look. Each prints and gives how the program ends.
+// Verbs that look at one run or stage. Each prints and gives how the program ends.
 // Errors of all verbs: Failure.
-Exit listRuns(const Session& session, const RunsQuery& query);
-Exit listStages(const Session& session, const std::string& run);
-Exit showStage(const Session& session, const std::string& stage);
+Exit listStages(const Session& session, const std::string& name);
+Exit showStage(const Session& session, const std::string& name);
 Exit showHistory(const Session& session, const std::string& stageOrRun);
+
+// Verbs that ask all agents: in Lists.cpp.
+Exit listRuns(const Session& session, const RunsQuery& query);
 Exit listServices(const Session& session);
 Exit listPlugins(const Session& session);
 Exit showAgent(const Session& session);
@@ -76,12 +78,12 @@ Exit showLogs(const Session& session, const LogsQuery& query);
 // Verbs that change something: in Changes.cpp.
 Exit startRun(const Session& session, const RunRequest& request);
 Exit rerun(const Session& session, const std::string& run, bool follow);
-Exit stopRun(const Session& session, const std::string& run);
-Exit approveRun(const Session& session, const std::string& run);
+Exit stopRun(const Session& session, const std::string& name);
+Exit approveRun(const Session& session, const std::string& name);
 Exit reject(const Session& session, const std::string& runOrStage, const std::string& reason);
 Exit patchStage(const Session& session, const PatchRequest& request);
-Exit retryStage(const Session& session, const std::string& stage, const std::string& reason);
-Exit skipStage(const Session& session, const std::string& stage, const std::string& reason);
+Exit retryStage(const Session& session, const std::string& name, const std::string& reason);
+Exit skipStage(const Session& session, const std::string& name, const std::string& reason);
 /// Without `sure` it refuses on a terminal.
 Exit deleteTarget(const Session& session, const std::string& runOrStage, bool sure);
 Exit drainAgent(const Session& session);

@@ -112,6 +112,33 @@ std::string quoted(const std::string& text)
     return {buffer.GetString(), buffer.GetSize()};
 }
 
+std::vector<std::string_view> objectsIn(std::string_view json)
+{
+    std::vector<std::string_view> objects;
+    std::size_t depth = 0;
+    std::size_t begin = 0;
+    bool inString = false;
+    for (std::size_t i = 0; i < json.size(); ++i)
+    {
+        if (inString && json[i] == '\\')
+            ++i;
+        else if (json[i] == '"')
+            inString = !inString;
+        else if (!inString && json[i] == '{' && depth++ == 0)
+            begin = i;
+        else if (!inString && json[i] == '}' && --depth == 0)
+            objects.push_back(json.substr(begin, i + 1 - begin));
+    }
+    return objects;
+}
+
+std::string withMember(std::string_view object, const std::string& key, const std::string& json)
+{
+    const std::string_view rest = object.substr(1);
+    const bool empty = rest[rest.find_first_not_of(" \t\r\n")] == '}';
+    return "{" + quoted(key) + ":" + json + (empty ? "" : ",") + std::string(rest);
+}
+
 ObjectWriter& ObjectWriter::add(const std::string& key, const std::string& value)
 {
     return addJson(key, quoted(value));

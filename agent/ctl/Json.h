@@ -40,6 +40,12 @@ std::optional<std::int64_t> number(const rapidjson::Value& object, const char* k
 /// A JSON string with its quotes.
 std::string quoted(const std::string& text);
 
+/// The outermost objects of a JSON text as they are written: a list's entries, or the text's one object.
+std::vector<std::string_view> objectsIn(std::string_view json);
+
+/// An object's text with a member more in front; all else stays as it is written.
+std::string withMember(std::string_view object, const std::string& key, const std::string& json);
+
 /// Writes one object of strings, numbers and ready JSON, in the order given.
 class ObjectWriter
 {

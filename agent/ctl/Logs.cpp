@@ -175,26 +175,29 @@ Exit showLogs(const Session& session, const LogsQuery& query)
         throw Failure(Exit::Usage,
                       "logs --json gives all lines of the newest attempt: it goes with "
                       "none of -f, --raw, --timestamps, --tail, --since, --attempt");
-    const std::string id = findStage(session.client, query.stage);
+    const Target stage = findStage(session.agents, query.stage, Use::Look);
+    const Client& client = *stage.client;
     if (session.json)
     {
-        printJsonLines(session.client, id);
+        printJsonLines(client, stage.id);
         return Exit::Ok;
     }
     LogOutput output(query.raw);
-    const LogChoice choice{
-        .stageId = id, .attempt = query.attempt, .timestamps = query.timestamps, .since = since};
+    const LogChoice choice{.stageId = stage.id,
+                           .attempt = query.attempt,
+                           .timestamps = query.timestamps,
+                           .since = since};
     if (query.follow)
     {
         endOnInterrupt(session.terminal.interactive && !query.raw ? "\x1b[0m\n" : "", "");
-        followLog(session.client, query,
-                  {.stageId = id, .timestamps = query.timestamps, .since = since}, output);
+        followLog(client, query,
+                  {.stageId = stage.id, .timestamps = query.timestamps, .since = since}, output);
     }
     else
     {
-        static_cast<void>(session.client.ask({.path = "/api/stages/" + id})); // unknown: 404
+        static_cast<void>(client.ask({.path = "/api/stages/" + stage.id})); // unknown: 404
         const auto sink = [&](std::string_view bytes) { output.write(bytes); };
-        LogTail tail(session.client, choice);
+        LogTail tail(client, choice);
         if (query.tail)
             tail.readLast(static_cast<std::size_t>(*query.tail), sink);
         else

@@ -2,6 +2,7 @@
 
 #include "agent/ctl/Failure.h"
 #include "agent/ctl/Json.h"
+#include "agent/ctl/Terminal.h"
 #include "agent/ctl/Text.h"
 #include "agent/model/Id.h"
 
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 namespace agent::ctl
@@ -24,6 +26,21 @@ struct Candidate
     Target target;
     std::string shown;
 };
+
+/// What may be named, and how it is called.
+struct Wanted
+{
+    bool run = false;
+    bool stage = false;
+    const char* begins;
+    const char* none;
+};
+
+constexpr Wanted aRun{.run = true, .begins = "run", .none = "no run has"};
+constexpr Wanted aStage{
+    .stage = true, .begins = "stage of the newest 100 runs", .none = "no stage has"};
+constexpr Wanted either{
+    .run = true, .stage = true, .begins = "run or stage", .none = "no run and no stage has"};
 
 /// The name in lower case. Errors: Failure Usage when it can't begin a UUID.
 std::string prefixOf(const std::string& name)
@@ -49,7 +66,7 @@ void addRuns(const Client& client, const std::string& prefix, std::vector<Candid
     {
         const std::string id = text(run, "id");
         if (begins(id, prefix) && parseId(id))
-            found.push_back({{Target::Kind::Run, id},
+            found.push_back({{.kind = Target::Kind::Run, .id = id},
                              "run " + id + "  " + visible(text(run, "status")) + "  " +
                                  visible(text(run, "createdAt"))});
     }
@@ -68,7 +85,7 @@ void addStages(const Client& client, const std::string& prefix, std::vector<Cand
         {
             const std::string id = text(stage, "id");
             if (begins(id, prefix) && parseId(id))
-                found.push_back({{Target::Kind::Stage, id},
+                found.push_back({{.kind = Target::Kind::Stage, .id = id},
                                  "stage " + id + "  " + visible(text(stage, "type")) + "  " +
                                      visible(text(stage, "status")) + "  of run " + *runId});
         }
@@ -89,53 +106,89 @@ bool exists(const Client& client, const std::string& path)
     }
 }
 
-Target only(const std::vector<Candidate>& found, const std::string& name, const std::string& what)
+std::vector<Candidate> withId(const Client& client, const std::string& id, const Wanted& wanted)
 {
+    if (wanted.run && exists(client, "/api/runs/" + id))
+        return {{{.kind = Target::Kind::Run, .id = id}, "run " + id}};
+    if (wanted.stage && exists(client, "/api/stages/" + id))
+        return {{{.kind = Target::Kind::Stage, .id = id}, "stage " + id}};
+    return {};
+}
+
+std::vector<Candidate> withPrefix(const Client& client, const std::string& prefix,
+                                  const Wanted& wanted)
+{
+    std::vector<Candidate> found;
+    if (wanted.run)
+        addRuns(client, prefix, found);
+    if (wanted.stage)
+        addStages(client, prefix, found);
+    return found;
+}
+
+Target find(const Agents& agents, const std::string& name, Use use, const Wanted& wanted)
+{
+    const auto id = parseId(name);
+    if (id && !agents.several() && wanted.run != wanted.stage)
+        return {.kind = wanted.run ? Target::Kind::Run : Target::Kind::Stage,
+                .id = *id,
+                .client = &agents.all().front().client};
+    const std::string prefix = id ? "" : prefixOf(name);
+    auto replies = agents.ask(
+        [&](const Client& client)
+        { return id ? withId(client, *id, wanted) : withPrefix(client, prefix, wanted); });
+    std::vector<Candidate> found;
+    for (auto& [agent, candidates] : replies.given)
+        for (Candidate& candidate : candidates)
+        {
+            candidate.target.client = &agent->client;
+            if (agents.several())
+                candidate.shown = agent->host + "  " + candidate.shown;
+            found.push_back(std::move(candidate));
+        }
+
+    const std::string silent = listed(replies.missing);
     if (found.empty())
-        throw Failure(Exit::NotFound, "no " + what + " begins with " + visible(name));
-    if (found.size() == 1)
-        return found.front().target;
-    std::string message = visible(name) + " fits " + std::to_string(found.size()) + ":";
-    for (const Candidate& candidate : found)
-        message += "\n" + candidate.shown;
-    throw Failure(Exit::Usage, message);
+    {
+        const std::string none = id ? wanted.none + (" the id " + *id)
+                                    : "no " + (wanted.begins + (" begins with " + visible(name)));
+        throw Failure(worst(replies.missing, Exit::NotFound),
+                      none + (silent.empty() ? "" : " on the agents that answered" + silent));
+    }
+    if (found.size() > 1)
+    {
+        std::string message = visible(name) + " fits " + std::to_string(found.size()) + ":";
+        for (const Candidate& candidate : found)
+            message += "\n" + candidate.shown;
+        throw Failure(Exit::Usage, message);
+    }
+    if (!id && !silent.empty() && use == Use::Change)
+        throw Failure(worst(replies.missing, Exit::NotFound),
+                      visible(name) + " fits " + found.front().shown +
+                          "\nbut may fit another on an agent that gave no answer: give the whole "
+                          "id, or --agent" +
+                          silent);
+    if (!id)
+        for (const Failure& failure : replies.missing)
+            tell(failure.what());
+    return found.front().target;
 }
 
 } // namespace
 
-std::string findRun(const Client& client, const std::string& name)
+Target findRun(const Agents& agents, const std::string& name, Use use)
 {
-    if (const auto id = parseId(name))
-        return *id;
-    std::vector<Candidate> found;
-    addRuns(client, prefixOf(name), found);
-    return only(found, name, "run").id;
+    return find(agents, name, use, aRun);
 }
 
-std::string findStage(const Client& client, const std::string& name)
+Target findStage(const Agents& agents, const std::string& name, Use use)
 {
-    if (const auto id = parseId(name))
-        return *id;
-    std::vector<Candidate> found;
-    addStages(client, prefixOf(name), found);
-    return only(found, name, "stage of the newest 100 runs").id;
+    return find(agents, name, use, aStage);
 }
 
-Target findRunOrStage(const Client& client, const std::string& name)
+Target findRunOrStage(const Agents& agents, const std::string& name, Use use)
 {
-    if (const auto id = parseId(name))
-    {
-        if (exists(client, "/api/runs/" + *id))
-            return {Target::Kind::Run, *id};
-        if (exists(client, "/api/stages/" + *id))
-            return {Target::Kind::Stage, *id};
-        throw Failure(Exit::NotFound, "no run and no stage has the id " + *id);
-    }
-    std::vector<Candidate> found;
-    const std::string prefix = prefixOf(name);
-    addRuns(client, prefix, found);
-    addStages(client, prefix, found);
-    return only(found, name, "run or stage");
+    return find(agents, name, use, either);
 }
 
 std::string findService(const Client& client, const std::string& name)
@@ -153,6 +206,47 @@ std::string findService(const Client& client, const std::string& name)
     throw Failure(Exit::NotFound,
                   "no service is named '" + visible(name) + "'" +
                       (names.empty() ? ": none is declared" : "; there are: " + names));
+}
+
+const Client& findAgentOf(const Agents& agents, const std::string& service)
+{
+    if (!agents.several())
+        return agents.all().front().client;
+    const auto replies = agents.ask(
+        [&](const Client& client)
+        {
+            const auto services = listOf(client.ask({.path = "/api/services"}));
+            return std::any_of(services.Begin(), services.End(),
+                               [&](const rapidjson::Value& entry) {
+                                   return text(entry, "name") == service ||
+                                          text(entry, "id") == service;
+                               });
+        });
+    std::vector<const Agent*> owners;
+    for (const auto& [agent, has] : replies.given)
+        if (has)
+            owners.push_back(agent);
+
+    const std::string silent = listed(replies.missing);
+    const std::string named = "the service '" + visible(service) + "'";
+    if (owners.empty())
+        throw Failure(worst(replies.missing, Exit::NotFound),
+                      "no agent has " + named +
+                          (silent.empty() ? "" : " of those that answered" + silent));
+    if (owners.size() > 1)
+    {
+        std::string message =
+            std::to_string(owners.size()) + " agents have " + named + ": choose one with --agent";
+        for (const Agent* owner : owners)
+            message += "\n" + owner->host + "  " + visible(owner->client.url());
+        throw Failure(Exit::Usage, message);
+    }
+    if (!silent.empty())
+        throw Failure(worst(replies.missing, Exit::NotFound),
+                      owners.front()->host + " has " + named +
+                          ", but so may an agent that gave no answer: choose with --agent" +
+                          silent);
+    return owners.front()->client;
 }
 
 } // namespace agent::ctl

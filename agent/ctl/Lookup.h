@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/ctl/Client.h"
+#include "agent/ctl/Agents.h"
 
 #include <string>
 
@@ -17,18 +17,32 @@ struct Target
     };
     Kind kind = Kind::Run;
     std::string id;
+    const Client* client = nullptr; ///< of the agent that has it, one of the Agents'; never null
 };
 
-/// The run or stage a person named: a full UUID (not asked for here), or the first characters, at least
-/// 6, looked for among the newest 1000 runs, or the stages of the newest 100.
-/// Errors: Failure Usage when it is neither, or fits more than one (the message lists them); NotFound.
-std::string findRun(const Client& client, const std::string& name);
-std::string findStage(const Client& client, const std::string& name);
+/// What it is looked for: to change it, a beginning of an id must fit on no agent that is silent now.
+enum class Use
+{
+    Look,
+    Change
+};
+
+/// The run or stage a person named: a full UUID (not asked for here, where there is one agent), or the
+/// first characters, at least 6, looked for among each agent's newest 1000 runs, or the stages of its
+/// newest 100.
+/// Errors: Failure Usage when it is neither, or fits more than one (the message lists them); NotFound;
+/// where agents gave no answer and may have it, theirs.
+Target findRun(const Agents& agents, const std::string& name, Use use);
+Target findStage(const Agents& agents, const std::string& name, Use use);
 
 /// As above where a run or a stage may be named; a full UUID is asked for to know which.
-Target findRunOrStage(const Client& client, const std::string& name);
+Target findRunOrStage(const Agents& agents, const std::string& name, Use use);
 
 /// The id of a service by name or id. Errors: Failure NotFound.
 std::string findService(const Client& client, const std::string& name);
+
+/// The one agent that has the service, by name or id; one agent alone is not asked.
+/// Errors: Failure Usage when several have it; NotFound; where agents gave no answer, theirs.
+const Client& findAgentOf(const Agents& agents, const std::string& service);
 
 } // namespace agent::ctl

@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
 namespace agent::ctl
 {
@@ -24,9 +26,15 @@ std::string environment(const char* name)
     return value == nullptr ? "" : value;
 }
 
+std::vector<std::string> words(const std::string& text)
+{
+    std::istringstream stream(text);
+    return {std::istream_iterator<std::string>(stream), {}};
+}
+
 struct File
 {
-    std::string agent;
+    std::vector<std::string> agents;
     std::string tokenFile;
 };
 
@@ -52,7 +60,7 @@ File readFile()
         const std::string key = Poco::trim(text.substr(0, equals));
         std::string value = equals == std::string::npos ? "" : Poco::trim(text.substr(equals + 1));
         if (!value.empty() && key == "agent")
-            file.agent = value;
+            file.agents.push_back(value);
         else if (!value.empty() && key == "token-file")
             file.tokenFile = value.rfind("~/", 0) == 0 ? home + value.substr(1) : value;
         else
@@ -79,6 +87,14 @@ std::string tokenFrom(const std::string& path)
     std::ifstream file(path);
     if (!file)
         throw Failure(Exit::Usage, "can't read the token file " + visible(path));
+    // As ssh does with a key. A group may share one, and a pipe is nobody else's.
+    const auto status = std::filesystem::status(path);
+    if (status.type() == std::filesystem::file_type::regular &&
+        (status.permissions() & std::filesystem::perms::others_all) != std::filesystem::perms::none)
+        throw Failure(Exit::Usage, "the token file " + visible(path) +
+                                       " is open to every user of this host; close it: chmod o= " +
+                                       visible(path) +
+                                       "\nand make a new token if one may have read it");
     constexpr std::size_t longest = 4096; // no token is; the option may name any file by mistake
     std::string text(longest, '\0');
     file.read(text.data(), static_cast<std::streamsize>(longest));
@@ -88,14 +104,20 @@ std::string tokenFrom(const std::string& path)
 
 } // namespace
 
-Settings findSettings(const std::string& agentOption, const std::string& tokenFileOption)
+Settings findSettings(const std::vector<std::string>& agentOptions,
+                      const std::string& tokenFileOption)
 {
     const File file = readFile();
     Settings settings;
-    for (const std::string& agent :
-         {agentOption, environment("STAGE_AGENT_URL"), file.agent, std::string(defaultAgent)})
-        if (settings.agent.empty())
-            settings.agent = agent;
+    std::copy_if(agentOptions.begin(), agentOptions.end(), std::back_inserter(settings.agents),
+                 [](const std::string& url) { return !url.empty(); });
+    settings.named = !settings.agents.empty();
+    if (settings.agents.empty())
+        settings.agents = words(environment("STAGE_AGENT_URL"));
+    if (settings.agents.empty())
+        settings.agents = file.agents;
+    if (settings.agents.empty())
+        settings.agents = {defaultAgent};
 
     const std::string fromEnvironment = environment("STAGE_AGENT_TOKEN");
     if (!tokenFileOption.empty())

@@ -1,6 +1,8 @@
 // `stagectl stuck`: what hangs, since when, why we think so, and what it does right now.
+#include "agent/ctl/Cells.h"
 #include "agent/ctl/Commands.h"
 #include "agent/ctl/Json.h"
+#include "agent/ctl/Listing.h"
 #include "agent/ctl/Table.h"
 #include "agent/ctl/Text.h"
 
@@ -13,11 +15,6 @@ namespace
 {
 
 constexpr const char* indent = "    ";
-
-std::string shortId(const Session& session, const std::string& id)
-{
-    return session.terminal.interactive ? id.substr(0, 8) : id;
-}
 
 /// A process's state letter as people know it from ps, with a word for the ones that matter.
 std::string stateInWords(const std::string& letter)
@@ -43,7 +40,7 @@ std::string indented(const std::string& lines)
     return out;
 }
 
-std::string processTable(const Session& session, const rapidjson::Value& processes)
+std::string processTable(const Terminal& terminal, const rapidjson::Value& processes)
 {
     Table table({"PID", "STATE", "WAITS IN", "CPU", "AGE", "COMMAND"});
     for (const rapidjson::Value& process : processes.GetArray())
@@ -51,25 +48,25 @@ std::string processTable(const Session& session, const rapidjson::Value& process
             {text(process, "pid"), stateInWords(text(process, "state")),
              text(process, "waitChannel"), durationTextMs(number(process, "cpuMs").value_or(0)),
              durationText(number(process, "ageMs").value_or(0) / 1000), text(process, "command")});
-    return table.render(session.terminal);
+    return table.render(terminal);
 }
 
-std::string described(const Session& session, const rapidjson::Value& stage)
+std::string story(const Terminal& terminal, const rapidjson::Value& stage)
 {
     const std::string service = text(stage, "service");
     const auto told = parseTime(text(stage, "stuckSince"));
-    std::string out = shortId(session, text(stage, "id"));
+    std::string out = idCell(terminal, text(stage, "id"));
     out.append("  ").append(visible(text(stage, "name")));
     if (!service.empty())
         out.append(" of ").append(visible(service));
-    out.append(", run ").append(shortId(session, text(stage, "runId")));
+    out.append(", run ").append(idCell(terminal, text(stage, "runId")));
     out.append(": ").append(visible(text(stage, "stuckWhy")));
     if (told)
         out.append(" (told at ").append(clockTime(*told)).append(")");
     out += "\n";
     const rapidjson::Value* processes = member(stage, "processes");
     if (processes != nullptr && processes->IsArray() && !processes->Empty())
-        out += indented(processTable(session, *processes));
+        out += indented(processTable(terminal, *processes));
     else
         out.append(indent).append("no process of it is left\n");
     if (const rapidjson::Value* lines = member(stage, "lastLines");
@@ -83,21 +80,17 @@ std::string described(const Session& session, const rapidjson::Value& stage)
 
 Exit listStuck(const Session& session)
 {
-    const Answer answer = session.client.ask({.path = "/api/stuck"});
-    const auto stages = listOf(answer);
+    const Listing stages(session.agents, Listing::Of::Lists,
+                         [](const Client& client) { return client.ask({.path = "/api/stuck"}); });
     if (session.json)
-    {
-        printJson(answer.body);
-        return Exit::Ok;
-    }
-    if (stages.Empty())
-        writeOut("nothing is stuck\n");
-    for (const rapidjson::Value& stage : stages.GetArray())
-        writeOut(described(session, stage));
-    if (!stages.Empty() && session.terminal.interactive)
-        writeOut("\nTo end one: stagectl patch STAGE failure --reason TEXT "
-                 "(or success, to go on without it)\n");
-    return Exit::Ok;
+        return stages.end(stages.json());
+    std::string out = stages.entries().empty() ? "nothing is stuck\n" : "";
+    for (const Entry& entry : stages.entries())
+        out += stages.host(entry, "  ") + story(session.terminal, *entry.value);
+    if (!stages.entries().empty() && session.terminal.interactive)
+        out += "\nTo end one: stagectl patch STAGE failure --reason TEXT "
+               "(or success, to go on without it)\n";
+    return stages.end(out);
 }
 
 } // namespace agent::ctl

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <iostream>
 #include <poll.h>
+#include <sstream>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -150,6 +151,14 @@ bool resizedUntil(std::chrono::steady_clock::time_point end)
 void note(std::string_view text)
 {
     std::cerr << "stagectl: " << visible(text) << std::endl;
+}
+
+void tell(const std::string& message)
+{
+    std::istringstream lines(message);
+    std::string line;
+    for (bool first = true; std::getline(lines, line); first = false)
+        note(first ? line : "  " + line);
 }
 
 } // namespace agent::ctl

@@ -36,4 +36,7 @@ bool resizedUntil(std::chrono::steady_clock::time_point end);
 /// One line on standard error: `stagectl: text`, made visible.
 void note(std::string_view text);
 
+/// As note, of a text of several lines: the others stand below the first, indented.
+void tell(const std::string& message);
+
 } // namespace agent::ctl

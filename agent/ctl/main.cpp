@@ -6,26 +6,11 @@
 #include <clocale>
 #include <csignal>
 #include <exception>
-#include <sstream>
-#include <string>
-
-namespace
-{
-
-/// The message's first line, then the others below it, indented.
-void tell(const std::string& message)
-{
-    std::istringstream lines(message);
-    std::string line;
-    for (bool first = true; std::getline(lines, line); first = false)
-        agent::ctl::note(first ? line : "  " + line);
-}
-
-} // namespace
 
 int main(int argc, char** argv)
 {
     using agent::ctl::Exit;
+    using agent::ctl::tell;
     std::signal(SIGPIPE, SIG_IGN); // an agent that closes the connection must not end us
     std::setlocale(LC_TIME, "");   // the months in tables
     try

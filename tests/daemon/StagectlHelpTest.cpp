@@ -89,6 +89,9 @@ public:
         assertCompletes(agent + "logs ", {stages[0], stages[1]});
         assertCompletes(agent + "logs -f --since 10m " + stages[1].substr(0, 30), {stages[1]});
         assertCompletes(agent + "history ", {run, stages[0], stages[1]});
+        const std::string several = "--agent http://127.0.0.1:1 " + agent;
+        assertCompletes(several + "run pay", {"payment"});
+        assertCompletes(several + "history ", {run, stages[0], stages[1]});
     }
 
     void testCompletesNothingWithoutAnAgent()

@@ -1,9 +1,9 @@
 #include "agent/run/OrderBuilder.h"
 
+#include "tests/support/Variable.h"
+
 #include <cppunit/TestFixture.h>
 #include <cppunit/extensions/HelperMacros.h>
-
-#include <cstdlib>
 
 namespace agent
 {
@@ -96,19 +96,6 @@ void assertEnv(const Environment& expected, const Environment& actual)
     CPPUNIT_ASSERT_EQUAL(text(expected), text(actual));
 }
 
-/// A variable of the daemon's own environment for the length of a test.
-class DaemonVariable
-{
-public:
-    DaemonVariable(const char* name, const char* value) : _name(name) { ::setenv(name, value, 1); }
-    DaemonVariable(const DaemonVariable&) = delete;
-    DaemonVariable& operator=(const DaemonVariable&) = delete;
-    ~DaemonVariable() { ::unsetenv(_name); }
-
-private:
-    const char* _name;
-};
-
 } // namespace
 
 class OrderBuilderTest: public CppUnit::TestFixture
@@ -133,8 +120,8 @@ class OrderBuilderTest: public CppUnit::TestFixture
 public:
     void testTheEnvironmentIsExactlyWhatIsPromised()
     {
-        const DaemonVariable token("STAGE_AGENT_TOKEN", "of the daemon");
-        const DaemonVariable preload("LD_BIND_NOW", "1");
+        const Variable token("STAGE_AGENT_TOKEN", "of the daemon");
+        const Variable preload("LD_BIND_NOW", "1");
         const Ingredients given;
         assertEnv(given.allowed(), given.order().env);
     }

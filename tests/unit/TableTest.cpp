@@ -1,14 +1,16 @@
 #include "agent/ctl/Table.h"
 
 #include "agent/ctl/Text.h"
+#include "tests/support/Variable.h"
 
 #include <cppunit/TestFixture.h>
 #include <cppunit/extensions/HelperMacros.h>
 
-#include <cstdlib>
 #include <ctime>
+#include <optional>
 #include <sstream>
 
+using agent::Variable;
 using agent::ctl::clip;
 using agent::ctl::displayWidth;
 using agent::ctl::durationText;
@@ -25,28 +27,17 @@ namespace
 class Zone
 {
 public:
-    explicit Zone(const char* name)
-    {
-        const char* before = std::getenv("TZ");
-        _had = before != nullptr;
-        _before = _had ? before : "";
-        ::setenv("TZ", name, 1);
-        ::tzset();
-    }
+    explicit Zone(const char* name) : _variable(std::in_place, "TZ", name) { ::tzset(); }
     ~Zone()
     {
-        if (_had)
-            ::setenv("TZ", _before.c_str(), 1);
-        else
-            ::unsetenv("TZ");
+        _variable.reset();
         ::tzset();
     }
     Zone(const Zone&) = delete;
     Zone& operator=(const Zone&) = delete;
 
 private:
-    bool _had = false;
-    std::string _before;
+    std::optional<Variable> _variable;
 };
 
 } // namespace

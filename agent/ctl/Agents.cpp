@@ -1,0 +1,132 @@
+#include "agent/ctl/Agents.h"
+
+#include "agent/ctl/Text.h"
+
+#include <Poco/Exception.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <thread>
+
+namespace agent::ctl
+{
+
+namespace
+{
+
+// Most looks take milliseconds; this is for a host far away that is busy.
+constexpr std::chrono::seconds patience{15};
+// They only wait; more would be a burden for a fleet's worth of addresses.
+constexpr std::size_t mostThreads = 32;
+
+bool same(const Client& one, const Client& other)
+{
+    return one.uri().getHost() == other.uri().getHost() &&
+           one.uri().getPort() == other.uri().getPort() && one.path() == other.path();
+}
+
+/// Names for it, the shortest first; the last one is nobody else's.
+std::vector<std::string> namesOf(const Client& client)
+{
+    std::string host = client.uri().getHost();
+    if (host.find(':') != std::string::npos)
+        host = "[" + host + "]";
+    const std::string withPort = host + ":" + std::to_string(client.uri().getPort());
+    return {host, withPort, withPort + client.path()};
+}
+
+/// A Failure that says whose it is.
+Failure failureOf(const Client& client, Exit exit, const std::string& message)
+{
+    const std::string url = visible(client.url());
+    const bool told = message.find(url) != std::string::npos;
+    return {exit, told ? message : url + ": " + message};
+}
+
+std::optional<Failure> attempt(const Client& client, const std::function<void(const Client&)>& work)
+{
+    try
+    {
+        work(client);
+        return std::nullopt;
+    }
+    catch (const Failure& failure)
+    {
+        return failureOf(client, failure.exit(), failure.what());
+    }
+    catch (const Poco::Exception& error)
+    {
+        return failureOf(client, Exit::AgentFailed, error.displayText());
+    }
+    catch (const std::exception& error)
+    {
+        return failureOf(client, Exit::AgentFailed, error.what());
+    }
+}
+
+} // namespace
+
+Agents::Agents(const std::vector<std::string>& urls, const std::string& token, bool named)
+    : _named(named)
+{
+    for (const std::string& url : urls)
+    {
+        const Client client(url, token);
+        if (std::none_of(_all.begin(), _all.end(),
+                         [&](const Agent& known) { return same(known.client, client); }))
+            _all.push_back({client, ""});
+    }
+    for (Agent& agent : _all)
+    {
+        const auto names = namesOf(agent.client);
+        std::size_t take = 0;
+        for (const Agent& other : _all)
+            while (&other != &agent && namesOf(other.client)[take] == names[take])
+                ++take;
+        agent.host = names[take];
+    }
+}
+
+std::vector<Failure>
+Agents::atOnce(const std::function<void(std::size_t, const Client&)>& work) const
+{
+    std::vector<std::optional<Failure>> failures(_all.size());
+    std::atomic<std::size_t> next = 0;
+    const auto takeTurns = [&]
+    {
+        for (std::size_t i = next++; i < _all.size(); i = next++)
+            failures[i] = attempt(_all[i].client.within(patience),
+                                  [&](const Client& client) { work(i, client); });
+    };
+    {
+        std::vector<std::jthread> threads; // joined at the end of their scope
+        while (threads.size() < std::min(_all.size(), mostThreads))
+            threads.emplace_back(takeTurns);
+    }
+    std::vector<Failure> missing;
+    for (const auto& failure : failures)
+        if (failure)
+            missing.push_back(*failure);
+    return missing;
+}
+
+std::string listed(const std::vector<Failure>& failures)
+{
+    std::string lines;
+    for (const Failure& failure : failures)
+    {
+        const std::string message = failure.what();
+        lines += "\n" + message.substr(0, message.find('\n'));
+    }
+    return lines;
+}
+
+Exit worst(const std::vector<Failure>& failures, Exit atLeast)
+{
+    for (const Failure& failure : failures)
+        atLeast = std::max(atLeast, failure.exit());
+    return atLeast;
+}
+
+} // namespace agent::ctl

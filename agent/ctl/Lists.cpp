@@ -1,0 +1,221 @@
+// Verbs that ask all agents and show what they gave as one table.
+#include "agent/ctl/Cells.h"
+#include "agent/ctl/Commands.h"
+#include "agent/ctl/Json.h"
+#include "agent/ctl/Listing.h"
+#include "agent/ctl/Lookup.h"
+#include "agent/ctl/Table.h"
+#include "agent/ctl/Text.h"
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+
+namespace agent::ctl
+{
+
+namespace
+{
+
+using Of = Listing::Of;
+using Names = std::map<std::string, std::string>;
+
+std::function<Answer(const Client&)> get(const std::string& path)
+{
+    return [path](const Client& client) { return client.ask({.path = path}); };
+}
+
+std::string firstLine(const std::string& text)
+{
+    return text.substr(0, text.find('\n'));
+}
+
+/// Service ids with their names. The table is as good without them: no failure.
+Names serviceNames(const Client& client)
+{
+    Names names;
+    try
+    {
+        const auto services = listOf(client.ask({.path = "/api/services"}));
+        for (const rapidjson::Value& service : services.GetArray())
+            names[text(service, "id")] = text(service, "name");
+    }
+    catch (const Failure&)
+    {
+        names.clear();
+    }
+    return names;
+}
+
+/// What an agent has besides the runs themselves.
+struct OfAgent
+{
+    Names services;
+    std::optional<Failure> noService; ///< it lacks the one that was asked for
+};
+
+} // namespace
+
+Exit listRuns(const Session& session, const RunsQuery& query)
+{
+    std::string path = "/api/runs?limit=" + std::to_string(query.limit);
+    if (!query.status.empty())
+        path += "&status=" + query.status;
+    std::map<std::string, OfAgent> known; // its entries are there before the threads are
+    for (const Agent& agent : session.agents.all())
+        known[agent.client.url()] = {};
+    const auto runsOf = [&](const Client& client)
+    {
+        OfAgent& own = known.at(client.url());
+        std::string ofService;
+        try
+        {
+            if (!query.service.empty())
+                ofService = "&serviceId=" + encoded(findService(client, query.service));
+        }
+        catch (const Failure& failure)
+        {
+            if (!session.agents.several() || failure.exit() != Exit::NotFound)
+                throw;
+            own.noService = failure;
+            return Answer{.status = 200, .body = "[]"};
+        }
+        Answer answer = client.ask({.path = path + ofService});
+        if (!session.json)
+            own.services = serviceNames(client);
+        return answer;
+    };
+    Listing runs(session.agents, Of::Lists, runsOf);
+    std::vector<Failure> without;
+    for (const auto& [url, own] : known)
+        if (own.noService)
+            without.push_back(*own.noService);
+    if (!without.empty() && without.size() + runs.missing().size() == known.size())
+        throw Failure(worst(runs.missing(), Exit::NotFound),
+                      "no agent has that service" + listed(without) + listed(runs.missing()));
+    runs.keepNewest(static_cast<std::size_t>(query.limit));
+    if (session.json)
+        return runs.end(runs.json());
+
+    Table table(
+        runs.headings({"RUN", "STATUS", "SERVICE", "CREATED", "TIME", "COMMIT", "MESSAGE"}));
+    for (const Entry& entry : runs.entries())
+    {
+        const rapidjson::Value& run = *entry.value;
+        const Names& names = known.at(entry.agent->client.url()).services;
+        const std::string serviceId = text(run, "serviceId");
+        const auto name = names.find(serviceId);
+        table.add(runs.row(
+            entry, {idCell(session.terminal, text(run, "id")), text(run, "status"),
+                    name == names.end() ? idCell(session.terminal, serviceId) : name->second,
+                    timeCell(run, "createdAt"), tookCell(run),
+                    text(run, "commitHash").substr(0, 10), firstLine(text(run, "commitMessage"))}));
+    }
+    return runs.end(table.render(session.terminal));
+}
+
+Exit listServices(const Session& session)
+{
+    const Listing services(session.agents, Of::Lists, get("/api/services"));
+    if (session.json)
+        return services.end(services.json());
+    Table table(services.headings({"SERVICE", "ID", "BRANCH", "STAGES", "REPOSITORY"}));
+    for (const Entry& entry : services.entries())
+    {
+        const rapidjson::Value& service = *entry.value;
+        const rapidjson::Value* stages = member(service, "stages");
+        const bool counted = stages != nullptr && stages->IsArray();
+        table.add(services.row(
+            entry, {text(service, "name"), idCell(session.terminal, text(service, "id")),
+                    text(service, "branch"), counted ? std::to_string(stages->Size()) : "",
+                    text(service, "repository")}));
+    }
+    return services.end(table.render(session.terminal));
+}
+
+Exit listPlugins(const Session& session)
+{
+    const Listing agents(session.agents, Of::Objects, get("/api/agent"));
+    if (session.json)
+        return agents.end(agents.json());
+    Table table(agents.headings({"PLUGIN", "VERSION", "SHA256", "DESCRIPTION"}));
+    for (const Entry& entry : agents.entries())
+    {
+        const rapidjson::Value* plugins = member(*entry.value, "plugins");
+        if (plugins == nullptr || !plugins->IsArray())
+            continue;
+        for (const rapidjson::Value& plugin : plugins->GetArray())
+        {
+            const std::string digest = text(plugin, "sha256");
+            table.add(
+                agents.row(entry, {plugin.IsString() ? asText(plugin) : text(plugin, "name"),
+                                   text(plugin, "version"),
+                                   session.terminal.interactive ? digest.substr(0, 12) : digest,
+                                   text(plugin, "description")}));
+        }
+    }
+    return agents.end(table.render(session.terminal));
+}
+
+Exit showAgent(const Session& session)
+{
+    const Listing agents(session.agents, Of::Objects, get("/api/agent"));
+    if (session.json)
+        return agents.end(agents.json());
+    if (!session.agents.several())
+        return agents.end(described(session.terminal, *agents.entries().front().value));
+    Table table(
+        agents.headings({"VERSION", "SLOTS", "RUNNING", "SET ASIDE", "QUEUE", "DRAINING", "FREE"}));
+    for (const Entry& entry : agents.entries())
+    {
+        const rapidjson::Value& agent = *entry.value;
+        const auto free = number(agent, "freeBytes");
+        table.add(
+            agents.row(entry, {text(agent, "version"), text(agent, "slots"), text(agent, "running"),
+                               text(agent, "setAside"), text(agent, "queueLength"),
+                               text(agent, "draining"), free ? bytesText(*free) : ""}));
+    }
+    return agents.end(table.render(session.terminal));
+}
+
+Exit showHealth(const Session& session)
+{
+    // Its lines as an object, so that they can stand in a list; what is no text is not an agent's.
+    const auto readiness = [](const Client& client)
+    {
+        Answer answer = client.send({.path = "/readyz"});
+        const bool ready = answer.status == 200;
+        if ((!ready && answer.status != 503) || answer.contentType.rfind("text/plain", 0) != 0)
+            refuse(answer);
+        answer.body = ObjectWriter()
+                          .addJson("ready", ready ? "true" : "false")
+                          .add("text", answer.body)
+                          .done();
+        return answer;
+    };
+    const Listing agents(session.agents, Of::Objects, readiness);
+    const bool allReady =
+        std::all_of(agents.entries().begin(), agents.entries().end(),
+                    [](const Entry& entry) { return text(*entry.value, "ready") == "true"; });
+    std::string lines;
+    Table table(agents.headings({"READY", "DETAIL"}));
+    for (const Entry& entry : agents.entries())
+    {
+        std::string detail;
+        std::istringstream facts(text(*entry.value, "text"));
+        for (std::string fact; std::getline(facts, fact);)
+        {
+            lines += visible(fact) + "\n";
+            const bool last = facts.peek() == std::istringstream::traits_type::eof();
+            if (!last) // that one is `ready` or `not ready`
+                detail += (detail.empty() ? "" : "; ") + fact;
+        }
+        table.add(
+            agents.row(entry, {text(*entry.value, "ready") == "true" ? "yes" : "no", detail}));
+    }
+    const std::string shown = session.agents.several() ? table.render(session.terminal) : lines;
+    const Exit told = agents.end(session.json ? agents.json() : shown);
+    return allReady ? told : std::max(told, Exit::AgentFailed);
+}
+
+} // namespace agent::ctl
