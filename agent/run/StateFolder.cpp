@@ -31,7 +31,7 @@ void makePrivate(const std::filesystem::path& folder)
 
 } // namespace
 
-StateFolder::StateFolder(std::filesystem::path root) : _root(std::filesystem::absolute(root))
+StateFolder::StateFolder(const std::filesystem::path& root) : _root(std::filesystem::absolute(root))
 {
     makePrivate(_root);
     const auto file = _root / "lock";

@@ -16,7 +16,7 @@ class StateFolder
 public:
     /// Makes the folder (mode 0700) where missing and locks it for this process.
     /// Errors: std::runtime_error that names the folder: not writable, or another stage-agent has it.
-    explicit StateFolder(std::filesystem::path root);
+    explicit StateFolder(const std::filesystem::path& root);
 
     [[nodiscard]] const std::filesystem::path& root() const { return _root; }
     [[nodiscard]] std::filesystem::path record() const { return _root / "record.db"; }

@@ -158,7 +158,7 @@ Target Mirror::findFetched(const std::string& ref) const
 std::optional<std::string> Mirror::resolve(const std::string& name) const
 {
     const Ended ended = _repository.run(command::resolve(_path, name));
-    const std::string commit = ended.out.substr(0, ended.out.find('\n'));
+    std::string commit = ended.out.substr(0, ended.out.find('\n'));
     if (ended.passed() && isCommit(commit))
         return commit;
     if (ended.errors.find("is ambiguous") != std::string::npos)

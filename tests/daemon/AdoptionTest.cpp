@@ -170,7 +170,7 @@ private:
     std::string submitRunning(const std::string& stage)
     {
         _run = _daemon.submit(listOf({stage}));
-        const auto id = _daemon.stagesOf(_run)[0];
+        auto id = _daemon.stagesOf(_run)[0];
         waitFor("the command to run", [&] { return processesOf(id).size() >= 1; });
         return id;
     }
@@ -178,7 +178,7 @@ private:
     std::string endWhileDown(const std::string& end)
     {
         _daemon.start();
-        const auto id = submitRunning(shell("until test -e go; do sleep 0.05; done; " + end));
+        auto id = submitRunning(shell("until test -e go; do sleep 0.05; done; " + end));
         _daemon.kill();
         letGo();
         awaitOutcome();

@@ -335,14 +335,14 @@ private:
     std::string started(const std::string& command)
     {
         _run = _daemon.submit("[" + stage(command, "BUILD") + "]");
-        const auto id = _daemon.stagesOf(_run)[0];
+        auto id = _daemon.stagesOf(_run)[0];
         waitFor("its log", [this] { return std::filesystem::exists(attemptFolder() / "log.idx"); });
         return id;
     }
 
     std::string ended(const std::string& command)
     {
-        const auto id = started(command);
+        auto id = started(command);
         _daemon.waitForStage(id, "SUCCESS");
         return id;
     }

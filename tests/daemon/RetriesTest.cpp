@@ -205,7 +205,7 @@ private:
 
     std::string submitRunning(const std::string& command, const std::string& retry)
     {
-        const auto id = submit(command + "\n", retry);
+        auto id = submit(command + "\n", retry);
         waitFor("the command to sleep",
                 [&]
                 {

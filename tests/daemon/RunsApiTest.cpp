@@ -342,7 +342,7 @@ private:
 
     std::string makeRepository() const
     {
-        const std::string folder = (_daemon.folder() / "repository").string();
+        std::string folder = (_daemon.folder() / "repository").string();
         const std::string git =
             "git -C " + folder + " -c user.name=Ada -c user.email=ada@example.org ";
         const std::string script = "mkdir " + folder + " && git -C " + folder +

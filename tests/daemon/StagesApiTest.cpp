@@ -277,7 +277,7 @@ private:
 
     std::string runningStage(const std::string& command) const
     {
-        const auto id = _daemon.stagesOf(_daemon.submit(stages({shell("BUILD", command)})))[0];
+        auto id = _daemon.stagesOf(_daemon.submit(stages({shell("BUILD", command)})))[0];
         _daemon.waitForStage(id, "IN_PROGRESS");
         waitFor("its processes", [&] { return processesOf(id) > 1; });
         return id;

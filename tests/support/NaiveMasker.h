@@ -37,7 +37,7 @@ public:
         std::size_t begin = 0;
         while (begin < text.size() && !isBeginning(text.substr(begin)))
             ++begin;
-        const std::vector<bool> covered = coverage(text);
+        std::vector<bool> covered = coverage(text);
         while (begin < text.size() && covered[begin])
             ++begin;
         return text.size() - begin;

@@ -176,7 +176,7 @@ class LauncherTest: public CppUnit::TestFixture
     void testAdoptsWhatAnotherProcessLaunched()
     {
         const fs::path folder = _place.attempt();
-        const Order order = _place.shell("sleep 300");
+        Order order = _place.shell("sleep 300");
         launching::reap(launching::forked(
             [&] { Launcher(launching::shimProgram(), Cgroup()).launch(folder, order, {}); }));
 
