@@ -1,0 +1,38 @@
+#include "agent/ctl/Sibling.h"
+
+#include "agent/ctl/Failure.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <unistd.h>
+
+namespace agent::ctl
+{
+
+std::filesystem::path agentProgram()
+{
+    const auto here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    const auto beside = here / "stage-agent";
+    const auto installed = here.parent_path() / "lib/stage-agent/stage-agent";
+    for (const auto& place : {beside, installed})
+        if (::access(place.c_str(), X_OK) == 0)
+            return place;
+    throw Failure(Exit::Usage, "this needs the stage-agent program, which is neither " +
+                                   beside.string() + " nor " + installed.string());
+}
+
+void becomeAgent(const std::vector<std::string>& arguments)
+{
+    std::string program = agentProgram().string();
+    std::vector<std::string> copies = arguments; // execv wants them writable
+    std::vector<char*> argv{program.data()};
+    for (auto& argument : copies)
+        argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    std::signal(SIGPIPE, SIG_DFL); // main ignores it, and that would be inherited
+    ::execv(program.c_str(), argv.data());
+    throw Failure(Exit::Usage, program + ": " + std::strerror(errno));
+}
+
+} // namespace agent::ctl
