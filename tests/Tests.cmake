@@ -25,6 +25,7 @@ add_executable(unit-tests
     tests/unit/MaskerTest.cpp
     tests/unit/StageCgroupTest.cpp
     tests/unit/SpawnTest.cpp
+    tests/unit/ProgramTest.cpp
     tests/unit/LauncherTest.cpp
     tests/unit/CgroupTest.cpp
     tests/unit/ProcessTreeTest.cpp
