@@ -1,5 +1,6 @@
 // stage-plugin-host LIBRARY.so CACHE_FOLDER: runs a stage's C++ plugin. The shim starts it, so that a
 // plugin that crashes ends its own stage and nothing else.
+// stage-plugin-host --check LIBRARY.so: loads it only. stage-plugin-host --version: tells its version.
 // Exit: 0 the stage passed; 1 the plugin says that it failed; 120 the plugin could not do its work.
 #include "agent/plugin/StagePlugin.h"
 
@@ -17,6 +18,7 @@
 #include <iostream>
 #include <memory>
 #include <stdexcept>
+#include <string_view>
 #include <unistd.h>
 
 using agent::v1::Result;
@@ -87,13 +89,18 @@ void writeOutputs(const std::map<std::string, std::string>& outputs)
         throw std::runtime_error("can't write " + target + ": " + std::strerror(errno));
 }
 
-Result runPlugin(const std::string& path, const std::filesystem::path& cache)
+const Poco::ClassLoader<StagePlugin>::Meta& load(const std::string& path)
 {
     checkAbi(path);
     // Never unloaded: a plugin's threads and its objects' code may still be in use at exit.
     static Poco::ClassLoader<StagePlugin> loader;
     loader.loadLibrary(path);
-    const auto& plugin = onlyClass(loader, path);
+    return onlyClass(loader, path);
+}
+
+Result runPlugin(const std::string& path, const std::filesystem::path& cache)
+{
+    const auto& plugin = load(path);
 
     std::filesystem::create_directories(cache);
     std::map<std::string, std::string> outputs;
@@ -127,16 +134,28 @@ int broken(const std::string& library, const std::string& why)
 
 int main(int argc, char** argv)
 {
+    if (argc == 2 && std::string_view(argv[1]) == "--version")
+    {
+        std::cout << "stage-plugin-host " STAGE_AGENT_VERSION << std::endl;
+        return 0;
+    }
     if (argc != 3)
     {
         std::cerr << "usage: stage-plugin-host LIBRARY.so CACHE_FOLDER" << std::endl;
         return pluginError;
     }
     std::atexit(refuseEarlyExit);
-    const std::string library = argv[1];
+    const bool check = std::string_view(argv[1]) == "--check";
+    const std::string library = argv[check ? 2 : 1];
     try
     {
         // Absolute, because the loader looks up a name without a slash in the system's folders.
+        if (check)
+        {
+            load(std::filesystem::absolute(library).string());
+            pluginReturned = true;
+            return 0;
+        }
         const Result result = runPlugin(std::filesystem::absolute(library).string(),
                                         std::filesystem::absolute(argv[2]));
         pluginReturned = true;

@@ -1,4 +1,5 @@
 // stage-shim FOLDER: runs the one attempt whose order.json is in FOLDER and writes how it ended.
+// stage-shim --version: tells its version.
 //
 // Started by the daemon with descriptor 3 = FOLDER/shim.lock, flocked, and 4 = a memfd of secrets as
 // NAME\0VALUE\0… (or closed: none), and with TERM blocked, so that none is lost on the way. Outlives
@@ -9,6 +10,7 @@
 
 #include <csignal>
 #include <cstdio>
+#include <string_view>
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -84,6 +86,11 @@ agent::Fd detach()
 
 int main(int argc, char** argv)
 {
+    if (argc == 2 && std::string_view(argv[1]) == "--version")
+    {
+        std::puts("stage-shim " STAGE_AGENT_VERSION);
+        return 0;
+    }
     if (argc != 2 || !isFile(lockFd))
     {
         std::fputs("stage-shim is started by stage-agent: stage-shim FOLDER, with the folder's "
