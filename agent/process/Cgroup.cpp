@@ -71,10 +71,10 @@ fs::path mountOfVersion2()
     return {};
 }
 
-/// The daemon's group below the mount: the line `0::/path` of /proc/self/cgroup.
-fs::path ownGroup(const fs::path& mount)
+/// A process's group below the mount: the line `0::/path` of /proc/PID/cgroup.
+fs::path groupOf(const std::string& pid, const fs::path& mount)
 {
-    std::istringstream lines(readFile("/proc/self/cgroup").value_or(""));
+    std::istringstream lines(readFile("/proc/" + pid + "/cgroup").value_or(""));
     for (std::string line; std::getline(lines, line);)
         if (line.starts_with("0::/"))
             return line.size() == 4 ? mount : mount / line.substr(4);
@@ -138,7 +138,7 @@ Cgroup Cgroup::open(const std::string& name)
 {
     Cgroup cgroup;
     const fs::path mount = mountOfVersion2();
-    const fs::path group = mount.empty() ? fs::path() : ownGroup(mount);
+    const fs::path group = mount.empty() ? fs::path() : groupOf("self", mount);
     if (group.empty() || !fs::exists(group / "cgroup.procs"))
     {
         cgroup._why = mount.empty() ? "no cgroup2 is mounted" : "our own cgroup is not to be seen";
@@ -181,6 +181,37 @@ Cgroup Cgroup::open(const std::string& name)
         enableControllers(parent);
     cgroup._stages = stages;
     cgroup._held = namesIn(stages / "cgroup.subtree_control");
+    return cgroup;
+}
+
+Cgroup Cgroup::seen(int pid)
+{
+    Cgroup cgroup;
+    const fs::path mount = mountOfVersion2();
+    if (mount.empty())
+    {
+        cgroup._why = "no cgroup2 is mounted";
+        return cgroup;
+    }
+    const fs::path group = groupOf(pid > 0 ? std::to_string(pid) : "self", mount);
+    if (pid > 0)
+    {
+        const fs::path stages = group.parent_path() / "stages";
+        if (group.filename() == "agent" && fs::exists(stages / "cgroup.procs"))
+        {
+            cgroup._stages = stages;
+            cgroup._held = namesIn(stages / "cgroup.subtree_control");
+        }
+        else
+            cgroup._why = "the running agent could make none below " + group.string();
+    }
+    else if (::access(group.c_str(), W_OK) == 0)
+    {
+        cgroup._stages = group;
+        cgroup._held = namesIn(group / "cgroup.controllers");
+    }
+    else
+        cgroup._why = reason(group);
     return cgroup;
 }
 

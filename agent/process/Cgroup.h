@@ -29,6 +29,10 @@ public:
     /// Shape: a Cgroup that is not available() where any of it can't be; why() says why.
     static Cgroup open(const std::string& name);
 
+    /// What the daemon `pid` has; with 0, what one could have that were started as we are. Makes, moves and
+    /// enables nothing: for missing() and why() only.
+    static Cgroup seen(int pid);
+
     [[nodiscard]] bool available() const { return !_stages.empty(); }
     [[nodiscard]] const std::string& why() const { return _why; }
 

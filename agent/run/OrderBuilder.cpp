@@ -153,7 +153,7 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     // A library runs in a program of the agent's own: a pipeline must not choose what that loads.
     if (order.library)
         std::erase_if(env, [](const auto& variable) { return steersTheProcess(variable.first); });
-    env.try_emplace("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    env.try_emplace("PATH", standardPath);
     env.try_emplace("HOME", defaults.home);
     env.try_emplace("LANG", "C.UTF-8");
     for (const auto& [name, value] : outputs)

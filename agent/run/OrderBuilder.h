@@ -14,6 +14,10 @@
 namespace agent
 {
 
+/// The PATH of a stage whose service gives none.
+inline constexpr const char* standardPath =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// What every order of this daemon shares.
 struct OrderDefaults
 {

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -94,6 +95,28 @@ void StateFolder::removeAddress() const noexcept
 {
     std::error_code ignored;
     std::filesystem::remove(_root / "address", ignored);
+}
+
+std::optional<int> StateFolder::holder(const std::filesystem::path& root)
+{
+    const auto file = root / "lock";
+    int written = 0;
+    struct stat info = {};
+    if (!(std::ifstream(file) >> written) || ::stat(file.c_str(), &info) != 0)
+        return std::nullopt;
+    // `1: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF`. Some file systems show another device than stat
+    // does; the inode and the pid in the file are enough.
+    std::ifstream locks("/proc/locks");
+    for (std::string line; std::getline(locks, line);)
+    {
+        std::istringstream words(line);
+        std::string number, kind, advisory, access, pid, place;
+        words >> number >> kind >> advisory >> access >> pid >> place;
+        if (kind == "FLOCK" && pid == std::to_string(written) &&
+            place.ends_with(":" + std::to_string(info.st_ino)))
+            return written;
+    }
+    return std::nullopt;
 }
 
 std::int64_t StateFolder::freeBytes() const

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace agent
@@ -30,6 +31,10 @@ public:
     /// Writes `<state.dir>/address` in one step, so that a reader never sees half of it.
     void writeAddress(const std::string& url) const;
     void removeAddress() const noexcept;
+
+    /// The pid of the stage-agent that has the folder at `root` now. Only looks: a lock of ours, were it for a
+    /// moment, could keep one from starting. Shape: nothing when none has it, or when that can't be read.
+    static std::optional<int> holder(const std::filesystem::path& root);
 
     /// What is left for us on its file system; 0 when that can't be told.
     [[nodiscard]] std::int64_t freeBytes() const;

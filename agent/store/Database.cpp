@@ -36,7 +36,19 @@ std::string uriOf(const std::filesystem::path& file, RecordSession::Mode mode)
         else
             uri += c;
     }
-    return uri + (mode == RecordSession::Mode::ReadOnly ? "?mode=ro" : "?mode=rwc");
+    switch (mode)
+    {
+    case RecordSession::Mode::Write:
+        return uri + "?mode=rwc";
+    case RecordSession::Mode::ReadOnly:
+        return uri + "?mode=ro";
+    case RecordSession::Mode::Beside:
+        // Without a writer SQLite then keeps the index of the write-ahead log in memory.
+        return uri + "?mode=ro&readonly_shm=1";
+    case RecordSession::Mode::Settled:
+        return uri + "?mode=ro&immutable=1";
+    }
+    return uri;
 }
 
 void migrate(RecordSession& connection, const std::filesystem::path& file)

@@ -25,7 +25,9 @@ public:
     enum class Mode
     {
         Write,
-        ReadOnly
+        ReadOnly,
+        Beside, ///< as ReadOnly, from another process than the writer's: no file is made or changed
+        Settled ///< as Beside, and nobody writes: for a file that has no write-ahead log
     };
 
     RecordSession(const std::filesystem::path& file, Mode mode);
