@@ -3,6 +3,7 @@
 #include "agent/api/Followers.h"
 #include "agent/api/HttpServer.h"
 #include "agent/api/Routes.h"
+#include "agent/doctor/Doctor.h"
 #include "agent/run/Engine.h"
 
 #include <Poco/Exception.h>
@@ -84,8 +85,17 @@ AgentApplication::AgentApplication()
 
 void AgentApplication::initialize(Application& self)
 {
-    if (!_file.empty())
-        loadConfiguration(_file.string(), PRIO_DEFAULT);
+    try
+    {
+        if (!_file.empty())
+            loadConfiguration(_file.string(), PRIO_DEFAULT);
+    }
+    catch (const Poco::Exception& failure)
+    {
+        if (!_doctor)
+            throw;
+        _unread = failure.displayText();
+    }
     ServerApplication::initialize(self);
 }
 
@@ -99,6 +109,10 @@ void AgentApplication::defineOptions(Poco::Util::OptionSet& options)
     options.addOption(
         Option("define", "D", "set a configuration key").argument("key=value").repeatable(true));
     options.addOption(Option("check", "", "check configuration, plugins and services, then end"));
+    options.addOption(
+        Option("doctor", "",
+               "look at this host, tell what was found as JSON, then end; for people: "
+               "stagectl doctor"));
 }
 
 void AgentApplication::handleOption(const std::string& name, const std::string& value)
@@ -109,10 +123,11 @@ void AgentApplication::handleOption(const std::string& name, const std::string& 
     _help = _help || name == "help";
     _version = _version || name == "version";
     _check = _check || name == "check";
+    _doctor = _doctor || name == "doctor";
     if (name == "config")
     {
         _file = value;
-        if (!std::filesystem::is_regular_file(_file))
+        if (!_doctor && !std::filesystem::is_regular_file(_file))
             throw Poco::FileNotFoundException("there is no configuration file " + value);
     }
     if (name == "define")
@@ -151,6 +166,8 @@ int AgentApplication::main(const std::vector<std::string>& args)
     _programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
     std::vector<Problem> problems;
     _config = readConfig(config(), _file, problems);
+    if (_doctor)
+        return examineHost(problems);
     if (!problems.empty())
     {
         for (const auto& problem : problems)
@@ -180,6 +197,17 @@ int AgentApplication::check()
     std::cout << _plugins.all().size() << " plugins, " << _services.all().size() << " services, "
               << problems.size() << " problems" << std::endl;
     return problems.empty() ? 0 : exitConfig;
+}
+
+int AgentApplication::examineHost(const std::vector<Problem>& problems) const
+{
+    const Findings findings = doctor::examine({.config = _config,
+                                               .file = _file,
+                                               .unread = _unread,
+                                               .problems = problems,
+                                               .programs = _programs});
+    std::cout << doctor::toJson(findings) << std::endl;
+    return findings.count(Health::Fail) == 0 ? 0 : 1;
 }
 
 int AgentApplication::serve()

@@ -27,12 +27,15 @@ protected:
 
 private:
     int check();
+    int examineHost(const std::vector<Problem>& problems) const;
     int serve();
     void loadPlugins(std::vector<Problem>& problems);
 
     bool _help = false;
     bool _version = false;
     bool _check = false;
+    bool _doctor = false;
+    std::string _unread; ///< why the doctor found no configuration file
     std::filesystem::path _file;
     std::filesystem::path _programs; ///< the folder that this program lies in
     Config _config;

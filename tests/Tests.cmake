@@ -120,6 +120,8 @@ add_executable(daemon-tests
     tests/daemon/StagectlLogsTest.cpp
     tests/daemon/StagectlAgentsTest.cpp
     tests/daemon/StagectlHelpTest.cpp
+    tests/daemon/StagectlDoctorTest.cpp
+    tests/daemon/DoctorFaultsTest.cpp
     tests/daemon/LiveViewTest.cpp
     tests/daemon/ReadmeTest.cpp
     tests/daemon/FaultsTest.cpp

@@ -1,6 +1,7 @@
 #include "agent/ctl/CommandLine.h"
 
 #include "agent/ctl/Commands.h"
+#include "agent/ctl/Doctor.h"
 #include "agent/ctl/Settings.h"
 #include "agent/model/Stage.h"
 
@@ -40,9 +41,10 @@ become one, with a column HOST, and --json is a list with the URL of each object
 id is looked up on all. Who does not answer in 15 s is told; the exit code is the worst.
 The token: --token-file, $STAGE_AGENT_TOKEN, `token-file = PATH` in ~/.config/stagectl.
 
-Exit codes: 0 done; 1 the followed run failed; 2 wrong usage or configuration; 3 refused (4xx);
-4 not found; 5 not possible now (409, 412); 6 no answer from the agent; 7 the agent failed (5xx)
-or the answer is not a stage-agent's; 130 interrupted while following (the run goes on).
+Exit codes: 0 done; 1 the followed run failed, or the doctor found a fault; 2 wrong usage or
+configuration; 3 refused (4xx); 4 not found; 5 not possible now (409, 412); 6 no answer from the
+agent; 7 the agent failed (5xx) or the answer is not a stage-agent's; 130 interrupted while
+following (the run goes on).
 logs -f ends with 0 when the stage has ended, however it ended.)";
 
 /// The status in any case, `-` for `_`, as the API writes it. Errors: CLI::ValidationError.
@@ -87,6 +89,8 @@ private:
     RunsQuery _runsQuery;
     LogsQuery _logsQuery;
     PatchRequest _patchRequest;
+    CLI::App* _doctor = nullptr;
+    DoctorRequest _doctorRequest;
 };
 
 CommandLine::CommandLine()
@@ -234,6 +238,19 @@ void CommandLine::addAgentVerbs()
     verb("drain", "Take no new runs; running ones go on", drainAgent);
     verb("resume", "Take new runs again", resumeAgent);
     verb("health", "Say whether the agent is ready; exit 7 if not", showHealth);
+
+    // No action: it works without an agent, and tells what is wrong with the settings too.
+    _doctor = _app.add_subcommand(
+        "doctor", "Check agent and host, and say what to do; exit 1 if something fails");
+    _doctor
+        ->add_option("--config", _doctorRequest.config,
+                     "The agent's; /etc/stage-agent/stage-agent.properties if it is there")
+        ->type_name("FILE");
+    _doctor
+        ->add_option("-D,--define", _doctorRequest.definitions,
+                     "A key as the agent got it on its command line (repeatable)")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
 }
 
 Exit CommandLine::run(int argc, char** argv)
@@ -251,6 +268,12 @@ Exit CommandLine::run(int argc, char** argv)
             return Exit::Ok;
         }
         throw Failure(Exit::Usage, std::string(error.what()) + "\nsee: stagectl --help");
+    }
+    if (_doctor->parsed())
+    {
+        _doctorRequest.agents = _agentUrls;
+        _doctorRequest.tokenFile = _tokenFile;
+        return examine(_doctorRequest, Terminal::ofOutput(), _json);
     }
     const Settings settings = findSettings(_agentUrls, _tokenFile);
     const Agents agents(settings.agents, settings.token, settings.named);

@@ -10,7 +10,7 @@ namespace agent::ctl
 enum class Exit : int
 {
     Ok = 0,
-    Failed = 1,      ///< the run that was followed ended in FAILURE
+    Failed = 1,      ///< the run that was followed ended in FAILURE; the doctor found a fault
     Usage = 2,       ///< wrong command line, configuration or output
     Refused = 3,     ///< the agent refused the request (4xx)
     NotFound = 4,    ///< no such run, stage or service

@@ -34,6 +34,7 @@ std::vector<std::string> words(const std::string& text)
 
 struct File
 {
+    std::string path;
     std::vector<std::string> agents;
     std::string tokenFile;
 };
@@ -47,9 +48,9 @@ File readFile()
         return file;
     if (folder.empty())
         folder = home + "/.config";
-    const std::string path = folder + "/stagectl";
+    file.path = folder + "/stagectl";
 
-    std::ifstream lines(path);
+    std::ifstream lines(file.path);
     std::string line;
     for (int count = 1; std::getline(lines, line); ++count)
     {
@@ -64,7 +65,7 @@ File readFile()
         else if (!value.empty() && key == "token-file")
             file.tokenFile = value.rfind("~/", 0) == 0 ? home + value.substr(1) : value;
         else
-            throw Failure(Exit::Usage, visible(path) + ":" + std::to_string(count) +
+            throw Failure(Exit::Usage, visible(file.path) + ":" + std::to_string(count) +
                                            ": expected `agent = URL` or `token-file = PATH`");
     }
     return file;
@@ -91,10 +92,10 @@ std::string tokenFrom(const std::string& path)
     const auto status = std::filesystem::status(path);
     if (status.type() == std::filesystem::file_type::regular &&
         (status.permissions() & std::filesystem::perms::others_all) != std::filesystem::perms::none)
-        throw Failure(Exit::Usage, "the token file " + visible(path) +
-                                       " is open to every user of this host; close it: chmod o= " +
-                                       visible(path) +
-                                       "\nand make a new token if one may have read it");
+        throw Failure(Exit::Usage,
+                      "the token file " + visible(path) +
+                          " is open to every user of this host\nchmod o= " + visible(path) +
+                          ", and make a new token if one may have read it");
     constexpr std::size_t longest = 4096; // no token is; the option may name any file by mistake
     std::string text(longest, '\0');
     file.read(text.data(), static_cast<std::streamsize>(longest));
@@ -112,20 +113,26 @@ Settings findSettings(const std::vector<std::string>& agentOptions,
     std::copy_if(agentOptions.begin(), agentOptions.end(), std::back_inserter(settings.agents),
                  [](const std::string& url) { return !url.empty(); });
     settings.named = !settings.agents.empty();
-    if (settings.agents.empty())
-        settings.agents = words(environment("STAGE_AGENT_URL"));
-    if (settings.agents.empty())
-        settings.agents = file.agents;
-    if (settings.agents.empty())
-        settings.agents = {defaultAgent};
+    settings.agentsFrom = "--agent";
+    const auto orElse = [&](const std::vector<std::string>& urls, const std::string& from)
+    {
+        if (!settings.agents.empty())
+            return;
+        settings.agents = urls;
+        settings.agentsFrom = from;
+    };
+    orElse(words(environment("STAGE_AGENT_URL")), "$STAGE_AGENT_URL");
+    orElse(file.agents, file.path);
+    orElse({defaultAgent}, "the default");
 
     const std::string fromEnvironment = environment("STAGE_AGENT_TOKEN");
+    settings.tokenFrom = tokenFileOption;
     if (!tokenFileOption.empty())
         settings.token = tokenFrom(tokenFileOption);
     else if (!fromEnvironment.empty())
-        settings.token = checkedToken(fromEnvironment, "$STAGE_AGENT_TOKEN");
+        settings.token = checkedToken(fromEnvironment, settings.tokenFrom = "$STAGE_AGENT_TOKEN");
     else if (!file.tokenFile.empty())
-        settings.token = tokenFrom(file.tokenFile);
+        settings.token = tokenFrom(settings.tokenFrom = file.tokenFile);
     return settings;
 }
 

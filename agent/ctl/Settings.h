@@ -11,7 +11,9 @@ struct Settings
 {
     std::vector<std::string> agents; ///< their addresses, at least one
     bool named = false;              ///< on the command line
+    std::string agentsFrom;          ///< who named them, for a person
     std::string token;               ///< empty: none is sent
+    std::string tokenFrom;           ///< likewise; empty: nobody
 };
 
 /// Finds both: the command line first, then `$STAGE_AGENT_URL` (several between blanks) and

@@ -69,6 +69,7 @@ public:
         assertCompletes("patch --reason why 3f2a9c su", {"success"});
         assertCompletes("runs --status a", {"awaiting_approval"});
         assertCompletes("drain ", {});
+        assertCompletes("doctor --d", {"--define"});
         assertCompletes("logs 3f2a9c --tail ", {});
         assertCompletes("nonsense ", {});
     }

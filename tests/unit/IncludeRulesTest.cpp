@@ -97,7 +97,7 @@ public:
             folders.insert(source.path.substr(0, source.path.rfind('/')));
         for (const char* folder :
              {"agent", "agent/model", "agent/wire", "agent/process", "agent/store", "agent/plugin",
-              "agent/run", "agent/api", "agent/shim", "agent/ctl", "plugins/git"})
+              "agent/run", "agent/api", "agent/shim", "agent/doctor", "agent/ctl", "plugins/git"})
             CPPUNIT_ASSERT_MESSAGE(folder, folders.count(folder) == 1);
         CPPUNIT_ASSERT(sources().size() > 100);
     }
@@ -125,6 +125,9 @@ public:
         wrong("agent/shim/main.cpp", "agent/process/Cgroup.h");
         wrong("agent/ctl/Client.cpp", "agent/wire/Order.h");
         wrong("agent/ctl/Client.cpp", "agent/api/Http.h");
+        wrong("agent/ctl/Doctor.cpp", "agent/process/Launcher.h");
+        wrong("agent/doctor/Doctor.cpp", "agent/api/Routes.h");
+        wrong("agent/run/Engine.cpp", "agent/doctor/Doctor.h");
         wrong("agent/misc/Things.cpp", "agent/model/Run.h");
         wrong("agent/run/Engine.cpp", "Queue.h");
         wrong("agent/run/Engine.cpp", "../api/Http.h");
@@ -133,6 +136,8 @@ public:
         right("agent/run/Engine.cpp", "agent/store/RunStore.h");
         right("agent/api/Routes.cpp", "agent/plugin/PluginRegistry.h");
         right("agent/shim/main.cpp", "agent/wire/Order.h");
+        right("agent/ctl/Doctor.cpp", "agent/process/Program.h");
+        right("agent/doctor/Doctor.h", "agent/Config.h");
         right("agent/AgentApplication.cpp", "agent/api/HttpServer.h");
         assertKeeps(rules::includes, "agent/model/Run.h", "#include <string>\n");
     }

@@ -1,0 +1,236 @@
+// `stagectl doctor`: what the agent says of itself, and what its program sees of the host.
+#include "agent/ctl/Doctor.h"
+
+#include "agent/ctl/Agents.h"
+#include "agent/ctl/Commands.h"
+#include "agent/ctl/Json.h"
+#include "agent/ctl/Settings.h"
+#include "agent/ctl/Sibling.h"
+#include "agent/ctl/Text.h"
+#include "agent/process/Program.h"
+
+#include <Poco/String.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <sstream>
+#include <system_error>
+
+namespace agent::ctl
+{
+
+namespace
+{
+
+constexpr const char* installedConfig = "/etc/stage-agent/stage-agent.properties";
+constexpr const char* rightAddress = "give the right address: --agent URL";
+constexpr std::chrono::seconds patience{10};
+/// It reads the whole record and loads every plugin.
+constexpr std::chrono::minutes patienceWithTheHost{5};
+
+/// A message's first line says what is wrong, those below it what to do.
+void failAs(const std::string& check, const Failure& failure, const std::string& advice,
+            Findings& findings)
+{
+    const std::string all = failure.what();
+    const auto end = std::min(all.find('\n'), all.size());
+    findings.fail(check, all.substr(0, end),
+                  end == all.size() ? advice : Poco::replace(all.substr(end + 1), "\n", "; "));
+}
+
+void checkToken(const Settings& settings, int status, Findings& findings)
+{
+    if (status == 401 || status == 403)
+        findings.fail("token",
+                      settings.token.empty() ? "none is sent, and the agent wants one"
+                                             : "the agent refuses the one of " + settings.tokenFrom,
+                      "--token-file FILE or $STAGE_AGENT_TOKEN: ask who runs the agent");
+    else if (settings.token.empty())
+        findings.ok("token", "none is sent, and the agent asks for none");
+    else
+        findings.ok("token", "of " + settings.tokenFrom);
+}
+
+/// Each line of /readyz that is not ok, with what to do about it.
+void checkReady(const Answer& answer, Findings& findings)
+{
+    if (answer.status == 200)
+    {
+        const std::string all = answer.body.substr(0, answer.body.rfind("\nready"));
+        return findings.ok("ready", Poco::replace(all, "\n", "; "));
+    }
+    std::istringstream lines(answer.body);
+    std::size_t told = 0;
+    for (std::string line; std::getline(lines, line);)
+    {
+        const std::size_t before = findings.all().size();
+        if (line.starts_with("store: the"))
+            findings.fail("ready", line,
+                          "journalctl -u stage-agent says why; the record is looked at below");
+        else if (line.starts_with("disk: below"))
+            findings.fail("ready", line, "see below: disk");
+        else if (line.starts_with("executor: draining"))
+            findings.warn("ready", line, "stagectl resume takes new runs again");
+        told += findings.all().size() - before;
+    }
+    if (told == 0)
+        findings.fail("ready", "/readyz answers " + std::to_string(answer.status),
+                      "stagectl health; journalctl -u stage-agent");
+}
+
+void checkVersion(const Answer& answer, Findings& findings)
+{
+    const std::string version = text(objectOf(answer), "version");
+    const std::string own = STAGE_AGENT_VERSION;
+    if (version == own)
+        findings.ok("version", own + ", as stagectl");
+    else
+        findings.warn("version", "the agent is " + version + ", stagectl " + own,
+                      "after an upgrade: systemctl restart stage-agent (stages go on meanwhile); "
+                      "else install the same on both hosts");
+}
+
+void askAgent(const Client& client, const Settings& settings, Findings& findings)
+try
+{
+    const auto get = [&](const char* path)
+    { return client.send({.path = path, .timeout = patience}); };
+    const std::string who = visible(client.url()) + " (" + settings.agentsFrom + ")";
+    const Answer health = get("/healthz");
+    if (health.status == 421)
+        return findings.fail("agent", who + " does not answer to this name (421)",
+                             "name it by its address, or add the name to http.hosts");
+    if (health.status == 200 && health.body.find("healthy") == std::string::npos)
+        return findings.fail("agent", who + " is no stage-agent", rightAddress);
+    if (health.status == 200)
+        findings.ok("agent", who + " is healthy");
+    else
+        findings.fail("agent", who + " answers " + std::to_string(health.status),
+                      "stagectl health; journalctl -u stage-agent");
+    const Answer self = get("/api/agent");
+    checkToken(settings, self.status, findings);
+    if (self.status == 200)
+        checkVersion(self, findings);
+    checkReady(get("/readyz"), findings);
+}
+catch (const Failure& failure)
+{
+    failAs("agent", failure, rightAddress, findings);
+}
+
+/// Of several agents each finding says whose it is.
+void askAgents(const Agents& agents, const Settings& settings, Findings& findings)
+{
+    for (const Agent& agent : agents.all())
+    {
+        Findings own;
+        askAgent(agent.client, settings, own);
+        for (Finding finding : own.all())
+        {
+            if (agents.several() && finding.check != "agent")
+                finding.seen = agent.host + ": " + finding.seen;
+            findings.add(std::move(finding));
+        }
+    }
+}
+
+void checkAgents(const DoctorRequest& request, Findings& findings)
+try
+{
+    const Settings settings = findSettings(request.agents, request.tokenFile);
+    askAgents({settings.agents, settings.token, settings.named}, settings, findings);
+}
+catch (const Failure& failure)
+{
+    const bool token = std::string(failure.what()).find("oken") != std::string::npos;
+    failAs(token ? "token" : "settings", failure,
+           "put it right and look again: the agent was not asked", findings);
+}
+
+Health healthFrom(const std::string& status)
+{
+    return status == "ok" ? Health::Ok : status == "warn" ? Health::Warn : Health::Fail;
+}
+
+/// What the program says in JSON. Shape: false when that is not what it said.
+bool take(const std::string& out, Findings& findings)
+{
+    rapidjson::Document document;
+    if (!parseJson(out, document) || !document.IsArray() || document.Empty())
+        return false;
+    for (const rapidjson::Value& each : document.GetArray())
+        findings.add({.check = text(each, "check"),
+                      .health = healthFrom(text(each, "status")),
+                      .seen = text(each, "seen"),
+                      .advice = text(each, "advice")});
+    return true;
+}
+
+void checkHost(const DoctorRequest& request, Findings& findings)
+{
+    std::filesystem::path program;
+    try
+    {
+        program = agentProgram();
+    }
+    catch (const Failure& failure)
+    {
+        return findings.warn("host", failure.what(),
+                             "stagectl doctor on the agent's host looks at that host too");
+    }
+    std::vector<std::string> argv{program.string(), "--doctor"};
+    std::error_code error;
+    const bool installed = std::filesystem::exists(installedConfig, error);
+    const std::string config = !request.config.empty() ? request.config
+                               : installed || error    ? installedConfig
+                                                       : "";
+    if (!config.empty())
+        argv.insert(argv.end(), {"--config", config});
+    for (const std::string& definition : request.definitions)
+        argv.insert(argv.end(), {"-D", definition});
+    std::string wrong;
+    try
+    {
+        const ProgramEnd end =
+            runProgram({.argv = argv, .timeout = patienceWithTheHost, .mostBytes = 4U << 20U});
+        if (take(end.out, findings))
+            return;
+        wrong = program.string() + " --doctor: " + end.describe();
+    }
+    catch (const std::system_error& failure)
+    {
+        wrong = failure.what();
+    }
+    findings.fail("host", wrong,
+                  "install all of stage-agent anew: stagectl is " STAGE_AGENT_VERSION);
+}
+
+std::string toJson(const Findings& findings)
+{
+    std::string all;
+    for (const Finding& finding : findings.all())
+        all +=
+            (all.empty() ? "" : ",\n ") + ObjectWriter()
+                                              .add("check", finding.check)
+                                              .add("status", std::string(toString(finding.health)))
+                                              .add("seen", finding.seen)
+                                              .add("advice", finding.advice)
+                                              .done();
+    return "[" + all + "]";
+}
+
+} // namespace
+
+Exit examine(const DoctorRequest& request, const Terminal& terminal, bool json)
+{
+    Findings findings;
+    checkAgents(request, findings);
+    checkHost(request, findings);
+    if (json)
+        printJson(toJson(findings));
+    else
+        writeOut(described(findings, terminal));
+    return findings.count(Health::Fail) == 0 ? Exit::Ok : Exit::Failed;
+}
+
+} // namespace agent::ctl

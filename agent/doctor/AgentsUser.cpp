@@ -1,0 +1,56 @@
+#include "agent/doctor/AgentsUser.h"
+
+#include <cstdlib>
+
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace agent::doctor
+{
+
+User userOf(uid_t id)
+{
+    if (const passwd* entry = ::getpwuid(id))
+        return {.id = id, .group = entry->pw_gid, .name = entry->pw_name};
+    return {.id = id, .group = static_cast<gid_t>(id), .name = std::to_string(id)};
+}
+
+User ourselves()
+{
+    return userOf(::geteuid());
+}
+
+std::optional<User> agentsUser(const std::filesystem::path& state)
+{
+    for (const auto& folder : {state, std::filesystem::path("/var/lib/stage-agent")})
+    {
+        struct stat info = {};
+        if (::stat(folder.c_str(), &info) == 0)
+            return userOf(info.st_uid);
+    }
+    return std::nullopt;
+}
+
+LookingAs::LookingAs(const User& user) : _user(ourselves())
+{
+    if (_user.id != 0 || user.id == 0)
+        return;
+    // The real one too: access(2) goes by it. The saved one stays root's, for the way back.
+    if (::initgroups(user.name.c_str(), user.group) != 0 ||
+        ::setresgid(user.group, user.group, 0) != 0 || ::setresuid(user.id, user.id, 0) != 0)
+        return;
+    _user = user;
+    _changed = true;
+}
+
+LookingAs::~LookingAs()
+{
+    if (!_changed)
+        return;
+    if (::setresuid(0, 0, 0) != 0 || ::setresgid(0, 0, 0) != 0 || ::setgroups(0, nullptr) != 0)
+        std::abort(); // never go on as somebody that nobody asked for
+}
+
+} // namespace agent::doctor

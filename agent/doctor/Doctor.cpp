@@ -1,0 +1,100 @@
+#include "agent/doctor/Doctor.h"
+
+#include "agent/doctor/Checks.h"
+#include "agent/run/StateFolder.h"
+
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
+namespace agent::doctor
+{
+
+namespace
+{
+
+/// What an outsider sees of the agent's folders would be wrong more often than right.
+void tellOutsider(const User& us, const User& agents, Findings& findings)
+{
+    findings.warn("user",
+                  us.name + ", but the agent is " + agents.name +
+                      "'s: its configuration, state folder, record, plugins, services, secrets, "
+                      "cgroups and port are not looked at",
+                  "sudo stagectl doctor, or sudo -u " + agents.name + " stagectl doctor");
+}
+
+void checkAll(const Visit& visit, Findings& findings)
+{
+    checkConfiguration(visit, findings);
+    checkStateFolder(visit, findings);
+    const auto lastEnd = checkRecord(visit, findings);
+    checkDisk(visit, findings);
+    checkKernel(findings);
+    checkCgroups(visit, findings);
+    checkClock(lastEnd, findings);
+    checkPrograms(visit, findings);
+    PluginRegistry plugins;
+    ServiceCatalog services;
+    checkPlugins(visit, plugins, findings);
+    checkServices(visit, plugins, services, findings);
+    checkSecrets(visit, services, findings);
+    checkGit(services, findings);
+}
+
+void checkWhatAnyoneSees(const Visit& visit, Findings& findings)
+{
+    checkDisk(visit, findings);
+    checkKernel(findings);
+    checkClock(std::nullopt, findings);
+    checkPrograms(visit, findings);
+    checkGit(ServiceCatalog(), findings);
+}
+
+} // namespace
+
+Findings examine(const Setup& setup)
+{
+    Findings findings;
+    const User us = ourselves();
+    const User agents = agentsUser(setup.config.stateDir).value_or(us);
+    const Visit visit{
+        .setup = setup, .running = StateFolder::holder(setup.config.stateDir), .user = us};
+    if (us.id != 0 && us.id != agents.id)
+    {
+        tellOutsider(us, agents, findings);
+        checkWhatAnyoneSees(visit, findings);
+        return findings;
+    }
+    {
+        const LookingAs as(agents);
+        findings.ok("user", as.user().id == us.id ? us.name
+                                                  : us.name + ", looking as " + as.user().name +
+                                                        ", whose the agent is");
+        checkAll({.setup = setup, .running = visit.running, .user = as.user()}, findings);
+    }
+    checkPort(visit, findings); // as ourselves: root sees whose socket it is
+    return findings;
+}
+
+std::string toJson(const Findings& findings)
+{
+    rapidjson::StringBuffer buffer;
+    rapidjson::Writer writer(buffer);
+    writer.StartArray();
+    for (const Finding& finding : findings.all())
+    {
+        writer.StartObject();
+        writer.Key("check");
+        writer.String(finding.check);
+        writer.Key("status");
+        writer.String(std::string(toString(finding.health)));
+        writer.Key("seen");
+        writer.String(finding.seen);
+        writer.Key("advice");
+        writer.String(finding.advice);
+        writer.EndObject();
+    }
+    writer.EndArray();
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+} // namespace agent::doctor

@@ -1,0 +1,150 @@
+#include "agent/doctor/Checks.h"
+#include "agent/process/FileDescriptor.h"
+#include "agent/process/ProcessTree.h"
+
+#include <Poco/Exception.h>
+#include <Poco/Net/SocketAddress.h>
+#include <Poco/URI.h>
+
+#include <cerrno>
+#include <set>
+#include <sstream>
+#include <system_error>
+
+#include <sys/socket.h>
+
+namespace agent::doctor
+{
+
+namespace fs = std::filesystem;
+
+using Poco::Net::SocketAddress;
+
+namespace
+{
+
+/// The inodes of the sockets that listen on this port, as `socket:[1234]`. Source: proc_net_tcp.
+std::set<std::string> listenersOn(std::uint16_t port)
+{
+    std::set<std::string> sockets;
+    for (const char* table : {"/proc/net/tcp", "/proc/net/tcp6"})
+    {
+        std::istringstream lines(readFile(table).value_or(""));
+        std::string line;
+        std::getline(lines, line); // the headings
+        while (std::getline(lines, line))
+        {
+            std::istringstream words(line);
+            std::string slot, local, remote, state, queues, timer, retransmits, uid, timeout, inode;
+            words >> slot >> local >> remote >> state >> queues >> timer >> retransmits >> uid >>
+                timeout >> inode;
+            const auto colon = local.rfind(':');
+            constexpr const char* listening = "0A";
+            if (state == listening && colon != std::string::npos &&
+                std::stoul(local.substr(colon + 1), nullptr, 16) == port)
+                sockets.insert("socket:[" + inode + "]");
+        }
+    }
+    return sockets;
+}
+
+/// Who has one of these sockets: `nginx (pid 4711)`; empty when we may not see it.
+std::string holderOf(const std::set<std::string>& sockets)
+{
+    for (const auto& process : allProcesses())
+    {
+        std::error_code error;
+        const fs::path files = "/proc/" + std::to_string(process.pid) + "/fd";
+        for (fs::directory_iterator file(files, error), end; !error && file != end;
+             file.increment(error))
+        {
+            std::error_code gone;
+            if (sockets.contains(fs::read_symlink(file->path(), gone).string()))
+                return process.comm + " (pid " + std::to_string(process.pid) + ")";
+        }
+    }
+    return "";
+}
+
+/// Binds for a moment, without listening: nobody can take it for a server. Shape: the errno; 0: it is free.
+int bindError(const SocketAddress& address)
+{
+    const FileDescriptor socket(::socket(address.af(), SOCK_STREAM | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); // as the daemon does
+    return ::bind(socket.get(), address.addr(), address.length()) == 0 ? 0 : errno;
+}
+
+void checkOurs(const Visit& visit, Findings& findings)
+{
+    const Config& config = visit.setup.config;
+    const auto text = readFile(config.stateDir / "address");
+    const std::string who = "the agent with pid " + std::to_string(*visit.running);
+    if (!text)
+        return findings.warn("port", who + " does not listen yet",
+                             "it is starting or ending: look again; journalctl -u stage-agent");
+    const std::string url = text->substr(0, text->find('\n'));
+    const std::uint16_t port = Poco::URI(url).getPort();
+    if (listenersOn(port).empty())
+        findings.fail("port", who + " says " + url + ", but nobody listens there",
+                      "systemctl restart stage-agent: stages go on meanwhile");
+    else if (config.httpPort != 0 && config.httpPort != port)
+        findings.warn("port",
+                      who + " listens on " + url +
+                          ", the configuration says http.port = " + std::to_string(config.httpPort),
+                      "systemctl restart stage-agent makes it take the configuration as it is now");
+    else
+        findings.ok("port", url + ", " + who);
+}
+
+void checkFree(const SocketAddress& address, Findings& findings)
+{
+    const std::string seen = address.toString();
+    const int error = bindError(address);
+    const std::string why = std::generic_category().message(error);
+    if (error == EADDRINUSE)
+    {
+        const std::string holder = holderOf(listenersOn(address.port()));
+        findings.fail("port",
+                      seen + " is taken by " +
+                          (holder.empty() ? "a process that only root can see" : holder),
+                      "end that process, or set http.port to another one");
+    }
+    else if (error == EADDRNOTAVAIL)
+        findings.fail("port", seen + ": no network interface has this address",
+                      "set http.address to one of this host (ip address), best to 127.0.0.1");
+    else if (error == EACCES)
+        findings.fail("port", seen + ": " + why, "set http.port to 1024 or above");
+    else if (error != 0)
+        findings.fail("port", seen + ": " + why, "set http.address and http.port to others");
+    else if (address.port() == 0)
+        findings.ok("port", seen + ": the kernel picks one at the start");
+    else
+        findings.ok("port", seen + " is free");
+}
+
+} // namespace
+
+void checkPort(const Visit& visit, Findings& findings)
+{
+    const Config& config = visit.setup.config;
+    try
+    {
+        const SocketAddress address(config.httpAddress, config.httpPort);
+        if (visit.running)
+            checkOurs(visit, findings);
+        else
+            checkFree(address, findings);
+        if (!address.host().isLoopback())
+            findings.warn("port", config.httpAddress + " can be reached from other hosts",
+                          "whoever reaches it may do all: set http.address to 127.0.0.1 and let "
+                          "in only what checks who asks");
+    }
+    catch (const Poco::Exception& error)
+    {
+        findings.fail("port", "http.address: " + error.displayText(),
+                      "set http.address to an address of this host, best to 127.0.0.1");
+    }
+}
+
+} // namespace agent::doctor

@@ -1,0 +1,234 @@
+// What `stagectl doctor` says of hosts that are not as they should be: one fault a test.
+#include "tests/support/DoctorFixture.h"
+#include "tests/support/Namespace.h"
+#include "tests/support/Stages.h"
+
+#include <Poco/Net/ServerSocket.h>
+
+#include <sys/mount.h>
+
+namespace fs = std::filesystem;
+
+using agent::test::DoctorFixture;
+using agent::test::listOf;
+using agent::test::MountNamespace;
+using agent::test::Seen;
+using agent::test::shell;
+
+namespace
+{
+
+constexpr int nobody = 65534;
+
+} // namespace
+
+class DoctorFaultsTest: public DoctorFixture
+{
+    CPPUNIT_TEST_SUITE(DoctorFaultsTest);
+    CPPUNIT_TEST(testAWrongKeyIsNamedWithItsLine);
+    CPPUNIT_TEST(testAFileThatIsNotThereIsTold);
+    CPPUNIT_TEST(testAMissingStateFolderIsNotMade);
+    CPPUNIT_TEST(testAStateFolderThatCantBeMadeOrWritten);
+    CPPUNIT_TEST(testTooLittleRoom);
+    CPPUNIT_TEST(testAPortThatSomebodyElseHasIsToldWithWho);
+    CPPUNIT_TEST(testAnAgentThatListensElsewhereThanConfigured);
+    CPPUNIT_TEST(testAWrongServiceIsNamedWithItsLine);
+    CPPUNIT_TEST(testABrokenLibraryOfAPlugin);
+    CPPUNIT_TEST(testWithoutGit);
+    CPPUNIT_TEST(testSecretsAreLookedAtAndNeverShown);
+    CPPUNIT_TEST(testADamagedRecord);
+    CPPUNIT_TEST(testARecordOfANewerVersion);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void testAWrongKeyIsNamedWithItsLine()
+    {
+        configure({{"executor.slot", "3"}, {"stage.timeout", "soon"}});
+        const auto all = examined(1);
+        assertSeen(all, "configuration", "fail", "agent.properties:" + lineOf("executor.slot"));
+        assertSeen(all, "configuration", "fail", "unknown key");
+        assertSeen(all, "configuration", "fail",
+                   "agent.properties:" + lineOf("stage.timeout") + ": stage.timeout");
+        // Given on the command line, as the agent's own may be.
+        configure({});
+        assertSeen(examined(1, {"-D", "http.port=many"}), "configuration", "fail", "'many'");
+    }
+
+    void testAFileThatIsNotThereIsTold()
+    {
+        fs::remove(_config);
+        assertSeen(examined(1), "configuration", "fail", _config.string());
+    }
+
+    void testAMissingStateFolderIsNotMade()
+    {
+        const auto all = examined(1); // the agent does not run
+        assertSeen(all, "state folder", "ok", "is not there yet");
+        assertSeen(all, "record", "ok", "none yet");
+        CPPUNIT_ASSERT(!fs::exists(_daemon.state()));
+    }
+
+    void testAStateFolderThatCantBeMadeOrWritten()
+    {
+        const fs::path file = _daemon.folder() / "file";
+        std::ofstream(file) << "x";
+        configure({{"state.dir", (file / "state").string()}});
+        assertSeen(examined(1), "state folder", "fail", file.string() + " is no folder");
+        if (!asRoot())
+            return;
+        const fs::path state = _daemon.folder() / "theirs";
+        fs::create_directory(state);
+        CPPUNIT_ASSERT_EQUAL(0, ::chown(state.c_str(), nobody, nobody));
+        ::chmod(state.c_str(), 0500);
+        configure({{"state.dir", state.string()}});
+        const auto all = examined(1);
+        assertSeen(all, "user", "ok", "root, looking as nobody");
+        assertSeen(all, "state folder", "fail", "can't be written by nobody");
+        ::chmod(state.c_str(), 0755);
+        assertSeen(examined(1), "state folder", "warn", "mode 0755");
+    }
+
+    void testTooLittleRoom()
+    {
+        configure({{"disk.min_free", "1000000G"}});
+        const auto all = examined(1);
+        assertSeen(all, "disk", "fail", "no new stage starts");
+        CPPUNIT_ASSERT(holds(oneOf(all, "disk").advice, "stagectl delete"));
+    }
+
+    void testAPortThatSomebodyElseHasIsToldWithWho()
+    {
+        const Poco::Net::ServerSocket taken(Poco::Net::SocketAddress("127.0.0.1", 0));
+        const std::string address = taken.address().toString();
+        configure({{"http.port", std::to_string(taken.address().port())}});
+        assertSeen(examined(1), "port", "fail",
+                   address + " is taken by daemon-tests (pid " + std::to_string(::getpid()) + ")");
+        configure({{"http.address", "203.0.113.1"}});
+        assertSeen(examined(1), "port", "fail", "no network interface has this address");
+        configure({{"http.address", "0.0.0.0"}});
+        assertSeen(examined(1), "port", "warn", "can be reached from other hosts");
+    }
+
+    void testAnAgentThatListensElsewhereThanConfigured()
+    {
+        _daemon.start();
+        configure({{"http.port", "7"}});
+        assertSeen(examined(0), "port", "warn", "the configuration says http.port = 7");
+    }
+
+    void testAWrongServiceIsNamedWithItsLine()
+    {
+        _daemon.writeService("payment", "name: payment\nstages:\n"
+                                        "  - { type: BUILD, plugin: shel, with: {} }\n");
+        const auto all = examined(1);
+        assertSeen(all, "services", "fail", "payment.yaml:3: stages[0].plugin");
+        CPPUNIT_ASSERT(holds(oneOf(all, "services").advice, "systemctl reload stage-agent"));
+    }
+
+    void testABrokenLibraryOfAPlugin()
+    {
+        const fs::path folder = _daemon.folder() / "plugins" / "noise";
+        fs::create_directories(folder);
+        std::ofstream(folder / "plugin.yaml")
+            << "name: noise\nversion: 1.0.0\ndescription: Noise.\nlibrary: noise.so\n";
+        std::ofstream(folder / "noise.so") << "this is no ELF file";
+        const fs::path other = _daemon.folder() / "plugins" / "gone";
+        fs::create_directories(other);
+        std::ofstream(other / "plugin.yaml")
+            << "name: gone\nversion: 1.0.0\ndescription: Gone.\nrun: [no-such-program-here]\n";
+        for (const auto& path : {folder.parent_path(), folder, other, folder / "plugin.yaml",
+                                 folder / "noise.so", other / "plugin.yaml"})
+            ::chmod(path.c_str(), 0755);
+        const auto all = examined(1);
+        assertSeen(all, "plugins", "fail", "noise: " + (folder / "noise.so").string());
+        assertSeen(all, "plugins", "fail", "gone: there is no program 'no-such-program-here'");
+        std::ofstream(folder / "plugin.yaml") << "name: noise\n";
+        assertSeen(examined(1), "plugins", "fail", (folder / "plugin.yaml").string());
+    }
+
+    void testWithoutGit()
+    {
+        const MountNamespace mounts;
+        if (!mounts.own() || ::mount("/dev/null", "/usr/bin/git", nullptr, MS_BIND, nullptr) != 0)
+        {
+            std::cout << " (skipped: git can't be taken away) " << std::flush;
+            return;
+        }
+        const auto before = examined(1);
+        assertSeen(before, "git", "warn", "not found in /usr/local/sbin:");
+        CPPUNIT_ASSERT(holds(oneOf(before, "git").advice, "apt install git"));
+        _daemon.writeService("payment", "name: payment\nrepository: https://git.example.org/p.git\n"
+                                        "stages:\n  - { type: PREPARE, plugin: git }\n");
+        assertSeen(examined(1), "git", "fail", "not found in ");
+    }
+
+    void testSecretsAreLookedAtAndNeverShown()
+    {
+        _daemon.writeService("payment",
+                             "name: payment\nsecrets: [FIRST, SECOND, SHORT]\nstages:\n"
+                             "  - { type: BUILD, plugin: shell, with: { command: 'true' } }\n");
+        _daemon.writeSecret("FIRST", "the-first-value");
+        _daemon.writeSecret("SHORT", "q7");
+        const fs::path secrets = _daemon.folder() / "secrets";
+        ::chmod((secrets / "FIRST").c_str(), 0644);
+        ::chmod(secrets.c_str(), 0755);
+        const auto all = examined(1);
+        assertSeen(all, "secrets", "warn", secrets.string() + " is open to others");
+        assertSeen(all, "secrets", "warn", (secrets / "FIRST").string() + " is open to others");
+        assertSeen(all, "secrets", "fail", "secret 'SECOND'");
+        assertSeen(all, "secrets", "fail", "for the service payment");
+        assertSeen(all, "secrets", "fail", "secret 'SHORT'");
+        for (const Seen& each : all)
+            for (const char* value : {"the-first-value", "q7"})
+                CPPUNIT_ASSERT(!holds(each.seen, value) && !holds(each.advice, value));
+    }
+
+    void testADamagedRecord()
+    {
+        const fs::path record = recordOfAStoppedAgent();
+        const auto size = fs::file_size(record);
+        CPPUNIT_ASSERT(size > 8192);
+        overwrite(record, 4096, std::string(size - 4096, '\x5a'));
+        assertSeen(examined(1), "record", "fail", "is damaged: ");
+        overwrite(record, 0, "this is no database at all");
+        const auto all = examined(1);
+        assertSeen(all, "record", "fail", record.string() + " is damaged: ");
+        CPPUNIT_ASSERT(holds(oneOf(all, "record").advice, "backup"));
+    }
+
+    void testARecordOfANewerVersion()
+    {
+        const fs::path record = recordOfAStoppedAgent();
+        overwrite(record, 60, std::string("\0\0\0\x63", 4)); // user_version, in the file's header
+        assertSeen(examined(1), "record", "fail", "is of schema 99, this version knows up to ");
+    }
+
+private:
+    std::string lineOf(const std::string& key) const
+    {
+        std::ifstream file(_config);
+        int number = 1;
+        for (std::string line; std::getline(file, line) && !line.starts_with(key + " "); ++number)
+        {
+        }
+        return std::to_string(number);
+    }
+
+    fs::path recordOfAStoppedAgent()
+    {
+        _daemon.start();
+        _daemon.waitForRun(_daemon.submit(listOf({shell("true")})), "SUCCESS");
+        CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
+        return _daemon.state() / "record.db";
+    }
+
+    static void overwrite(const fs::path& file, std::streamoff at, const std::string& bytes)
+    {
+        std::fstream stream(file, std::ios::binary | std::ios::in | std::ios::out);
+        stream.seekp(at);
+        stream << bytes;
+        CPPUNIT_ASSERT(stream.flush().good());
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(DoctorFaultsTest);

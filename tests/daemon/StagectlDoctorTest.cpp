@@ -1,0 +1,238 @@
+// `stagectl doctor` as the operator sees it: with and without an agent, in a pipe, on a terminal, as another user.
+#include "tests/support/DoctorFixture.h"
+#include "tests/support/Stages.h"
+#include "tests/support/TerminalProgram.h"
+
+namespace fs = std::filesystem;
+
+using agent::test::contentOf;
+using agent::test::DoctorFixture;
+using agent::test::Ended;
+using agent::test::listOf;
+using agent::test::runProgram;
+using agent::test::Seen;
+using agent::test::shell;
+using agent::test::TerminalProgram;
+
+namespace
+{
+
+/// All of a folder that a doctor could change: names, kinds, modes, sizes, times, contents.
+std::map<std::string, std::string> pictureOf(const fs::path& folder)
+{
+    std::map<std::string, std::string> picture;
+    for (const auto& entry : fs::recursive_directory_iterator(folder))
+    {
+        struct stat info = {};
+        CPPUNIT_ASSERT_EQUAL(0, ::lstat(entry.path().c_str(), &info));
+        picture[entry.path().string()] =
+            std::to_string(info.st_mode) + " " + std::to_string(info.st_ino) + " " +
+            std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec) + " " +
+            (S_ISREG(info.st_mode) ? contentOf(entry.path()) : "");
+    }
+    struct stat info = {};
+    ::lstat(folder.c_str(), &info);
+    picture[folder.string()] =
+        std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec);
+    return picture;
+}
+
+} // namespace
+
+class StagectlDoctorTest: public DoctorFixture
+{
+    CPPUNIT_TEST_SUITE(StagectlDoctorTest);
+    CPPUNIT_TEST(testAllIsWellWithARunningAgent);
+    CPPUNIT_TEST(testWithoutAnAgentTheHostIsLookedAtAllTheSame);
+    CPPUNIT_TEST(testTheTokenFile);
+    CPPUNIT_TEST(testTheStateFolderStaysAsItWas);
+    CPPUNIT_TEST(testADrainingAgentAndOneThatIsNone);
+    CPPUNIT_TEST(testJsonIsAnArrayOfWhatTheTableSays);
+    CPPUNIT_TEST(testColoursOnATerminalOnly);
+    CPPUNIT_TEST(testAnOutsiderIsToldSo);
+    CPPUNIT_TEST(testWithoutTheAgentsProgramOnlyTheAgentIsAsked);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void testAllIsWellWithARunningAgent()
+    {
+        _daemon.writeService("payment",
+                             "name: payment\nsecrets: [NPM_TOKEN]\nstages:\n"
+                             "  - { type: BUILD, plugin: shell, with: { command: 'true' } }\n");
+        _daemon.writeSecret("NPM_TOKEN", "a-long-enough-one\n");
+        ::chmod((_daemon.folder() / "secrets").c_str(), 0700);
+        _daemon.start();
+        _daemon.waitForRun(_daemon.submit(listOf({shell("true")})), "SUCCESS");
+        const auto all = examined(0);
+        for (const char* check :
+             {"agent", "ready", "version", "token", "user", "configuration", "record", "disk",
+              "kernel", "programs", "plugins", "services", "secrets", "git", "port"})
+            assertSeen(all, check, "ok", "");
+        assertSeen(all, "agent", "ok", _daemon.url() + " (--agent) is healthy");
+        assertSeen(all, "state folder", "",
+                   "in use by the agent with pid " + std::to_string(_daemon.pid()));
+        assertSeen(all, "port", "ok", _daemon.url());
+        assertSeen(all, "services", "ok", "1 in ");
+        assertSeen(all, "plugins", "ok", "shell ");
+        assertSeen(all, "cgroups", "", "the running agent");
+        assertSeen(all, "clock", "", "Z");
+        for (const Seen& each : all)
+        {
+            CPPUNIT_ASSERT_MESSAGE(each.check + ": " + each.seen, each.status != "fail");
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(each.seen, each.status == "ok", each.advice.empty());
+        }
+    }
+
+    void testWithoutAnAgentTheHostIsLookedAtAllTheSame()
+    {
+        _daemon.start();
+        CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
+        const auto all = examined(1);
+        assertSeen(all, "agent", "fail", "no answer from " + _daemon.url());
+        assertSeen(all, "state folder", "", "in use by nobody");
+        assertSeen(all, "record", "ok", "whole, schema ");
+        assertSeen(all, "port", "ok", "127.0.0.1:0");
+        for (const char* check : {"configuration", "kernel", "programs", "plugins", "git"})
+            assertSeen(all, check, "ok", "");
+    }
+
+    void testTheTokenFile()
+    {
+        _daemon.start();
+        const fs::path file = _daemon.folder() / "token";
+        std::ofstream(file) << "t-o-k-e-n\n";
+        const std::vector<std::string> option{"--token-file", file.string()};
+        ::chmod(file.c_str(), 0644);
+        assertSeen(examined(1, option), "token", "fail",
+                   file.string() + " is open to every user of this host");
+        ::chmod(file.c_str(), 0600);
+        assertSeen(examined(0, option), "token", "ok", "of " + file.string());
+        fs::remove(file);
+        const auto gone = examined(1, option);
+        assertSeen(gone, "token", "fail", "can't read the token file " + file.string());
+        assertSeen(gone, "kernel", "ok", ""); // the host is looked at all the same
+    }
+
+    void testTheStateFolderStaysAsItWas()
+    {
+        _daemon.start();
+        _daemon.waitForRun(_daemon.submit(listOf({shell("true")})), "SUCCESS");
+        CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
+        assertUntouched("stopped");
+        _daemon.start();
+        _daemon.waitForRun(_daemon.submit(listOf({shell("true")})), "SUCCESS");
+        assertUntouched("running");
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/healthz").status);
+        _daemon.kill();
+        CPPUNIT_ASSERT(fs::exists(_daemon.state() / "record.db-wal"));
+        assertUntouched("killed");
+        assertSeen(examined(1), "record", "ok", "whole");
+    }
+
+    void testADrainingAgentAndOneThatIsNone()
+    {
+        _daemon.start();
+        _daemon.post("/api/agent/drain");
+        const auto all = examined(0);
+        assertSeen(all, "ready", "warn", "draining");
+        CPPUNIT_ASSERT(holds(oneOf(all, "ready").advice, "stagectl resume"));
+        assertSeen(examined(1, {"--agent", "ftp://host"}), "agent", "fail", "http://HOST");
+    }
+
+    void testJsonIsAnArrayOfWhatTheTableSays()
+    {
+        _daemon.start();
+        const Ended table = run({"doctor", "--config", _config.string()});
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(table.out, 0, table.exitCode);
+        const auto all = examined(0);
+        std::size_t at = 0;
+        for (const Seen& each : all)
+        {
+            at = table.out.find(each.status + std::string(6 - each.status.size(), ' ') + each.check,
+                                at);
+            CPPUNIT_ASSERT_MESSAGE(each.check + " in its place in\n" + table.out,
+                                   at != std::string::npos);
+            if (!each.advice.empty())
+                CPPUNIT_ASSERT(holds(table.out, "  -> " + each.advice + "\n"));
+        }
+        CPPUNIT_ASSERT(holds(table.out, " 0 fail\n"));
+    }
+
+    void testColoursOnATerminalOnly()
+    {
+        _daemon.start();
+        configure({{"disk.min_free", "1000000G"}});
+        const std::vector<std::string> line{program(), "--agent",  _daemon.url(),
+                                            "doctor",  "--config", _config.string()};
+        const Ended plain = runProgram(line, _daemon.folder());
+        CPPUNIT_ASSERT_EQUAL(1, plain.exitCode);
+        CPPUNIT_ASSERT_EQUAL(std::string::npos, plain.out.find('\x1b'));
+        CPPUNIT_ASSERT(holds(plain.out, "fail  disk"));
+        TerminalProgram terminal(line, {"TERM=xterm"}, 100, 60);
+        CPPUNIT_ASSERT_EQUAL(1, terminal.end());
+        CPPUNIT_ASSERT(holds(terminal.written(), "\x1b[31mfail\x1b[0m  disk"));
+        CPPUNIT_ASSERT(holds(terminal.written(), "\x1b[32mok\x1b[0m    agent"));
+        TerminalProgram sober(line, {"TERM=xterm", "NO_COLOR=1"}, 100, 60);
+        CPPUNIT_ASSERT_EQUAL(1, sober.end());
+        CPPUNIT_ASSERT(!holds(sober.written(), "\x1b["));
+    }
+
+    void testAnOutsiderIsToldSo()
+    {
+        if (!asRoot())
+            return;
+        _daemon.start();
+        const std::vector<std::string> line{"/usr/bin/setpriv", "--reuid=65534", "--regid=65534",
+                                            "--clear-groups",   program(),       "--agent",
+                                            _daemon.url(),      "--json",        "doctor",
+                                            "--config",         _config.string()};
+        const Ended ended = runProgram(line, _daemon.folder());
+        if (ended.exitCode == 127)
+        {
+            std::cout << " (skipped: nobody may not execute the build) " << std::flush;
+            return;
+        }
+        const auto all = parsed(ended);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.out, 0, ended.exitCode);
+        assertSeen(all, "user", "warn", "nobody, but the agent is root's");
+        CPPUNIT_ASSERT(holds(oneOf(all, "user").advice, "sudo stagectl doctor"));
+        assertSeen(all, "kernel", "ok", "");
+        assertSeen(all, "agent", "ok", "");
+        CPPUNIT_ASSERT(oneOf(all, "state folder").status.empty());
+    }
+
+    void testWithoutTheAgentsProgramOnlyTheAgentIsAsked()
+    {
+        _daemon.start();
+        const fs::path alone = _daemon.folder() / "alone" / "stagectl";
+        fs::create_directories(alone.parent_path());
+        fs::copy_file(program(), alone);
+        const Ended ended = runProgram(
+            {alone.string(), "--agent", _daemon.url(), "--json", "doctor"}, _daemon.folder());
+        const auto all = parsed(ended);
+        CPPUNIT_ASSERT_EQUAL(0, ended.exitCode);
+        assertSeen(all, "agent", "ok", "");
+        assertSeen(all, "host", "warn", "stage-agent program");
+        std::ofstream(alone.parent_path() / "stage-agent")
+            << "#!/bin/sh\necho 'too old' >&2\nexit 64\n";
+        ::chmod((alone.parent_path() / "stage-agent").c_str(), 0755);
+        const Ended broken = runProgram(
+            {alone.string(), "--agent", _daemon.url(), "--json", "doctor"}, _daemon.folder());
+        CPPUNIT_ASSERT_EQUAL(1, broken.exitCode);
+        assertSeen(parsed(broken), "host", "fail", "exit code 64: too old");
+    }
+
+private:
+    void assertUntouched(const std::string& when) const
+    {
+        const auto before = pictureOf(_daemon.state());
+        (void)run({"doctor", "--config", _config.string()});
+        const auto after = pictureOf(_daemon.state());
+        for (const auto& [path, content] : before)
+            CPPUNIT_ASSERT_MESSAGE(when + ": " + path,
+                                   after.contains(path) && after.at(path) == content);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(when, before.size(), after.size());
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(StagectlDoctorTest);
