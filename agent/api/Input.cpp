@@ -7,7 +7,6 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
-#include <algorithm>
 #include <set>
 
 namespace agent
@@ -128,11 +127,8 @@ std::optional<TriggerType> trigger(const Document& document)
 std::string commitOf(const Document& document, const char* key)
 {
     std::string commit = text(document, key).value_or("");
-    for (const char c : commit)
-        if (static_cast<unsigned char>(c) <= ' ' || c == 0x7f)
-            throw invalid(key, std::string("'") + key + "' holds blanks or control characters");
-    if (commit.size() > 255 || commit.starts_with('-'))
-        throw invalid(key, std::string("'") + key + "' is no commit: '" + commit + "'");
+    if (const auto problem = commitProblem(commit); !problem.empty())
+        throw invalid(key, std::string("'") + key + "' " + problem);
     return commit;
 }
 
@@ -149,18 +145,11 @@ std::map<std::string, std::string> environment(const Document& document)
         const std::string name(entry.name.GetString(), entry.name.GetStringLength());
         if (const auto problem = environmentProblem(name); !problem.empty())
             throw invalid("env." + name, problem);
-        const std::string value =
-            entry.value.IsString()
-                ? std::string(entry.value.GetString(), entry.value.GetStringLength())
-                : "";
-        const auto control = [](char c)
-        {
-            const auto byte = static_cast<unsigned char>(c);
-            return (byte < ' ' && c != '\n' && c != '\t' && c != '\r') || byte == 0x7f;
-        };
-        if (!entry.value.IsString() || std::any_of(value.begin(), value.end(), control))
-            throw invalid("env." + name,
-                          "'env." + name + "' must be a string without control characters");
+        if (!entry.value.IsString())
+            throw invalid("env." + name, "'env." + name + "' must be a string");
+        const std::string value(entry.value.GetString(), entry.value.GetStringLength());
+        if (const auto problem = environmentValueProblem(value); !problem.empty())
+            throw invalid("env." + name, "'env." + name + "' " + problem);
         env[name] = value;
     }
     return env;

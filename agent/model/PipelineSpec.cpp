@@ -1,7 +1,27 @@
 #include "agent/model/PipelineSpec.h"
 
+#include "agent/model/Id.h"
+
 namespace agent
 {
+
+std::vector<Stage> stagesOf(const PipelineSpec& pipeline, const Run& run)
+{
+    std::vector<Stage> stages;
+    for (const auto& spec : pipeline.stages)
+    {
+        Stage stage;
+        stage.id = newId();
+        stage.runId = run.id;
+        stage.ordinal = static_cast<int>(stages.size());
+        stage.type = spec.type;
+        stage.name = spec.name.empty() ? std::string(toString(spec.type)) : spec.name;
+        stage.plugin = spec.plugin;
+        stage.createdAt = stage.updatedAt = run.createdAt;
+        stages.push_back(std::move(stage));
+    }
+    return stages;
+}
 
 std::string Problem::describe() const
 {

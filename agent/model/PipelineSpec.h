@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/model/Run.h"
 #include "agent/model/Stage.h"
 
 #include <cstdint>
@@ -80,6 +81,9 @@ struct PipelineSpec
 
     bool operator==(const PipelineSpec&) const = default;
 };
+
+/// The stages of a run of `pipeline`, in order and with new ids, none begun.
+std::vector<Stage> stagesOf(const PipelineSpec& pipeline, const Run& run);
 
 /// A service of `services.d/`.
 struct Service

@@ -13,6 +13,7 @@ namespace
 
 constexpr std::size_t maxRepository = 2048; // as long as the URLs that common servers take
 constexpr std::size_t maxBranch = 244;      // a file name of Git's, with room for `.lock`
+constexpr std::size_t maxCommit = 255;      // a name of Git's, or a digest
 
 bool isLetter(char c)
 {
@@ -147,6 +148,27 @@ std::string environmentProblem(std::string_view name)
         std::any_of(ownPrefixes.begin(), ownPrefixes.end(),
                     [&](std::string_view prefix) { return name.starts_with(prefix); }))
         return "is set by the agent itself";
+    return "";
+}
+
+std::string environmentValueProblem(std::string_view text)
+{
+    const bool wrong =
+        std::any_of(text.begin(), text.end(),
+                    [](char c)
+                    {
+                        const auto byte = static_cast<unsigned char>(c);
+                        return (byte < ' ' && c != '\n' && c != '\t' && c != '\r') || byte == 0x7f;
+                    });
+    return wrong ? "must be a string without control characters" : "";
+}
+
+std::string commitProblem(std::string_view text)
+{
+    if (hasControlOrBlank(text))
+        return "holds blanks or control characters";
+    if (text.size() > maxCommit || text.starts_with('-'))
+        return "is no commit: '" + std::string(text) + "'";
     return "";
 }
 

@@ -20,6 +20,12 @@ std::string branchProblem(std::string_view text);
 /// A name in the environment that the agent does not set itself.
 std::string environmentProblem(std::string_view name);
 
+/// A variable's value: any text, without control characters other than tabs and line ends.
+std::string environmentValueProblem(std::string_view text);
+
+/// A commit, tag or branch as `commit` of a run takes it: no option of Git's, no blanks.
+std::string commitProblem(std::string_view text);
+
 /// A service's name: `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`, but no UUID, which would be taken for an id.
 std::string serviceNameProblem(std::string_view text);
 

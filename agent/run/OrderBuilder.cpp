@@ -246,6 +246,36 @@ std::map<std::string, std::string> readOutputs(const std::filesystem::path& file
     }
 }
 
+void takeOutputs(Run& run, Stage& stage, const std::filesystem::path& folder,
+                 const std::vector<std::string>& secretNames,
+                 const std::filesystem::path& secretsDir)
+{
+    auto outputs = readOutputs(folder / files::outputs);
+    for (auto& [name, value] : outputs)
+        value = masked(value, secretNames, secretsDir);
+    stage.outputs = outputsToJson(outputs);
+    if (stage.plugin != "git")
+        return;
+    const auto take = [&](const char* name, std::string& into)
+    {
+        if (const auto value = outputs.find(name); value != outputs.end())
+            into = value->second;
+    };
+    take("commitHash", run.commitHash);
+    take("commitMessage", run.commitMessage);
+    take("committer", run.committer);
+}
+
+std::map<std::string, std::string> outputsBefore(int ordinal, const std::vector<Stage>& stages)
+{
+    std::map<std::string, std::string> outputs;
+    for (const auto& earlier : stages)
+        if (earlier.ordinal < ordinal)
+            for (auto& [name, value] : outputsFromJson(earlier.outputs))
+                outputs[name] = value;
+    return outputs;
+}
+
 std::string outputsToJson(const std::map<std::string, std::string>& outputs)
 {
     if (outputs.empty())

@@ -58,6 +58,16 @@ std::string masked(const std::string& text, const std::vector<std::string>& secr
 /// Shape: empty when there is no file. Errors: std::runtime_error that says what is wrong.
 std::map<std::string, std::string> readOutputs(const std::filesystem::path& file);
 
+/// Gives `stage`, whose attempt in `folder` ended well, what that wrote for later stages, without the
+/// secrets of these names; and `run` the commit, where the git plugin tells it.
+/// Errors: as readOutputs(); nothing has changed then.
+void takeOutputs(Run& run, Stage& stage, const std::filesystem::path& folder,
+                 const std::vector<std::string>& secretNames,
+                 const std::filesystem::path& secretsDir);
+
+/// What the stages before number `ordinal` gave: of two of one name the later one's.
+std::map<std::string, std::string> outputsBefore(int ordinal, const std::vector<Stage>& stages);
+
 /// Outputs as the record keeps them: a JSON object; empty text for none.
 std::string outputsToJson(const std::map<std::string, std::string>& outputs);
 std::map<std::string, std::string> outputsFromJson(const std::string& json);

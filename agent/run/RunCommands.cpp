@@ -83,19 +83,8 @@ Engine::Submitted Engine::create(Batch& batch, const Submission& submission)
                           .actor = submission.actor,
                           .to = std::string(toString(run.status)),
                           .reason = "submitted"});
-    int ordinal = 0;
-    for (const auto& spec : submission.pipeline.stages)
-    {
-        Stage stage;
-        stage.id = newId();
-        stage.runId = run.id;
-        stage.ordinal = ordinal++;
-        stage.type = spec.type;
-        stage.name = spec.name.empty() ? std::string(toString(spec.type)) : spec.name;
-        stage.plugin = spec.plugin;
-        stage.createdAt = stage.updatedAt = run.createdAt;
+    for (const auto& stage : stagesOf(submission.pipeline, run))
         batch.runs.insert(stage);
-    }
     batch.changedRuns.insert(run.id);
     return {run, true};
 }

@@ -189,23 +189,18 @@ void RunFlow::launch(Batch& batch, const Run& run, const Stage& stage)
             });
         return;
     }
-    std::map<std::string, std::string> outputs;
-    for (const auto& earlier : batch.runs.stages(run.id))
-        if (earlier.ordinal < stage.ordinal)
-            for (auto& [name, value] : outputsFromJson(earlier.outputs))
-                outputs[name] = value;
-
     const auto folder = _state.attempt(stage, stage.attempt);
     const auto spec = pipeline(run);
-    const Order order = buildOrder({.run = run,
-                                    .stage = stage,
-                                    .spec = specOf(run, stage),
-                                    .pipeline = *spec,
-                                    .plugin = *plugin,
-                                    .outputs = outputs,
-                                    .workspace = _state.workspace(run.id),
-                                    .attemptFolder = folder},
-                                   _options.orders);
+    const Order order =
+        buildOrder({.run = run,
+                    .stage = stage,
+                    .spec = specOf(run, stage),
+                    .pipeline = *spec,
+                    .plugin = *plugin,
+                    .outputs = outputsBefore(stage.ordinal, batch.runs.stages(run.id)),
+                    .workspace = _state.workspace(run.id),
+                    .attemptFolder = folder},
+                   _options.orders);
     watchForStuck(batch, run, stage);
     batch.afterCommit.push_back([this, folder, order]
                                 { _executions.launch(folder, order, _options.orders.secretsDir); });

@@ -132,7 +132,7 @@ private:
 
     const StageSpec& specOf(const Run& run, const Stage& stage);
     void launch(Batch& batch, const Run& run, const Stage& stage);
-    void takeOutputs(Batch& batch, Run& run, Stage& stage);
+    void takeOutputs(Run& run, Stage& stage);
     bool retry(Batch& batch, const Run& run, Stage& stage);
     void recoverStage(Batch& batch, Run& run, Stage& stage);
     void watchForStuck(Batch& batch, const Run& run, const Stage& stage);

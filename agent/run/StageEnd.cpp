@@ -100,7 +100,7 @@ void RunFlow::recordEnd(Batch& batch, const Finished& finished)
     }
     else if (status == Status::Success)
     {
-        takeOutputs(batch, run, stage);
+        takeOutputs(run, stage);
         if (stage.cause != Cause::Exit)
             status = Status::Failure;
     }
@@ -132,24 +132,12 @@ void RunFlow::recordEnd(Batch& batch, const Finished& finished)
 }
 
 /// Reads what the plugin gave to later stages. Outputs that can't be used are the plugin's fault.
-void RunFlow::takeOutputs(Batch& batch, Run& run, Stage& stage)
+void RunFlow::takeOutputs(Run& run, Stage& stage)
 {
     try
     {
-        auto outputs = readOutputs(_state.attempt(stage, stage.attempt) / files::outputs);
-        for (auto& [name, value] : outputs)
-            value = masked(batch, run.id, value);
-        stage.outputs = outputsToJson(outputs);
-        if (stage.plugin != "git")
-            return;
-        const auto take = [&](const char* name, std::string& into)
-        {
-            if (const auto value = outputs.find(name); value != outputs.end())
-                into = value->second;
-        };
-        take("commitHash", run.commitHash);
-        take("commitMessage", run.commitMessage);
-        take("committer", run.committer);
+        agent::takeOutputs(run, stage, _state.attempt(stage, stage.attempt), pipeline(run)->secrets,
+                           _options.orders.secretsDir);
     }
     catch (const std::runtime_error& error)
     {
