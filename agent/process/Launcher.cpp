@@ -2,7 +2,6 @@
 
 #include "agent/process/AttemptFolder.h"
 #include "agent/process/ProcessTree.h"
-#include "agent/process/Spawn.h"
 #include "agent/wire/Failpoint.h"
 
 #include <algorithm>
@@ -119,8 +118,8 @@ void send(const Shim& shim, int signal)
 
 } // namespace
 
-Launcher::Launcher(const std::filesystem::path& shim, Cgroup cgroup)
-    : _shim(std::filesystem::absolute(shim)), _cgroup(std::move(cgroup))
+Launcher::Launcher(const std::filesystem::path& shim, Cgroup cgroup, Bond bond)
+    : _shim(std::filesystem::absolute(shim)), _cgroup(std::move(cgroup)), _bond(bond)
 {
 }
 
@@ -143,7 +142,7 @@ Shim Launcher::launch(const std::filesystem::path& folder, Order order, const Se
     {
         attempt.write(order);
         FAILPOINT("launch.spawn");
-        Child child = spawnShim(_shim, attempt.path(), lock, memory);
+        Child child = spawnShim(_shim, attempt.path(), lock, memory, _bond);
         FAILPOINT("launch.spawned");
         shim.pid = child.pid;
         shim.pidfd = std::move(child.pidfd);

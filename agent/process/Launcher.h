@@ -2,6 +2,7 @@
 
 #include "agent/process/Cgroup.h"
 #include "agent/process/FileDescriptor.h"
+#include "agent/process/Spawn.h"
 #include "agent/wire/Order.h"
 
 #include <filesystem>
@@ -48,7 +49,7 @@ class Launcher
 {
 public:
     /// `shim` is the stage-shim program; `cgroup` the tree under which stages get their own.
-    Launcher(const std::filesystem::path& shim, Cgroup cgroup);
+    Launcher(const std::filesystem::path& shim, Cgroup cgroup, Bond bond = Bond::Outlives);
 
     /// Writes order.json into `folder` (made when missing; mode 0700), takes the lock of shim.lock and
     /// starts a shim that inherits it. Fills in order.cgroup (a new one) and order.bootId.
@@ -88,6 +89,7 @@ public:
 private:
     std::filesystem::path _shim;
     Cgroup _cgroup;
+    Bond _bond;
 };
 
 } // namespace agent

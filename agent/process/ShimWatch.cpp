@@ -23,12 +23,13 @@ namespace
 
 using Clock = std::chrono::steady_clock;
 
-void watch(int epoll, int fd)
+void watch(int epoll, int fd, std::uint32_t events = EPOLLIN)
 {
     epoll_event event{};
-    event.events = EPOLLIN;
+    event.events = events;
     event.data.fd = fd;
-    if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0)
+    const bool forRoom = (events & EPOLLOUT) != 0; // EPERM: there always is some
+    if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) != 0 && !(forRoom && errno == EPERM))
         throw std::system_error(errno, std::generic_category(), "cannot watch a descriptor");
 }
 
@@ -121,6 +122,16 @@ std::vector<std::string> ShimWatch::wait(std::optional<std::int64_t> timeoutMs)
         _shims.erase(found);
     }
     return ended;
+}
+
+void ShimWatch::alsoWakeOn(int descriptor)
+{
+    watch(_epoll.get(), descriptor);
+}
+
+void ShimWatch::alsoWakeOnRoom(int descriptor)
+{
+    watch(_epoll.get(), descriptor, EPOLLOUT | EPOLLET); // at its room it would wake all the time
 }
 
 void ShimWatch::wake() noexcept

@@ -26,6 +26,13 @@ public:
     /// How many are watched.
     [[nodiscard]] std::size_t size() const;
 
+    /// From now on wait() also ends when `descriptor` can be read. Owner: the caller.
+    void alsoWakeOn(int descriptor);
+
+    /// The same when `descriptor`, which took no more, takes some again. One that always does, such as a
+    /// file's, is fine.
+    void alsoWakeOnRoom(int descriptor);
+
     /// Blocks until a shim ended, wake() was called or `timeoutMs` passed (none: for ever).
     /// Shape: the keys of shims that ended; they are reaped and no longer watched.
     std::vector<std::string> wait(std::optional<std::int64_t> timeoutMs);

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <linux/sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,6 +38,7 @@ struct Plan
     int null = -1;
     int lock = -1;
     int secrets = -1;
+    int boundTo = 0; ///< our pid, where it ends with us
     int report = -1; ///< gets the errno of what failed; closed by a good exec
 };
 
@@ -64,6 +66,13 @@ becomeShim(const Plan& plan)
         if (signal != SIGKILL && signal != SIGSTOP)
             ::syscall(SYS_rt_sigaction, signal, &standard, nullptr, sizeof(std::uint64_t));
     call(::syscall(SYS_setsid));
+    if (plan.boundTo != 0)
+    {
+        // An exec leaves it in force, and TERM waits, blocked, until the shim looks.
+        call(::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0));
+        if (::syscall(SYS_getppid) != plan.boundTo)
+            ::syscall(SYS_exit_group, 127); // we were gone before the line above
+    }
     // It outlives the daemon, and must not keep the daemon's folder from being unmounted.
     call(::syscall(SYS_chdir, "/"));
     const int sources[firstFree] = {plan.null, plan.null, plan.null, plan.lock, plan.secrets};
@@ -129,7 +138,7 @@ int execError(int report)
 } // namespace
 
 Child spawnShim(const std::filesystem::path& program, const std::filesystem::path& folder,
-                const FileDescriptor& lock, const FileDescriptor& secrets)
+                const FileDescriptor& lock, const FileDescriptor& secrets, Bond bond)
 {
     const std::string what = "cannot start stage-shim '" + program.string() + "'";
     const std::string folderText = folder.string();
@@ -162,6 +171,7 @@ Child spawnShim(const std::filesystem::path& program, const std::filesystem::pat
         .null = null.get(),
         .lock = lockCopy.get(),
         .secrets = secretsCopy.get(),
+        .boundTo = bond == Bond::EndsWithUs ? ::getpid() : 0,
         .report = reportWrite.get(),
     };
 

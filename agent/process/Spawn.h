@@ -14,6 +14,13 @@ struct Child
     FileDescriptor pidfd{};
 };
 
+/// Whether a shim lives on when the thread that started it is gone.
+enum class Bond
+{
+    Outlives, ///< a daemon's: the next one finds it
+    EndsWithUs ///< it is told to end its stage then, also after our kill -9. Source: PR_SET_PDEATHSIG(2const)
+};
+
 /// Starts `stage-shim FOLDER` in a session of its own: 0-2 are /dev/null, `lock` is its fd 3, `secrets`
 /// its fd 4, nothing else is inherited. All signals are blocked and none is pending or ignored; its
 /// environment is PATH and, in a build with failpoints, what they need.
@@ -21,6 +28,7 @@ struct Child
 /// Threads: safe in a program of many threads: between the clone and the exec there are system calls only.
 /// Blocks: until the exec.
 Child spawnShim(const std::filesystem::path& program, const std::filesystem::path& folder,
-                const FileDescriptor& lock, const FileDescriptor& secrets);
+                const FileDescriptor& lock, const FileDescriptor& secrets,
+                Bond bond = Bond::Outlives);
 
 } // namespace agent

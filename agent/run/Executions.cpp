@@ -222,6 +222,12 @@ void Executions::stop(const std::string& stageId, std::int64_t graceMs)
     live->second.killAtMs = monotonicMs() + graceMs + stopMarginMs;
 }
 
+void Executions::killNow(const std::string& stageId)
+{
+    if (const auto live = _live.find(stageId); live != _live.end())
+        live->second.killing = true;
+}
+
 void Executions::forget(const std::filesystem::path& folder)
 {
     _launcher.forget(folder);
@@ -261,13 +267,30 @@ std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
     for (auto& [stageId, live] : _live)
     {
         if (live.sweepUntilMs != 0)
+        {
             sweeping.push_back(stageId);
-        else if (live.killAtMs != 0 && now >= live.killAtMs)
+            continue;
+        }
+        if (live.killing)
+            killProcesses(stageId, live);
+        if (live.killAtMs != 0 && now >= live.killAtMs)
             killShim(stageId, live);
     }
     for (const auto& stageId : sweeping)
         sweep(stageId, _live.at(stageId));
     return std::exchange(_finished, {});
+}
+
+void Executions::killProcesses(const std::string& stageId, Live& live)
+{
+    try
+    {
+        (void)_launcher.endRemains(live.folder); // the shim tells when none is left
+    }
+    catch (const std::exception&)
+    {
+        killShim(stageId, live); // the folder was spoilt: what is left is found as a lost shim's
+    }
 }
 
 /// A shim that did not end its stage in time is no good, unless nobody could: it goes on trying then, and
@@ -366,6 +389,8 @@ std::optional<std::int64_t> Executions::nextTimer() const
         std::int64_t left = 0;
         if (live.sweepUntilMs != 0)
             left = live.undying.empty() ? sweepEveryMs : sweepUndyingEveryMs;
+        else if (live.killing)
+            left = sweepEveryMs;
         else if (live.killAtMs != 0)
             left = std::max<std::int64_t>(0, live.killAtMs - now);
         else

@@ -59,6 +59,10 @@ public:
     /// and the end is told as any other once they are gone.
     void stop(const std::string& stageId, std::int64_t graceMs);
 
+    /// Leaves what stop() began no time: all of the stage's processes are killed, and again until they are
+    /// gone. Its shim stays, to tell the end.
+    void killNow(const std::string& stageId);
+
     /// Whether a process of the stage may still be there.
     [[nodiscard]] bool running(const std::string& stageId) const;
 
@@ -79,6 +83,10 @@ public:
 
     void wake() noexcept { _watch.wake(); }
 
+    /// wait() also ends when `descriptor` can be read. Owner: the caller.
+    void alsoWakeOn(int descriptor) { _watch.alsoWakeOn(descriptor); }
+    void alsoWakeOnRoom(int descriptor) { _watch.alsoWakeOnRoom(descriptor); }
+
     /// At a graceful end: our own part of the cgroup tree goes when no stage is in it.
     void close() const
     {
@@ -95,6 +103,7 @@ private:
         std::filesystem::path folder;
         std::int64_t graceMs = 0;
         std::int64_t killAtMs = 0;  ///< monotonic; 0: nobody asked it to stop
+        bool killing = false;       ///< its processes are killed until none is there
         std::optional<Claim> claim; ///< of a lost shim
         std::string why;            ///< how it was lost, where that is known
         std::optional<std::string> limitsMissing;
@@ -107,6 +116,7 @@ private:
     void ended(const std::string& stageId);
     void lose(const std::string& stageId, const std::string& why);
     void sweep(const std::string& stageId, Live& live);
+    void killProcesses(const std::string& stageId, Live& live);
     void killShim(const std::string& stageId, Live& live);
     void tellUndying(const std::string& stageId, Live& live,
                      const std::vector<ProcessInfo>& processes);

@@ -33,6 +33,8 @@ class ShimWatchTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testWaitLastsItsTimeUnderSignals);
     CPPUNIT_TEST(testWakesFromAnotherThread);
     CPPUNIT_TEST(testWakeBeforeTheWaitIsNotLost);
+    CPPUNIT_TEST(testWakesWhenADescriptorCanBeRead);
+    CPPUNIT_TEST(testWakesWhenAFullPipeTakesMore);
     CPPUNIT_TEST_SUITE_END();
 
     void testNamesTheOneThatEndedAndReapsIt()
@@ -141,6 +143,37 @@ class ShimWatchTest: public CppUnit::TestFixture
         // Both calls were one wake: the next wait lasts.
         CPPUNIT_ASSERT(watch.wait(20).empty());
         CPPUNIT_ASSERT(std::chrono::steady_clock::now() - start >= 20ms);
+    }
+
+    void testWakesWhenADescriptorCanBeRead()
+    {
+        int ends[2];
+        CPPUNIT_ASSERT_EQUAL(0, ::pipe2(ends, O_CLOEXEC));
+        const agent::FileDescriptor read(ends[0]);
+        const agent::FileDescriptor write(ends[1]);
+        ShimWatch watch;
+        watch.alsoWakeOn(read.get());
+        CPPUNIT_ASSERT(watch.wait(0).empty());
+        CPPUNIT_ASSERT(agent::writeAll(write.get(), "x"));
+        CPPUNIT_ASSERT(watch.wait(std::nullopt).empty()); // for ever, had it not woken
+    }
+
+    void testWakesWhenAFullPipeTakesMore()
+    {
+        int ends[2];
+        CPPUNIT_ASSERT_EQUAL(0, ::pipe2(ends, O_CLOEXEC | O_NONBLOCK));
+        const agent::FileDescriptor read(ends[0]);
+        const agent::FileDescriptor write(ends[1]);
+        std::string block(65536, 'x');
+        while (::write(write.get(), block.data(), block.size()) > 0)
+            ;
+        ShimWatch watch;
+        watch.alsoWakeOnRoom(write.get());
+        (void)watch.wait(0);
+        CPPUNIT_ASSERT(::read(read.get(), block.data(), block.size()) > 0);
+        CPPUNIT_ASSERT(watch.wait(std::nullopt).empty()); // for ever, had it not woken
+        const agent::FileDescriptor file(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
+        watch.alsoWakeOnRoom(file.get());
     }
 };
 

@@ -21,6 +21,7 @@ class SpawnTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(SpawnTest);
     CPPUNIT_TEST(testGivesTheShimWhatItIsPromisedAndNothingElse);
     CPPUNIT_TEST(testBlocksEverySignalUntilTheShimAsksForThem);
+    CPPUNIT_TEST(testABoundShimHearsOfOurDeath);
     CPPUNIT_TEST_SUITE_END();
 
     Place _place;
@@ -90,6 +91,37 @@ class SpawnTest: public CppUnit::TestFixture
         CPPUNIT_ASSERT(status.find("ShdPnd:\t0000000000004000") != std::string::npos);
         for (int signal = 1; signal < NSIG; ++signal)
             CPPUNIT_ASSERT_EQUAL(sigismember(&before, signal), sigismember(&after, signal));
+    }
+
+    void testABoundShimHearsOfOurDeath()
+    {
+        const auto pendingOf = [&](agent::Bond bond)
+        {
+            // As above: it stands in the open, with TERM blocked.
+            const fs::path pipe =
+                _place.folder() / ("pipe" + std::to_string(static_cast<int>(bond)));
+            const fs::path told = pipe.string() + ".pid";
+            CPPUNIT_ASSERT_EQUAL(0, ::mkfifo(pipe.c_str(), 0600));
+            const agent::FileDescriptor some(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+            const int parent = launching::forked(
+                [&]
+                {
+                    const auto child = agent::spawnShim("/bin/cat", pipe, some, some, bond);
+                    launching::writeText(told, std::to_string(child.pid) + "\n");
+                    ::kill(::getpid(), SIGKILL);
+                });
+            launching::reap(parent);
+            const int child = std::stoi(textOf(told));
+            const auto status = textOf("/proc/" + std::to_string(child) + "/status");
+            ::kill(child, SIGKILL); // init's to reap
+            const auto at = status.find("ShdPnd:");
+            CPPUNIT_ASSERT(at != std::string::npos);
+            return status.substr(at, status.find('\n', at) - at);
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string("ShdPnd:\t0000000000004000"),
+                             pendingOf(agent::Bond::EndsWithUs));
+        CPPUNIT_ASSERT_EQUAL(std::string("ShdPnd:\t0000000000000000"),
+                             pendingOf(agent::Bond::Outlives));
     }
 };
 
