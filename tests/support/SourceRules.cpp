@@ -36,6 +36,9 @@ constexpr const char* descriptor = "agent/process/FileDescriptor.h";
 /// Runs a program for what it says: stagectl asks its sibling.
 constexpr const char* program = "agent/process/Program.h";
 
+/// Becomes another program; it starts none.
+constexpr const char* sibling = "agent/ctl/Sibling.cpp";
+
 constexpr const char* pluginContract = "agent/plugin/StagePlugin.h";
 
 /// `run` of agent/run/Queue.h; empty for what stands in agent/ itself.
@@ -237,7 +240,7 @@ Problems processes(const Source& source)
                R"(|\bProcess::(?:launch|kill|wait|requestTermination)\b)");
     const std::string code = takeApart(source.text).code;
     Problems problems = eachMatch(source, code, shell, "asks a shell");
-    if (isIn(source, {"agent/process", "agent/shim", "plugins"}))
+    if (isIn(source, {"agent/process", "agent/shim", "plugins"}) || source.path == sibling)
         return problems;
     for (auto& problem : eachMatch(source, code, own, "is for process/ and shim/ only"))
         problems.push_back(std::move(problem));
