@@ -1,9 +1,11 @@
 #include "agent/AgentApplication.h"
 
+#include "agent/ExecStage.h"
 #include "agent/api/Followers.h"
 #include "agent/api/HttpServer.h"
 #include "agent/api/Routes.h"
 #include "agent/doctor/Doctor.h"
+#include "agent/model/Id.h"
 #include "agent/run/Engine.h"
 
 #include <Poco/Exception.h>
@@ -113,6 +115,7 @@ void AgentApplication::defineOptions(Poco::Util::OptionSet& options)
         Option("doctor", "",
                "look at this host, tell what was found as JSON, then end; for people: "
                "stagectl doctor"));
+    ExecRequest::defineOptions(options);
 }
 
 void AgentApplication::handleOption(const std::string& name, const std::string& value)
@@ -124,6 +127,7 @@ void AgentApplication::handleOption(const std::string& name, const std::string& 
     _version = _version || name == "version";
     _check = _check || name == "check";
     _doctor = _doctor || name == "doctor";
+    _exec.take(name, value);
     if (name == "config")
     {
         _file = value;
@@ -158,12 +162,14 @@ int AgentApplication::main(const std::vector<std::string>& args)
         help.format(std::cout);
         return EXIT_OK;
     }
+    _programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
+    if (_exec.given())
+        return exec(args);
     if (!args.empty())
     {
         std::cerr << "stage-agent: unexpected argument '" << args.front() << "'; see --help\n";
         return EXIT_USAGE;
     }
-    _programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
     std::vector<Problem> problems;
     _config = readConfig(config(), _file, problems);
     if (_doctor)
@@ -210,6 +216,53 @@ int AgentApplication::examineHost(const std::vector<Problem>& problems) const
     return findings.count(Health::Fail) == 0 ? 0 : 1;
 }
 
+OrderDefaults AgentApplication::orders(const std::filesystem::path& mirrors) const
+{
+    const char* home = std::getenv("HOME");
+    return {.timeoutMs = _config.stageTimeoutMs,
+            .graceMs = _config.stageGraceMs,
+            .logMaxBytes = _config.logMaxBytes,
+            .pluginHost = _programs / "stage-plugin-host",
+            .mirrors = mirrors,
+            .secretsDir = _config.secretsDir,
+            .home = home ? home : "/"};
+}
+
+int AgentApplication::exec(const std::vector<std::string>& args)
+try
+{
+    _exec.check(args);
+    std::vector<Problem> problems;
+    _config = readConfig(config(), _file, problems);
+    for (const auto& problem : problems)
+        tellExec(problem.describe());
+    if (!problems.empty())
+        return static_cast<int>(ExecExit::Usage);
+    loadPlugins(problems);
+    // Ids that the record made up are the daemon's own business.
+    const auto found = _services.load(
+        _config.servicesDir, _plugins, [](const std::string&) { return newId(); },
+        _config.secretsDir);
+    problems.insert(problems.end(), found.begin(), found.end());
+    return static_cast<int>(execStage(planExec(_exec, _services, _plugins, problems), _exec,
+                                      _plugins, _programs / "stage-shim", orders({})));
+}
+catch (const ExecRefusal& refusal)
+{
+    tellExec(refusal.what());
+    return static_cast<int>(refusal.exit());
+}
+catch (const Poco::Exception& failure)
+{
+    tellExec(failure.displayText());
+    return static_cast<int>(ExecExit::Usage);
+}
+catch (const std::exception& failure)
+{
+    tellExec(failure.what());
+    return static_cast<int>(ExecExit::Usage);
+}
+
 int AgentApplication::serve()
 try
 {
@@ -240,7 +293,6 @@ try
     Janitor janitor(state.root(), error);
     StageListCache stageLists;
     Followers followers({.log = error}, database, state);
-    const char* home = std::getenv("HOME");
     Engine engine({.slots = _config.slots,
                    .minFreeBytes = _config.diskMinFree,
                    .stuckAfterMs = _config.stuckAfterMs,
@@ -249,13 +301,7 @@ try
                                  .runsCount = _config.runsKeepCount,
                                  .workspaceMs = _config.workspaceKeepMs,
                                  .plainLogsMs = _config.logsCompressAfterMs},
-                   .orders = {.timeoutMs = _config.stageTimeoutMs,
-                              .graceMs = _config.stageGraceMs,
-                              .logMaxBytes = _config.logMaxBytes,
-                              .pluginHost = _programs / "stage-plugin-host",
-                              .mirrors = state.mirrors(),
-                              .secretsDir = _config.secretsDir,
-                              .home = home ? home : "/"}},
+                   .orders = orders(state.mirrors())},
                   database, state, _plugins, _services, Launcher(_programs / "stage-shim", cgroup),
                   janitor,
                   {.changed =

@@ -1,7 +1,9 @@
 #pragma once
 
 #include "agent/Config.h"
+#include "agent/ExecRequest.h"
 #include "agent/plugin/PluginRegistry.h"
+#include "agent/run/OrderBuilder.h"
 #include "agent/run/ServiceCatalog.h"
 
 #include <Poco/Util/ServerApplication.h>
@@ -28,14 +30,17 @@ protected:
 private:
     int check();
     int examineHost(const std::vector<Problem>& problems) const;
+    int exec(const std::vector<std::string>& args);
     int serve();
     void loadPlugins(std::vector<Problem>& problems);
+    [[nodiscard]] OrderDefaults orders(const std::filesystem::path& mirrors) const;
 
     bool _help = false;
     bool _version = false;
     bool _check = false;
     bool _doctor = false;
     std::string _unread; ///< why the doctor found no configuration file
+    ExecRequest _exec;
     std::filesystem::path _file;
     std::filesystem::path _programs; ///< the folder that this program lies in
     Config _config;

@@ -122,6 +122,8 @@ add_executable(daemon-tests
     tests/daemon/StagectlHelpTest.cpp
     tests/daemon/StagectlDoctorTest.cpp
     tests/daemon/DoctorFaultsTest.cpp
+    tests/daemon/StagectlExecTest.cpp
+    tests/daemon/StagectlExecStopTest.cpp
     tests/daemon/LiveViewTest.cpp
     tests/daemon/ReadmeTest.cpp
     tests/daemon/FaultsTest.cpp

@@ -2,6 +2,7 @@
 
 #include "agent/ctl/Commands.h"
 #include "agent/ctl/Doctor.h"
+#include "agent/ctl/Exec.h"
 #include "agent/ctl/Settings.h"
 #include "agent/model/Stage.h"
 
@@ -34,6 +35,7 @@ Examples:
   stagectl logs 3f2a9c -f                  read a stage's log as it grows
   stagectl retry 3f2a9c --reason "flaky"   try a failed stage again
   stagectl approve 81d04b                  let the waiting deployment go on
+  stagectl exec payment BUILD --keep       execute one stage here, to reproduce a failure
 
 The agent: --agent, $STAGE_AGENT_URL, `agent = URL` in ~/.config/stagectl, http://127.0.0.1:7824.
 Several agents (--agent more than once, several lines, or URLs between blanks) are asked at once: lists
@@ -41,10 +43,10 @@ become one, with a column HOST, and --json is a list with the URL of each object
 id is looked up on all. Who does not answer in 15 s is told; the exit code is the worst.
 The token: --token-file, $STAGE_AGENT_TOKEN, `token-file = PATH` in ~/.config/stagectl.
 
-Exit codes: 0 done; 1 the followed run failed, or the doctor found a fault; 2 wrong usage or
-configuration; 3 refused (4xx); 4 not found; 5 not possible now (409, 412); 6 no answer from the
-agent; 7 the agent failed (5xx) or the answer is not a stage-agent's; 130 interrupted while
-following (the run goes on).
+Exit codes: 0 done; 1 the followed run or the executed stage failed, or the doctor found a fault;
+2 wrong usage or configuration; 3 refused (4xx); 4 not found; 5 not possible now (409, 412); 6 no
+answer from the agent; 7 the agent failed (5xx) or the answer is not a stage-agent's; 130 interrupted:
+a followed run goes on, an executed stage is ended.
 logs -f ends with 0 when the stage has ended, however it ended.)";
 
 /// The status in any case, `-` for `_`, as the API writes it. Errors: CLI::ValidationError.
@@ -73,6 +75,7 @@ private:
     void addRunVerbs();
     void addStageVerbs();
     void addAgentVerbs();
+    void addExec();
 
     CLI::App _app{"Operates a stage-agent over its HTTP API.", "stagectl"};
     std::vector<std::pair<CLI::App*, Action>> _actions;
@@ -91,6 +94,8 @@ private:
     PatchRequest _patchRequest;
     CLI::App* _doctor = nullptr;
     DoctorRequest _doctorRequest;
+    CLI::App* _exec = nullptr;
+    ExecCommand _execCommand;
 };
 
 CommandLine::CommandLine()
@@ -107,6 +112,7 @@ CommandLine::CommandLine()
     addRunVerbs();
     addStageVerbs();
     addAgentVerbs();
+    addExec();
 }
 
 CLI::App* CommandLine::verb(const std::string& name, const std::string& what, Action action)
@@ -243,7 +249,7 @@ void CommandLine::addAgentVerbs()
     _doctor = _app.add_subcommand(
         "doctor", "Check agent and host, and say what to do; exit 1 if something fails");
     _doctor
-        ->add_option("--config", _doctorRequest.config,
+        ->add_option("-c,--config", _doctorRequest.config,
                      "The agent's; /etc/stage-agent/stage-agent.properties if it is there")
         ->type_name("FILE");
     _doctor
@@ -251,6 +257,32 @@ void CommandLine::addAgentVerbs()
                      "A key as the agent got it on its command line (repeatable)")
         ->type_name("KEY=VALUE")
         ->allow_extra_args(false);
+}
+
+void CommandLine::addExec()
+{
+    _exec = _app.add_subcommand(
+        "exec",
+        "Execute one stage of a service here and now, to reproduce a failure; asks no agent");
+    ExecCommand& to = _execCommand;
+    _exec->add_option("SERVICE", to.service, "Name or id")->required()->type_name("");
+    _exec->add_option("STAGE", to.stage, "Its name, type or number")->required()->type_name("");
+    _exec->add_option("-c,--config", to.config, "The daemon's configuration")->type_name("FILE");
+    _exec->add_option("-D,--define", to.definitions, "A key of it (repeatable)")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
+    _exec->add_option("--commit", to.commit, "Commit to build")->type_name("HASH");
+    _exec->add_option("--branch", to.branch, "Branch to build")->type_name("NAME");
+    _exec->add_option("--env", to.env, "A variable for the stages (repeatable)")
+        ->type_name("NAME=VALUE")
+        ->allow_extra_args(false);
+    _exec
+        ->add_option("--workspace", to.workspace,
+                     "Only the stage, in this folder; else the PREPARE stages before it come first")
+        ->type_name("DIR");
+    _exec->add_flag("--keep", to.keep, "Keep the throw-away folder");
+    _exec->add_flag("--raw", to.raw, "The log's bytes exactly, as with logs");
+    _exec->add_flag("--yes", to.sure, "Needed for deployments");
 }
 
 Exit CommandLine::run(int argc, char** argv)
@@ -269,6 +301,8 @@ Exit CommandLine::run(int argc, char** argv)
         }
         throw Failure(Exit::Usage, std::string(error.what()) + "\nsee: stagectl --help");
     }
+    if (_exec->parsed())
+        becomeExec(_execCommand);
     if (_doctor->parsed())
     {
         _doctorRequest.agents = _agentUrls;

@@ -22,7 +22,6 @@ namespace agent::ctl
 namespace
 {
 
-constexpr const char* installedConfig = "/etc/stage-agent/stage-agent.properties";
 constexpr const char* rightAddress = "give the right address: --agent URL";
 constexpr std::chrono::seconds patience{10};
 /// It reads the whole record and loads every plugin.
@@ -180,9 +179,9 @@ void checkHost(const DoctorRequest& request, Findings& findings)
     }
     std::vector<std::string> argv{program.string(), "--doctor"};
     std::error_code error;
-    const bool installed = std::filesystem::exists(installedConfig, error);
+    const bool installed = std::filesystem::exists(unitsConfiguration, error);
     const std::string config = !request.config.empty() ? request.config
-                               : installed || error    ? installedConfig
+                               : installed || error    ? unitsConfiguration
                                                        : "";
     if (!config.empty())
         argv.insert(argv.end(), {"--config", config});

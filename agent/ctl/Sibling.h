@@ -7,6 +7,9 @@
 namespace agent::ctl
 {
 
+/// What the systemd unit gives to the daemon.
+constexpr const char* unitsConfiguration = "/etc/stage-agent/stage-agent.properties";
+
 /// The stage-agent program of this host: beside this one, else in `../lib/stage-agent`; never from $PATH.
 /// Errors: Failure Usage that names both places.
 std::filesystem::path agentProgram();

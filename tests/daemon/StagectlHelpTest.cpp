@@ -68,6 +68,8 @@ public:
         assertCompletes("patch 3f2a9c ", {"idle", "in_progress", "success", "failure"});
         assertCompletes("patch --reason why 3f2a9c su", {"success"});
         assertCompletes("runs --status a", {"awaiting_approval"});
+        assertCompletes("exec -c /dev/null payment UN", {"UNIT_TEST"});
+        assertCompletes("exec -D a=b payment BUILD --k", {"--keep"});
         assertCompletes("drain ", {});
         assertCompletes("doctor --d", {"--define"});
         assertCompletes("logs 3f2a9c --tail ", {});

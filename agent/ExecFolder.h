@@ -1,0 +1,41 @@
+#pragma once
+
+#include "agent/model/Stage.h"
+#include "agent/process/FileDescriptor.h"
+#include "agent/run/Removal.h"
+
+#include <filesystem>
+#include <vector>
+
+namespace agent
+{
+
+/// The throw-away folder of an exec, `$TMPDIR/stage-exec-XXXXXX`, for nobody else to read. It has the
+/// layout of a run's folder. Removed with the object.
+class ExecFolder
+{
+public:
+    /// Errors: ExecRefusal Usage that names the place and what is wrong with it.
+    ExecFolder();
+    ~ExecFolder();
+    ExecFolder(const ExecFolder&) = delete;
+    ExecFolder& operator=(const ExecFolder&) = delete;
+
+    [[nodiscard]] const std::filesystem::path& path() const { return _path; }
+    [[nodiscard]] std::filesystem::path workspace() const { return _path / "workspace"; }
+    [[nodiscard]] std::filesystem::path mirrors() const { return _path / "mirrors"; }
+    [[nodiscard]] std::filesystem::path attempt(const Stage& stage) const;
+
+    /// From now on it stays.
+    void keep() { _over = true; }
+
+    /// Removes it now. Shape: what could not be removed; then it stays.
+    std::vector<Remains> remove();
+
+private:
+    std::filesystem::path _path;
+    FileDescriptor _folder; ///< what is removed is this, whatever has its name by then
+    bool _over = false;
+};
+
+} // namespace agent

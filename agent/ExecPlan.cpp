@@ -1,0 +1,144 @@
+#include "agent/ExecPlan.h"
+
+#include "agent/model/Id.h"
+#include "agent/plugin/PluginRegistry.h"
+#include "agent/run/PipelineParser.h"
+#include "agent/run/ServiceCatalog.h"
+
+#include <Poco/String.h>
+
+namespace agent
+{
+
+namespace
+{
+
+std::shared_ptr<const Service> findService(const std::string& nameOrId,
+                                           const ServiceCatalog& services,
+                                           const std::vector<Problem>& problems)
+{
+    if (auto found = services.find(nameOrId))
+        return found;
+    std::string names;
+    for (const auto& service : services.all())
+        names += (names.empty() ? "; there are: " : ", ") + service->name;
+    std::string message = "no service is named '" + nameOrId + "'" +
+                          (names.empty() ? ": services.dir declares none that is right" : names);
+    for (const auto& problem : problems)
+        message += "\n" + problem.describe();
+    throw ExecRefusal(ExecExit::NotFound, message);
+}
+
+/// `0 PREPARE, 1 Unit tests (UNIT_TEST)`
+std::string listOf(const std::vector<Stage>& stages)
+{
+    std::string list;
+    for (const auto& stage : stages)
+    {
+        const std::string type(toString(stage.type));
+        list += (list.empty() ? "" : ", ") + std::to_string(stage.ordinal) + " " + stage.name +
+                (stage.name == type ? "" : " (" + type + ")");
+    }
+    return list;
+}
+
+/// By its name, else by its type, else by its number.
+const Stage& findStage(const std::string& wanted, const std::vector<Stage>& stages)
+{
+    const auto byName = [&](const Stage& stage) { return stage.name == wanted; };
+    const auto byType = [type = Poco::replace(Poco::toUpper(wanted), "-", "_")](const Stage& stage)
+    { return toString(stage.type) == type; };
+    const auto byNumber = [&](const Stage& stage)
+    { return std::to_string(stage.ordinal) == wanted; };
+
+    const Stage* found = nullptr;
+    const auto look = [&](const auto& fits)
+    {
+        for (const auto& stage : stages)
+        {
+            if (!fits(stage))
+                continue;
+            if (found)
+                throw ExecRefusal(ExecExit::Usage,
+                                  "'" + wanted + "' fits several stages; give the number of one: " +
+                                      listOf(stages));
+            found = &stage;
+        }
+        return found != nullptr;
+    };
+    if (look(byName) || look(byType) || look(byNumber))
+        return *found;
+    throw ExecRefusal(ExecExit::NotFound,
+                      "no stage is named '" + wanted + "'; there are: " + listOf(stages));
+}
+
+bool deploys(const StageSpec& spec)
+{
+    return spec.approval || spec.type == StageType::DeployStaging ||
+           spec.type == StageType::DeployProd;
+}
+
+void seeThatItMay(const Stage& stage, const StageSpec& spec, const PluginRegistry& plugins,
+                  const ExecRequest& request)
+{
+    const Plugin* plugin = plugins.find(stage.plugin);
+    if (!plugin)
+        throw ExecRefusal(ExecExit::Usage,
+                          "there is no plugin '" + stage.plugin + "' on this host");
+    if (plugin->kind == Plugin::Kind::External)
+        throw ExecRefusal(ExecExit::Usage, "the work of the stage '" + stage.name +
+                                               "' is done elsewhere (plugin " + plugin->name +
+                                               "): there is nothing to execute here");
+    if (deploys(spec) && !request.sure)
+        throw ExecRefusal(ExecExit::Usage,
+                          "the stage '" + stage.name +
+                              "' deploys or needs an approval, and here nobody is asked for one; "
+                              "to execute it all the same, say --yes");
+    if (!request.workspace.empty() && plugin->name == "git" && !request.sure)
+        throw ExecRefusal(ExecExit::Usage,
+                          "the stage '" + stage.name + "' empties its workspace, " +
+                              request.workspace.string() + "; if that may be lost, say --yes");
+}
+
+} // namespace
+
+ExecPlan planExec(const ExecRequest& request, const ServiceCatalog& services,
+                  const PluginRegistry& plugins, const std::vector<Problem>& problems)
+{
+    const auto service = findService(request.service, services, problems);
+    ExecPlan plan;
+    plan.pipeline = service->pipeline;
+    for (const auto& [name, value] : request.env)
+        plan.pipeline.env[name] = value;
+    try
+    {
+        plan.pipeline = pipelineFromJson(toJson(plan.pipeline)); // as a run's is stored and read
+    }
+    catch (const std::runtime_error& error)
+    {
+        throw ExecRefusal(ExecExit::Usage, error.what());
+    }
+
+    plan.run.id = newId();
+    plan.run.createdAt = plan.run.updatedAt = nowMs();
+    plan.run.serviceId = service->id;
+    plan.run.serviceName = service->name;
+    plan.run.commitHash = request.commit;
+    plan.run.branch = request.branch;
+    plan.stages = stagesOf(plan.pipeline, plan.run);
+
+    const Stage& wanted = findStage(request.stage, plan.stages);
+    if (request.workspace.empty())
+        for (const auto& stage : plan.stages)
+            if (stage.ordinal < wanted.ordinal && stage.type == StageType::Prepare)
+                plan.toRun.push_back(stage.ordinal);
+    plan.toRun.push_back(wanted.ordinal);
+    for (const int ordinal : plan.toRun)
+    {
+        const Stage& stage = plan.stages.at(static_cast<std::size_t>(ordinal));
+        seeThatItMay(stage, plan.specOf(stage), plugins, request);
+    }
+    return plan;
+}
+
+} // namespace agent

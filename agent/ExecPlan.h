@@ -1,0 +1,34 @@
+#pragma once
+
+#include "agent/ExecRequest.h"
+#include "agent/model/PipelineSpec.h"
+
+#include <vector>
+
+namespace agent
+{
+
+class PluginRegistry;
+class ServiceCatalog;
+
+/// What an exec executes of a run that only it knows.
+struct ExecPlan
+{
+    Run run;
+    PipelineSpec pipeline;     ///< the service's, with the variables that were asked for
+    std::vector<Stage> stages; ///< of the whole pipeline
+    std::vector<int> toRun; ///< numbers of stages: the PREPARE ones that it needs, and last itself
+
+    [[nodiscard]] const StageSpec& specOf(const Stage& stage) const
+    {
+        return pipeline.stages.at(static_cast<std::size_t>(stage.ordinal));
+    }
+};
+
+/// Finds the service and the stage, and sees that the stages may and can be executed here.
+/// `problems`: what is wrong with the services' files; told where the service is not found.
+/// Errors: ExecRefusal NotFound that tells what there is; Usage for the rest.
+ExecPlan planExec(const ExecRequest& request, const ServiceCatalog& services,
+                  const PluginRegistry& plugins, const std::vector<Problem>& problems);
+
+} // namespace agent

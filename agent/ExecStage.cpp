@@ -1,0 +1,239 @@
+#include "agent/ExecStage.h"
+
+#include "agent/ExecFolder.h"
+#include "agent/ExecLog.h"
+#include "agent/ctl/Text.h"
+#include "agent/plugin/PluginRegistry.h"
+#include "agent/run/Executions.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <iostream>
+#include <sstream>
+
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+namespace agent
+{
+
+namespace
+{
+
+sigset_t endingSignals()
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT})
+        sigaddset(&set, signal);
+    return set;
+}
+
+/// `cause EXIT, exit code 3: exited with code 3`
+std::string inWords(const Outcome& outcome)
+{
+    std::string words = "cause " + std::string(toString(outcome.cause));
+    if (outcome.exitCode)
+        words += ", exit code " + std::to_string(*outcome.exitCode);
+    if (outcome.signal)
+        words += ", signal " + std::to_string(*outcome.signal);
+    for (const Cause note : outcome.notes)
+        words += ", " + std::string(toString(note));
+    return words + (outcome.message.empty() ? "" : ": " + outcome.message);
+}
+
+/// One run of the plan's stages.
+class Execution
+{
+public:
+    Execution(ExecPlan plan, const ExecRequest& request, const PluginRegistry& plugins,
+              const ExecFolder& folder, const OrderDefaults& defaults, Launcher launcher)
+        : _plan(std::move(plan)),
+          _request(request),
+          _plugins(plugins),
+          _folder(folder),
+          _defaults(defaults),
+          _executions(std::move(launcher))
+    {
+        const sigset_t set = endingSignals();
+        _signals = FileDescriptor(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
+        _executions.alsoWakeOn(_signals.get());
+        _executions.alsoWakeOnRoom(STDOUT_FILENO);
+        _executions.alsoWakeOnRoom(STDERR_FILENO);
+    }
+    ~Execution() { _executions.close(); }
+    Execution(const Execution&) = delete;
+    Execution& operator=(const Execution&) = delete;
+
+    ExecExit run()
+    {
+        for (const int ordinal : _plan.toRun)
+        {
+            Stage& stage = _plan.stages.at(static_cast<std::size_t>(ordinal));
+            const bool asked = ordinal == _plan.toRun.back();
+            takeSignals();
+            const bool good = _asks == 0 && execute(stage, asked ? STDOUT_FILENO : STDERR_FILENO);
+            if (_asks > 0)
+                return ExecExit::Interrupted;
+            if (asked && _outputError != 0)
+                return _outputError == EPIPE ? ExecExit::NobodyReads : ExecExit::Usage;
+            if (!good && !asked)
+                tellExec("so the stage that was asked for is not executed");
+            if (!good)
+                return ExecExit::Failed;
+        }
+        return ExecExit::Succeeded;
+    }
+
+private:
+    /// Shape: whether it ended well.
+    bool execute(Stage& stage, int output)
+    {
+        stage.attempt = 1;
+        const auto folder = _folder.attempt(stage);
+        const Order order = orderOf(stage, folder);
+        tellExec(_plan.run.serviceName + ": " + stage.name + " (" + stage.plugin + ") in " +
+                 order.cwd);
+        if (const auto missing = _executions.cgroup().missing(order.limits); !missing.empty())
+            tellExec("limits that nothing holds here: " + missing);
+        _executions.launch(folder, order, _defaults.secretsDir);
+        Outcome outcome = awaitEnd(order, folder, output);
+        _executions.forget(folder);
+
+        bool good = outcome.succeeded();
+        try
+        {
+            if (good)
+                takeOutputs(_plan.run, stage, folder, _plan.pipeline.secrets, _defaults.secretsDir);
+        }
+        catch (const std::runtime_error& error)
+        {
+            good = false;
+            outcome.cause = Cause::PluginError;
+            outcome.message = error.what();
+        }
+        outcome.message = masked(outcome.message, _plan.pipeline.secrets, _defaults.secretsDir);
+        tellExec(stage.name + " ended in " +
+                 std::string(toString(good ? Status::Success : Status::Failure)) + " after " +
+                 ctl::durationTextMs(outcome.durationMs) + ": " + inWords(outcome));
+        return good;
+    }
+
+    [[nodiscard]] Order orderOf(const Stage& stage, const std::filesystem::path& folder) const
+    {
+        return buildOrder(
+            {.run = _plan.run,
+             .stage = stage,
+             .spec = _plan.specOf(stage),
+             .pipeline = _plan.pipeline,
+             .plugin = *_plugins.find(stage.plugin), // it was there for the plan
+             .outputs = outputsBefore(stage.ordinal, _plan.stages),
+             .workspace = _request.workspace.empty() ? _folder.workspace() : _request.workspace,
+             .attemptFolder = folder},
+            _defaults);
+    }
+
+    /// Copies the log until the attempt has ended and all of it was read, or nobody wants it any more.
+    Outcome awaitEnd(const Order& order, const std::filesystem::path& folder, int output)
+    {
+        ExecLog log(folder, output, _request.raw);
+        if (log.descriptor() >= 0)
+            _executions.alsoWakeOn(log.descriptor());
+        std::optional<Outcome> end;
+        int heeded = 0;
+        while (true)
+        {
+            for (auto& finished : _executions.wait(log.pause()))
+                end = std::move(finished.outcome);
+            for (const auto& undying : _executions.takeUndying())
+                tellExec(undying.processes);
+            log.copy(end.has_value());
+            takeSignals();
+            if (log.error() != 0 && output == STDOUT_FILENO && _outputError == 0)
+                outputFailed(log.error());
+            const int asks = _asks + (_outputError != 0 ? 1 : 0);
+            if (end && (log.drained() || log.error() != 0 || (asks > 0 && log.blocked())))
+                return *end;
+            if (!end)
+                heed(order, asks, heeded);
+        }
+    }
+
+    /// The first time stops the stage, the second kills it.
+    void heed(const Order& order, int asks, int& heeded)
+    {
+        if (asks > 0 && heeded == 0)
+        {
+            _executions.stop(order.stageId, order.graceMs);
+            heeded = 1;
+            tellExec("stopping; it has " + ctl::durationTextMs(order.graceMs) +
+                     " to end by itself. Once more: kill it now");
+        }
+        if (asks > 1 && heeded == 1)
+        {
+            _executions.killNow(order.stageId);
+            heeded = 2;
+            tellExec("killing");
+        }
+    }
+
+    void takeSignals()
+    {
+        signalfd_siginfo signal{};
+        while (::read(_signals.get(), &signal, sizeof signal) == sizeof signal)
+            ++_asks;
+    }
+
+    void outputFailed(int error)
+    {
+        _outputError = error;
+        if (error != EPIPE)
+            tellExec(std::string("standard output can't be written: ") + std::strerror(error));
+    }
+
+    ExecPlan _plan;
+    const ExecRequest& _request;
+    const PluginRegistry& _plugins;
+    const ExecFolder& _folder;
+    const OrderDefaults& _defaults;
+    Executions _executions;
+    FileDescriptor _signals;
+    int _asks = 0; ///< how often we were asked to end
+    int _outputError = 0;
+};
+
+} // namespace
+
+ExecExit execStage(ExecPlan plan, const ExecRequest& request, const PluginRegistry& plugins,
+                   const std::filesystem::path& shim, OrderDefaults defaults)
+{
+    const sigset_t set = endingSignals();
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    ExecFolder folder;
+    defaults.mirrors = folder.mirrors();
+    const Cgroup cgroup = Cgroup::open("exec-" + std::to_string(::getpid()));
+    if (!cgroup.available())
+        tellExec("the stage gets no cgroup of its own (" + cgroup.why() + ")");
+    const ExecExit exit = Execution(std::move(plan), request, plugins, folder, defaults,
+                                    Launcher(shim, cgroup, Bond::EndsWithUs))
+                              .run();
+    if (request.keep)
+    {
+        folder.keep();
+        tellExec("kept " + folder.path().string());
+        return exit;
+    }
+    for (const auto& [name, why] : folder.remove())
+        tellExec("can't remove " + (folder.path() / name).string() + ": " + why);
+    return exit;
+}
+
+void tellExec(const std::string& text)
+{
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);)
+        std::cerr << "exec: " << ctl::visible(line) << std::endl;
+}
+
+} // namespace agent
