@@ -134,16 +134,26 @@ void askAgents(const Agents& agents, const Settings& settings, Findings& finding
 }
 
 void checkAgents(const DoctorRequest& request, Findings& findings)
-try
 {
-    const Settings settings = findSettings(request.agents, request.tokenFile);
-    askAgents({settings.agents, settings.token, settings.named}, settings, findings);
-}
-catch (const Failure& failure)
-{
-    const bool token = std::string(failure.what()).find("oken") != std::string::npos;
-    failAs(token ? "token" : "settings", failure,
-           "put it right and look again: the agent was not asked", findings);
+    Settings settings;
+    try
+    {
+        settings = findSettings(request.agents, request.tokenFile);
+    }
+    catch (const Failure& failure)
+    {
+        const bool token = std::string(failure.what()).find("oken") != std::string::npos;
+        return failAs(token ? "token" : "settings", failure,
+                      "put it right and look again: the agent was not asked", findings);
+    }
+    try
+    {
+        askAgents({settings.agents, settings.token, settings.named}, settings, findings);
+    }
+    catch (const Failure& failure)
+    {
+        failAs("agent", failure, rightAddress, findings); // it is no address
+    }
 }
 
 Health healthFrom(const std::string& status)

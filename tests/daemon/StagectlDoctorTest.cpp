@@ -44,6 +44,7 @@ class StagectlDoctorTest: public DoctorFixture
     CPPUNIT_TEST_SUITE(StagectlDoctorTest);
     CPPUNIT_TEST(testAllIsWellWithARunningAgent);
     CPPUNIT_TEST(testWithoutAnAgentTheHostIsLookedAtAllTheSame);
+    CPPUNIT_TEST(testOfSeveralAgentsEachIsAsked);
     CPPUNIT_TEST(testTheTokenFile);
     CPPUNIT_TEST(testTheStateFolderStaysAsItWas);
     CPPUNIT_TEST(testADrainingAgentAndOneThatIsNone);
@@ -94,6 +95,20 @@ public:
         assertSeen(all, "port", "ok", "127.0.0.1:0");
         for (const char* check : {"configuration", "kernel", "programs", "plugins", "git"})
             assertSeen(all, check, "ok", "");
+    }
+
+    void testOfSeveralAgentsEachIsAsked()
+    {
+        _daemon.start();
+        const std::string nobody = "http://127.0.0.1:1";
+        const auto all = examined(1, {"--agent", nobody, "--agent", _daemon.url()});
+        assertSeen(all, "agent", "fail", nobody);
+        assertSeen(all, "agent", "ok", _daemon.url() + " (--agent) is healthy");
+        // Whose it is: both have one host, so the port stands there too.
+        const std::string address = _daemon.url().substr(std::string("http://").size());
+        assertSeen(all, "ready", "ok", address + ": ");
+        assertSeen(all, "version", "ok", address + ": ");
+        assertSeen(all, "kernel", "ok", ""); // the host is looked at once
     }
 
     void testTheTokenFile()
