@@ -84,7 +84,7 @@ Agents::Agents(const std::vector<std::string>& urls, const std::string& token, b
         for (const Agent& other : _all)
             while (&other != &agent && namesOf(other.client)[take] == names[take])
                 ++take;
-        agent.host = names[take];
+        agent.host = visible(names[take]);
     }
 }
 

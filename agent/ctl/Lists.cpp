@@ -54,45 +54,56 @@ struct OfAgent
     std::optional<Failure> noService; ///< it lacks the one that was asked for
 };
 
-} // namespace
+/// By address.
+using OfAgents = std::map<std::string, OfAgent>;
 
-Exit listRuns(const Session& session, const RunsQuery& query)
+/// The agent's runs, and in `own` what else is shown of them. One of several agents may lack the service.
+Answer askRuns(const Session& session, const RunsQuery& query, const Client& client, OfAgent& own)
 {
     std::string path = "/api/runs?limit=" + std::to_string(query.limit);
     if (!query.status.empty())
         path += "&status=" + query.status;
-    std::map<std::string, OfAgent> known; // its entries are there before the threads are
+    try
+    {
+        if (!query.service.empty())
+            path += "&serviceId=" + encoded(findService(client, query.service));
+    }
+    catch (const Failure& failure)
+    {
+        if (!session.agents.several() || failure.exit() != Exit::NotFound)
+            throw;
+        own.noService = failure;
+        return {.status = 200, .body = "[]"};
+    }
+    Answer answer = client.ask({.path = path});
+    if (!session.json)
+        own.services = serviceNames(client);
+    return answer;
+}
+
+/// Errors: Failure NotFound, or worse, when none of the agents that answered has it.
+void requireService(const OfAgents& agents, const std::vector<Failure>& silent)
+{
+    std::vector<Failure> lack;
+    for (const auto& [url, own] : agents)
+        if (own.noService)
+            lack.push_back(*own.noService);
+    if (!lack.empty() && lack.size() + silent.size() == agents.size())
+        throw Failure(worst(silent, Exit::NotFound),
+                      "no agent has that service" + listed(lack) + listed(silent));
+}
+
+} // namespace
+
+Exit listRuns(const Session& session, const RunsQuery& query)
+{
+    OfAgents known; // its entries are there before the threads that fill them
     for (const Agent& agent : session.agents.all())
         known[agent.client.url()] = {};
-    const auto runsOf = [&](const Client& client)
-    {
-        OfAgent& own = known.at(client.url());
-        std::string ofService;
-        try
-        {
-            if (!query.service.empty())
-                ofService = "&serviceId=" + encoded(findService(client, query.service));
-        }
-        catch (const Failure& failure)
-        {
-            if (!session.agents.several() || failure.exit() != Exit::NotFound)
-                throw;
-            own.noService = failure;
-            return Answer{.status = 200, .body = "[]"};
-        }
-        Answer answer = client.ask({.path = path + ofService});
-        if (!session.json)
-            own.services = serviceNames(client);
-        return answer;
-    };
-    Listing runs(session.agents, Of::Lists, runsOf);
-    std::vector<Failure> without;
-    for (const auto& [url, own] : known)
-        if (own.noService)
-            without.push_back(*own.noService);
-    if (!without.empty() && without.size() + runs.missing().size() == known.size())
-        throw Failure(worst(runs.missing(), Exit::NotFound),
-                      "no agent has that service" + listed(without) + listed(runs.missing()));
+    Listing runs(session.agents, Of::Lists,
+                 [&](const Client& client)
+                 { return askRuns(session, query, client, known.at(client.url())); });
+    requireService(known, runs.missing());
     runs.keepNewest(static_cast<std::size_t>(query.limit));
     if (session.json)
         return runs.end(runs.json());

@@ -126,6 +126,32 @@ std::vector<Candidate> withPrefix(const Client& client, const std::string& prefi
     return found;
 }
 
+using Candidates = std::vector<Candidate>;
+
+/// What all agents have, each with its agent.
+Candidates merged(const Agents& agents, const Replies<Candidates>& replies)
+{
+    Candidates found;
+    for (const auto& [agent, candidates] : replies.given)
+        for (Candidate candidate : candidates)
+        {
+            candidate.target.client = &agent->client;
+            if (agents.several())
+                candidate.shown = agent->host + "  " + candidate.shown;
+            found.push_back(std::move(candidate));
+        }
+    return found;
+}
+
+[[noreturn]] void fitsSeveral(const Agents& agents, const std::string& name,
+                              const Candidates& found)
+{
+    std::string message = visible(name) + " fits " + std::to_string(found.size()) + ":";
+    for (const Candidate& candidate : found)
+        message += "\n" + candidate.shown;
+    throw Failure(Exit::Usage, message + (agents.several() ? "\nor choose with --agent" : ""));
+}
+
 Target find(const Agents& agents, const std::string& name, Use use, const Wanted& wanted)
 {
     const auto id = parseId(name);
@@ -134,40 +160,24 @@ Target find(const Agents& agents, const std::string& name, Use use, const Wanted
                 .id = *id,
                 .client = &agents.all().front().client};
     const std::string prefix = id ? "" : prefixOf(name);
-    auto replies = agents.ask(
+    const auto replies = agents.ask(
         [&](const Client& client)
         { return id ? withId(client, *id, wanted) : withPrefix(client, prefix, wanted); });
-    std::vector<Candidate> found;
-    for (auto& [agent, candidates] : replies.given)
-        for (Candidate& candidate : candidates)
-        {
-            candidate.target.client = &agent->client;
-            if (agents.several())
-                candidate.shown = agent->host + "  " + candidate.shown;
-            found.push_back(std::move(candidate));
-        }
+    const Candidates found = merged(agents, replies);
+    if (found.size() > 1)
+        fitsSeveral(agents, name, found);
 
     const std::string silent = listed(replies.missing);
+    const Exit exit = worst(replies.missing, Exit::NotFound);
     if (found.empty())
-    {
-        const std::string none = id ? wanted.none + (" the id " + *id)
-                                    : "no " + (wanted.begins + (" begins with " + visible(name)));
-        throw Failure(worst(replies.missing, Exit::NotFound),
-                      none + (silent.empty() ? "" : " on the agents that answered" + silent));
-    }
-    if (found.size() > 1)
-    {
-        std::string message = visible(name) + " fits " + std::to_string(found.size()) + ":";
-        for (const Candidate& candidate : found)
-            message += "\n" + candidate.shown;
-        throw Failure(Exit::Usage, message);
-    }
+        throw Failure(exit, (id ? wanted.none + (" the id " + *id)
+                                : "no " + (wanted.begins + (" begins with " + visible(name)))) +
+                                (silent.empty() ? "" : " on the agents that answered" + silent));
     if (!id && !silent.empty() && use == Use::Change)
-        throw Failure(worst(replies.missing, Exit::NotFound),
-                      visible(name) + " fits " + found.front().shown +
-                          "\nbut may fit another on an agent that gave no answer: give the whole "
-                          "id, or --agent" +
-                          silent);
+        throw Failure(exit, visible(name) + " fits " + found.front().shown +
+                                "\nbut may fit another on an agent that gave no answer: give the "
+                                "whole id, or --agent" +
+                                silent);
     if (!id)
         for (const Failure& failure : replies.missing)
             tell(failure.what());
