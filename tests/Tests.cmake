@@ -73,6 +73,13 @@ target_compile_options(unit-tests PRIVATE ${TEST_OPTIONS})
 target_precompile_headers(unit-tests PRIVATE tests/support/tests.pch.h)
 add_dependencies(unit-tests stage-shim stage-plugin-host plugin-git)
 
+# A process as few are.
+add_executable(leaderless tests/support/programs/Leaderless.cpp)
+target_link_libraries(leaderless PRIVATE Threads::Threads)
+set_target_properties(leaderless PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test-programs)
+add_dependencies(unit-tests leaderless)
+
 # Plugins that misbehave, and the README's example as a project of its own would build it.
 foreach(plugin Odd WrongAbi NotAPlugin TwoClasses)
     add_library(test-plugin-${plugin} MODULE tests/support/plugins/${plugin}.cpp)
@@ -106,6 +113,7 @@ add_executable(daemon-tests
     tests/daemon/RecoveryTest.cpp
     tests/daemon/StuckTest.cpp
     tests/daemon/UndyingTest.cpp
+    tests/daemon/HeldTest.cpp
     tests/daemon/PatchTableTest.cpp
     tests/daemon/AdoptionTest.cpp
     tests/daemon/CausesTest.cpp
@@ -137,7 +145,7 @@ target_compile_definitions(daemon-tests PRIVATE
 target_compile_options(daemon-tests PRIVATE ${TEST_OPTIONS})
 target_precompile_headers(daemon-tests PRIVATE tests/support/tests.pch.h)
 add_dependencies(daemon-tests stage-agent stage-shim stage-plugin-host stagectl plugin-git
-    plugin-git-files plugin-shell-files plugin-external-files)
+    plugin-git-files plugin-shell-files plugin-external-files leaderless)
 
 if(STAGE_AGENT_SANITIZE STREQUAL "thread")
     target_sources(unit-tests PRIVATE tests/support/TsanSuppressions.cpp)

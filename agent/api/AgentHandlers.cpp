@@ -39,6 +39,22 @@ Fact storeFact(const Engine::Facts& facts)
     return {facts.alive ? "store: ok" : "store: the last transaction failed", facts.alive};
 }
 
+/// Draining is an operator's wish; without a slot no run goes on, whatever anybody wishes.
+Fact executorFact(const Engine::Facts& facts)
+{
+    const auto setAside = static_cast<int>(facts.setAside.size());
+    const auto ofSlots = [&](int count)
+    { return std::to_string(count) + " of " + std::to_string(facts.slots); };
+    const std::string queued = std::to_string(facts.queued) + " queued";
+    if (setAside > 0 && setAside >= facts.slots)
+        return {"executor: no slot can be used, " + ofSlots(setAside) + " set aside, " + queued,
+                false};
+    return {(facts.draining ? "executor: draining, " : "executor: ok, ") + ofSlots(facts.running) +
+                " slots in use, " +
+                (setAside > 0 ? std::to_string(setAside) + " set aside, " : "") + queued,
+            !facts.draining};
+}
+
 std::vector<std::string> endOfLog(const ApiParts& api, const Stage& stage)
 {
     std::vector<std::string> lines;
@@ -96,17 +112,11 @@ Response ready(const ApiParts& api, const Request&, const std::string&)
 {
     const auto facts = api.engine.facts();
     const std::string free = std::to_string(facts.freeBytes >> 20) + " MiB free";
-    return answerTo(
-        {storeFact(facts),
-         {facts.diskLow ? "disk: below disk.min_free, " + free : "disk: ok, " + free,
-          !facts.diskLow},
-         {std::string(facts.draining ? "executor: draining, " : "executor: ok, ") +
-              std::to_string(facts.running) + " of " + std::to_string(facts.slots) +
-              " slots in use, " +
-              (facts.setAside > 0 ? std::to_string(facts.setAside) + " set aside, " : "") +
-              std::to_string(facts.queued) + " queued",
-          !facts.draining}},
-        "ready");
+    return answerTo({storeFact(facts),
+                     {facts.diskLow ? "disk: below disk.min_free, " + free : "disk: ok, " + free,
+                      !facts.diskLow},
+                     executorFact(facts)},
+                    "ready");
 }
 
 Response metrics(const ApiParts& api, const Request&, const std::string&)

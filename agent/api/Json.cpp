@@ -299,7 +299,19 @@ std::string agentJson(const Engine::Facts& facts, const PluginRegistry& plugins)
     put(out, "host", host);
     putNumber(out, "slots", std::optional(facts.slots));
     putNumber(out, "running", std::optional(facts.running));
-    putNumber(out, "setAside", std::optional(facts.setAside));
+    putNumber(out, "setAside", std::optional(facts.setAside.size()));
+    out.Key("setAsideStages");
+    out.StartArray();
+    for (const auto& stage : facts.setAside)
+    {
+        out.StartObject();
+        put(out, "stageId", stage.stageId);
+        put(out, "runId", stage.runId);
+        put(out, "processes", stage.processes);
+        put(out, "since", formatTime(stage.since));
+        out.EndObject();
+    }
+    out.EndArray();
     putNumber(out, "queueLength", std::optional(facts.queued));
     out.Key("draining");
     out.Bool(facts.draining);

@@ -2,7 +2,7 @@
 import { getJson, request, tellable } from '/dashboard/api.js';
 import { confirm } from '/dashboard/dialog.js';
 import { el, problem, refill } from '/dashboard/dom.js';
-import { bytesWords, typeWords } from '/dashboard/words.js';
+import { bytesWords, shortId, timeWords, typeWords } from '/dashboard/words.js';
 
 const pollMs = 5000;
 
@@ -18,6 +18,12 @@ function table(caption, heads, rows) {
         el('tbody', {}, rows.map((cells) => el('tr', {}, cells.map((cell) => el('td', {}, cell ?? ''))))));
 }
 
+function setAside(stages) {
+    return stages.length > 0 && [el('h2', {}, 'Set aside'), el('ul', { class: 'health' }, stages.map((stage) => el('li', {},
+        el('a', { href: `#/runs/${stage.runId}/${stage.stageId}` }, 'A stage of run ', el('code', {}, shortId(stage.runId))),
+        ` since ${timeWords(stage.since)}: ${stage.processes}`)))];
+}
+
 function askDrain(agent) {
     return agent.draining
         ? confirm({ title: 'Take runs again', what: 'New runs are taken again, and those that wait start as soon as there is a slot.', verb: 'Resume', tone: 'go',
@@ -28,12 +34,14 @@ function askDrain(agent) {
 
 export function mountAgent(main, _, { stream, signal }) {
     const facts = el('div', {});
+    const aside = el('div', {});
     const lists = el('div', { class: 'lists' });
     const heading = el('h1', {}, 'Agent');
     const drainButton = el('button', { type: 'button', hidden: true });
     const notice = el('div', {});
-    main.append(el('div', { class: 'title' }, heading, el('span', { class: 'actions' }, drainButton)), notice, facts, lists);
+    main.append(el('div', { class: 'title' }, heading, el('span', { class: 'actions' }, drainButton)), notice, facts, aside, lists);
     let agent = null;
+    let drawnAside = '';
     let drawnLists = '';
 
     drainButton.addEventListener('click', async () => (await askDrain(agent)) && refresh());
@@ -53,6 +61,11 @@ export function mountAgent(main, _, { stream, signal }) {
                 fact('Version', agent.version)),
             el('h2', {}, health.ready ? 'Ready' : 'Not ready'),
             el('ul', { class: 'health' }, health.lines.slice(0, -1).map((line) => el('li', {}, line))));
+        // Links stay under the finger.
+        const asideNow = JSON.stringify(agent.setAsideStages);
+        if (asideNow !== drawnAside)
+            refill(aside, setAside(agent.setAsideStages));
+        drawnAside = asideNow;
         const now = JSON.stringify([agent.plugins, services]);
         if (now === drawnLists)
             return;

@@ -3,6 +3,7 @@
 #include "agent/process/FileDescriptor.h"
 #include "agent/wire/Failpoint.h"
 
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <stdexcept>
@@ -126,6 +127,18 @@ std::optional<Claim> AttemptFolder::claim() const
 std::optional<Outcome> AttemptFolder::outcome() const
 {
     return recordIn<Outcome>(_folder / files::outcome, outcomeFrom);
+}
+
+std::optional<Held> AttemptFolder::held() const
+{
+    const FileDescriptor fd(
+        ::open((_folder / files::held).c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+    struct stat info = {};
+    if (!fd.valid() || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode))
+        return std::nullopt;
+    std::array<char, 1024> text{};
+    const ssize_t got = ::read(fd.get(), text.data(), text.size());
+    return got > 0 ? heldFrom({text.data(), static_cast<std::size_t>(got)}) : std::nullopt;
 }
 
 } // namespace agent

@@ -34,6 +34,10 @@ public:
     [[nodiscard]] std::optional<Claim> claim() const;
     [[nodiscard]] std::optional<Outcome> outcome() const;
 
+    /// What stands in held.json, of whatever version; nothing where it is no small file. Never blocks: the
+    /// stage runs yet and may have put anything there.
+    [[nodiscard]] std::optional<Held> held() const;
+
 private:
     std::filesystem::path _folder;
 };

@@ -319,10 +319,11 @@ std::size_t Cgroup::killAll(const fs::path& group)
         readFile(group / "cgroup.events").value_or("").find("populated 1") != std::string::npos;
     if (pids.empty() && !populated)
         return 0;
-    if (!put(group / "cgroup.kill", "1"))
-        for (const int pid : pids)
-            if (const auto stat = processStat(pid))
-                signalProcess(*stat, SIGKILL);
+    // The kernel's way, against which no fork helps, passes over a process whose first thread has ended.
+    put(group / "cgroup.kill", "1");
+    for (const int pid : pids)
+        if (const auto stat = processStat(pid))
+            signalProcess(*stat, SIGKILL);
     return std::max<std::size_t>(pids.size(), 1);
 }
 

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <map>
 #include <memory>
@@ -31,10 +33,43 @@ std::string procFile(int pid, const char* name)
     return "/proc/" + std::to_string(pid) + "/" + name;
 }
 
-/// Whether the environment of `pid` holds every one of `wanted`, which are NAME=VALUE.
-bool environmentHas(int pid, const std::vector<std::string>& wanted)
+/// The numbers among the names in a folder of /proc.
+std::vector<int> numbersIn(const std::string& folder)
 {
-    const auto environment = readFile(procFile(pid, "environ"));
+    std::vector<int> numbers;
+    const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder.c_str()), ::closedir);
+    while (const dirent* entry = open ? ::readdir(open.get()) : nullptr)
+    {
+        const std::string_view name = entry->d_name;
+        int number = 0;
+        const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+        if (error == std::errc{} && end == name.data() + name.size())
+            numbers.push_back(number);
+    }
+    return numbers;
+}
+
+/// The thread that speaks for the process: /proc tells nothing of one that has ended but that it did.
+/// Shape: `process` itself unless it is leaderless; one in D only where all of them are.
+ProcessStat speaker(const ProcessStat& process)
+{
+    ProcessStat found = process;
+    if (process.leaderless())
+        for (const int id : numbersIn(procFile(process.pid, "task")))
+            if (const auto thread = processStat(id);
+                thread && thread->state != 'Z' && thread->state != 'X')
+            {
+                found = *thread;
+                if (found.state != 'D')
+                    break;
+            }
+    return found;
+}
+
+/// Whether the environment of `process` holds every one of `wanted`, which are NAME=VALUE.
+bool environmentHas(const ProcessStat& process, const std::vector<std::string>& wanted)
+{
+    const auto environment = readFile(procFile(speaker(process).pid, "environ"));
     if (!environment)
         return false;
     std::set<std::string_view> there;
@@ -69,7 +104,7 @@ public:
             _byPid.emplace(process.pid, &process);
         const auto marks = marksOf(order);
         for (const ProcessStat& process : _all)
-            if (eligible(process) && environmentHas(process.pid, marks))
+            if (eligible(process) && environmentHas(process, marks))
                 _ours.insert(process.pid);
         while (grow())
             ;
@@ -141,18 +176,32 @@ private:
     std::set<int> _ours;
 };
 
+/// Whether a KILL is on its way to the thread or is ending it.
+bool killed(const ProcessStat& thread)
+{
+    constexpr std::uint64_t kill = 1U << (SIGKILL - 1);
+    std::istringstream lines(readFile(procFile(thread.pid, "status")).value_or(""));
+    for (std::string line; std::getline(lines, line);)
+        if (line.starts_with("SigPnd:") || line.starts_with("ShdPnd:"))
+            if ((std::strtoull(line.c_str() + std::strlen("SigPnd:"), nullptr, 16) & kill) != 0)
+                return true;
+    return thread.exiting;
+}
+
 ProcessInfo describe(const ProcessStat& process)
 {
     static const std::int64_t ticksPerSecond = ::sysconf(_SC_CLK_TCK);
     timespec sinceBoot{};
     ::clock_gettime(CLOCK_BOOTTIME, &sinceBoot);
     const auto startMs = static_cast<std::int64_t>(process.startTime) * 1000 / ticksPerSecond;
-    const std::string wchan = readFile(procFile(process.pid, "wchan")).value_or("");
+    const ProcessStat thread = speaker(process);
+    const std::string wchan = readFile(procFile(thread.pid, "wchan")).value_or("");
     return ProcessInfo{
         .pid = process.pid,
         .ppid = process.ppid,
         .comm = process.comm,
-        .state = process.state,
+        .state = thread.state,
+        .unkillable = thread.state == 'D' && killed(thread),
         .wchan = wchan == "0" ? "" : wchan,
         .cpuMs = static_cast<std::int64_t>(process.cpuTicks) * 1000 / ticksPerSecond,
         .ageMs = std::max<std::int64_t>(0, sinceBoot.tv_sec * 1000 + sinceBoot.tv_nsec / 1'000'000 -
@@ -175,17 +224,21 @@ std::optional<ProcessStat> processStat(int pid)
     ProcessStat stat{.pid = pid, .comm = text->substr(open + 1, close - open - 1)};
     std::istringstream fields(text->substr(close + 1));
     std::string unused;
+    unsigned flags = 0;
     std::uint64_t user = 0;
     std::uint64_t system = 0;
     fields >> stat.state >> stat.ppid >> unused >> stat.session;
-    for (int field = 7; field <= 13; ++field)
+    fields >> unused >> unused >> flags;
+    for (int field = 10; field <= 13; ++field)
         fields >> unused;
     fields >> user >> system;
-    for (int field = 16; field <= 21; ++field)
+    for (int field = 16; field <= 19; ++field)
         fields >> unused;
-    fields >> stat.startTime;
+    fields >> stat.threads >> unused >> stat.startTime;
     if (!fields)
         return std::nullopt;
+    constexpr unsigned exiting = 0x4; // PF_EXITING of the kernel's include/linux/sched.h
+    stat.exiting = (flags & exiting) != 0;
     stat.cpuTicks = user + system;
     return stat;
 }
@@ -193,17 +246,9 @@ std::optional<ProcessStat> processStat(int pid)
 std::vector<ProcessStat> allProcesses()
 {
     std::vector<ProcessStat> all;
-    const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), ::closedir);
-    while (const dirent* entry = proc ? ::readdir(proc.get()) : nullptr)
-    {
-        const std::string_view name = entry->d_name;
-        int pid = 0;
-        const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
-        if (error != std::errc{} || end != name.data() + name.size())
-            continue;
+    for (const int pid : numbersIn("/proc"))
         if (auto stat = processStat(pid))
             all.push_back(std::move(*stat));
-    }
     return all;
 }
 
@@ -247,25 +292,19 @@ std::vector<ProcessInfo> processesOf(const std::filesystem::path& folder)
     const auto claim = attempt.claim();
     if (!order || order->bootId != bootId())
         return {};
-    std::vector<ProcessInfo> infos;
+    std::set<int> tree;
     if (Cgroup::isStageGroup(order->cgroup))
-    {
         for (const int pid : Cgroup::processesIn(order->cgroup))
-            if (const auto stat = processStat(pid))
-                infos.push_back(describe(*stat));
-        return infos;
-    }
-    if (!claim)
-        return {};
-    const auto shim = processStat(claim->pid);
-    if (!shim || shim->startTime != claim->startTime)
-    {
+            tree.insert(pid);
+    // Also beside a group: a process may have been moved out, or not yet in.
+    const auto shim = claim ? processStat(claim->pid) : std::nullopt;
+    const bool supervised = shim && shim->startTime == claim->startTime;
+    if (supervised)
+        tree.insert(shim->pid);
+    else if (claim)
         for (const ProcessStat& process : remainsOf(*order, *claim))
-            infos.push_back(describe(process));
-        return infos;
-    }
+            tree.insert(process.pid);
     const auto all = allProcesses();
-    std::set<int> tree{shim->pid};
     // /proc is walked by rising pid, but pids wrap: a child may stand before its parent.
     for (std::size_t before = 0; before != tree.size();)
     {
@@ -274,7 +313,9 @@ std::vector<ProcessInfo> processesOf(const std::filesystem::path& folder)
             if (tree.contains(process.ppid))
                 tree.insert(process.pid);
     }
-    tree.erase(shim->pid);
+    if (supervised)
+        tree.erase(shim->pid);
+    std::vector<ProcessInfo> infos;
     for (const ProcessStat& process : all)
         if (tree.contains(process.pid))
             infos.push_back(describe(process));

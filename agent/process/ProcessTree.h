@@ -17,13 +17,18 @@ struct ProcessStat
     int pid = 0;
     int ppid = 0;
     int session = 0;
-    char state = '?'; ///< R, S, D, T, Z …
+    char state = '?'; ///< of its first thread: R, S, D, T, Z …
+    int threads = 1;
+    bool exiting = false; ///< the kernel is taking it down
     std::string comm;
     std::uint64_t startTime = 0; ///< clock ticks since boot
     std::uint64_t cpuTicks = 0;  ///< user and system
 
+    /// Its first thread has ended and others go on: a zombie to look at, but nothing has ended.
+    [[nodiscard]] bool leaderless() const { return state == 'Z' && threads > 1; }
+
     /// Neither a zombie nor just vanishing.
-    [[nodiscard]] bool alive() const { return state != 'Z' && state != 'X'; }
+    [[nodiscard]] bool alive() const { return leaderless() || (state != 'Z' && state != 'X'); }
 };
 
 /// A process of a stage, for people who ask why it takes so long.
@@ -32,7 +37,8 @@ struct ProcessInfo
     int pid = 0;
     int ppid = 0;
     std::string comm;
-    char state = '?';
+    char state = '?';        ///< of the thread that speaks for it: the first, unless that has ended
+    bool unkillable = false; ///< in D although it was killed: a moment in D alone is nothing
     std::string wchan; ///< where it waits in the kernel; empty when it runs or may not be known
     std::int64_t cpuMs = 0;
     std::int64_t ageMs = 0;
@@ -56,8 +62,8 @@ bool signalProcess(const ProcessStat& process, int signal);
 /// Shape: empty under another boot.
 std::vector<ProcessStat> remainsOf(const Order& order, const Claim& claim);
 
-/// The processes of the attempt in `folder`: of its cgroup, else the descendants of its shim, which
-/// is their subreaper, else what a lost shim left. Without the shim itself.
+/// The processes of the attempt in `folder`: of its cgroup, and the descendants of its shim, which
+/// is their subreaper, or what a lost shim left. Without the shim itself.
 /// Errors: as AttemptFolder::order(). Blocks: for a walk over /proc.
 std::vector<ProcessInfo> processesOf(const std::filesystem::path& folder);
 

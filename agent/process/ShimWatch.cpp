@@ -7,11 +7,13 @@
 #include <cerrno>
 #include <chrono>
 #include <climits>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -55,17 +57,23 @@ void reap(int pidfd)
 } // namespace
 
 ShimWatch::ShimWatch()
-    : _epoll(::epoll_create1(EPOLL_CLOEXEC)), _wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
+    : _epoll(::epoll_create1(EPOLL_CLOEXEC)),
+      _wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      _names(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK))
 {
     if (!_epoll.valid() || !_wake.valid())
         throw std::system_error(errno, std::generic_category(), "cannot make the watch of shims");
     watch(_epoll.get(), _wake.get());
+    if (_names.valid())
+        watch(_epoll.get(), _names.get());
 }
 
-void ShimWatch::add(const std::string& key, Shim shim)
+void ShimWatch::add(const std::string& key, Shim shim, const std::filesystem::path& folder)
 {
     watch(_epoll.get(), shim.pidfd.get());
-    _shims.push_back(Watched{.key = key, .shim = std::move(shim)});
+    // Only what is renamed into it: the log is written all the time.
+    const int names = ::inotify_add_watch(_names.get(), folder.c_str(), IN_MOVED_TO | IN_ONLYDIR);
+    _shims.push_back(Watched{.key = key, .shim = std::move(shim), .folder = names});
 }
 
 const Shim* ShimWatch::find(const std::string& key) const
@@ -108,6 +116,11 @@ std::vector<std::string> ShimWatch::wait(std::optional<std::int64_t> timeoutMs)
             [[maybe_unused]] const ssize_t got = ::read(fd, &calls, sizeof calls);
             continue;
         }
+        if (fd == _names.get())
+        {
+            readNames();
+            continue;
+        }
         const auto found =
             std::find_if(_shims.begin(), _shims.end(),
                          [&](const Watched& watched) { return watched.shim.pidfd.get() == fd; });
@@ -119,6 +132,7 @@ std::vector<std::string> ShimWatch::wait(std::optional<std::int64_t> timeoutMs)
         ended.push_back(found->key);
         // Taken out by hand: a copy of the descriptor elsewhere would keep it in the epoll.
         ::epoll_ctl(_epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
+        ::inotify_rm_watch(_names.get(), found->folder);
         _shims.erase(found);
     }
     return ended;
@@ -132,6 +146,22 @@ void ShimWatch::alsoWakeOn(int descriptor)
 void ShimWatch::alsoWakeOnRoom(int descriptor)
 {
     watch(_epoll.get(), descriptor, EPOLLOUT | EPOLLET); // at its room it would wake all the time
+}
+
+void ShimWatch::readNames()
+{
+    alignas(inotify_event) std::array<char, 16UL * 1024> events{};
+    const ssize_t got = ::read(_names.get(), events.data(), events.size());
+    for (ssize_t at = 0; at < got;)
+    {
+        const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
+        at += static_cast<ssize_t>(sizeof *event + event->len);
+        if (event->len == 0 || std::string_view(event->name) != files::held)
+            continue;
+        for (const Watched& watched : _shims)
+            if (watched.folder == event->wd)
+                _held.push_back(watched.key);
+    }
 }
 
 void ShimWatch::wake() noexcept

@@ -3,22 +3,25 @@
 #include "agent/process/Launcher.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace agent
 {
 
-/// Waits for the ends of shims and for the engine's mailbox, in one epoll.
+/// Waits for the ends of shims, for what they say meanwhile and for the engine's mailbox, in one epoll.
 /// Threads: the engine's, but for wake(), which any thread may call.
 class ShimWatch
 {
 public:
     ShimWatch();
 
-    /// Watches `shim` under `key` until it ended. Owner: takes the shim.
-    void add(const std::string& key, Shim shim);
+    /// Watches `shim` under `key` until it ended, and `folder` for its held.json as far as the host lets
+    /// us: there may be too many watches. Owner: takes the shim.
+    void add(const std::string& key, Shim shim, const std::filesystem::path& folder = {});
 
     /// The shim watched under `key`; nullptr when there is none.
     [[nodiscard]] const Shim* find(const std::string& key) const;
@@ -37,6 +40,9 @@ public:
     /// Shape: the keys of shims that ended; they are reaped and no longer watched.
     std::vector<std::string> wait(std::optional<std::int64_t> timeoutMs);
 
+    /// The keys of shims that put a held.json into their folders, since the last call.
+    std::vector<std::string> takeHeld() { return std::exchange(_held, {}); }
+
     /// Ends a wait() from another thread.
     void wake() noexcept;
 
@@ -45,11 +51,16 @@ private:
     {
         std::string key;
         Shim shim;
+        int folder = -1; ///< its watch; -1: none
     };
+
+    void readNames();
 
     FileDescriptor _epoll;
     FileDescriptor _wake;
+    FileDescriptor _names; ///< inotify: the names that come into folders
     std::vector<Watched> _shims;
+    std::vector<std::string> _held; ///< told by the next takeHeld()
 };
 
 } // namespace agent

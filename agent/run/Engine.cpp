@@ -23,12 +23,12 @@ Declined unavailable(const std::string& why)
 
 } // namespace
 
-Declined Engine::remain(const std::string& processes)
+Declined Engine::remain(const Undying& undying)
 {
     return {Declined::Kind::Conflict, "processes_remain",
-            processes +
+            undying.processes +
                 ". The stage is IN_PROGRESS and keeps its slot until they are gone; what was "
-                "decided is on record and is carried out then. Put right what they wait for"};
+                "decided first is carried out then. Put right what they wait for"};
 }
 
 Engine::Engine(EngineOptions options, Database& database, const StateFolder& state,
@@ -302,24 +302,23 @@ void Engine::takeDueTimers(std::vector<Command>& commands)
 void Engine::takeUndying()
 {
     for (auto& found : _executions.takeUndying())
-        _work.push_back({.apply =
-                             [this, undying = found](Batch& batch)
-                         {
-                             _flow.cantEnd(batch, undying);
-                             batch.afterCommit.push_back(
-                                 [this, undying] {
-                                     tell(undying.stageId, nullptr,
-                                          std::make_exception_ptr(remain(undying.processes)));
-                                 });
-                         },
-                         .stageId = found.stageId});
+        _work.push_back(
+            {.apply =
+                 [this, undying = found](Batch& batch)
+             {
+                 _flow.cantEnd(batch, undying);
+                 batch.afterCommit.push_back(
+                     [this, undying]
+                     { tell(undying.stageId, nullptr, std::make_exception_ptr(remain(undying))); });
+             },
+             .stageId = found.stageId});
 }
 
 /// Answers `waiter` when the stage has ended; at once where that is known to be out of sight.
 void Engine::await(const std::string& stageId, Waiter waiter)
 {
-    if (const std::string undying = _executions.undying(stageId); !undying.empty())
-        return waiter(nullptr, std::make_exception_ptr(remain(undying)));
+    if (const auto undying = _executions.undying(stageId))
+        return waiter(nullptr, std::make_exception_ptr(remain(*undying)));
     _waiters.emplace(stageId, std::move(waiter));
 }
 
@@ -333,56 +332,6 @@ void Engine::tell(const std::string& stageId, const RecordedEnd* end,
     _waiters.erase(first, last);
     for (const auto& waiter : waiting)
         waiter(end, instead);
-}
-
-void Engine::refreshFacts()
-{
-    Facts facts{.slots = _options.slots,
-                .setAside = _executions.undyingCount(),
-                .draining = _flow.draining,
-                .alive = true,
-                .cgroup = _executions.cgroup().available(),
-                .counts = _flow.counts};
-    try
-    {
-        for (const auto& run : RunStore(_database.writer()).openRuns())
-        {
-            facts.running += run.holdsSlot ? 1 : 0;
-            facts.queued += run.wantsSlot ? 1 : 0;
-        }
-    }
-    catch (const Poco::Exception&)
-    {
-        facts.alive = false;
-    }
-    const std::lock_guard lock(_mutex);
-    _facts = facts;
-}
-
-Engine::Facts Engine::facts() const
-{
-    Facts facts;
-    {
-        const std::lock_guard lock(_mutex);
-        facts = _facts;
-    }
-    facts.freeBytes = _state.freeBytes();
-    facts.diskLow = _flow.diskLow();
-    return facts;
-}
-
-std::vector<ProcessInfo> Engine::processes(const Stage& stage) const
-{
-    if (stage.status != Status::InProgress || stage.attempt == 0)
-        return {};
-    try
-    {
-        return processesOf(_state.attempt(stage, stage.attempt));
-    }
-    catch (const std::exception&)
-    {
-        return {}; // its folder is spoilt or gone: nobody knows any more what belongs to it
-    }
 }
 
 // RunCommands.cpp and StageCommands.cpp need these.

@@ -117,13 +117,23 @@ public:
 
     void drain(bool on);
 
+    /// A slot that is of no use: its run's stage is to end and its processes can't be ended.
+    struct SetAside
+    {
+        std::string stageId;
+        std::string runId;
+        std::string processes; ///< as in Undying
+        TimeMs since = 0;
+    };
+
     struct Facts
     {
         int slots = 0;
         int running = 0; ///< runs that hold a slot
-        int setAside =
-            0; ///< of these: runs with a stage that is to end and whose processes can't be ended
-        int queued = 0; ///< runs that want one
+        int queued = 0;  ///< runs that want one
+
+        /// Of those that hold one: the stages that are to end and can't.
+        std::vector<SetAside> setAside;
         bool draining = false;
         bool diskLow = false;
         std::int64_t freeBytes = 0;
@@ -173,7 +183,7 @@ private:
     [[nodiscard]] std::optional<std::int64_t> untilTimer() const;
     void takeDueTimers(std::vector<Command>& commands);
     void tidy(Batch& batch);
-    static Declined remain(const std::string& processes);
+    static Declined remain(const Undying& undying);
     void takeUndying();
     void await(const std::string& stageId, Waiter waiter);
     void tell(const std::string& stageId, const RecordedEnd* end,

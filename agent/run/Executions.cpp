@@ -1,6 +1,7 @@
 #include "agent/run/Executions.h"
 
 #include "agent/model/Timestamp.h"
+#include "agent/process/AttemptFolder.h"
 
 #include <algorithm>
 #include <chrono>
@@ -28,45 +29,6 @@ std::int64_t monotonicMs()
 {
     using namespace std::chrono;
     return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
-}
-
-bool heldByKernel(const ProcessInfo& process)
-{
-    return process.state == 'D';
-}
-
-/// `2 processes can't be ended: 4711 (cp) is in state D in nfs_wait, 4712 (sh) is in state D`
-std::string undyingInWords(const std::vector<ProcessInfo>& processes)
-{
-    constexpr std::size_t named = 5;
-    std::string words = processes.size() == 1
-                            ? "1 process can't be ended"
-                            : std::to_string(processes.size()) + " processes can't be ended";
-    for (std::size_t i = 0; i < std::min(named, processes.size()); ++i)
-    {
-        const ProcessInfo& process = processes[i];
-        words += (i == 0 ? ": " : ", ") + std::to_string(process.pid) + " (" + process.comm +
-                 ") is in state " + process.state;
-        if (!process.wchan.empty())
-            words += " in " + process.wchan;
-    }
-    return words + (processes.size() > named ? " …" : "");
-}
-
-/// Those that live. Nothing when the folder does not tell.
-std::vector<ProcessInfo> livingIn(const std::filesystem::path& folder)
-{
-    try
-    {
-        auto processes = processesOf(folder);
-        std::erase_if(processes,
-                      [](const ProcessInfo& one) { return one.state == 'Z' || one.state == 'X'; });
-        return processes;
-    }
-    catch (const std::exception&)
-    {
-        return {}; // the folder was spoilt
-    }
 }
 
 /// How long ago the shim of `claim` started, by the clock that nobody sets: /proc counts from the boot.
@@ -155,12 +117,26 @@ void Executions::watch(const std::string& stageId, Shim shim)
 {
     try
     {
-        _watch.add(stageId, std::move(shim));
+        _watch.add(stageId, std::move(shim), _live.at(stageId).folder);
+        lookWhetherHeld(stageId); // it may have said so before we began to watch
     }
     catch (const std::exception& error)
     {
         lose(stageId, error.what());
     }
+}
+
+void Executions::lookWhetherHeld(const std::string& stageId)
+{
+    const auto found = _live.find(stageId);
+    if (found == _live.end() || found->second.undying)
+        return;
+    Live& live = found->second;
+    const auto held = AttemptFolder(live.folder).held();
+    if (!held)
+        return;
+    if (const auto left = livingIn(live.folder); heldByKernel(left))
+        tellUndying(stageId, live, left, held);
 }
 
 /// Ends what is left of the stage, in steps, and says so.
@@ -240,16 +216,19 @@ bool Executions::running(const std::string& stageId) const
     return _live.contains(stageId);
 }
 
-std::string Executions::undying(const std::string& stageId) const
+std::optional<Undying> Executions::undying(const std::string& stageId) const
 {
     const auto live = _live.find(stageId);
-    return live == _live.end() ? "" : live->second.undying;
+    return live == _live.end() ? std::nullopt : live->second.undying;
 }
 
-int Executions::undyingCount() const
+std::vector<Undying> Executions::allUndying() const
 {
-    return static_cast<int>(std::count_if(
-        _live.begin(), _live.end(), [](const auto& live) { return !live.second.undying.empty(); }));
+    std::vector<Undying> all;
+    for (const auto& [stageId, live] : _live)
+        if (live.undying)
+            all.push_back(*live.undying);
+    return all;
 }
 
 std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
@@ -261,6 +240,8 @@ std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
 
     for (const auto& stageId : _watch.wait(timeoutMs))
         ended(stageId);
+    for (const auto& stageId : _watch.takeHeld())
+        lookWhetherHeld(stageId);
 
     const std::int64_t now = monotonicMs();
     std::vector<std::string> sweeping;
@@ -298,18 +279,24 @@ void Executions::killProcesses(const std::string& stageId, Live& live)
 void Executions::killShim(const std::string& stageId, Live& live)
 {
     live.killAtMs = 0;
-    const auto left = livingIn(live.folder);
-    if (!left.empty() && std::all_of(left.begin(), left.end(), heldByKernel))
+    if (const auto left = livingIn(live.folder); heldByKernel(left))
         tellUndying(stageId, live, left);
     else if (const Shim* shim = _watch.find(stageId))
         Launcher::kill(*shim);
 }
 
 void Executions::tellUndying(const std::string& stageId, Live& live,
-                             const std::vector<ProcessInfo>& processes)
+                             const std::vector<ProcessInfo>& processes,
+                             const std::optional<Held>& held)
 {
-    live.undying = undyingInWords(processes);
-    _undying.push_back({stageId, live.attempt, live.undying});
+    if (live.undying)
+        return;
+    live.undying = {.stageId = stageId,
+                    .attempt = live.attempt,
+                    .processes = undyingInWords(processes),
+                    .since = held ? std::clamp<TimeMs>(held->since, 0, nowMs()) : nowMs(),
+                    .ending = held ? held->ending : std::nullopt};
+    _undying.push_back(*live.undying);
     wake();
 }
 
@@ -361,7 +348,7 @@ void Executions::sweep(const std::string& stageId, Live& live)
     }
     if (left > 0)
     {
-        if (live.undying.empty() && monotonicMs() >= live.sweepUntilMs)
+        if (!live.undying && monotonicMs() >= live.sweepUntilMs)
             if (const auto living = livingIn(live.folder); !living.empty())
                 tellUndying(stageId, live, living);
         return;
@@ -388,7 +375,7 @@ std::optional<std::int64_t> Executions::nextTimer() const
     {
         std::int64_t left = 0;
         if (live.sweepUntilMs != 0)
-            left = live.undying.empty() ? sweepEveryMs : sweepUndyingEveryMs;
+            left = live.undying ? sweepUndyingEveryMs : sweepEveryMs;
         else if (live.killing)
             left = sweepEveryMs;
         else if (live.killAtMs != 0)

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "agent/process/Launcher.h"
-#include "agent/process/ProcessTree.h"
 #include "agent/process/ShimWatch.h"
 #include "agent/run/OrderBuilder.h"
+#include "agent/run/Undying.h"
 
 #include <cstdint>
 #include <deque>
@@ -26,14 +26,6 @@ struct Finished
     std::optional<std::string> limitsMissing; ///< what nothing held of its limits, where known
 };
 
-/// An attempt that was to end and can't: what is left of it does not go, whatever is sent to it.
-struct Undying
-{
-    std::string stageId;
-    int attempt = 0;
-    std::string processes; ///< which, and what the kernel does with them: one line for a person
-};
-
 /// The attempts that have a shim. Starts, stops and watches them, and turns every way in which one can
 /// be gone into an Outcome, so that the rules above know one kind of end.
 /// Threads: the engine's, but for wake().
@@ -54,6 +46,10 @@ public:
     bool resume(const std::string& stageId, int attempt, const std::filesystem::path& folder,
                 std::int64_t graceMs, bool stopping);
 
+    /// Looks whether the shim says that it can't end its stage: takeUndying() tells then. It is told of by
+    /// itself as well, unless the host has no more watches for us.
+    void lookWhetherHeld(const std::string& stageId);
+
     /// Asks the shim to end its stage. One that has not within `graceMs` and some seconds is killed, and
     /// what it left with it; unless the kernel holds every process that is left: then takeUndying() tells,
     /// and the end is told as any other once they are gone.
@@ -72,11 +68,11 @@ public:
     /// Those found since the last call.
     std::vector<Undying> takeUndying() { return std::exchange(_undying, {}); }
 
-    /// What is left of a stage that can't be ended now, as in Undying; empty: nothing known to be so.
-    [[nodiscard]] std::string undying(const std::string& stageId) const;
+    /// The stage that can't be ended now; nothing: it is not known to be so.
+    [[nodiscard]] std::optional<Undying> undying(const std::string& stageId) const;
 
-    /// How many stages can't be ended now.
-    [[nodiscard]] int undyingCount() const;
+    /// All stages that can't be ended now.
+    [[nodiscard]] std::vector<Undying> allUndying() const;
 
     /// Forgets an attempt whose end is on record: its cgroup goes, and what a lost shim left of secrets.
     void forget(const std::filesystem::path& folder);
@@ -108,8 +104,8 @@ private:
         std::string why;            ///< how it was lost, where that is known
         std::optional<std::string> limitsMissing;
         std::int64_t sweepUntilMs =
-            0;               ///< monotonic; its shim is lost and we end what is left; 0: no
-        std::string undying; ///< what can't be ended; empty: nothing known to be so
+            0; ///< monotonic; its shim is lost and we end what is left; 0: no
+        std::optional<Undying> undying;
     };
 
     void watch(const std::string& stageId, Shim shim);
@@ -119,7 +115,8 @@ private:
     void killProcesses(const std::string& stageId, Live& live);
     void killShim(const std::string& stageId, Live& live);
     void tellUndying(const std::string& stageId, Live& live,
-                     const std::vector<ProcessInfo>& processes);
+                     const std::vector<ProcessInfo>& processes,
+                     const std::optional<Held>& held = std::nullopt);
     void finish(const std::string& stageId, const Outcome& outcome);
     [[nodiscard]] std::optional<std::int64_t> nextTimer() const;
 

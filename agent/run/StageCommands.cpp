@@ -138,8 +138,8 @@ bool Engine::applyStatus(Batch& batch, const StagePatch& patch, Run& run, Stage&
         stage = need(batch, stage.id);
         return false;
     case Effect::Busy:
-        if (const std::string undying = _executions.undying(stage.id); !undying.empty())
-            throw remain(undying);
+        if (const auto undying = _executions.undying(stage.id))
+            throw remain(*undying);
         throw conflict("stage_stopping",
                        "the stage is being ended already; wait for it and look again");
     default:

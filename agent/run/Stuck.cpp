@@ -88,14 +88,19 @@ void RunFlow::cantEnd(Batch& batch, const Undying& undying)
     auto stage = batch.runs.stage(undying.stageId);
     if (!stage || stage->status != Status::InProgress || stage->attempt != undying.attempt)
         return;
-    tellStuck(
-        batch, *stage,
-        (stage->intent == Intent::None ? "" : "asked to end by " + stage->intentActor + "; ") +
-            undying.processes);
+    std::string why = undying.processes;
+    if (stage->intent != Intent::None)
+        why = "asked to end by " + stage->intentActor + "; " + why;
+    else if (undying.ending)
+        why = "to end with " + std::string(toString(*undying.ending)) + "; " + why;
+    // A new daemon finds what the last one had told.
+    if (!stage->stuckSince || stage->stuckWhy != why)
+        tellStuck(batch, *stage, why);
 }
 
 void RunFlow::lookWhetherStuck(Batch& batch, const Run& run, Stage& stage)
 {
+    _executions.lookWhetherHeld(stage.id);
     const std::int64_t after = stuckAfterMs(run, stage);
     const TimeMs now = nowMs();
     const TimeMs started = *stage.startedAt;
@@ -115,7 +120,7 @@ void RunFlow::lookWhetherStuck(Batch& batch, const Run& run, Stage& stage)
                           : "runs for " + inWords(now - started) + "; usual are " + inWords(usual));
         return armLook(batch, stage, stuckAgainMs);
     }
-    if (!_executions.undying(stage.id).empty())
+    if (_executions.undying(stage.id))
         return armLook(batch, stage, stuckAgainMs);
     if (stage.stuckSince)
     {

@@ -54,6 +54,20 @@ int writeClaim(int lock, const std::string& folder, const Claim& claim)
     return error;
 }
 
+int writeHeld(const std::string& folder, const Held& held)
+{
+    FAILPOINT("shim.held");
+    const std::string name = folder + "/" + files::held;
+    const std::string temporary = name + ".tmp";
+    const Fd file(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file.valid())
+        return errno;
+    if (const int error = writeAll(file.get(), toJson(held)))
+        return error;
+    return ::rename(temporary.c_str(), name.c_str()) == 0 ? 0 : errno;
+}
+
 bool OutcomeFile::exists() const
 {
     struct stat info = {};

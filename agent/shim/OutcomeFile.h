@@ -12,6 +12,10 @@ namespace agent
 /// Shape: 0 or the error number.
 int writeClaim(int lock, const std::string& folder, const Claim& claim);
 
+/// Puts `held.json` there at once. Not brought to disk: that may be what the stage waits for, and after a
+/// power cut nothing is held. Shape: 0 or the error number; it may be tried again.
+int writeHeld(const std::string& folder, const Held& held);
+
 /// `outcome.json`: appears whole, on disk, once.
 class OutcomeFile
 {

@@ -23,17 +23,27 @@ namespace
 /// Rounds of STOP after which a tree that still grows is killed all the same; the next kill() goes on.
 constexpr int maxStopRounds = 10;
 
-std::vector<ProcessStat> allProcesses()
+/// Those whose numbers are names in `folder`: processes of /proc, threads of /proc/PID/task.
+std::vector<ProcessStat> allIn(const std::string& folder)
 {
-    std::vector<ProcessStat> processes;
-    const std::unique_ptr<DIR, int (*)(DIR*)> proc(::opendir("/proc"), ::closedir);
-    if (!proc)
-        return processes;
-    while (const dirent* entry = ::readdir(proc.get()))
+    std::vector<ProcessStat> found;
+    const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder.c_str()), ::closedir);
+    if (!open)
+        return found;
+    while (const dirent* entry = ::readdir(open.get()))
         if (const int pid = std::atoi(entry->d_name); pid > 0)
             if (const auto stat = processStat(pid))
-                processes.push_back(*stat);
-    return processes;
+                found.push_back(*stat);
+    return found;
+}
+
+bool heldByKernel(const ProcessStat& process)
+{
+    auto threads = allIn("/proc/" + std::to_string(process.pid) + "/task");
+    std::erase_if(threads,
+                  [](const ProcessStat& one) { return one.state == 'Z' || one.state == 'X'; });
+    return !threads.empty() && std::all_of(threads.begin(), threads.end(),
+                                           [](const ProcessStat& one) { return one.state == 'D'; });
 }
 
 /// Signals exactly the process that was listed, not one that got its pid since.
@@ -64,9 +74,9 @@ std::optional<ProcessStat> processStat(pid_t pid)
     unsigned long long startTime = 0;
     const int fields = std::sscanf(text.c_str() + name + 1,
                                    " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-                                   "%*s %*s %*s %*s %llu",
-                                   &stat.state, &stat.parent, &startTime);
-    if (fields != 3)
+                                   "%*s %*s %d %*s %llu",
+                                   &stat.state, &stat.parent, &stat.threads, &startTime);
+    if (fields != 4)
         return std::nullopt;
     stat.startTime = startTime;
     return stat;
@@ -95,7 +105,7 @@ bool StageProcesses::reap()
 
 std::vector<ProcessStat> StageProcesses::list() const
 {
-    const std::vector<ProcessStat> all = allProcesses();
+    const std::vector<ProcessStat> all = allIn("/proc");
     const std::vector<pid_t> grouped = _cgroup.pids();
     std::set<pid_t> members(grouped.begin(), grouped.end());
     members.insert(::getpid());
@@ -110,8 +120,7 @@ std::vector<ProcessStat> StageProcesses::list() const
     members.erase(::getpid());
     std::vector<ProcessStat> living;
     std::copy_if(all.begin(), all.end(), std::back_inserter(living),
-                 [&](const ProcessStat& p)
-                 { return members.contains(p.pid) && p.state != 'Z' && p.state != 'X'; });
+                 [&](const ProcessStat& p) { return members.contains(p.pid) && p.alive(); });
     return living;
 }
 
@@ -149,6 +158,12 @@ void StageProcesses::kill()
     }
     for (const ProcessStat& process : processes)
         signalProcess(process, SIGKILL);
+}
+
+bool StageProcesses::held() const
+{
+    const auto left = list();
+    return !left.empty() && std::all_of(left.begin(), left.end(), heldByKernel);
 }
 
 Usage StageProcesses::usage() const

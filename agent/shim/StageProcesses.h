@@ -18,8 +18,12 @@ struct ProcessStat
 {
     pid_t pid = 0;
     pid_t parent = 0;
-    char state = '?';
+    char state = '?'; ///< of its first thread
+    int threads = 1;
     std::uint64_t startTime = 0; ///< with the pid it names one process for ever
+
+    /// One whose first thread has ended looks like a zombie as long as others go on.
+    [[nodiscard]] bool alive() const { return (state != 'Z' || threads > 1) && state != 'X'; }
 };
 
 /// Shape: nothing when there is no such process.
@@ -49,6 +53,9 @@ public:
 
     /// Sends KILL to all; what forked meanwhile is found by the next call.
     void kill();
+
+    /// Whether there are some and the kernel holds each: all that is left of it is in state D.
+    [[nodiscard]] bool held() const;
 
     /// What they used: from the cgroup as far as it counts, else from those that were reaped.
     [[nodiscard]] Usage usage() const;

@@ -23,6 +23,11 @@ namespace
 constexpr std::size_t readBytes = 256UL * 1024;
 
 constexpr std::chrono::milliseconds killInterval{100};
+
+/// A process that is killed may be in state D for a moment, as when it writes out what it had open. The
+/// daemon waits as long for a stage that it ends.
+constexpr std::chrono::seconds heldAfter{5};
+constexpr std::chrono::seconds heldKillInterval{1};
 constexpr std::chrono::seconds outcomeRetry{1};
 
 std::string bootId()
@@ -257,9 +262,21 @@ bool Supervisor::advance(bool processesLeft)
     if (_phase == Phase::Killing && processesLeft && now >= _nextKill)
     {
         _processes->kill();
-        _nextKill = now + killInterval;
+        tellWhenHeld(now);
+        _nextKill = now + (_heldTold ? Clock::duration(heldKillInterval) : killInterval);
     }
     return processesLeft;
+}
+
+/// Whoever waits for this end is to know that nobody can bring it about.
+void Supervisor::tellWhenHeld(Clock::time_point now)
+{
+    if (!_firstKill)
+        _firstKill = now;
+    if (_heldTold || now < *_firstKill + heldAfter || !_processes->held())
+        return;
+    const Held held{.version = _order.version, .since = nowMs(), .ending = _evidence.ended};
+    _heldTold = writeHeld(_folder, held) == 0;
 }
 
 void Supervisor::drain(Command& command)

@@ -36,7 +36,8 @@ namespace agent
 // that can't be written (DISK_FULL). The first of these wins. Every process of the stage gets TERM and
 // CONT and has graceMs, the command and all others; what is left then gets KILL, again every 100 ms,
 // until the kernel says that there is none. The shim does not give up on a process in a system call
-// that can't be interrupted: the daemon sees the stage as still running, which is true.
+// that can't be interrupted: the stage is still running, which is true. 5 s after the first KILL it says
+// so in held.json, where that is all that is left, and sends KILL each second from then on.
 //
 // The end. The pipes are drained of what they hold at this moment, so the last byte before the exit is
 // in the log and a foreign holder of a pipe delays nothing. That is the end that the outcome tells. The
@@ -72,6 +73,7 @@ private:
     void takeOutput(LogStream stream, Fd& pipe, std::size_t atMost);
     [[nodiscard]] std::optional<Cause> reasonToEnd() const;
     bool advance(bool processesLeft);
+    void tellWhenHeld(Clock::time_point now);
     void drain(Command& command);
     void recordOutcome();
 
@@ -90,6 +92,8 @@ private:
     std::optional<Clock::time_point> _ended; ///< how long the disk takes is not the stage's time
     Clock::time_point _graceEnds;
     Clock::time_point _nextKill;
+    std::optional<Clock::time_point> _firstKill;
+    bool _heldTold = false;
     Phase _phase = Phase::Running;
     bool _stopAsked = false;
     std::vector<char> _buffer;

@@ -287,6 +287,16 @@ std::string toJson(const Outcome& outcome)
     return json.finish();
 }
 
+std::string toJson(const Held& held)
+{
+    ObjectWriter json;
+    json.number("version", held.version);
+    json.number("since", held.since);
+    if (held.ending)
+        json.text("ending", toString(*held.ending));
+    return json.finish();
+}
+
 std::optional<Order> orderFrom(const std::string& json, std::string* why)
 {
     return readFile<Order>(json, files::order, why,
@@ -357,6 +367,19 @@ std::optional<Outcome> outcomeFrom(const std::string& json, std::string* why)
                                  outcome.usage.readBytes = usage.optionalNumber("readBytes");
                                  outcome.usage.writeBytes = usage.optionalNumber("writeBytes");
                              });
+}
+
+std::optional<Held> heldFrom(const std::string& json, std::string* why)
+{
+    return readFile<Held>(
+        json, files::held, why,
+        [](const ObjectReader& reader, Held& held)
+        {
+            held.since = reader.number("since");
+            if (reader.find("ending") != nullptr)
+                held.ending = causeFrom(reader.text("ending")); // a later shim may have others
+        },
+        anyVersion);
 }
 
 } // namespace agent

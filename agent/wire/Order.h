@@ -76,15 +76,28 @@ struct Outcome
     [[nodiscard]] bool succeeded() const { return cause == Cause::Exit && exitCode == 0; }
 };
 
+/// `held.json`: the attempt is at its end and can't end, as every process that is left of it is in the
+/// kernel's D state long after KILL. Written once, by a shim that knows of it, and never removed: true until
+/// there is an outcome. To be believed only as far as /proc shows the same: the stage could write it too.
+struct Held
+{
+    int version = wireVersion;
+    TimeMs since = 0;
+    std::optional<Cause> ending; ///< why the shim ends the stage; none: its command ended by itself
+};
+
 std::string toJson(const Order& order);
 std::string toJson(const Claim& claim);
 std::string toJson(const Outcome& outcome);
+std::string toJson(const Held& held);
 
 /// Errors: nothing when the text is no such file: malformed, a key missing or of the wrong type, or a
-/// newer version than this build knows (then `why`, where given, says so). A claim may be of any version.
+/// newer version than this build knows (then `why`, where given, says so). A claim and what is held may be
+/// of any version.
 std::optional<Order> orderFrom(const std::string& json, std::string* why = nullptr);
 std::optional<Claim> claimFrom(const std::string& json, std::string* why = nullptr);
 std::optional<Outcome> outcomeFrom(const std::string& json, std::string* why = nullptr);
+std::optional<Held> heldFrom(const std::string& json, std::string* why = nullptr);
 
 /// What holds for an order of any version: version, runId, stageId, attempt, cgroup, bootId.
 std::optional<Order> identityFrom(const std::string& json, std::string* why = nullptr);
@@ -109,6 +122,7 @@ constexpr const char* lock = "shim.lock";
 constexpr const char* log = "log";
 constexpr const char* logIndex = "log.idx";
 constexpr const char* outcome = "outcome.json";
+constexpr const char* held = "held.json"; ///< optional: of no attempt that ended as it should
 constexpr const char* outputs = "outputs.json";
 constexpr const char* mask = "mask"; ///< further secrets of the stage, only while it runs
 } // namespace files

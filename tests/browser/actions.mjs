@@ -130,3 +130,23 @@ export async function drainsAndResumesTheAgent({ page, daemon, open }) {
     await page.getByRole('dialog').getByRole('button', { name: 'Resume' }).click();
     await page.getByText('executor: ok').waitFor();
 }
+
+export async function listsStagesThatCantBeEnded({ page, context, daemon, open }) {
+    const run = await daemon.submit([shell('sleep 600')]);
+    await daemon.stageIs(run.stages[0], 'IN_PROGRESS');
+    let setAsideStages = [{ stageId: run.stages[0], runId: run.id, processes: "1 process can't be ended: 4711 (cp) is in state D in nfs_wait", since: new Date().toISOString() }];
+    // No kernel of ours holds a process for a browser.
+    await context.route('**/api/agent', async (route) => {
+        const agent = await (await route.fetch()).json();
+        await route.fulfill({ json: { ...agent, setAside: setAsideStages.length, setAsideStages } });
+    });
+    await open('#/agent');
+    await page.getByText("set aside: processes can't be ended").waitFor();
+    const entry = page.getByRole('listitem').filter({ hasText: '4711 (cp) is in state D in nfs_wait' });
+    await entry.getByRole('link', { name: `A stage of run ${run.id.slice(0, 8)}` }).click();
+    await page.locator('.run-head .status.IN_PROGRESS').waitFor();
+    setAsideStages = [];
+    await open('#/agent');
+    await page.getByText('executor: ok').waitFor();
+    assert.equal(await page.getByText('Set aside').count(), 0);
+}

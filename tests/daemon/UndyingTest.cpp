@@ -1,57 +1,29 @@
-// A stage with a process that the kernel does not let go: no end is told before it is gone, its slot is nobody
-// else's, and people hear why. Source: docs/operating.md, "A process that can't be ended".
-#include "tests/support/DeafFiles.h"
-#include "tests/support/Namespace.h"
-#include "tests/support/Stages.h"
+// A stage with a process that the kernel does not let go, and somebody who wants its end: no end is told before it is
+// gone, its slot is nobody else's, and people hear why. Source: docs/operating.md, "A process that can't be ended".
+#include "tests/support/DeafStage.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
-#include <iostream>
-#include <optional>
-#include <sstream>
-
 using agent::test::attemptOf;
-using agent::test::contentOf;
-using agent::test::Daemon;
-using agent::test::DeafFiles;
+using agent::test::DeafStage;
 using agent::test::listOf;
-using agent::test::MountNamespace;
 using agent::test::processesOf;
 using agent::test::shell;
 using agent::test::shimOf;
 using agent::test::waitFor;
 
-class UndyingTest: public CppUnit::TestFixture
+class UndyingTest: public DeafStage
 {
     CPPUNIT_TEST_SUITE(UndyingTest);
     CPPUNIT_TEST(testAPatchHearsThatAProcessIsLeft);
     CPPUNIT_TEST(testTheSlotIsSetAsideAndComesBack);
+    CPPUNIT_TEST(testOtherSlotsGoOn);
     CPPUNIT_TEST(testAStoppedRunHearsIt);
     CPPUNIT_TEST(testTheDecisionOutlivesTheDaemon);
-    CPPUNIT_TEST(testATimeoutIsRecordedOnlyAtItsEnd);
     CPPUNIT_TEST(testWhatALostShimLeftIsWaitedForToo);
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void setUp() override
-    {
-        _mounts.emplace();
-        _daemon.emplace();
-        _daemon->set("stage.grace", "200ms");
-        _daemon->set("executor.slots", "1");
-        _files.emplace(_daemon->state().parent_path() / "deaf");
-        if (_files->mounted())
-            _daemon->start();
-    }
-
-    void tearDown() override
-    {
-        _files->release();
-        _files.reset(); // before the daemon, which waits for all processes
-        _daemon.reset();
-        _mounts.reset();
-    }
-
     void testAPatchHearsThatAProcessIsLeft()
     {
         if (!begin())
@@ -93,8 +65,12 @@ public:
         CPPUNIT_ASSERT_EQUAL(1, setAside());
         CPPUNIT_ASSERT(_daemon->get("/metrics").body.find("stage_agent_slots_set_aside 1\n") !=
                        std::string::npos);
-        CPPUNIT_ASSERT(_daemon->get("/readyz").body.find("1 of 1 slots in use, 1 set aside") !=
-                       std::string::npos);
+        const auto ready = _daemon->get("/readyz");
+        CPPUNIT_ASSERT_EQUAL(503, ready.status);
+        CPPUNIT_ASSERT_MESSAGE(
+            ready.body,
+            ready.body.find("executor: no slot can be used, 1 of 1 set aside, 0 queued") !=
+                std::string::npos);
         const auto other = _daemon->submit(listOf({shell("true")}));
         // Long enough for a slot to be given away: another run would have taken its first step by then.
         CPPUNIT_ASSERT_EQUAL(200, _daemon->post("/api/agent/resume").status);
@@ -107,6 +83,25 @@ public:
         _daemon->waitForRun(_run, "SUCCESS");
         _daemon->waitForRun(other, "SUCCESS");
         CPPUNIT_ASSERT_EQUAL(0, setAside());
+        CPPUNIT_ASSERT_EQUAL(200, _daemon->get("/readyz").status);
+    }
+
+    void testOtherSlotsGoOn()
+    {
+        if (!begin())
+            return;
+        assertRemains(patch("SUCCESS", "enough of it"));
+        _daemon->kill();
+        _daemon->set("executor.slots", "2");
+        _daemon->start();
+        waitFor("the new daemon to find it out", [&] { return setAside() == 1; });
+        const auto ready = _daemon->get("/readyz");
+        CPPUNIT_ASSERT_EQUAL(200, ready.status);
+        CPPUNIT_ASSERT(ready.body.find("executor: ok, 1 of 2 slots in use, 1 set aside") !=
+                       std::string::npos);
+        _daemon->waitForRun(_daemon->submit(listOf({shell("true")})), "SUCCESS");
+        _files->release();
+        _daemon->waitForRun(_run, "SUCCESS");
     }
 
     void testAStoppedRunHearsIt()
@@ -138,18 +133,6 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("OPERATOR"), _daemon->detail(_id, "cause"));
     }
 
-    void testATimeoutIsRecordedOnlyAtItsEnd()
-    {
-        if (!begin(R"("timeout":"1s")"))
-            return;
-        const int pid = asker();
-        waitFor("the shim to kill it", [&] { return killed(pid); });
-        CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon->detail(_id, "status"));
-        _files->release();
-        _daemon->waitForRun(_run, "FAILURE");
-        CPPUNIT_ASSERT_EQUAL(std::string("TIMEOUT"), _daemon->detail(_id, "cause"));
-    }
-
     void testWhatALostShimLeftIsWaitedForToo()
     {
         if (!begin())
@@ -164,69 +147,6 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("OPERATOR"), _daemon->detail(_id, "cause"));
         CPPUNIT_ASSERT(processesOf(_id).empty());
     }
-
-private:
-    /// A stage that asks for a file; false, and it says so, where that can't be played.
-    bool begin(const std::string& more = "")
-    {
-        if (!_mounts->own() || !_files->mounted())
-        {
-            std::cout << " (skipped: no file system of our own can be mounted by FUSE) "
-                      << std::flush;
-            return false;
-        }
-        _run = _daemon->submit(
-            listOf({shell("stat " + (_daemon->state().parent_path() / "deaf/file").string(), more),
-                    R"({"type":"OTHER","plugin":"shell","with":{"command":"true"}})"}));
-        _id = _daemon->stagesOf(_run)[0];
-        waitFor("the stage to ask for its file", [&] { return _files->waiting() > 0; });
-        return true;
-    }
-
-    [[nodiscard]] int asker() const
-    {
-        for (const int pid : processesOf(_id))
-            if (contentOf("/proc/" + std::to_string(pid) + "/comm") == "stat\n")
-                return pid;
-        CPPUNIT_FAIL("nobody asks");
-        return 0;
-    }
-
-    /// Whether a SIGKILL waits for it.
-    static bool killed(int pid)
-    {
-        std::istringstream lines(contentOf("/proc/" + std::to_string(pid) + "/status"));
-        for (std::string line; std::getline(lines, line);)
-            if (line.starts_with("ShdPnd:") || line.starts_with("SigPnd:"))
-                if ((std::stoull(line.substr(7), nullptr, 16) & (1ULL << (SIGKILL - 1))) != 0)
-                    return true;
-        return false;
-    }
-
-    agent::test::Answer patch(const std::string& status, const std::string& reason)
-    {
-        return _daemon->patch("/api/stages/" + _id,
-                              R"({"status":")" + status + R"(","reason":")" + reason + "\"}");
-    }
-
-    static void assertRemains(const agent::test::Answer& answer)
-    {
-        CPPUNIT_ASSERT_EQUAL_MESSAGE(answer.body, 409, answer.status);
-        CPPUNIT_ASSERT_MESSAGE(answer.body,
-                               answer.body.find("\"processes_remain\"") != std::string::npos);
-        CPPUNIT_ASSERT_MESSAGE(answer.body, answer.body.find("is in state D") != std::string::npos);
-    }
-
-    [[nodiscard]] int setAside() const
-    {
-        return _daemon->get("/api/agent").json()["setAside"].GetInt();
-    }
-
-    std::optional<MountNamespace> _mounts;
-    std::optional<Daemon> _daemon;
-    std::optional<DeafFiles> _files;
-    std::string _run;
-    std::string _id;
 };
 
 CPPUNIT_TEST_SUITE_REGISTRATION(UndyingTest);

@@ -1,4 +1,5 @@
 #include "tests/support/Daemon.h"
+#include "tests/support/Environment.h"
 
 #include <Poco/Exception.h>
 #include <Poco/Net/HTTPClientSession.h>
@@ -149,11 +150,7 @@ void Daemon::sweep() const
             const int pid = std::atoi(entry.path().filename().c_str());
             if (pid <= 1 || pid == ::getpid())
                 continue;
-            const std::string stat = contentOf(entry.path() / "stat");
-            if (stat.find(") Z ") != std::string::npos)
-                continue;
-            if (ours(contentOf(entry.path() / "cmdline")) ||
-                ours(contentOf(entry.path() / "environ")))
+            if (ours(contentOf(entry.path() / "cmdline")) || ours(environmentOf(entry.path())))
             {
                 found = true;
                 ::kill(pid, SIGKILL);

@@ -4,6 +4,7 @@
 #include "agent/process/AttemptFolder.h"
 #include "agent/process/Launcher.h"
 #include "agent/process/ProcessTree.h"
+#include "tests/support/Environment.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
@@ -210,6 +211,12 @@ private:
     std::vector<fs::path> _attempts;
 };
 
+/// See tests/support/programs/Leaderless.cpp.
+inline fs::path leaderless()
+{
+    return fs::path(STAGE_AGENT_BIN_DIR) / "../test-programs/leaderless";
+}
+
 /// The real shim of this build.
 inline fs::path shimProgram()
 {
@@ -235,7 +242,7 @@ inline std::size_t livingOf(const agent::Order& order)
     for (const agent::ProcessStat& process : agent::allProcesses())
     {
         const std::string environment =
-            agent::readFile("/proc/" + std::to_string(process.pid) + "/environ").value_or("");
+            agent::test::environmentOf("/proc/" + std::to_string(process.pid));
         if (process.alive() && environment.find("STAGE_ID=" + order.stageId) != std::string::npos)
             ++living;
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/wire/Order.h"
+#include "tests/support/Environment.h"
 
 #include <cppunit/TestAssert.h>
 
@@ -221,7 +222,7 @@ public:
         std::error_code error;
         for (const auto& entry : std::filesystem::directory_iterator("/proc", error))
             if (const int pid = std::atoi(entry.path().filename().c_str()); pid > 0)
-                if (contentOf(entry.path() / "environ").find(mark) != std::string::npos)
+                if (environmentOf(entry.path()).find(mark) != std::string::npos)
                     found.push_back(pid);
         return found;
     }

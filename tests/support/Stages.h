@@ -1,6 +1,7 @@
 #pragma once
 
 #include "tests/support/Daemon.h"
+#include "tests/support/Environment.h"
 
 #include <cppunit/TestAssert.h>
 
@@ -58,8 +59,7 @@ inline std::vector<int> processesOf(const std::string& stageId)
     std::vector<int> pids;
     for (const auto& entry : std::filesystem::directory_iterator("/proc"))
         if (const int pid = std::atoi(entry.path().filename().c_str());
-            pid > 0 &&
-            contentOf(entry.path() / "environ").find("STAGE_ID=" + stageId) != std::string::npos)
+            pid > 0 && environmentOf(entry.path()).find("STAGE_ID=" + stageId) != std::string::npos)
             pids.push_back(pid);
     return pids;
 }

@@ -49,6 +49,7 @@ class ProcessTreeTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testReadsANameWithBracketsAndBlanks);
     CPPUNIT_TEST(testSeesItselfAmongAll);
     CPPUNIT_TEST(testSignalsOnlyTheProcessThatWasMeant);
+    CPPUNIT_TEST(testAProcessLivesThatHasLostItsFirstThread);
     CPPUNIT_TEST(testFindsRemainsByEnvironment);
     CPPUNIT_TEST(testFindsDescendantsWithAnEmptyEnvironment);
     CPPUNIT_TEST(testFindsTheSessionOfADeadLeader);
@@ -106,6 +107,42 @@ class ProcessTreeTest: public CppUnit::TestFixture
         CPPUNIT_ASSERT(sleeper.stat().alive());
         CPPUNIT_ASSERT(agent::signalProcess(sleeper.stat(), SIGKILL));
         CPPUNIT_ASSERT(launching::within(5, [&] { return !sleeper.stat().alive(); }));
+    }
+
+    void testAProcessLivesThatHasLostItsFirstThread()
+    {
+        // Symptom: it was taken for a zombie and the attempt for ended while it went on. Cause: /proc shows the
+        // state of the first thread, and no environment. Bound: it is found, described, killed and then gone.
+        const Order ours = order();
+        const auto before = agent::processStat(::getpid()).value();
+        const int pid = launching::forked(
+            [&]
+            {
+                std::vector<std::string> marks = marksOf(ours);
+                char* const environment[] = {marks[0].data(), marks[1].data(), marks[2].data(),
+                                             nullptr};
+                const std::string program = launching::leaderless().string();
+                const char* const argv[] = {program.c_str(), nullptr};
+                ::execve(argv[0], const_cast<char* const*>(argv), environment);
+            });
+        CPPUNIT_ASSERT(launching::within(
+            10, [&] { return agent::processStat(pid).value_or(before).leaderless(); }));
+        CPPUNIT_ASSERT(agent::processStat(pid)->alive());
+        const agent::AttemptFolder attempt(_place.attempt());
+        attempt.make();
+        attempt.write(ours);
+        launching::writeText(attempt.lockFile(), agent::toJson(claimSince(before, usedPid())));
+        const auto found = agent::processesOf(attempt.path());
+        CPPUNIT_ASSERT_EQUAL(std::size_t(1), found.size());
+        CPPUNIT_ASSERT_EQUAL(pid, found[0].pid);
+        CPPUNIT_ASSERT_EQUAL('S', found[0].state);
+
+        const agent::Launcher launcher("/bin/false", agent::Cgroup());
+        CPPUNIT_ASSERT_EQUAL(std::size_t(1), launcher.endRemains(attempt.path()));
+        CPPUNIT_ASSERT(launching::within(
+            10, [&] { return !agent::processStat(pid).value_or(before).alive(); }));
+        CPPUNIT_ASSERT_EQUAL(std::size_t(0), launcher.endRemains(attempt.path()));
+        launching::reap(pid);
     }
 
     void testFindsRemainsByEnvironment()

@@ -29,6 +29,7 @@ class ShimTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testNothingEscapesTheEnd);
     CPPUNIT_TEST(testGrandchildThatHoldsThePipeDoesNotHang);
     CPPUNIT_TEST(testForkingTreeIsKilled);
+    CPPUNIT_TEST(testAProcessThatHasLostItsFirstThreadIsEnded);
     CPPUNIT_TEST(testForeignHolderOfThePipeDoesNotHang);
     CPPUNIT_TEST(testCommandGetsNothingOfOurs);
     CPPUNIT_TEST(testPluginCrashIsPluginError);
@@ -48,6 +49,7 @@ public:
     void testNothingEscapesTheEnd();
     void testGrandchildThatHoldsThePipeDoesNotHang();
     void testForkingTreeIsKilled();
+    void testAProcessThatHasLostItsFirstThreadIsEnded();
     void testForeignHolderOfThePipeDoesNotHang();
     void testCommandGetsNothingOfOurs();
     void testPluginCrashIsPluginError();
@@ -272,6 +274,36 @@ void ShimTest::testForkingTreeIsKilled()
                 << "trap '' TERM\nsh ./chain &\nsh -c 'sleep 0.02'\n";
             run.shell("sh ./chain & sleep 0.3; exit 0");
             CPPUNIT_ASSERT(run.run().succeeded());
+            assertNothingLeft(run);
+        });
+}
+
+void ShimTest::testAProcessThatHasLostItsFirstThreadIsEnded()
+{
+    // Symptom: a program whose main() called pthread_exit() was never ended. Cause: it looks like a zombie, so
+    // it got no signal, and cgroup.kill passes over it. Bound: it gets TERM and KILL as any other.
+    const std::string program = STAGE_AGENT_BIN_DIR "/../test-programs/leaderless";
+    const std::string ended = "ran past its timeout of 300 ms";
+    for (const auto& [ignoring, message] :
+         {std::pair<std::string, std::string>("", ended),
+          {"trap '' TERM; ", ended + "; killed, as it did not end within 500 ms"}})
+        inBothContainments(
+            [&, ignoring = ignoring, message = message](ShimRun& run)
+            {
+                run.shell(ignoring + "exec " + program);
+                run.order.timeoutMs = 300;
+                run.order.graceMs = 500;
+                const Outcome outcome = run.run();
+                assertCause(Cause::Timeout, outcome);
+                CPPUNIT_ASSERT_EQUAL(message, outcome.message);
+                assertNothingLeft(run);
+            });
+    inBothContainments(
+        [&](ShimRun& run)
+        {
+            run.shell(program + " & until grep -q ^State:.Z /proc/$!/status; do sleep 0.01; done; "
+                                "exit 3");
+            CPPUNIT_ASSERT(run.run().exitCode == 3);
             assertNothingLeft(run);
         });
 }

@@ -1,6 +1,8 @@
 #include "agent/process/ShimWatch.h"
 #include "tests/support/Launching.h"
 
+#include <map>
+
 #include <sys/time.h>
 
 using namespace std::chrono_literals;
@@ -30,6 +32,7 @@ class ShimWatchTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testNamesTheOneThatEndedAndReapsIt);
     CPPUNIT_TEST(testTellsOfManyThatEndedAtOnce);
     CPPUNIT_TEST(testSeesTheEndOfAnotherProcessesChild);
+    CPPUNIT_TEST(testTellsWhoSaidThatItsStageIsHeld);
     CPPUNIT_TEST(testWaitLastsItsTimeUnderSignals);
     CPPUNIT_TEST(testWakesFromAnotherThread);
     CPPUNIT_TEST(testWakeBeforeTheWaitIsNotLost);
@@ -97,6 +100,41 @@ class ShimWatchTest: public CppUnit::TestFixture
         CPPUNIT_ASSERT(watch.wait(0).empty());
         ::kill(orphan, SIGKILL);
         CPPUNIT_ASSERT_EQUAL(std::string("adopted"), watch.wait(10'000).at(0));
+    }
+
+    void testTellsWhoSaidThatItsStageIsHeld()
+    {
+        launching::Place place;
+        ShimWatch watch;
+        std::map<std::string, launching::fs::path> folders;
+        for (const char* name : {"one", "two"})
+        {
+            folders[name] = place.folder() / name;
+            launching::fs::create_directory(folders[name]);
+            watch.add(name, sleepingChild(), folders[name]);
+        }
+        const auto put = [&](const std::string& who, const char* name)
+        {
+            launching::writeText(folders[who] / "new", "{}");
+            launching::fs::rename(folders[who] / "new", folders[who] / name);
+        };
+        launching::writeText(folders["one"] / "log", "it prints");
+        CPPUNIT_ASSERT(watch.wait(0).empty());
+        put("one", agent::files::outputs);
+        watch.wait(0);
+        CPPUNIT_ASSERT(watch.takeHeld().empty());
+        put("two", agent::files::held);
+        CPPUNIT_ASSERT(watch.wait(10'000).empty());
+        CPPUNIT_ASSERT(watch.takeHeld() == std::vector<std::string>{"two"});
+        CPPUNIT_ASSERT(watch.takeHeld().empty());
+        for (const char* name : {"one", "two"})
+            ::kill(watch.find(name)->pid, SIGKILL);
+        CPPUNIT_ASSERT(launching::within(10,
+                                         [&]
+                                         {
+                                             watch.wait(1000);
+                                             return watch.size() == 0;
+                                         }));
     }
 
     void testWaitLastsItsTimeUnderSignals()

@@ -15,6 +15,7 @@ class WireTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testClaimSurvivesTheFile);
     CPPUNIT_TEST(testOutcomeSurvivesTheFile);
     CPPUNIT_TEST(testOutcomeWithoutOptionalKeysSurvives);
+    CPPUNIT_TEST(testWhatIsHeldSurvivesTheFile);
     CPPUNIT_TEST(testLargeNumbersStayExact);
     CPPUNIT_TEST(testBytesThatAreNoUtf8Survive);
     CPPUNIT_TEST(testUnknownKeysAreIgnored);
@@ -33,6 +34,7 @@ public:
     void testClaimSurvivesTheFile();
     void testOutcomeSurvivesTheFile();
     void testOutcomeWithoutOptionalKeysSurvives();
+    void testWhatIsHeldSurvivesTheFile();
     void testLargeNumbersStayExact();
     void testBytesThatAreNoUtf8Survive();
     void testUnknownKeysAreIgnored();
@@ -132,6 +134,21 @@ void WireTest::testOutcomeWithoutOptionalKeysSurvives()
     const auto read = outcomeFrom(toJson(Outcome{}));
     CPPUNIT_ASSERT(read.has_value());
     CPPUNIT_ASSERT(!read->exitCode && !read->signal && !read->usage.cpuMs && read->notes.empty());
+}
+
+void WireTest::testWhatIsHeldSurvivesTheFile()
+{
+    const std::string json = toJson(Held{.since = 1700000000123, .ending = Cause::Timeout});
+    const auto read = heldFrom(json);
+    CPPUNIT_ASSERT(read.has_value());
+    CPPUNIT_ASSERT_EQUAL(TimeMs{1700000000123}, read->since);
+    CPPUNIT_ASSERT(read->ending == Cause::Timeout);
+    CPPUNIT_ASSERT(!heldFrom(toJson(Held{}))->ending);
+    // A later shim may say more, and know of other causes.
+    const auto later = heldFrom(replaced(
+        json, R"("version":1)", R"("version":9,"processes":[4711],"ending":"MOON_PHASE")"));
+    CPPUNIT_ASSERT(later.has_value() && !later->ending);
+    CPPUNIT_ASSERT_EQUAL(TimeMs{1700000000123}, later->since);
 }
 
 void WireTest::testLargeNumbersStayExact()
