@@ -68,6 +68,10 @@ void checkReady(const Answer& answer, Findings& findings)
                           "journalctl -u stage-agent says why; the record is looked at below");
         else if (line.starts_with("disk: below"))
             findings.fail("ready", line, "see below: disk");
+        else if (line.starts_with("executor: no slot"))
+            findings.fail("ready", line,
+                          "stagectl stuck names the processes that the kernel holds; what they "
+                          "wait for must come back, or the host be restarted");
         else if (line.starts_with("executor: draining"))
             findings.warn("ready", line, "stagectl resume takes new runs again");
         told += findings.all().size() - before;
