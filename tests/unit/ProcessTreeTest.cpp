@@ -132,10 +132,13 @@ class ProcessTreeTest: public CppUnit::TestFixture
         attempt.make();
         attempt.write(ours);
         launching::writeText(attempt.lockFile(), agent::toJson(claimSince(before, usedPid())));
-        const auto found = agent::processesOf(attempt.path());
-        CPPUNIT_ASSERT_EQUAL(std::size_t(1), found.size());
-        CPPUNIT_ASSERT_EQUAL(pid, found[0].pid);
-        CPPUNIT_ASSERT_EQUAL('S', found[0].state);
+        CPPUNIT_ASSERT(launching::within(10,
+                                         [&]
+                                         {
+                                             const auto found = agent::processesOf(attempt.path());
+                                             return found.size() == 1 && found[0].pid == pid &&
+                                                    found[0].state == 'S';
+                                         }));
 
         const agent::Launcher launcher("/bin/false", agent::Cgroup());
         CPPUNIT_ASSERT_EQUAL(std::size_t(1), launcher.endRemains(attempt.path()));

@@ -284,9 +284,9 @@ void ShimTest::testAProcessThatHasLostItsFirstThreadIsEnded()
     // it got no signal, and cgroup.kill passes over it. Bound: it gets TERM and KILL as any other.
     const std::string program = STAGE_AGENT_BIN_DIR "/../test-programs/leaderless";
     const std::string ended = "ran past its timeout of 300 ms";
-    for (const auto& [ignoring, message] :
-         {std::pair<std::string, std::string>("", ended),
-          {"trap '' TERM; ", ended + "; killed, as it did not end within 500 ms"}})
+    const std::map<std::string, std::string> messages{
+        {"", ended}, {"trap '' TERM; ", ended + "; killed, as it did not end within 500 ms"}};
+    for (const auto& [ignoring, message] : messages)
         inBothContainments(
             [&, ignoring = ignoring, message = message](ShimRun& run)
             {
