@@ -80,9 +80,12 @@ bool ExecLog::flush()
             break;
         const auto size = std::min<std::size_t>(PIPE_BUF, _pending.size() - taken);
         const ssize_t written = ::write(_to, _pending.data() + taken, size);
-        if (written >= 0)
+        if (written > 0)
+        {
             taken += static_cast<std::size_t>(written);
-        else if (errno == EAGAIN)
+            _withinLine = _pending[taken - 1] != '\n';
+        }
+        else if (written == 0 || errno == EAGAIN)
             break;
         else if (errno != EINTR)
             _error = errno;

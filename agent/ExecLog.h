@@ -35,6 +35,9 @@ public:
     /// `to` takes no more for now.
     [[nodiscard]] bool blocked() const { return !_pending.empty(); }
 
+    /// What was taken ends within a line.
+    [[nodiscard]] bool withinLine() const { return _withinLine; }
+
     /// Why `to` takes nothing any more: an errno; 0 while it does.
     [[nodiscard]] int error() const { return _error; }
 
@@ -51,6 +54,7 @@ private:
     std::string _pending; ///< read, and not yet taken
     bool _more = false;   ///< the last copy() ended before the log did
     bool _finished = false;
+    bool _withinLine = false;
     int _error = 0;
 };
 

@@ -96,9 +96,10 @@ void ExecRequest::check(const std::vector<std::string>& arguments)
         const std::string name = entry.substr(0, equals);
         const std::string value = entry.substr(equals + 1);
         if (const auto problem = environmentProblem(name); !problem.empty())
-            throw wrong("--env: the name '" + name + "' " + problem);
+            throw wrong(std::string("--env: the name '").append(name).append("' ").append(problem));
         if (const auto problem = environmentValueProblem(value); !problem.empty())
-            throw wrong("--env: the value of " + name + " " + problem);
+            throw wrong(
+                std::string("--env: the value of ").append(name).append(" ").append(problem));
         env[name] = value;
     }
     if (!workspace.empty())

@@ -153,11 +153,16 @@ private:
             if (log.error() != 0 && output == STDOUT_FILENO && _outputError == 0)
                 outputFailed(log.error());
             const int asks = _asks + (_outputError != 0 ? 1 : 0);
-            if (end && (log.drained() || log.error() != 0 || (asks > 0 && log.blocked())))
-                return *end;
             if (!end)
                 heed(order, asks, heeded);
+            else if (log.drained() || log.error() != 0 || (asks > 0 && log.blocked()))
+                break;
         }
+        const bool together = output == STDERR_FILENO ||
+                              (::isatty(STDOUT_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0);
+        if (together && log.withinLine())
+            std::cerr << std::endl;
+        return *end;
     }
 
     /// The first time stops the stage, the second kills it.
