@@ -1,5 +1,6 @@
 // How `stagectl exec` shows a log while it grows, and how it ends when somebody wants it to.
 #include "tests/support/Exec.h"
+#include "tests/support/Namespace.h"
 #include "tests/support/TerminalProgram.h"
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -36,6 +37,7 @@ class StagectlExecStopTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testCtrlCLetsTheStageEndByItself);
     CPPUNIT_TEST(testAStageThatHearsNoTermIsKilledAfterItsGrace);
     CPPUNIT_TEST(testASecondCtrlCKillsAtOnce);
+    CPPUNIT_TEST(testWithoutACgroupNothingIsLeftEither);
     CPPUNIT_TEST(testTermAndHangupStopItToo);
     CPPUNIT_TEST(testStoppedWhilePreparingGoesNoFurther);
     CPPUNIT_TEST(testAReaderThatPausesDelaysNoStop);
@@ -107,6 +109,27 @@ public:
         CPPUNIT_ASSERT_EQUAL_MESSAGE(exec.screen.text(), 130, exec.end());
         assertHas(exec.screen.text(), "exec: killing");
         _place.assertNothingLeft();
+    }
+
+    void testWithoutACgroupNothingIsLeftEither()
+    {
+        _place.app({{"BUILD", deaf}});
+        agent::test::withoutCgroups(
+            [&]
+            {
+                RunningExec exec(_place, {"app", "BUILD", "-D", "stage.grace=1h"});
+                exec.untilOut("ready");
+                exec.signal(SIGINT);
+                exec.untilErr("Once more");
+                exec.signal(SIGTERM);
+                CPPUNIT_ASSERT_EQUAL_MESSAGE(exec.err(), 130, exec.end());
+                _place.assertNothingLeft();
+
+                RunningExec killed(_place, {"app", "BUILD", "-D", "stage.grace=200ms"});
+                killed.untilOut("ready");
+                killed.kill();
+                waitFor("the stage to end", [&] { return _place.processes().empty(); });
+            });
     }
 
     void testTermAndHangupStopItToo()

@@ -188,13 +188,13 @@ public:
 
     void testAFailingPrepareEndsIt()
     {
-        _place.app({{"PREPARE", "echo no sources; exit 4"}, {"BUILD", "echo built"}});
+        _place.app({{"PREPARE", "printf 'no sources'; exit 4"}, {"BUILD", "echo built"}});
         const auto ended = _place.exec(1, {"app", "BUILD"});
         CPPUNIT_ASSERT_EQUAL(std::string(), ended.out);
         assertHas(ended.err, "no sources\nexec: PREPARE ended in FAILURE");
         assertHas(ended.err, "exec: so the stage that was asked for is not executed\n");
         // Asked for itself, it is the stage.
-        CPPUNIT_ASSERT_EQUAL(std::string("no sources\n"), _place.exec(1, {"app", "PREPARE"}).out);
+        CPPUNIT_ASSERT_EQUAL(std::string("no sources"), _place.exec(1, {"app", "PREPARE"}).out);
     }
 
     void testWorksInAGivenFolderAndLeavesIt()
@@ -355,6 +355,11 @@ public:
         CPPUNIT_ASSERT_MESSAGE(full.err, full.exitCode == 1 || full.exitCode == 2);
         assertHas(full.err, "No space left on device");
         disk.free();
+        CPPUNIT_ASSERT(fs::is_empty(disk.path()));
+        _place.app({{"BUILD", "yes > /dev/stderr"}});
+        const auto filled = in(disk.path().string());
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(filled.err, 1, filled.exitCode);
+        assertHas(filled.err, "cause DISK_FULL: its log could not be written");
         CPPUNIT_ASSERT(fs::is_empty(disk.path()));
     }
 
