@@ -218,20 +218,6 @@ void checkHost(const DoctorRequest& request, Findings& findings)
                   "install all of stage-agent anew: stagectl is " STAGE_AGENT_VERSION);
 }
 
-std::string toJson(const Findings& findings)
-{
-    std::string all;
-    for (const Finding& finding : findings.all())
-        all +=
-            (all.empty() ? "" : ",\n ") + ObjectWriter()
-                                              .add("check", finding.check)
-                                              .add("status", std::string(toString(finding.health)))
-                                              .add("seen", finding.seen)
-                                              .add("advice", finding.advice)
-                                              .done();
-    return "[" + all + "]";
-}
-
 } // namespace
 
 Exit examine(const DoctorRequest& request, const Terminal& terminal, bool json)

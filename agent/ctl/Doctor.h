@@ -25,4 +25,7 @@ Exit examine(const DoctorRequest& request, const Terminal& terminal, bool json);
 /// The findings for a person: a line each, and below it what to do.
 std::string described(const Findings& findings, const Terminal& terminal);
 
+/// For a program: an array of objects `{check, status, seen, advice}`.
+std::string toJson(const Findings& findings);
+
 } // namespace agent::ctl

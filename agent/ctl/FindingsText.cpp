@@ -1,4 +1,5 @@
 #include "agent/ctl/Doctor.h"
+#include "agent/ctl/Json.h"
 #include "agent/ctl/Text.h"
 
 #include <algorithm>
@@ -72,6 +73,20 @@ std::string described(const Findings& findings, const Terminal& terminal)
     return out + std::to_string(findings.count(Health::Ok)) + " ok, " +
            std::to_string(findings.count(Health::Warn)) + " warn, " +
            std::to_string(findings.count(Health::Fail)) + " fail\n";
+}
+
+std::string toJson(const Findings& findings)
+{
+    std::string all;
+    for (const Finding& finding : findings.all())
+        all.append(all.empty() ? "" : ",\n ")
+            .append(ObjectWriter()
+                        .add("check", finding.check)
+                        .add("status", std::string(toString(finding.health)))
+                        .add("seen", visible(finding.seen)) // a path may be no UTF-8
+                        .add("advice", visible(finding.advice))
+                        .done());
+    return "[" + all + "]";
 }
 
 } // namespace agent::ctl

@@ -22,15 +22,12 @@ User ourselves()
     return userOf(::geteuid());
 }
 
-std::optional<User> agentsUser(const std::filesystem::path& state)
+std::optional<User> ownerOf(const std::filesystem::path& state)
 {
-    for (const auto& folder : {state, std::filesystem::path("/var/lib/stage-agent")})
-    {
-        struct stat info = {};
-        if (::stat(folder.c_str(), &info) == 0)
-            return userOf(info.st_uid);
-    }
-    return std::nullopt;
+    struct stat info = {};
+    if (::stat(state.c_str(), &info) != 0)
+        return std::nullopt;
+    return userOf(info.st_uid);
 }
 
 LookingAs::LookingAs(const User& user) : _user(ourselves())

@@ -19,9 +19,9 @@ struct User
 User userOf(uid_t id);
 User ourselves();
 
-/// Whose agent it is: the owner of the state folder, else of the one that systemd makes.
+/// Whose agent it is: the owner of the state folder.
 /// Shape: nothing when there is no such folder yet.
-std::optional<User> agentsUser(const std::filesystem::path& state);
+std::optional<User> ownerOf(const std::filesystem::path& state);
 
 /// Makes root the agent's user until its end, so that each look and each program that is run sees what the
 /// agent would see. For anyone else it does nothing.

@@ -12,6 +12,16 @@ namespace agent::doctor
 namespace
 {
 
+/// With the installed configuration, which others may not even read, it is systemd's agent that is meant,
+/// while the default state folder of whoever asks is one of their own.
+User agentsUser(const Setup& setup, const User& us)
+{
+    const bool installed = !setup.unread.empty() || setup.file.parent_path() == "/etc/stage-agent";
+    if (const auto owner = ownerOf(setup.config.stateDir))
+        return *owner;
+    return installed ? ownerOf("/var/lib/stage-agent").value_or(us) : us;
+}
+
 /// What an outsider sees of the agent's folders would be wrong more often than right.
 void tellOutsider(const User& us, const User& agents, Findings& findings)
 {
@@ -55,7 +65,7 @@ Findings examine(const Setup& setup)
 {
     Findings findings;
     const User us = ourselves();
-    const User agents = agentsUser(setup.config.stateDir).value_or(us);
+    const User agents = agentsUser(setup, us);
     const Visit visit{
         .setup = setup, .running = StateFolder::holder(setup.config.stateDir), .user = us};
     if (us.id != 0 && us.id != agents.id)
