@@ -186,7 +186,8 @@ int AgentApplication::main(const std::vector<std::string>& args)
 void AgentApplication::loadPlugins(std::vector<Problem>& problems)
 {
     _plugins.load(_programs / "plugins", problems);
-    if (std::filesystem::is_directory(_config.pluginsDir))
+    std::error_code error;
+    if (std::filesystem::is_directory(_config.pluginsDir, error))
         _plugins.load(_config.pluginsDir, problems);
 }
 

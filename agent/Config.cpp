@@ -113,7 +113,9 @@ std::optional<std::int64_t> wholeFrom(const std::string& text, std::int64_t leas
 std::filesystem::path defaultState()
 {
     std::filesystem::path system = "/var/lib/stage-agent";
-    const auto probe = std::filesystem::exists(system) ? system : system.parent_path();
+    std::error_code error; // a folder that we may not even see is none of ours
+    const auto probe =
+        std::filesystem::exists(system, error) || error ? system : system.parent_path();
     if (::access(probe.c_str(), W_OK) == 0)
         return system;
     if (const char* xdg = std::getenv("XDG_STATE_HOME"); xdg && *xdg == '/')

@@ -7,6 +7,7 @@
 #include "agent/run/Executions.h"
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <iostream>
@@ -21,12 +22,20 @@ namespace agent
 namespace
 {
 
+/// One press of a key, a hangup, or a timeout may send several signals, or break our output too.
+constexpr std::chrono::milliseconds oneAsk{200};
+
+/// Without those that are ignored, as under nohup.
 sigset_t endingSignals()
 {
     sigset_t set;
     sigemptyset(&set);
     for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT})
-        sigaddset(&set, signal);
+    {
+        struct sigaction now = {};
+        if (::sigaction(signal, nullptr, &now) == 0 && now.sa_handler != SIG_IGN)
+            sigaddset(&set, signal);
+    }
     return set;
 }
 
@@ -152,7 +161,7 @@ private:
             takeSignals();
             if (log.error() != 0 && output == STDOUT_FILENO && _outputError == 0)
                 outputFailed(log.error());
-            const int asks = _asks + (_outputError != 0 ? 1 : 0);
+            const int asks = _asks + (_brokeFirst ? 1 : 0);
             if (!end)
                 heed(order, asks, heeded);
             else if (log.drained() || log.error() != 0 || (asks > 0 && log.blocked()))
@@ -187,12 +196,20 @@ private:
     {
         signalfd_siginfo signal{};
         while (::read(_signals.get(), &signal, sizeof signal) == sizeof signal)
-            ++_asks;
+        {
+            const auto now = std::chrono::steady_clock::now();
+            if (_asks == 0 || now >= _askedAt + oneAsk)
+            {
+                ++_asks;
+                _askedAt = now;
+            }
+        }
     }
 
     void outputFailed(int error)
     {
         _outputError = error;
+        _brokeFirst = _asks == 0; // after a signal it is no further wish: who read was ended too
         if (error != EPIPE)
             tellExec(std::string("standard output can't be written: ") + std::strerror(error));
     }
@@ -205,6 +222,8 @@ private:
     Executions _executions;
     FileDescriptor _signals;
     int _asks = 0; ///< how often we were asked to end
+    std::chrono::steady_clock::time_point _askedAt;
+    bool _brokeFirst = false; ///< nobody reads any more, and nobody had asked before
     int _outputError = 0;
 };
 
@@ -216,8 +235,10 @@ ExecExit execStage(ExecPlan plan, const ExecRequest& request, const PluginRegist
     const sigset_t set = endingSignals();
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     ExecFolder folder;
+    if (request.keep)
+        folder.keep();
     defaults.mirrors = folder.mirrors();
-    const Cgroup cgroup = Cgroup::open("exec-" + std::to_string(::getpid()));
+    const Cgroup cgroup = Cgroup::open("exec-" + std::to_string(::getpid()), true);
     if (!cgroup.available())
         tellExec("the stage gets no cgroup of its own (" + cgroup.why() + ")");
     const ExecExit exit = Execution(std::move(plan), request, plugins, folder, defaults,
@@ -225,7 +246,6 @@ ExecExit execStage(ExecPlan plan, const ExecRequest& request, const PluginRegist
                               .run();
     if (request.keep)
     {
-        folder.keep();
         tellExec("kept " + folder.path().string());
         return exit;
     }

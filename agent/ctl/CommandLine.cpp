@@ -38,15 +38,15 @@ Examples:
   stagectl exec payment BUILD --keep       execute one stage here, to reproduce a failure
 
 The agent: --agent, $STAGE_AGENT_URL, `agent = URL` in ~/.config/stagectl, http://127.0.0.1:7824.
-Several agents (--agent more than once, several lines, or URLs between blanks) are asked at once: lists
-become one, with a column HOST, and --json is a list with the URL of each object's agent as "agent"; an
-id is looked up on all. Who does not answer in 15 s is told; the exit code is the worst.
+Several agents (--agent again, further lines, URLs between blanks in $STAGE_AGENT_URL) are asked at
+once: lists become one, with a column HOST, and --json is a list with the URL of each object's agent as
+"agent"; an id is looked up on all. Who does not answer in 15 s is told; the exit code is the worst.
 The token: --token-file, $STAGE_AGENT_TOKEN, `token-file = PATH` in ~/.config/stagectl.
 
 Exit codes: 0 done; 1 the followed run or the executed stage failed, or the doctor found a fault;
 2 wrong usage or configuration; 3 refused (4xx); 4 not found; 5 not possible now (409, 412); 6 no
 answer from the agent; 7 the agent failed (5xx) or the answer is not a stage-agent's; 130 interrupted:
-a followed run goes on, an executed stage is ended.
+a followed run goes on, an executed stage is ended; 141 nobody reads what exec prints.
 logs -f ends with 0 when the stage has ended, however it ended.)";
 
 /// The status in any case, `-` for `_`, as the API writes it. Errors: CLI::ValidationError.

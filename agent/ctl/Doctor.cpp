@@ -146,8 +146,10 @@ void checkAgents(const DoctorRequest& request, Findings& findings)
     }
     catch (const Failure& failure)
     {
-        const bool token = std::string(failure.what()).find("oken") != std::string::npos;
-        return failAs(token ? "token" : "settings", failure,
+        const std::string what = failure.what();
+        const bool ofToken =
+            what.find("oken") != std::string::npos && what.find("expected `agent") == what.npos;
+        return failAs(ofToken ? "token" : "settings", failure,
                       "put it right and look again: the agent was not asked", findings);
     }
     try

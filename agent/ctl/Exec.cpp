@@ -19,7 +19,8 @@ namespace
 std::string configurationOf(const ExecCommand& command)
 {
     std::string file = command.config;
-    if (file.empty() && ::access(unitsConfiguration, F_OK) == 0)
+    // One that we may not even see is there: it must not be taken for none.
+    if (file.empty() && (::access(unitsConfiguration, F_OK) == 0 || errno == EACCES))
         file = unitsConfiguration;
     if (file.empty())
         return file;

@@ -1,9 +1,11 @@
 #include "agent/doctor/AgentsUser.h"
 
+#include <csignal>
 #include <cstdlib>
 
 #include <grp.h>
 #include <pwd.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,12 +24,28 @@ User ourselves()
     return userOf(::geteuid());
 }
 
-std::optional<User> ownerOf(const std::filesystem::path& state)
+std::optional<User> userNamed(const std::string& name)
+{
+    const passwd* entry = ::getpwnam(name.c_str());
+    return entry ? std::optional(userOf(entry->pw_uid)) : std::nullopt;
+}
+
+std::optional<User> ownerOf(const std::filesystem::path& folder)
 {
     struct stat info = {};
-    if (::stat(state.c_str(), &info) != 0)
+    if (::stat(folder.c_str(), &info) != 0)
         return std::nullopt;
     return userOf(info.st_uid);
+}
+
+void endWithWhoAsked()
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP})
+        sigaddset(&set, signal);
+    ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
 LookingAs::LookingAs(const User& user) : _user(ourselves())
@@ -38,6 +56,7 @@ LookingAs::LookingAs(const User& user) : _user(ourselves())
     if (::initgroups(user.name.c_str(), user.group) != 0 ||
         ::setresgid(user.group, user.group, 0) != 0 || ::setresuid(user.id, user.id, 0) != 0)
         return;
+    endWithWhoAsked(); // another user forgets it
     _user = user;
     _changed = true;
 }
@@ -48,6 +67,7 @@ LookingAs::~LookingAs()
         return;
     if (::setresuid(0, 0, 0) != 0 || ::setresgid(0, 0, 0) != 0 || ::setgroups(0, nullptr) != 0)
         std::abort(); // never go on as somebody that nobody asked for
+    endWithWhoAsked();
 }
 
 } // namespace agent::doctor

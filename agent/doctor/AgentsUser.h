@@ -19,9 +19,15 @@ struct User
 User userOf(uid_t id);
 User ourselves();
 
-/// Whose agent it is: the owner of the state folder.
-/// Shape: nothing when there is no such folder yet.
-std::optional<User> ownerOf(const std::filesystem::path& state);
+std::optional<User> userNamed(const std::string& name);
+
+/// Whose this folder is: the state folder is its agent's, `/proc/PID` that process's.
+/// Shape: nothing when it is not there.
+std::optional<User> ownerOf(const std::filesystem::path& folder);
+
+/// From now on TERM and INT end us, and so does the end of who started us: a look at a big record takes
+/// its time, and nobody may wait for it any more.
+void endWithWhoAsked();
 
 /// Makes root the agent's user until its end, so that each look and each program that is run sees what the
 /// agent would see. For anyone else it does nothing.

@@ -16,6 +16,7 @@ struct Visit
     const Setup& setup;
     std::optional<int> running; ///< the pid of the agent that has the state folder
     User user;                  ///< as whom we look
+    User agents;                ///< whose the agent is
 };
 
 // Each tells what it finds under the name of its check, in the order of the table. None throws.
@@ -29,7 +30,8 @@ void checkServices(const Visit& visit, const PluginRegistry& plugins, ServiceCat
 
 // MaterialChecks.cpp: what stages need besides
 void checkSecrets(const Visit& visit, const ServiceCatalog& services, Findings& findings);
-void checkGit(const ServiceCatalog& services, Findings& findings);
+/// `services`: null where they are not known.
+void checkGit(const ServiceCatalog* services, Findings& findings);
 
 // StateChecks.cpp
 void checkStateFolder(const Visit& visit, Findings& findings);

@@ -12,14 +12,24 @@ namespace agent::doctor
 namespace
 {
 
-/// With the installed configuration, which others may not even read, it is systemd's agent that is meant,
-/// while the default state folder of whoever asks is one of their own.
-User agentsUser(const Setup& setup, const User& us)
+/// With the installed configuration, which others may not even read, it is systemd's agent that is meant;
+/// its user is known also where the folder is not there yet, or is root's by mistake.
+User agentsUser(const Setup& setup, std::optional<int> running, const User& us)
 {
-    const bool installed = !setup.unread.empty() || setup.file.parent_path() == "/etc/stage-agent";
-    if (const auto owner = ownerOf(setup.config.stateDir))
-        return *owner;
-    return installed ? ownerOf("/var/lib/stage-agent").value_or(us) : us;
+    if (running)
+        if (const auto owner = ownerOf("/proc/" + std::to_string(*running)))
+            return *owner;
+    if (setup.file.parent_path() == "/etc/stage-agent")
+        if (const auto unit = userNamed("stage-agent"))
+            return *unit;
+    return ownerOf(setup.config.stateDir).value_or(us);
+}
+
+/// A DynamicUser= reaches its state folder through the unit's own mounts only; root sees it from here.
+bool hiddenFromItsUser(const std::filesystem::path& state)
+{
+    std::error_code error;
+    return std::filesystem::canonical(state, error).string().starts_with("/var/lib/private/");
 }
 
 /// What an outsider sees of the agent's folders would be wrong more often than right.
@@ -27,8 +37,8 @@ void tellOutsider(const User& us, const User& agents, Findings& findings)
 {
     findings.warn("user",
                   us.name + ", but the agent is " + agents.name +
-                      "'s: its configuration, state folder, record, plugins, services, secrets, "
-                      "cgroups and port are not looked at",
+                      "'s: its configuration, state folder, record, disk, plugins, services, "
+                      "secrets, cgroups and port are not looked at",
                   "sudo stagectl doctor, or sudo -u " + agents.name + " stagectl doctor");
 }
 
@@ -47,16 +57,15 @@ void checkAll(const Visit& visit, Findings& findings)
     checkPlugins(visit, plugins, findings);
     checkServices(visit, plugins, services, findings);
     checkSecrets(visit, services, findings);
-    checkGit(services, findings);
+    checkGit(&services, findings);
 }
 
 void checkWhatAnyoneSees(const Visit& visit, Findings& findings)
 {
-    checkDisk(visit, findings);
     checkKernel(findings);
     checkClock(std::nullopt, findings);
     checkPrograms(visit, findings);
-    checkGit(ServiceCatalog(), findings);
+    checkGit(nullptr, findings);
 }
 
 } // namespace
@@ -64,10 +73,11 @@ void checkWhatAnyoneSees(const Visit& visit, Findings& findings)
 Findings examine(const Setup& setup)
 {
     Findings findings;
+    endWithWhoAsked();
     const User us = ourselves();
-    const User agents = agentsUser(setup, us);
-    const Visit visit{
-        .setup = setup, .running = StateFolder::holder(setup.config.stateDir), .user = us};
+    const auto running = StateFolder::holder(setup.config.stateDir);
+    const User agents = agentsUser(setup, running, us);
+    const Visit visit{.setup = setup, .running = running, .user = us, .agents = agents};
     if (us.id != 0 && us.id != agents.id)
     {
         tellOutsider(us, agents, findings);
@@ -75,11 +85,12 @@ Findings examine(const Setup& setup)
         return findings;
     }
     {
-        const LookingAs as(agents);
+        const LookingAs as(hiddenFromItsUser(setup.config.stateDir) ? us : agents);
         findings.ok("user", as.user().id == us.id ? us.name
                                                   : us.name + ", looking as " + as.user().name +
                                                         ", whose the agent is");
-        checkAll({.setup = setup, .running = visit.running, .user = as.user()}, findings);
+        checkAll({.setup = setup, .running = running, .user = as.user(), .agents = agents},
+                 findings);
     }
     checkPort(visit, findings); // as ourselves: root sees whose socket it is
     return findings;

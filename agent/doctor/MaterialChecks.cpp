@@ -26,6 +26,12 @@ bool openToOthers(const fs::path& path)
     return ::stat(path.c_str(), &info) == 0 && (info.st_mode & 077U) != 0;
 }
 
+/// Its owner too: closed as root's, the agent could not read it any more.
+std::string closing(const std::string& path, const std::string& mode, const User& owner)
+{
+    return "chown " + owner.name + " " + path + " && chmod " + mode + " " + path;
+}
+
 /// The secrets' names, each with a service that wants it.
 std::map<std::string, std::string> secretsOf(const ServiceCatalog& services)
 {
@@ -37,9 +43,10 @@ std::map<std::string, std::string> secretsOf(const ServiceCatalog& services)
 }
 
 /// Shape: whether all is well with this one.
-bool checkSecret(const std::string& name, const std::string& service, const fs::path& folder,
+bool checkSecret(const std::string& name, const std::string& service, const Visit& visit,
                  Findings& findings)
 {
+    const fs::path& folder = visit.setup.config.secretsDir;
     const std::string forWhom = " (for the service " + service + ")";
     const std::string file = (folder / name).string();
     try
@@ -55,7 +62,8 @@ bool checkSecret(const std::string& name, const std::string& service, const fs::
     }
     if (!openToOthers(file))
         return true;
-    findings.warn("secrets", file + " is open to others" + forWhom, "chmod 600 " + file);
+    findings.warn("secrets", file + " is open to others" + forWhom,
+                  closing(file, "600", visit.agents));
     return false;
 }
 
@@ -108,23 +116,24 @@ void checkSecrets(const Visit& visit, const ServiceCatalog& services, Findings& 
     bool well = !openToOthers(folder);
     if (!well)
         findings.warn("secrets", folder.string() + " is open to others",
-                      "chmod 700 " + folder.string());
+                      closing(folder.string(), "700", visit.agents));
     for (const auto& [name, service] : wanted)
-        well = checkSecret(name, service, folder, findings) && well;
+        well = checkSecret(name, service, visit, findings) && well;
     if (well)
         findings.ok("secrets", std::to_string(wanted.size()) + " that services name, all in " +
                                    folder.string());
 }
 
-void checkGit(const ServiceCatalog& services, Findings& findings)
+void checkGit(const ServiceCatalog* services, Findings& findings)
 {
     const auto tell = [&](const std::string& seen)
     {
         const std::string advice = "apt install git (2.30 or newer)";
-        if (usesGit(services))
+        if (services != nullptr && usesGit(*services))
             findings.fail("git", seen, advice);
         else
-            findings.warn("git", seen + "; no service uses it", advice);
+            findings.warn("git", seen + (services != nullptr ? "; no service uses it" : ""),
+                          advice);
     };
     const auto program = findProgram("git", standardPath);
     if (program.empty())

@@ -97,10 +97,14 @@ void checkOurs(const Visit& visit, Findings& findings)
         findings.ok("port", url + ", " + who);
 }
 
-void checkFree(const SocketAddress& address, Findings& findings)
+void checkFree(const SocketAddress& address, const User& agents, Findings& findings)
 {
     const std::string seen = address.toString();
-    const int error = bindError(address);
+    int error = 0;
+    {
+        const LookingAs as(agents); // root may bind what the agent may not
+        error = bindError(address);
+    }
     const std::string why = std::generic_category().message(error);
     if (error == EADDRINUSE)
     {
@@ -134,7 +138,7 @@ void checkPort(const Visit& visit, Findings& findings)
         if (visit.running)
             checkOurs(visit, findings);
         else
-            checkFree(address, findings);
+            checkFree(address, visit.agents, findings);
         if (!address.host().isLoopback())
             findings.warn("port", config.httpAddress + " can be reached from other hosts",
                           "whoever reaches it may do all: set http.address to 127.0.0.1 and let "

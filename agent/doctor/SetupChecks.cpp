@@ -48,7 +48,8 @@ std::string loadProblem(const Plugin& plugin, const fs::path& host)
     }
 }
 
-/// Why the program of a plugin can't be started; empty when it can.
+/// Why the program of a plugin can't be started; empty when it can, as far as that is to be seen here: a
+/// service may have a PATH of its own, and a path that is not absolute begins in the workspace.
 std::string startProblem(const Plugin& plugin)
 {
     const std::string program = plugin.argv({}).front();
@@ -58,6 +59,8 @@ std::string startProblem(const Plugin& plugin)
         return findProgram(program, standardPath).empty()
                    ? "there is no program '" + program + "' in " + standardPath
                    : "";
+    if (program.front() != '/')
+        return "";
     return ::access(program.c_str(), X_OK) == 0
                ? ""
                : program + " can't be executed: " + std::generic_category().message(errno);
@@ -140,12 +143,17 @@ void checkPlugins(const Visit& visit, PluginRegistry& plugins, Findings& finding
         else if (plugin.kind == Plugin::Kind::Program)
             wrong = startProblem(plugin);
         usable = usable && wrong.empty();
-        if (!wrong.empty())
-            findings.fail("plugins", std::string(name).append(": ").append(wrong),
-                          plugin.kind == Plugin::Kind::Library
-                              ? "build it again with this agent's StagePlugin.h, and see with ldd "
-                                "that its libraries are there (plugins/README.md)"
-                              : "install the program, or make it executable: chmod +x");
+        const std::string seen = std::string(name).append(": ").append(wrong);
+        if (!wrong.empty() && plugin.kind == Plugin::Kind::Library)
+            findings.fail("plugins", seen,
+                          "build it again with this agent's StagePlugin.h, and see with ldd "
+                          "that its libraries are there (plugins/README.md)");
+        else if (wrong.starts_with("there is no"))
+            findings.warn("plugins", seen,
+                          "install it, or let the env of each service that uses the plugin set a "
+                          "PATH that has it");
+        else if (!wrong.empty())
+            findings.fail("plugins", seen, "make it executable: chmod +x");
     }
     if (plugins.all().empty() && usable)
         findings.fail("plugins", "there are none in " + (visit.setup.programs / "plugins").string(),

@@ -71,10 +71,6 @@ bool forbidsPrograms(const fs::path& folder)
 void checkFolder(const Visit& visit, const fs::path& folder, const std::string& seen,
                  Findings& findings)
 {
-    struct stat info = {};
-    if (::stat(folder.c_str(), &info) == 0 && info.st_uid != visit.user.id && visit.user.id != 0)
-        return findings.warn("state folder", seen + " is " + userOf(info.st_uid).name + "'s",
-                             "look at it as root or as " + userOf(info.st_uid).name);
     if (::access(folder.c_str(), W_OK | X_OK) != 0)
         return findings.fail("state folder",
                              seen + " can't be written by " + visit.user.name + ": " +
@@ -82,6 +78,10 @@ void checkFolder(const Visit& visit, const fs::path& folder, const std::string& 
                              "chown -R " + visit.user.name + " " + folder.string() +
                                  "; under systemd it must stand in StateDirectory= or "
                                  "ReadWritePaths=; or set state.dir to another one");
+    struct stat info = {};
+    if (::stat(folder.c_str(), &info) == 0 && info.st_uid != visit.agents.id)
+        return findings.warn("state folder", seen + " is " + userOf(info.st_uid).name + "'s",
+                             "chown -R " + visit.agents.name + " " + folder.string());
     if ((info.st_mode & 077U) != 0)
         return findings.warn("state folder",
                              seen + " is open to others: mode " + octal(info.st_mode & 07777U),

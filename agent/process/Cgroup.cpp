@@ -134,7 +134,7 @@ void disableControllers(const fs::path& group)
 
 } // namespace
 
-Cgroup Cgroup::open(const std::string& name)
+Cgroup Cgroup::open(const std::string& name, bool apart)
 {
     Cgroup cgroup;
     const fs::path mount = mountOfVersion2();
@@ -147,7 +147,12 @@ Cgroup Cgroup::open(const std::string& name)
 
     const fs::path above = group.parent_path();
     const bool inLeaf = group != mount && group.filename() == "agent";
-    if (inLeaf && isUnit(above))
+    if (inLeaf && isUnit(above) && apart)
+    {
+        cgroup._home = above;
+        cgroup._tree = above / (std::string(treePrefix) + name);
+    }
+    else if (inLeaf && isUnit(above))
         cgroup._home = cgroup._tree = above; // opened twice, or started by one of ours
     else if (inLeaf && above.filename().string().starts_with(treePrefix))
     {
@@ -163,6 +168,7 @@ Cgroup Cgroup::open(const std::string& name)
     }
 
     const fs::path leaf = cgroup._tree / "agent";
+    cgroup._from = group == leaf ? cgroup._home : group;
     const fs::path stages = cgroup._tree / "stages";
     for (const fs::path& needed : {cgroup._tree, leaf, stages})
         if (cgroup._why.empty() && !makeGroup(needed))
@@ -279,7 +285,7 @@ void Cgroup::removeTree() const
         return; // something runs yet: the next daemon wants all of this
     // A group that gives controllers to those below takes no process.
     disableControllers(_tree);
-    if (!put(_home / "cgroup.procs", std::to_string(::getpid())))
+    if (!put(_from / "cgroup.procs", std::to_string(::getpid())))
         return;
     ::rmdir((_tree / "agent").c_str());
     if (_tree != _home)

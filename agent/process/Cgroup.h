@@ -26,8 +26,9 @@ public:
     /// Finds the cgroup2 mount in /proc/self/mountinfo and the daemon's group in /proc/self/cgroup, moves
     /// the daemon into a leaf of it, enables the controllers that are there, and makes `stages/` for
     /// this state folder (`name` tells daemons of one host apart).
+    /// `apart`: beside a daemon that may be there, never in its tree, also where one of ours started us.
     /// Shape: a Cgroup that is not available() where any of it can't be; why() says why.
-    static Cgroup open(const std::string& name);
+    static Cgroup open(const std::string& name, bool apart = false);
 
     /// What the daemon `pid` has; with 0, what one could have that were started as we are. Makes, moves and
     /// enables nothing: for missing() and why() only.
@@ -68,7 +69,8 @@ public:
     static void remove(const std::filesystem::path& group);
 
 private:
-    std::filesystem::path _home;   ///< where the daemon came from
+    std::filesystem::path _home;   ///< what the tree is in, or is
+    std::filesystem::path _from;   ///< where the daemon goes back to
     std::filesystem::path _tree;   ///< holds agent/ and stages/; may be _home itself
     std::filesystem::path _stages; ///< empty: not available
     std::string _held; ///< controllers that the stages' groups have, each between blanks

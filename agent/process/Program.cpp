@@ -22,6 +22,9 @@ namespace agent
 namespace
 {
 
+/// So long a killed process gets to be gone.
+constexpr int afterKillMs = 1000;
+
 using Clock = std::chrono::steady_clock;
 
 [[noreturn]] void fail(int error, const std::string& what)
@@ -144,9 +147,13 @@ int spawn(const ProgramCall& call, const Output& out, const Output& err)
 }
 
 /// Ends all of the group. It is still ours: its first process is not reaped before.
-int killAndReap(int pid)
+/// Shape: nothing where the kernel does not let go of it; then it is init's when we are gone.
+std::optional<int> killAndReap(int pid, int pidfd)
 {
     ::kill(-pid, SIGKILL);
+    pollfd ended{.fd = pidfd, .events = POLLIN, .revents = 0};
+    if (pidfd >= 0 && ::poll(&ended, 1, afterKillMs) == 0)
+        return std::nullopt;
     int status = 0;
     while (::waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
@@ -186,7 +193,7 @@ ProgramEnd runProgram(const ProgramCall& call)
     if (!pidfd.valid())
     {
         const int error = errno;
-        killAndReap(pid);
+        killAndReap(pid, -1);
         fail(error, "pidfd_open");
     }
 
@@ -204,9 +211,10 @@ ProgramEnd runProgram(const ProgramCall& call)
         err.take();
         running = running && !end.late;
     }
-    const int status = killAndReap(pid);
-    end.exitCode = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    end.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    const auto status = killAndReap(pid, pidfd.get());
+    end.late = end.late || !status;
+    end.exitCode = status && WIFEXITED(*status) ? WEXITSTATUS(*status) : -1;
+    end.signal = status && WIFSIGNALED(*status) ? WTERMSIG(*status) : 0;
     end.out = out.text();
     end.err = err.text();
     return end;

@@ -156,11 +156,12 @@ void ShimWatch::readNames()
     {
         const auto* event = reinterpret_cast<const inotify_event*>(events.data() + at);
         at += static_cast<ssize_t>(sizeof *event + event->len);
-        if (event->len == 0 || std::string_view(event->name) != files::held)
+        const bool lost = (event->mask & IN_Q_OVERFLOW) != 0; // it may have been anyone's
+        if (!lost && (event->len == 0 || std::string_view(event->name) != files::held))
             continue;
         for (const Watched& watched : _shims)
-            if (watched.folder == event->wd)
-                _held.push_back(watched.key);
+            if (lost || watched.folder == event->wd)
+                _held.insert(watched.key);
     }
 }
 

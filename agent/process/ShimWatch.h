@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -41,7 +42,7 @@ public:
     std::vector<std::string> wait(std::optional<std::int64_t> timeoutMs);
 
     /// The keys of shims that put a held.json into their folders, since the last call.
-    std::vector<std::string> takeHeld() { return std::exchange(_held, {}); }
+    std::set<std::string> takeHeld() { return std::exchange(_held, {}); }
 
     /// Ends a wait() from another thread.
     void wake() noexcept;
@@ -60,7 +61,7 @@ private:
     FileDescriptor _wake;
     FileDescriptor _names; ///< inotify: the names that come into folders
     std::vector<Watched> _shims;
-    std::vector<std::string> _held; ///< told by the next takeHeld()
+    std::set<std::string> _held; ///< told by the next takeHeld()
 };
 
 } // namespace agent

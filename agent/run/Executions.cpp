@@ -25,6 +25,11 @@ constexpr std::int64_t sweepEveryMs = 50;
 constexpr std::int64_t sweepAtMostMs = 10'000;
 constexpr std::int64_t sweepUndyingEveryMs = 1000;
 
+/// Anybody's stage may write held.json, as often as it likes: each look is a walk over /proc. One that does
+/// not hold yet is looked at again.
+constexpr std::int64_t heldLookEveryMs = 1000;
+constexpr std::int64_t heldLookAgainMs = 5000;
+
 std::int64_t monotonicMs()
 {
     using namespace std::chrono;
@@ -132,11 +137,25 @@ void Executions::lookWhetherHeld(const std::string& stageId)
     if (found == _live.end() || found->second.undying)
         return;
     Live& live = found->second;
-    const auto held = AttemptFolder(live.folder).held();
+    live.heldSeenMs = monotonicMs();
+    live.heldLookMs = 0;
+    const AttemptFolder folder(live.folder);
+    auto held = folder.held();
     if (!held)
         return;
+    const auto claim = folder.claim();
+    held->since = std::clamp(held->since, claim ? std::min(claim->startedAt, nowMs()) : 0, nowMs());
     if (const auto left = livingIn(live.folder); heldByKernel(left))
         tellUndying(stageId, live, left, held);
+    else
+        live.heldLookMs = live.heldSeenMs + heldLookAgainMs;
+}
+
+void Executions::heldIsThere(const std::string& stageId)
+{
+    if (const auto live = _live.find(stageId); live != _live.end())
+        live->second.heldLookMs =
+            std::max(monotonicMs(), live->second.heldSeenMs + heldLookEveryMs);
 }
 
 /// Ends what is left of the stage, in steps, and says so.
@@ -201,7 +220,7 @@ void Executions::stop(const std::string& stageId, std::int64_t graceMs)
 void Executions::killNow(const std::string& stageId)
 {
     if (const auto live = _live.find(stageId); live != _live.end())
-        live->second.killing = true;
+        live->second.killNextMs = monotonicMs();
 }
 
 void Executions::forget(const std::filesystem::path& folder)
@@ -241,10 +260,11 @@ std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
     for (const auto& stageId : _watch.wait(timeoutMs))
         ended(stageId);
     for (const auto& stageId : _watch.takeHeld())
-        lookWhetherHeld(stageId);
+        heldIsThere(stageId);
 
     const std::int64_t now = monotonicMs();
     std::vector<std::string> sweeping;
+    std::vector<std::string> held;
     for (auto& [stageId, live] : _live)
     {
         if (live.sweepUntilMs != 0)
@@ -252,11 +272,15 @@ std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
             sweeping.push_back(stageId);
             continue;
         }
-        if (live.killing)
+        if (live.killNextMs != 0 && now >= live.killNextMs)
             killProcesses(stageId, live);
+        if (live.heldLookMs != 0 && now >= live.heldLookMs)
+            held.push_back(stageId);
         if (live.killAtMs != 0 && now >= live.killAtMs)
             killShim(stageId, live);
     }
+    for (const auto& stageId : held)
+        lookWhetherHeld(stageId);
     for (const auto& stageId : sweeping)
         sweep(stageId, _live.at(stageId));
     return std::exchange(_finished, {});
@@ -264,6 +288,7 @@ std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
 
 void Executions::killProcesses(const std::string& stageId, Live& live)
 {
+    live.killNextMs = monotonicMs() + (live.undying ? sweepUndyingEveryMs : sweepEveryMs);
     try
     {
         (void)_launcher.endRemains(live.folder); // the shim tells when none is left
@@ -294,7 +319,7 @@ void Executions::tellUndying(const std::string& stageId, Live& live,
     live.undying = {.stageId = stageId,
                     .attempt = live.attempt,
                     .processes = undyingInWords(processes),
-                    .since = held ? std::clamp<TimeMs>(held->since, 0, nowMs()) : nowMs(),
+                    .since = held ? held->since : nowMs(),
                     .ending = held ? held->ending : std::nullopt};
     _undying.push_back(*live.undying);
     wake();
@@ -366,23 +391,21 @@ void Executions::finish(const std::string& stageId, const Outcome& outcome)
     wake();
 }
 
-/// Milliseconds until a shim must be killed or a sweep goes on.
+/// Milliseconds until a shim must be killed, is looked at, or a sweep goes on.
 std::optional<std::int64_t> Executions::nextTimer() const
 {
     const std::int64_t now = monotonicMs();
     std::optional<std::int64_t> next;
+    const auto take = [&](std::int64_t left)
+    { next = std::min(next.value_or(left), std::max<std::int64_t>(0, left)); };
     for (const auto& [stageId, live] : _live)
     {
-        std::int64_t left = 0;
         if (live.sweepUntilMs != 0)
-            left = live.undying ? sweepUndyingEveryMs : sweepEveryMs;
-        else if (live.killing)
-            left = sweepEveryMs;
-        else if (live.killAtMs != 0)
-            left = std::max<std::int64_t>(0, live.killAtMs - now);
+            take(live.undying ? sweepUndyingEveryMs : sweepEveryMs);
         else
-            continue;
-        next = std::min(next.value_or(left), left);
+            for (const std::int64_t at : {live.killNextMs, live.heldLookMs, live.killAtMs})
+                if (at != 0)
+                    take(at - now);
     }
     return next;
 }

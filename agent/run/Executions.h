@@ -98,10 +98,13 @@ private:
         int attempt = 0;
         std::filesystem::path folder;
         std::int64_t graceMs = 0;
-        std::int64_t killAtMs = 0;  ///< monotonic; 0: nobody asked it to stop
-        bool killing = false;       ///< its processes are killed until none is there
-        std::optional<Claim> claim; ///< of a lost shim
-        std::string why;            ///< how it was lost, where that is known
+        std::int64_t killAtMs = 0; ///< monotonic; 0: nobody asked it to stop
+        std::int64_t killNextMs =
+            0; ///< monotonic; its processes are killed until none is there; 0: no
+        std::int64_t heldLookMs = 0; ///< monotonic; when to look what its shim says of it; 0: not
+        std::int64_t heldSeenMs = 0; ///< monotonic; when we looked last
+        std::optional<Claim> claim;  ///< of a lost shim
+        std::string why;             ///< how it was lost, where that is known
         std::optional<std::string> limitsMissing;
         std::int64_t sweepUntilMs =
             0; ///< monotonic; its shim is lost and we end what is left; 0: no
@@ -109,6 +112,7 @@ private:
     };
 
     void watch(const std::string& stageId, Shim shim);
+    void heldIsThere(const std::string& stageId);
     void ended(const std::string& stageId);
     void lose(const std::string& stageId, const std::string& why);
     void sweep(const std::string& stageId, Live& live);

@@ -59,8 +59,10 @@ int writeHeld(const std::string& folder, const Held& held)
     FAILPOINT("shim.held");
     const std::string name = folder + "/" + files::held;
     const std::string temporary = name + ".tmp";
+    // The stage may have put a pipe there, and who opens that waits for ever.
+    ::unlink(temporary.c_str());
     const Fd file(
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file.valid())
         return errno;
     if (const int error = writeAll(file.get(), toJson(held)))

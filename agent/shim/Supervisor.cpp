@@ -12,6 +12,7 @@
 
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/signalfd.h>
 
 namespace agent
@@ -302,8 +303,17 @@ void Supervisor::recordOutcome()
     const auto lasted = _ended.value_or(Clock::now()) - _started;
     _outcome.durationMs = std::chrono::duration_cast<std::chrono::milliseconds>(lasted).count();
     _outcome.endedAt = _outcome.startedAt + _outcome.durationMs;
-    while (_outcomeFile.write(_outcome) != 0)
+    while (_outcomeFile.write(_outcome) != 0 && !forgotten())
         std::this_thread::sleep_for(outcomeRetry);
+}
+
+/// The attempt's folder was removed, claim and all: nobody will ever ask for the end.
+bool Supervisor::forgotten() const
+{
+    struct stat claim = {};
+    struct stat folder = {};
+    return ::fstat(_lock.get(), &claim) == 0 && claim.st_nlink == 0 &&
+           ::stat(_folder.c_str(), &folder) != 0 && errno == ENOENT;
 }
 
 } // namespace agent

@@ -76,6 +76,7 @@ private:
     void tellWhenHeld(Clock::time_point now);
     void drain(Command& command);
     void recordOutcome();
+    [[nodiscard]] bool forgotten() const;
 
     std::string _folder;
     Fd _lock;

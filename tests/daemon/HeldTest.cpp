@@ -6,6 +6,8 @@
 
 #include <fstream>
 
+#include <sys/stat.h>
+
 using agent::test::attemptOf;
 using agent::test::contentOf;
 using agent::test::DeafStage;
@@ -27,6 +29,7 @@ class HeldTest: public DeafStage
 {
     CPPUNIT_TEST_SUITE(HeldTest);
     CPPUNIT_TEST(testATimeoutThatCantBeIsTold);
+    CPPUNIT_TEST(testAPipeInItsPlaceHoldsNobodyUp);
     CPPUNIT_TEST(testSoIsWhatACommandLeftBehind);
     CPPUNIT_TEST(testADaemonHearsWhatWasSaidWhileItWasAway);
     CPPUNIT_TEST(testWhatTheShimDecidedFirstStands);
@@ -61,6 +64,19 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("TIMEOUT"), _daemon->detail(_id, "cause"));
         CPPUNIT_ASSERT_EQUAL(0, setAside());
         CPPUNIT_ASSERT(_daemon->get("/api/agent").json()["setAsideStages"].GetArray().Empty());
+    }
+
+    void testAPipeInItsPlaceHoldsNobodyUp()
+    {
+        // Symptom: the shim waited for ever for a reader of what its stage had put there. Bound: the end is told.
+        if (!begin(R"("timeout":"1s")"))
+            return;
+        const auto pipe = attemptOf(*_daemon, _run) / "held.json.tmp";
+        CPPUNIT_ASSERT_EQUAL(0, ::mkfifo(pipe.c_str(), 0600));
+        waitUntilSetAside();
+        _files->release();
+        _daemon->waitForRun(_run, "FAILURE");
+        CPPUNIT_ASSERT_EQUAL(std::string("TIMEOUT"), _daemon->detail(_id, "cause"));
     }
 
     void testSoIsWhatACommandLeftBehind()

@@ -125,7 +125,7 @@ class ShimWatchTest: public CppUnit::TestFixture
         CPPUNIT_ASSERT(watch.takeHeld().empty());
         put("two", agent::files::held);
         CPPUNIT_ASSERT(watch.wait(10'000).empty());
-        CPPUNIT_ASSERT(watch.takeHeld() == std::vector<std::string>{"two"});
+        CPPUNIT_ASSERT(watch.takeHeld() == std::set<std::string>{"two"});
         CPPUNIT_ASSERT(watch.takeHeld().empty());
         for (const char* name : {"one", "two"})
             ::kill(watch.find(name)->pid, SIGKILL);
