@@ -124,26 +124,8 @@ std::vector<ProcessStat> StageProcesses::list() const
     return living;
 }
 
-void StageProcesses::terminate() const
+std::vector<ProcessStat> StageProcesses::hold() const
 {
-    FAILPOINT("shim.terminate");
-    for (const ProcessStat& process : list())
-    {
-        signalProcess(process, SIGTERM);
-        signalProcess(process, SIGCONT);
-    }
-}
-
-void StageProcesses::kill()
-{
-    _cgroup.kill();
-    // The walk is for those outside the group; give the group's time to be gone first.
-    const bool onlyGroup = _cgroup.available() && !_killedBefore;
-    _killedBefore = true;
-    if (onlyGroup)
-        return;
-
-    // Stopped processes don't fork: a tree that grows faster than we can walk it is held first.
     std::set<pid_t> stopped;
     std::vector<ProcessStat> processes;
     for (int round = 0; round < maxStopRounds; ++round)
@@ -156,7 +138,28 @@ void StageProcesses::kill()
         if (stopped.size() == before)
             break;
     }
+    return processes;
+}
+
+void StageProcesses::terminate() const
+{
+    FAILPOINT("shim.terminate");
+    const auto processes = hold();
     for (const ProcessStat& process : processes)
+        signalProcess(process, SIGTERM);
+    for (const ProcessStat& process : processes)
+        signalProcess(process, SIGCONT);
+}
+
+void StageProcesses::kill()
+{
+    _cgroup.kill();
+    // The walk is for those outside the group; give the group's time to be gone first.
+    const bool onlyGroup = _cgroup.available() && !_killedBefore;
+    _killedBefore = true;
+    if (onlyGroup)
+        return;
+    for (const ProcessStat& process : hold())
         signalProcess(process, SIGKILL);
 }
 

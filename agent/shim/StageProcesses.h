@@ -48,7 +48,8 @@ public:
     /// How the command ended, as waitpid gives it; nothing while it lives.
     [[nodiscard]] const std::optional<int>& commandStatus() const { return _commandStatus; }
 
-    /// Sends TERM to all, and CONT so that the stopped can answer it.
+    /// Sends TERM to all, also to what is forked meanwhile, and CONT so that the stopped can answer it. What
+    /// they fork to clean up is left to go on.
     void terminate() const;
 
     /// Sends KILL to all; what forked meanwhile is found by the next call.
@@ -62,6 +63,9 @@ public:
 
 private:
     [[nodiscard]] std::vector<ProcessStat> list() const;
+
+    /// Sends STOP to all: a tree that grows faster than we can walk it doesn't then. Shape: who they are.
+    [[nodiscard]] std::vector<ProcessStat> hold() const;
 
     StageCgroup _cgroup;
     pid_t _command = 0;

@@ -86,7 +86,7 @@ Plan anyPlan(Rounds& luck)
                         .exitCode = -1,
                         .says = false,
                         .log = "1\n",
-                        .options = R"(,"timeout":"300ms")"};
+                        .options = R"(,"timeout":"1s")"};
         },
         []
         {
@@ -96,7 +96,7 @@ Plan anyPlan(Rounds& luck)
                         .exitCode = -1,
                         .says = false,
                         .log = "1\n",
-                        .options = R"(,"silence":"300ms")"};
+                        .options = R"(,"silence":"1s")"};
         },
     };
     return kinds[static_cast<std::size_t>(luck.pick(0, static_cast<int>(kinds.size()) - 1))]();

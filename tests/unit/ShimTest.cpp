@@ -26,6 +26,7 @@ class ShimTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testStopEndsTree);
     CPPUNIT_TEST(testStopBeforeTheCommandExecutesNothing);
     CPPUNIT_TEST(testStopWakesStoppedProcesses);
+    CPPUNIT_TEST(testTermReachesWhatIsForkedMeanwhile);
     CPPUNIT_TEST(testNothingEscapesTheEnd);
     CPPUNIT_TEST(testGrandchildThatHoldsThePipeDoesNotHang);
     CPPUNIT_TEST(testForkingTreeIsKilled);
@@ -46,6 +47,7 @@ public:
     void testStopEndsTree();
     void testStopBeforeTheCommandExecutesNothing();
     void testStopWakesStoppedProcesses();
+    void testTermReachesWhatIsForkedMeanwhile();
     void testNothingEscapesTheEnd();
     void testGrandchildThatHoldsThePipeDoesNotHang();
     void testForkingTreeIsKilled();
@@ -227,6 +229,25 @@ void ShimTest::testStopWakesStoppedProcesses()
             run.signalShim(SIGTERM);
             assertCause(Cause::Stopped, run.finish());
             CPPUNIT_ASSERT_EQUAL(std::string("up\nwoken\n"), run.log());
+            assertNothingLeft(run);
+        });
+}
+
+void ShimTest::testTermReachesWhatIsForkedMeanwhile()
+{
+    // Symptom: a stage that forked while it was stopped lived until the end of its grace. Cause: the child was
+    // not yet there when the processes were listed, and its parent was gone when TERM came. Bound: no KILL.
+    inBothContainments(
+        [](ShimRun& run)
+        {
+            run.order.graceMs = 20'000;
+            run.shell("echo up; while :; do sleep 600 & sleep 0.001; done");
+            run.start();
+            CPPUNIT_ASSERT(run.logHolds("up\n"));
+            run.signalShim(SIGTERM);
+            const Outcome outcome = run.finish();
+            assertCause(Cause::Stopped, outcome);
+            CPPUNIT_ASSERT_EQUAL(std::string("stopped"), outcome.message);
             assertNothingLeft(run);
         });
 }
