@@ -19,8 +19,9 @@ void LogIndex::refresh(std::uint64_t logSize)
     _blockEnd = _blockBegin = 0;
     _size = _file ? _file->size() / sizeof(LogIndexRecord) : 0;
     _size = firstNot([logSize](const LogIndexRecord& record) { return record.offset < logSize; });
-    // After a power cut the end of a file may be there in size only, all zeros.
-    while (_size > 1 && at(_size - 1).offset == 0)
+    // After a power cut the end of a file may be there in size only, all zeros, and what the search found
+    // among them is any record: none may tell of bytes that are not there.
+    while (_size > 1 && (at(_size - 1).offset == 0 || at(_size - 1).offset >= logSize))
         --_size;
     if (_size == 0 || at(0).offset != 0 || at(0).line != 0)
     {

@@ -189,7 +189,7 @@ std::uint64_t LogReader::since(TimeMs time)
 {
     const std::uint64_t number = _index.firstNot([time](const LogIndexRecord& record)
                                                  { return record.timeUs / 1000 < time; });
-    return number < _index.size() ? _index.at(number).offset : _size;
+    return number < _index.size() ? std::min(_index.at(number).offset, _size) : _size;
 }
 
 } // namespace agent

@@ -45,6 +45,7 @@ class LogReaderTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testIgnoresRecordsAheadOfTheLog);
     CPPUNIT_TEST(testReadsWhatTheIndexDoesNotHaveYet);
     CPPUNIT_TEST(testReadsWithoutAnIndex);
+    CPPUNIT_TEST(testAnIndexWithHolesTellsOfNoByteThatIsNotThere);
     CPPUNIT_TEST(testFindsTheLastLines);
     CPPUNIT_TEST(testFindsTheFirstChunkSinceATime);
     CPPUNIT_TEST(testStampsEachLineOnce);
@@ -230,6 +231,20 @@ class LogReaderTest: public CppUnit::TestFixture
             CPPUNIT_ASSERT_EQUAL(std::uint64_t(4), reader.tail(2));
             CPPUNIT_ASSERT_EQUAL(std::uint64_t(0), reader.since(0));
         }
+    }
+
+    void testAnIndexWithHolesTellsOfNoByteThatIsNotThere()
+    {
+        // Symptom: a log's lines since a time began behind its end. Cause: zeros between records, as a power cut
+        // leaves them, led the search for the last record astray. Found by libFuzzer. Bound: the log's size.
+        WrittenLog log;
+        log.chunk("one\n", 1000);
+        log.record({.offset = 1ULL << 40, .timeUs = 5'000'000});
+        log.record({});
+        log.record({.offset = 1ULL << 41, .timeUs = 6'000'000});
+        LogReader reader = log.reader();
+        CPPUNIT_ASSERT_EQUAL(reader.size(), reader.since(2000));
+        CPPUNIT_ASSERT_EQUAL(std::string("1:one|"), shown(reader.lines(0, 10)));
     }
 
     void testFindsTheLastLines()
