@@ -289,6 +289,12 @@ std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
 void Executions::killProcesses(const std::string& stageId, Live& live)
 {
     live.killNextMs = monotonicMs() + (live.undying ? sweepUndyingEveryMs : sweepEveryMs);
+    std::error_code ignored;
+    if (std::filesystem::exists(live.folder / files::outcome, ignored))
+    {
+        live.killNextMs = 0; // all that is left is the shim, on its way out
+        return;
+    }
     try
     {
         (void)_launcher.endRemains(live.folder); // the shim tells when none is left
