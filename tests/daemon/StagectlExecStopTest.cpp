@@ -5,6 +5,8 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <chrono>
+
 using agent::test::assertHas;
 using agent::test::contentOf;
 using agent::test::Ended;
