@@ -185,7 +185,7 @@ private:
                 .cause = "TIMEOUT",
                 .exitCode = -1,
                 .says = false,
-                .options = R"(,"timeout":"200ms","grace":"200ms")"};
+                .options = R"(,"timeout":"600ms","grace":"200ms")"};
     }
 
     /// Makes the daemon do what it does seldom, until it is dead or the runs are over.
