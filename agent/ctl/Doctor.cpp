@@ -139,27 +139,28 @@ void askAgents(const Agents& agents, const Settings& settings, Findings& finding
 
 void checkAgents(const DoctorRequest& request, Findings& findings)
 {
+    const std::string advice = "put it right and look again: the agent was not asked";
     Settings settings;
-    try
+    const auto holds = [&](const std::string& check, const std::string& otherwise, auto step)
     {
-        settings = findSettings(request.agents, request.tokenFile);
-    }
-    catch (const Failure& failure)
-    {
-        const std::string what = failure.what();
-        const bool ofToken =
-            what.find("oken") != std::string::npos && what.find("expected `agent") == what.npos;
-        return failAs(ofToken ? "token" : "settings", failure,
-                      "put it right and look again: the agent was not asked", findings);
-    }
-    try
-    {
-        askAgents({settings.agents, settings.token, settings.named}, settings, findings);
-    }
-    catch (const Failure& failure)
-    {
-        failAs("agent", failure, rightAddress, findings); // it is no address
-    }
+        try
+        {
+            step();
+            return true;
+        }
+        catch (const Failure& failure)
+        {
+            failAs(check, failure, otherwise, findings);
+            return false;
+        }
+    };
+    (void)(holds("settings", advice, [&] { findAgents(request.agents, settings); }) &&
+           holds("token", advice, [&] { findToken(request.tokenFile, settings); }) &&
+           holds(
+               "agent", rightAddress, // it is no address
+               [&] {
+                   askAgents({settings.agents, settings.token, settings.named}, settings, findings);
+               }));
 }
 
 Health healthFrom(const std::string& status)

@@ -105,12 +105,10 @@ std::string tokenFrom(const std::string& path)
 
 } // namespace
 
-Settings findSettings(const std::vector<std::string>& agentOptions,
-                      const std::string& tokenFileOption)
+void findAgents(const std::vector<std::string>& options, Settings& settings)
 {
     const File file = readFile();
-    Settings settings;
-    std::copy_if(agentOptions.begin(), agentOptions.end(), std::back_inserter(settings.agents),
+    std::copy_if(options.begin(), options.end(), std::back_inserter(settings.agents),
                  [](const std::string& url) { return !url.empty(); });
     settings.named = !settings.agents.empty();
     settings.agentsFrom = "--agent";
@@ -124,15 +122,27 @@ Settings findSettings(const std::vector<std::string>& agentOptions,
     orElse(words(environment("STAGE_AGENT_URL")), "$STAGE_AGENT_URL");
     orElse(file.agents, file.path);
     orElse({defaultAgent}, "the default");
+}
 
+void findToken(const std::string& fileOption, Settings& settings)
+{
+    const File file = readFile();
     const std::string fromEnvironment = environment("STAGE_AGENT_TOKEN");
-    settings.tokenFrom = tokenFileOption;
-    if (!tokenFileOption.empty())
-        settings.token = tokenFrom(tokenFileOption);
+    settings.tokenFrom = fileOption;
+    if (!fileOption.empty())
+        settings.token = tokenFrom(fileOption);
     else if (!fromEnvironment.empty())
         settings.token = checkedToken(fromEnvironment, settings.tokenFrom = "$STAGE_AGENT_TOKEN");
     else if (!file.tokenFile.empty())
         settings.token = tokenFrom(settings.tokenFrom = file.tokenFile);
+}
+
+Settings findSettings(const std::vector<std::string>& agentOptions,
+                      const std::string& tokenFileOption)
+{
+    Settings settings;
+    findAgents(agentOptions, settings);
+    findToken(tokenFileOption, settings);
     return settings;
 }
 

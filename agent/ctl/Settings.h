@@ -26,4 +26,8 @@ struct Settings
 Settings findSettings(const std::vector<std::string>& agentOptions,
                       const std::string& tokenFileOption);
 
+/// The two halves of it, for who wants to tell them apart. Errors: the file's; the token's.
+void findAgents(const std::vector<std::string>& options, Settings& settings);
+void findToken(const std::string& fileOption, Settings& settings);
+
 } // namespace agent::ctl

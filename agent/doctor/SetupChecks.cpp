@@ -48,22 +48,31 @@ std::string loadProblem(const Plugin& plugin, const fs::path& host)
     }
 }
 
-/// Why the program of a plugin can't be started; empty when it can, as far as that is to be seen here: a
-/// service may have a PATH of its own, and a path that is not absolute begins in the workspace.
-std::string startProblem(const Plugin& plugin)
+void checkLibrary(const Plugin& plugin, const fs::path& host, Findings& findings)
+{
+    if (const auto wrong = loadProblem(plugin, host); !wrong.empty())
+        findings.fail("plugins", plugin.name + ": " + wrong,
+                      "build it again with this agent's StagePlugin.h, and see with ldd that its "
+                      "libraries are there (plugins/README.md)");
+}
+
+/// As far as that is to be seen here: a service may have a PATH of its own, and a path that is not absolute
+/// begins in the workspace; a name that a setting gives is empty.
+void checkProgram(const Plugin& plugin, Findings& findings)
 {
     const std::string program = plugin.argv({}).front();
-    if (program.empty()) // `${NAME}`: the stage says which
-        return "";
-    if (program.find('/') == std::string::npos)
-        return findProgram(program, standardPath).empty()
-                   ? "there is no program '" + program + "' in " + standardPath
-                   : "";
-    if (program.front() != '/')
-        return "";
-    return ::access(program.c_str(), X_OK) == 0
-               ? ""
-               : program + " can't be executed: " + std::generic_category().message(errno);
+    if (program.empty())
+        return;
+    if (program.find('/') == std::string::npos && findProgram(program, standardPath).empty())
+        findings.warn("plugins",
+                      plugin.name + ": there is no program '" + program + "' in " + standardPath,
+                      "install it, or let the env of each service that uses the plugin set a PATH "
+                      "that has it");
+    else if (program.front() == '/' && ::access(program.c_str(), X_OK) != 0)
+        findings.fail("plugins",
+                      plugin.name + ": " + program +
+                          " can't be executed: " + std::generic_category().message(errno),
+                      "chmod +x " + program);
 }
 
 } // namespace
@@ -124,6 +133,7 @@ void checkPrograms(const Visit& visit, Findings& findings)
 
 void checkPlugins(const Visit& visit, PluginRegistry& plugins, Findings& findings)
 {
+    const std::size_t before = findings.all().size();
     std::vector<Problem> problems;
     plugins.load(visit.setup.programs / "plugins", problems);
     std::error_code error;
@@ -133,32 +143,20 @@ void checkPlugins(const Visit& visit, PluginRegistry& plugins, Findings& finding
              "put it right, then: systemctl restart stage-agent (plugins/README.md)", findings);
 
     std::string names;
-    bool usable = problems.empty();
     for (const auto& [name, plugin] : plugins.all())
     {
         names += (names.empty() ? "" : ", ") + std::string(name).append(" ").append(plugin.version);
-        std::string wrong;
         if (plugin.kind == Plugin::Kind::Library)
-            wrong = loadProblem(plugin, visit.setup.programs / "stage-plugin-host");
+            checkLibrary(plugin, visit.setup.programs / "stage-plugin-host", findings);
         else if (plugin.kind == Plugin::Kind::Program)
-            wrong = startProblem(plugin);
-        usable = usable && wrong.empty();
-        const std::string seen = std::string(name).append(": ").append(wrong);
-        if (!wrong.empty() && plugin.kind == Plugin::Kind::Library)
-            findings.fail("plugins", seen,
-                          "build it again with this agent's StagePlugin.h, and see with ldd "
-                          "that its libraries are there (plugins/README.md)");
-        else if (wrong.starts_with("there is no"))
-            findings.warn("plugins", seen,
-                          "install it, or let the env of each service that uses the plugin set a "
-                          "PATH that has it");
-        else if (!wrong.empty())
-            findings.fail("plugins", seen, "make it executable: chmod +x");
+            checkProgram(plugin, findings);
     }
-    if (plugins.all().empty() && usable)
+    if (findings.all().size() != before)
+        return;
+    if (plugins.all().empty())
         findings.fail("plugins", "there are none in " + (visit.setup.programs / "plugins").string(),
                       "install stage-agent anew: some come along with it");
-    else if (usable)
+    else
         findings.ok("plugins", names);
 }
 

@@ -3,6 +3,7 @@
 #include "agent/wire/Failpoint.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
@@ -51,7 +52,7 @@ StateFolder::StateFolder(const std::filesystem::path& root) : _root(std::filesys
     if (::ftruncate(_lock.get(), 0) != 0 ||
         ::pwrite(_lock.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
     {
-        // The pid is for people only; a full disk must not keep the daemon from starting.
+        // The pid is for who looks from outside; a full disk must not keep the daemon from starting.
     }
     for (const auto& folder : {_root / "runs", mirrors(), trash()})
         makePrivate(folder);
@@ -100,9 +101,10 @@ void StateFolder::removeAddress() const noexcept
 std::optional<int> StateFolder::holder(const std::filesystem::path& root)
 {
     const auto file = root / "lock";
-    int written = 0;
+    std::string written; // empty where the disk was full
+    std::ifstream(file) >> written;
     struct stat info = {};
-    if (!(std::ifstream(file) >> written) || ::stat(file.c_str(), &info) != 0)
+    if (::stat(file.c_str(), &info) != 0)
         return std::nullopt;
     // `1: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF`. Some file systems show another device than stat
     // does; the inode and the pid in the file are enough.
@@ -112,9 +114,9 @@ std::optional<int> StateFolder::holder(const std::filesystem::path& root)
         std::istringstream words(line);
         std::string number, kind, advisory, access, pid, place;
         words >> number >> kind >> advisory >> access >> pid >> place;
-        if (kind == "FLOCK" && pid == std::to_string(written) &&
+        if (kind == "FLOCK" && (written.empty() || pid == written) &&
             place.ends_with(":" + std::to_string(info.st_ino)))
-            return written;
+            return std::atoi(pid.c_str());
     }
     return std::nullopt;
 }

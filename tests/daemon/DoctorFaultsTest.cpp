@@ -9,6 +9,7 @@
 
 namespace fs = std::filesystem;
 
+using agent::test::contentOf;
 using agent::test::DoctorFixture;
 using agent::test::listOf;
 using agent::test::MountNamespace;
@@ -29,6 +30,8 @@ class DoctorFaultsTest: public DoctorFixture
     CPPUNIT_TEST(testAFileThatIsNotThereIsTold);
     CPPUNIT_TEST(testAMissingStateFolderIsNotMade);
     CPPUNIT_TEST(testAStateFolderThatCantBeMadeOrWritten);
+    CPPUNIT_TEST(testTheUnitsUserIsKnownBeforeItHasAFolder);
+    CPPUNIT_TEST(testAnAgentWhoseDiskWasFullAtItsStart);
     CPPUNIT_TEST(testTooLittleRoom);
     CPPUNIT_TEST(testAPortThatSomebodyElseHasIsToldWithWho);
     CPPUNIT_TEST(testAnAgentThatListensElsewhereThanConfigured);
@@ -86,6 +89,47 @@ public:
         assertSeen(all, "state folder", "fail", "can't be written by nobody");
         ::chmod(state.c_str(), 0755);
         assertSeen(examined(1), "state folder", "warn", "mode 0755");
+    }
+
+    void testTheUnitsUserIsKnownBeforeItHasAFolder()
+    {
+        // Symptom: all was well for root where the state folder was root's by mistake and the unit could not start.
+        // Cause: its owner was taken for the agent's user. Bound: with the unit's configuration it is the unit's.
+        const MountNamespace mounts;
+        const fs::path over = _daemon.folder() / "etc";
+        for (const char* name : {"upper/stage-agent", "work"})
+            fs::create_directories(over / name);
+        fs::permissions(over / "upper", fs::perms(0755));
+        std::ofstream(over / "upper/passwd")
+            << contentOf("/etc/passwd") << "stage-agent:x:64999:64999::/:/bin/false\n";
+        ::chmod((over / "upper/passwd").c_str(), 0644);
+        fs::copy_file(_config, over / "upper/stage-agent/stage-agent.properties");
+        for (const char* name : {"upper/stage-agent", "upper/stage-agent/stage-agent.properties"})
+            CPPUNIT_ASSERT(::chmod((over / name).c_str(), 0755) == 0);
+        const std::string options = "lowerdir=/etc,upperdir=" + (over / "upper").string() +
+                                    ",workdir=" + (over / "work").string();
+        if (!asRoot() || !mounts.own() ||
+            ::mount("overlay", "/etc", "overlay", 0, options.c_str()) != 0)
+        {
+            std::cout << " (skipped: /etc can't be overlaid) " << std::flush;
+            return;
+        }
+        fs::create_directories(_daemon.state());
+        ::chmod(_daemon.state().c_str(), 0700);
+        _config = "/etc/stage-agent/stage-agent.properties";
+        const auto all = examined(1);
+        assertSeen(all, "user", "ok", "root, looking as stage-agent");
+        assertSeen(all, "state folder", "fail", "can't be written by stage-agent");
+        CPPUNIT_ASSERT(holds(oneOf(all, "state folder").advice, "chown -R stage-agent "));
+        ::umount2("/etc", MNT_DETACH);
+    }
+
+    void testAnAgentWhoseDiskWasFullAtItsStart()
+    {
+        _daemon.start();
+        std::ofstream(_daemon.state() / "lock", std::ios::trunc).flush();
+        assertSeen(examined(0), "state folder", "ok",
+                   "in use by the agent with pid " + std::to_string(_daemon.pid()));
     }
 
     void testTooLittleRoom()

@@ -46,6 +46,7 @@ class StagectlDoctorTest: public DoctorFixture
     CPPUNIT_TEST(testWithoutAnAgentTheHostIsLookedAtAllTheSame);
     CPPUNIT_TEST(testOfSeveralAgentsEachIsAsked);
     CPPUNIT_TEST(testTheTokenFile);
+    CPPUNIT_TEST(testAWrongLineOfItsOwnSettings);
     CPPUNIT_TEST(testTheStateFolderStaysAsItWas);
     CPPUNIT_TEST(testADrainingAgentAndOneThatIsNone);
     CPPUNIT_TEST(testJsonIsAnArrayOfWhatTheTableSays);
@@ -126,6 +127,20 @@ public:
         const auto gone = examined(1, option);
         assertSeen(gone, "token", "fail", "can't read the token file " + file.string());
         assertSeen(gone, "kernel", "ok", ""); // the host is looked at all the same
+    }
+
+    void testAWrongLineOfItsOwnSettings()
+    {
+        const fs::path home = _daemon.folder() / "home";
+        fs::create_directories(home);
+        std::ofstream(home / "stagectl") << "agnet = http://127.0.0.1:1\n";
+        const auto ended = runProgram({program(), "--json", "doctor", "--config", _config.string()},
+                                      _daemon.folder(), {{"XDG_CONFIG_HOME", home.string()}});
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.out, 1, ended.exitCode);
+        const auto all = parsed(ended);
+        assertSeen(all, "settings", "fail", (home / "stagectl").string() + ":1");
+        CPPUNIT_ASSERT(oneOf(all, "token").status.empty());
+        assertSeen(all, "kernel", "ok", "");
     }
 
     void testTheStateFolderStaysAsItWas()

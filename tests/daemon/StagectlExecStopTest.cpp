@@ -44,6 +44,8 @@ class StagectlExecStopTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testStoppedWhilePreparingGoesNoFurther);
     CPPUNIT_TEST(testAReaderThatPausesDelaysNoStop);
     CPPUNIT_TEST(testAReaderThatLeavesEndsTheStage);
+    CPPUNIT_TEST(testOneCtrlCThatEndsTheReaderTooLeavesTheGrace);
+    CPPUNIT_TEST(testASignalThatIsIgnoredStopsNothing);
     CPPUNIT_TEST(testAReaderThatIsSlowGetsAll);
     CPPUNIT_TEST(testOutputThatCantBeWrittenEndsTheStage);
     CPPUNIT_TEST(testKilledItselfItsStageEndsAsWell);
@@ -200,6 +202,31 @@ public:
         _place.assertNothingLeft();
     }
 
+    void testOneCtrlCThatEndsTheReaderTooLeavesTheGrace()
+    {
+        // Symptom: `exec | tee`, one Ctrl-C: killed at once. Cause: the broken pipe counted as a second wish.
+        _place.app({{"BUILD", "trap 'echo cleaning; sleep 0.5; touch " + _place.at("cleaned") +
+                                  "; exit 0' TERM\necho ready\nwhile true; do sleep 0.05; done"}});
+        const auto ended =
+            throughPipe("read line <&3; exec 3<&-; kill -INT $exec; wait $exec; echo $? > code",
+                        "stage.grace=1h");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.err, std::string("130\n"), contentOf(_place.at("code")));
+        CPPUNIT_ASSERT_MESSAGE(ended.err, fs::exists(_place.at("cleaned")));
+        _place.assertNothingLeft();
+    }
+
+    void testASignalThatIsIgnoredStopsNothing()
+    {
+        _place.app({{"BUILD", "echo ready; until test -e " + _place.at("go") +
+                                  "; do sleep 0.05; done; echo done"}});
+        const auto ended = throughPipe("read line <&3; kill -HUP $exec; touch go; cat <&3 > rest; "
+                                       "wait $exec; echo $? > code",
+                                       "stage.grace=1h", "trap '' HUP; ");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.err, std::string("0\n"), contentOf(_place.at("code")));
+        CPPUNIT_ASSERT_EQUAL(std::string("done\n"), contentOf(_place.at("rest")));
+        _place.assertNothingLeft();
+    }
+
     void testAReaderThatIsSlowGetsAll()
     {
         _place.app({{"BUILD", "seq 1 100000"}});
@@ -255,14 +282,15 @@ private:
 
     /// An exec in the background of a shell, `$exec`, whose output the script may read from 3.
     [[nodiscard]] Ended throughPipe(const std::string& script,
-                                    const std::string& definition = "stage.grace=2s") const
+                                    const std::string& definition = "stage.grace=2s",
+                                    const std::string& before = "") const
     {
         std::string command;
         for (const auto& word : _place.line({"app", "BUILD", "-D", definition}))
             command += " '" + word + "'";
         // Job control, or the shell would have it ignore INT.
         return runProgram({"/bin/bash", "-c",
-                           "set -m; rm -f pipe; mkfifo pipe; " + command +
+                           before + "set -m; rm -f pipe; mkfifo pipe; " + command +
                                " > pipe & exec=$!; exec 3< pipe; " + script},
                           _place.daemon.folder(), _place.environment());
     }

@@ -213,16 +213,6 @@ public:
     }
 
 private:
-    static std::vector<char*> pointersTo(std::vector<std::string>& words)
-    {
-        std::vector<char*> pointers;
-        pointers.reserve(words.size() + 1);
-        for (auto& word : words)
-            pointers.push_back(word.data());
-        pointers.push_back(nullptr);
-        return pointers;
-    }
-
     std::filesystem::path _out;
     std::filesystem::path _err;
     pid_t _pid = 0;

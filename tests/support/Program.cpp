@@ -19,16 +19,6 @@ namespace agent::test
 namespace
 {
 
-std::vector<char*> pointersTo(const std::vector<std::string>& words)
-{
-    std::vector<char*> pointers;
-    pointers.reserve(words.size() + 1);
-    for (const auto& word : words)
-        pointers.push_back(const_cast<char*>(word.c_str()));
-    pointers.push_back(nullptr);
-    return pointers;
-}
-
 /// Its wait status. Errors: fails the test after 60 s, with the process gone.
 int waitForEnd(int pid, const std::string& name)
 {
@@ -48,6 +38,16 @@ int waitForEnd(int pid, const std::string& name)
 }
 
 } // namespace
+
+std::vector<char*> pointersTo(const std::vector<std::string>& words)
+{
+    std::vector<char*> pointers;
+    pointers.reserve(words.size() + 1);
+    for (const auto& word : words)
+        pointers.push_back(const_cast<char*>(word.c_str()));
+    pointers.push_back(nullptr);
+    return pointers;
+}
 
 Ended runProgram(const std::vector<std::string>& arguments, const std::filesystem::path& folder,
                  const std::map<std::string, std::string>& environment)

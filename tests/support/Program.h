@@ -16,6 +16,9 @@ struct Ended
     std::string err;
 };
 
+/// The words as exec and its like want them, a null behind the last. Owner: `words`, while it stays as it is.
+std::vector<char*> pointersTo(const std::vector<std::string>& words);
+
 /// Runs a program to its end: stdin /dev/null, outputs in files of `folder`, which is its working
 /// directory too. `environment` is all of it besides our PATH.
 /// Errors: fails the test when it can't be started or takes over 60 s; it is killed then.

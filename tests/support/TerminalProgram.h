@@ -1,6 +1,7 @@
 #pragma once
 
 #include "tests/support/Daemon.h"
+#include "tests/support/Program.h"
 #include "tests/support/Screen.h"
 
 #include <cppunit/TestAssert.h>
@@ -126,16 +127,6 @@ private:
                 .ws_col = static_cast<unsigned short>(columns),
                 .ws_xpixel = 0,
                 .ws_ypixel = 0};
-    }
-
-    static std::vector<char*> pointersTo(std::vector<std::string>& words)
-    {
-        std::vector<char*> pointers;
-        pointers.reserve(words.size() + 1);
-        for (auto& word : words)
-            pointers.push_back(word.data());
-        pointers.push_back(nullptr);
-        return pointers;
     }
 
     int _pid = 0;

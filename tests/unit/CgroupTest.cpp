@@ -30,6 +30,7 @@ class CgroupTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testMovesUsIntoALeafAndBack);
     CPPUNIT_TEST(testOpensTwice);
     CPPUNIT_TEST(testTwoNamesDoNotClash);
+    CPPUNIT_TEST(testApartFromADaemonNothingOfItsTreeIsTouched);
     CPPUNIT_TEST(testAUnitOfOursIsTheTreeAlsoAfterARestart);
     CPPUNIT_TEST(testMissesOnlyLimitsWithoutAController);
     CPPUNIT_TEST(testKillsAGroupWithTheGroupsBelow);
@@ -136,6 +137,35 @@ private:
         CPPUNIT_ASSERT_EQUAL(child, ::waitpid(child, &status, 0));
         CPPUNIT_ASSERT_EQUAL(0, status);
         CPPUNIT_ASSERT(fs::exists(ours));
+    }
+
+    void testApartFromADaemonNothingOfItsTreeIsTouched()
+    {
+        if (!_cgroup.available())
+            return;
+        const fs::path unit = fs::path(make("apart.1")) / "stage-agent.service";
+        fs::create_directory(unit);
+        const int child = launching::forked(
+            [&]
+            {
+                enter(unit);
+                const Cgroup daemon = Cgroup::open(_name);
+                const std::string leaf = ownLine();
+                // Started from where the daemon is, as by `docker exec`.
+                const std::string name = _name + "-exec";
+                const Cgroup exec = Cgroup::open(name, true);
+                const bool own =
+                    exec.available() && ownLine().ends_with("/stage-agent." + name + "/agent");
+                exec.removeTree();
+                const bool back = ownLine() == leaf && fs::exists(unit / "stages") &&
+                                  !fs::exists(unit / ("stage-agent." + name));
+                daemon.removeTree();
+                ::_exit(!own ? 1 : !back ? 2 : fs::exists(unit / "stages") ? 3 : 0);
+            });
+        int status = -1;
+        CPPUNIT_ASSERT_EQUAL(child, ::waitpid(child, &status, 0));
+        CPPUNIT_ASSERT_EQUAL(0, WEXITSTATUS(status));
+        CPPUNIT_ASSERT_EQUAL(0, ::rmdir(unit.c_str()));
     }
 
     void testAUnitOfOursIsTheTreeAlsoAfterARestart()

@@ -1,5 +1,6 @@
 #include "agent/process/Program.h"
 #include "tests/support/FilesFolder.h"
+#include "tests/support/Launching.h"
 
 #include <cppunit/TestFixture.h>
 #include <cppunit/extensions/HelperMacros.h>
@@ -7,7 +8,6 @@
 #include <csignal>
 #include <sstream>
 #include <system_error>
-#include <thread>
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -167,22 +167,12 @@ private:
     /// It was killed; the kernel, and who inherited it, may take a moment.
     static void assertGone(int pid)
     {
-        std::string stat;
-        for (int round = 0; round < 2000; ++round)
+        const auto gone = [pid]
         {
-            stat = contentOf("/proc/" + std::to_string(pid) + "/stat");
-            if (stat.empty() || stat.find(") Z ") != std::string::npos ||
-                stat.find(") X ") != std::string::npos)
-                return;
-            std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        }
-        CPPUNIT_FAIL("it lives: " + stat);
-    }
-
-    static std::string contentOf(const std::filesystem::path& file)
-    {
-        std::ifstream in(file);
-        return {std::istreambuf_iterator<char>(in), {}};
+            const auto stat = processStat(pid);
+            return !stat || !stat->alive();
+        };
+        CPPUNIT_ASSERT_MESSAGE("it lives", launching::within(10, gone));
     }
 };
 

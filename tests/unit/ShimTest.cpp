@@ -27,6 +27,7 @@ class ShimTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testStopBeforeTheCommandExecutesNothing);
     CPPUNIT_TEST(testStopWakesStoppedProcesses);
     CPPUNIT_TEST(testTermReachesWhatIsForkedMeanwhile);
+    CPPUNIT_TEST(testAFolderThatIsGoneKeepsNoShim);
     CPPUNIT_TEST(testNothingEscapesTheEnd);
     CPPUNIT_TEST(testGrandchildThatHoldsThePipeDoesNotHang);
     CPPUNIT_TEST(testForkingTreeIsKilled);
@@ -48,6 +49,7 @@ public:
     void testStopBeforeTheCommandExecutesNothing();
     void testStopWakesStoppedProcesses();
     void testTermReachesWhatIsForkedMeanwhile();
+    void testAFolderThatIsGoneKeepsNoShim();
     void testNothingEscapesTheEnd();
     void testGrandchildThatHoldsThePipeDoesNotHang();
     void testForkingTreeIsKilled();
@@ -250,6 +252,19 @@ void ShimTest::testTermReachesWhatIsForkedMeanwhile()
             CPPUNIT_ASSERT_EQUAL(std::string("stopped"), outcome.message);
             assertNothingLeft(run);
         });
+}
+
+void ShimTest::testAFolderThatIsGoneKeepsNoShim()
+{
+    // Symptom: a shim whose attempt was removed tried to write its end for ever. Bound: it gives up.
+    ShimRun run(false);
+    run.shell("echo up; exec sleep 600");
+    run.start();
+    CPPUNIT_ASSERT(run.logHolds("up\n"));
+    std::filesystem::remove_all(run.folder());
+    run.signalShim(SIGTERM);
+    CPPUNIT_ASSERT(run.wait() >= 0);
+    assertNothingLeft(run);
 }
 
 void ShimTest::testNothingEscapesTheEnd()
