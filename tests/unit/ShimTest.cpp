@@ -243,7 +243,9 @@ void ShimTest::testTermReachesWhatIsForkedMeanwhile()
         [](ShimRun& run)
         {
             run.order.graceMs = 20'000;
-            run.shell("echo up; while :; do sleep 600 & sleep 0.001; done");
+            // Listed and signalled in order of age: the one that forks comes last.
+            run.shell("i=0; while [ $i -lt 200 ]; do sleep 600 & i=$((i + 1)); done; "
+                      "sh -c 'echo up; while :; do sleep 600 & sleep 0.001; done' & wait");
             run.start();
             CPPUNIT_ASSERT(run.logHolds("up\n"));
             run.signalShim(SIGTERM);
