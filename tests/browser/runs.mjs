@@ -103,14 +103,21 @@ export async function staysSmoothWithTenThousandRuns({ page, daemon, open }) {
             window.longest = Math.max(window.longest, entry.duration);
         })).observe({ type: 'longtask', buffered: true });
     });
+    const firstPaint = async () => {
+        const entry = await page.waitForFunction(() => performance.getEntriesByName('first-contentful-paint')[0]?.startTime);
+        return Math.round(await entry.jsonValue());
+    };
+    const measure = async () => {
+        const rows = await page.waitForFunction(() => window.rowsPainted);
+        return `first paint ${await firstPaint()} ms, rows ${Math.round(await rows.jsonValue())} ms`;
+    };
+    // What the browser takes for any first page of a server, be it a line of text, is not the dashboard's.
+    await open('healthz');
+    const line = await firstPaint();
     await open();
-    await page.waitForFunction(() => window.rowsPainted);
-    const cold = await page.evaluate(() => [performance.getEntriesByName('first-contentful-paint')[0]?.startTime, window.rowsPainted]);
+    const cold = await measure();
     await page.reload();
-    await page.waitForFunction(() => window.rowsPainted);
-    const warm = await page.evaluate(() => [performance.getEntriesByName('first-contentful-paint')[0]?.startTime, window.rowsPainted]);
-    const show = ([paint, rows]) => `first paint ${Math.round(paint)} ms, rows ${Math.round(rows)} ms`;
-    console.log(`        with ${total} runs: ${show(cold)}; again: ${show(warm)}`);
+    console.log(`        with ${total} runs: ${cold}; again: ${await measure()}; a line of text before: ${line} ms`);
 
     // Down to the last one, while only what is in sight exists.
     const scroller = page.locator('main .scroller');
