@@ -7,6 +7,7 @@
 #include "agent/ctl/Text.h"
 
 #include <algorithm>
+#include <string_view>
 
 namespace agent::ctl
 {
@@ -14,7 +15,7 @@ namespace agent::ctl
 namespace
 {
 
-constexpr const char* indent = "    ";
+constexpr std::string_view indent = "    ";
 
 /// A process's state letter as people know it from ps, with a word for the ones that matter.
 std::string stateInWords(const std::string& letter)
@@ -48,7 +49,10 @@ std::string processTable(const Terminal& terminal, const rapidjson::Value& proce
             {text(process, "pid"), stateInWords(text(process, "state")),
              text(process, "waitChannel"), durationTextMs(number(process, "cpuMs").value_or(0)),
              durationText(number(process, "ageMs").value_or(0) / 1000), text(process, "command")});
-    return table.render(terminal);
+    Terminal inside = terminal;
+    if (inside.width > indent.size())
+        inside.width -= indent.size();
+    return table.render(inside);
 }
 
 std::string story(const Terminal& terminal, const rapidjson::Value& stage)

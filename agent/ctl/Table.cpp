@@ -12,7 +12,18 @@ namespace
 {
 
 constexpr std::size_t gap = 2;
-constexpr std::size_t narrowestLast = 8; // less than this tells nobody anything
+constexpr std::size_t narrowest = 8; // less than this tells nobody anything; an id has as much
+
+bool showsStatus(const std::string& heading)
+{
+    return heading == "STATUS" || heading == "FROM" || heading == "TO";
+}
+
+/// Half a status is none, and hosts often differ in their last letters: in the port of a tunnel.
+bool staysWhole(const std::string& heading)
+{
+    return showsStatus(heading) || heading == "HOST";
+}
 
 } // namespace
 
@@ -35,24 +46,39 @@ std::string Table::line(const std::vector<std::string>& cells,
     std::size_t wanted = 0; // where the next cell begins
     for (std::size_t i = 0; i < cells.size(); ++i)
     {
-        const bool last = i + 1 == cells.size();
         std::string cell = cells[i];
-        if (last && terminal.width > 0)
-        {
-            const std::size_t left = terminal.width > wanted ? terminal.width - wanted : 0;
-            cell = clip(cell, std::max(left, narrowestLast));
-        }
+        if (terminal.width > 0)
+            cell =
+                clip(cell, std::min(widths[i], terminal.width - std::min(terminal.width, wanted)));
         if (!cell.empty())
         {
             out.append(wanted - column, ' ');
             column = wanted + displayWidth(cell);
-            const bool status =
-                _headings[i] == "STATUS" || _headings[i] == "FROM" || _headings[i] == "TO";
-            out += status && !heading ? coloured(terminal, cell, cell) : cell;
+            out +=
+                showsStatus(_headings[i]) && !heading ? coloured(terminal, cells[i], cell) : cell;
         }
         wanted += widths[i] + gap;
     }
     return out + '\n';
+}
+
+/// Lowers the widest columns, all of them to the same width, until the row has room.
+void Table::fit(std::vector<std::size_t>& widths, std::size_t room) const
+{
+    std::size_t level = *std::max_element(widths.begin(), widths.end());
+    const auto cut = [&](std::size_t i)
+    { return staysWhole(_headings[i]) ? widths[i] : std::min(widths[i], level); };
+    const auto needed = [&]
+    {
+        std::size_t sum = gap * (widths.size() - 1);
+        for (std::size_t i = 0; i < widths.size(); ++i)
+            sum += cut(i);
+        return sum;
+    };
+    while (level > narrowest && needed() > room)
+        --level;
+    for (std::size_t i = 0; i < widths.size(); ++i)
+        widths[i] = cut(i);
 }
 
 std::string Table::render(const Terminal& terminal) const
@@ -63,6 +89,9 @@ std::string Table::render(const Terminal& terminal) const
     for (const auto& row : _rows)
         for (std::size_t i = 0; i < row.size(); ++i)
             widths[i] = std::max(widths[i], displayWidth(row[i]));
+
+    if (terminal.width > 0)
+        fit(widths, terminal.width);
 
     std::string out = line(_headings, widths, terminal, true);
     for (const auto& row : _rows)

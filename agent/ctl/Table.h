@@ -10,9 +10,10 @@ namespace agent::ctl
 {
 
 /// Rows under headings, aligned by what a terminal shows, not by bytes.
-/// Shape: two blanks between columns, none at a line's end. Where the terminal has a width the last
-/// column is cut to it (to 8 columns at least). The columns STATUS, FROM and TO show statuses in colour
-/// where there are colours.
+/// Shape: two blanks between columns, none at a line's end. Where the terminal has a width no row is
+/// wider: the widest columns are cut to one width, 8 at least, but never statuses, hosts and short
+/// ids; what still has no room falls off at the right. The columns STATUS, FROM and TO show statuses
+/// in colour where there are colours.
 class Table
 {
 public:
@@ -25,6 +26,7 @@ public:
     [[nodiscard]] std::size_t rows() const { return _rows.size(); }
 
 private:
+    void fit(std::vector<std::size_t>& widths, std::size_t room) const;
     [[nodiscard]] std::string line(const std::vector<std::string>& cells,
                                    const std::vector<std::size_t>& widths, const Terminal& terminal,
                                    bool heading) const;

@@ -47,7 +47,9 @@ class TableTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(TableTest);
     CPPUNIT_TEST(testAlignsColumnsAndEndsLinesWithoutBlanks);
     CPPUNIT_TEST(testAlignsByWhatATerminalShows);
-    CPPUNIT_TEST(testCutsOnlyTheLastColumnToTheWidth);
+    CPPUNIT_TEST(testCutsTheLastColumnToTheWidth);
+    CPPUNIT_TEST(testCutsTheWidestColumnsAlike);
+    CPPUNIT_TEST(testNoRowIsWiderThanTheTerminal);
     CPPUNIT_TEST(testCutsNothingInAPipe);
     CPPUNIT_TEST(testColoursOnlyStatusColumns);
     CPPUNIT_TEST(testColoursDoNotMoveColumns);
@@ -82,7 +84,38 @@ public:
                              table.render(Terminal{}));
     }
 
-    void testCutsOnlyTheLastColumnToTheWidth()
+    void testCutsTheWidestColumnsAlike()
+    {
+        Table table({"RUN", "STATUS", "SERVICE", "TIME", "MESSAGE"});
+        table.add({"3f2a9c1e", "AWAITING_APPROVAL", std::string(62, 's'), "1m 23s",
+                   std::string(100, 'm')});
+        CPPUNIT_ASSERT_EQUAL("RUN       STATUS             SERVICE               TIME    MESSAGE\n"
+                             "3f2a9c1e  AWAITING_APPROVAL  " +
+                                 std::string(19, 's') + "…  1m 23s  " + std::string(19, 'm') +
+                                 "…\n",
+                             table.render({.interactive = true, .width = 79}));
+    }
+
+    void testNoRowIsWiderThanTheTerminal()
+    {
+        Table table({"HOST", "RUN", "STATUS", "SERVICE", "CREATED", "MESSAGE"});
+        table.add({"127.0.0.1:7824", "3f2a9c1e", "FAILURE", std::string(62, 's'), "Mar 20 17:17",
+                   "漢字漢字漢字漢字"});
+        table.add({"127.0.0.1:7825", "81d04b22", "SUCCESS", "", "12:03:04", ""});
+        for (std::size_t width = 1; width < 140; ++width)
+        {
+            std::istringstream lines(
+                table.render({.interactive = true, .colours = false, .width = width}));
+            for (std::string line; std::getline(lines, line);)
+                CPPUNIT_ASSERT_MESSAGE(line, displayWidth(line) <= width);
+        }
+        const std::string narrow = table.render({.interactive = true, .width = 60});
+        for (const char* whole :
+             {"127.0.0.1:7825", "3f2a9c1e", "FAILURE", "81d04b22", "SUCCESS", "12:03:04"})
+            CPPUNIT_ASSERT_MESSAGE(narrow, narrow.find(whole) != std::string::npos);
+    }
+
+    void testCutsTheLastColumnToTheWidth()
     {
         Table table({"NAME", "MESSAGE"});
         table.add({"a-rather-long-name", std::string(100, 'm')});
