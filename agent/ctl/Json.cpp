@@ -7,6 +7,7 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace agent::ctl
@@ -81,6 +82,17 @@ std::string asText(const rapidjson::Value& value)
         rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
         value.Accept(writer);
         return {buffer.GetString(), buffer.GetSize()};
+    }
+    if (value.IsArray() && value.Empty())
+        return "none";
+    if (value.IsArray() &&
+        std::all_of(value.Begin(), value.End(),
+                    [](const rapidjson::Value& each) { return each.IsString(); }))
+    {
+        std::string words;
+        for (const rapidjson::Value& each : value.GetArray())
+            words += (words.empty() ? "" : ", ") + asText(each);
+        return words;
     }
     if (value.IsArray())
         return std::to_string(value.Size()) + (value.Size() == 1 ? " entry" : " entries");

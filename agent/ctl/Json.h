@@ -28,7 +28,8 @@ rapidjson::Document objectOf(const Answer& answer);
 /// A member of an object; nullptr when `object` is none or lacks it.
 const rapidjson::Value* member(const rapidjson::Value& object, const char* key);
 
-/// A value as a person reads it: strings bare, null empty, objects and arrays by their size.
+/// A value as a person reads it: strings bare, null empty, a list of strings as its words, other lists
+/// and objects by their size.
 std::string asText(const rapidjson::Value& value);
 
 /// asText of a member; empty when absent.

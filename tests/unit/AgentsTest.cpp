@@ -29,6 +29,7 @@ class AgentsTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTheWorstExitCodeIsTheHighest);
     CPPUNIT_TEST(testObjectsAreCutOutAsTheyAreWritten);
     CPPUNIT_TEST(testAMemberIsAddedInFront);
+    CPPUNIT_TEST(testListsAreShownByTheirWordsOrTheirSize);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -124,6 +125,20 @@ public:
                              withMember(R"({ "a" : 1.50})", "agent", R"("x")"));
         CPPUNIT_ASSERT_EQUAL(std::string(R"({"agent":"x" })"),
                              withMember("{ }", "agent", R"("x")"));
+    }
+
+    void testListsAreShownByTheirWordsOrTheirSize()
+    {
+        for (const auto& [json, shown] : {std::pair(R"(["memory","cpu"])", "memory, cpu"),
+                                          {R"(["memory"])", "memory"},
+                                          {"[]", "none"},
+                                          {R"([{"a":1},{}])", "2 entries"},
+                                          {R"({"a":[]})", "1 entry"}})
+        {
+            rapidjson::Document document;
+            CPPUNIT_ASSERT(agent::ctl::parseJson(json, document));
+            CPPUNIT_ASSERT_EQUAL(std::string(shown), agent::ctl::asText(document));
+        }
     }
 
 private:
