@@ -107,7 +107,11 @@ void refuse(const Answer& answer)
         message +=
             "\ngive a token: --token-file FILE or $STAGE_AGENT_TOKEN; the agent wrote its first "
             "one to admin.token in its state folder";
-    if (const auto after = answer.headers.find("retry-after"); after != answer.headers.end())
+    if (answer.status == 421)
+        message += "\nadd " + visible(answer.host) + " to http.hosts of the agent";
+    if (code == "draining") // nothing that a wait would end
+        message += "\nto take new runs again: stagectl resume";
+    else if (const auto after = answer.headers.find("retry-after"); after != answer.headers.end())
         message += "\ntry again in " + visible(after->second) + " s";
     throw Failure(exitFor(answer.status), message);
 }
@@ -191,6 +195,7 @@ Answer Client::exchange(const Call& call, const Sink* sink) const
         begun = true;
         if (answer.contentType == Poco::Net::HTTPMessage::UNKNOWN_CONTENT_TYPE)
             answer.contentType.clear();
+        answer.host = request.getHost();
         for (const auto& [name, value] : response)
             answer.headers[Poco::toLower(name)] = value;
 

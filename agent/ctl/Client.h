@@ -30,6 +30,7 @@ struct Answer
 {
     int status = 0;
     std::string contentType;
+    std::string host = {}; ///< whom the request named: HOST, with the port unless it is 80
     std::map<std::string, std::string> headers = {}; ///< names in lower case
     std::string body = {};
 };

@@ -93,6 +93,14 @@ void checkVersion(const Answer& answer, Findings& findings)
                       "else install the same on both hosts");
 }
 
+/// Whether a stage-agent said so: its own words, or an error as the API writes it.
+bool isOurs(const Answer& health)
+{
+    rapidjson::Document document;
+    return health.body.find("healthy") != std::string::npos ||
+           (parseJson(health.body, document) && member(document, "error") != nullptr);
+}
+
 void askAgent(const Client& client, const Settings& settings, Findings& findings)
 try
 {
@@ -102,9 +110,12 @@ try
     const Answer health = get("/healthz");
     if (health.status == 421)
         return findings.fail("agent", who + " does not answer to this name (421)",
-                             "name it by its address, or add the name to http.hosts");
-    if (health.status == 200 && health.body.find("healthy") == std::string::npos)
-        return findings.fail("agent", who + " is no stage-agent", rightAddress);
+                             "add " + visible(health.host) + " to http.hosts of the agent");
+    if (!isOurs(health) || health.status == 404)
+        return findings.fail("agent",
+                             who + " answers " + std::to_string(health.status) +
+                                 " to /healthz, as no stage-agent does",
+                             "is the address right? another one: --agent URL");
     if (health.status == 200)
         findings.ok("agent", who + " is healthy");
     else

@@ -1,5 +1,6 @@
 #include "agent/ctl/Settings.h"
 
+#include "agent/ctl/Client.h"
 #include "agent/ctl/Failure.h"
 #include "agent/ctl/Text.h"
 
@@ -32,6 +33,19 @@ std::vector<std::string> words(const std::string& text)
     return {std::istream_iterator<std::string>(stream), {}};
 }
 
+/// Errors: Failure Usage when it is no address, beginning with `where`.
+void checkAddress(const std::string& url, const std::string& where)
+{
+    try
+    {
+        const Client client(url, "");
+    }
+    catch (const Failure& failure)
+    {
+        throw Failure(failure.exit(), where + failure.what());
+    }
+}
+
 struct File
 {
     std::string path;
@@ -60,13 +74,16 @@ File readFile()
         const std::size_t equals = text.find('=');
         const std::string key = Poco::trim(text.substr(0, equals));
         std::string value = equals == std::string::npos ? "" : Poco::trim(text.substr(equals + 1));
+        const std::string where = visible(file.path) + ":" + std::to_string(count) + ": ";
         if (!value.empty() && key == "agent")
+        {
+            checkAddress(value, where);
             file.agents.push_back(value);
+        }
         else if (!value.empty() && key == "token-file")
             file.tokenFile = value.rfind("~/", 0) == 0 ? home + value.substr(1) : value;
         else
-            throw Failure(Exit::Usage, visible(file.path) + ":" + std::to_string(count) +
-                                           ": expected `agent = URL` or `token-file = PATH`");
+            throw Failure(Exit::Usage, where + "expected `agent = URL` or `token-file = PATH`");
     }
     return file;
 }

@@ -21,7 +21,7 @@ struct Settings
 /// http://127.0.0.1:7824 without a token. All agents come from the first of these that names one.
 /// The file holds lines `agent = URL`, one for each, and `token-file = PATH` (`~/` is the home folder);
 /// `#` begins a comment line.
-/// Errors: Failure Usage when the file has other lines, or a token file can't be read, can be by every
+/// Errors: Failure Usage when the file has other lines, or one with no address; when a token file can't be read, can be by every
 /// user of the host, is empty or holds more than one word.
 Settings findSettings(const std::vector<std::string>& agentOptions,
                       const std::string& tokenFileOption);

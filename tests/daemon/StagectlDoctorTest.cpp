@@ -3,6 +3,13 @@
 #include "tests/support/Stages.h"
 #include "tests/support/TerminalProgram.h"
 
+#include <Poco/Net/ServerSocket.h>
+#include <Poco/Net/SocketAddress.h>
+#include <Poco/Net/StreamSocket.h>
+
+#include <functional>
+#include <thread>
+
 namespace fs = std::filesystem;
 
 using agent::test::contentOf;
@@ -13,6 +20,8 @@ using agent::test::runProgram;
 using agent::test::Seen;
 using agent::test::shell;
 using agent::test::TerminalProgram;
+using Poco::Net::Socket;
+using Poco::Net::StreamSocket;
 
 namespace
 {
@@ -37,6 +46,55 @@ std::map<std::string, std::string> pictureOf(const fs::path& folder)
     return picture;
 }
 
+/// A port of this host where one client after the other is served.
+class LocalServer
+{
+public:
+    explicit LocalServer(std::function<void(StreamSocket&)> serve)
+        : _thread(
+              [this, serve = std::move(serve)](const std::stop_token& end)
+              {
+                  while (!end.stop_requested())
+                      if (_socket.poll(Poco::Timespan(0, 50'000), Socket::SELECT_READ))
+                      {
+                          StreamSocket client = _socket.acceptConnection();
+                          serve(client);
+                      }
+              })
+    {
+    }
+
+    [[nodiscard]] std::string host() const { return _socket.address().toString(); }
+    [[nodiscard]] std::string url() const { return "http://" + host(); }
+
+private:
+    Poco::Net::ServerSocket _socket{Poco::Net::SocketAddress("127.0.0.1", 0)};
+    std::jthread _thread;
+};
+
+/// Hands bytes over in both directions until one side has ended, as a tunnel does.
+void carry(StreamSocket& client, const std::string& address)
+{
+    StreamSocket server{Poco::Net::SocketAddress(address)};
+    char bytes[4096];
+    while (true)
+    {
+        Socket::SocketList readable{client, server};
+        Socket::SocketList writable;
+        Socket::SocketList failed;
+        if (Socket::select(readable, writable, failed, Poco::Timespan(30, 0)) == 0)
+            return;
+        for (const Socket& from : readable)
+        {
+            StreamSocket& to = from == client ? server : client;
+            const int size = StreamSocket(from).receiveBytes(bytes, sizeof bytes);
+            if (size <= 0)
+                return;
+            to.sendBytes(bytes, size);
+        }
+    }
+}
+
 } // namespace
 
 class StagectlDoctorTest: public DoctorFixture
@@ -49,6 +107,8 @@ class StagectlDoctorTest: public DoctorFixture
     CPPUNIT_TEST(testAWrongLineOfItsOwnSettings);
     CPPUNIT_TEST(testTheStateFolderStaysAsItWas);
     CPPUNIT_TEST(testADrainingAgentAndOneThatIsNone);
+    CPPUNIT_TEST(testAPortThatIsNotTheAgentsOwn);
+    CPPUNIT_TEST(testAnAddressOfAnotherServer);
     CPPUNIT_TEST(testJsonIsAnArrayOfWhatTheTableSays);
     CPPUNIT_TEST(testColoursOnATerminalOnly);
     CPPUNIT_TEST(testAnOutsiderIsToldSo);
@@ -139,6 +199,13 @@ public:
         CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.out, 1, ended.exitCode);
         const auto all = parsed(ended);
         assertSeen(all, "settings", "fail", (home / "stagectl").string() + ":1");
+        std::ofstream(home / "stagectl") << "# mine\nagent = foo\n";
+        const auto address =
+            parsed(runProgram({program(), "--json", "doctor", "--config", _config.string()},
+                              _daemon.folder(), {{"XDG_CONFIG_HOME", home.string()}}));
+        assertSeen(address, "settings", "fail",
+                   (home / "stagectl").string() + ":2: the agent's address must be");
+        CPPUNIT_ASSERT(!holds(oneOf(address, "settings").advice, "--agent"));
         CPPUNIT_ASSERT(oneOf(all, "token").status.empty());
         assertSeen(all, "kernel", "ok", "");
     }
@@ -167,6 +234,53 @@ public:
         assertSeen(all, "ready", "warn", "draining");
         CPPUNIT_ASSERT(holds(oneOf(all, "ready").advice, "stagectl resume"));
         assertSeen(examined(1, {"--agent", "ftp://host"}), "agent", "fail", "http://HOST");
+    }
+
+    /// As through `ssh -L 9797:127.0.0.1:7824`: the port that the client names is not the agent's.
+    void testAPortThatIsNotTheAgentsOwn()
+    {
+        _daemon.start();
+        const std::string agent = _daemon.url().substr(std::string("http://").size());
+        const LocalServer tunnel([&](StreamSocket& client) { carry(client, agent); });
+        const std::string add = "add " + tunnel.host() + " to http.hosts of the agent";
+        const Ended refused = run({"--agent", tunnel.url(), "runs"});
+        CPPUNIT_ASSERT_EQUAL(3, refused.exitCode);
+        CPPUNIT_ASSERT_MESSAGE(refused.err, holds(refused.err, "\nstagectl:   " + add + "\n"));
+        const auto all = examined(1, {"--agent", tunnel.url()});
+        CPPUNIT_ASSERT_EQUAL(add, oneOf(all, "agent").advice);
+        // And that is what helps.
+        const std::string port = _daemon.url().substr(_daemon.url().rfind(':') + 1);
+        CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
+        _daemon.set("http.port", port);
+        _daemon.set("http.hosts", tunnel.host());
+        _daemon.start();
+        CPPUNIT_ASSERT_EQUAL(0, run({"--agent", tunnel.url(), "runs"}).exitCode);
+    }
+
+    void testAnAddressOfAnotherServer()
+    {
+        const LocalServer page(
+            [](StreamSocket& client)
+            {
+                std::string request;
+                char piece[1024];
+                while (request.find("\r\n\r\n") == std::string::npos)
+                {
+                    const int size = client.receiveBytes(piece, sizeof piece);
+                    if (size <= 0)
+                        return;
+                    request.append(piece, static_cast<std::size_t>(size));
+                }
+                const std::string none =
+                    "HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\n"
+                    "Content-Length: 9\r\nConnection: close\r\n\r\nno page\r\n";
+                client.sendBytes(none.data(), static_cast<int>(none.size()));
+            });
+        const auto all = examined(1, {"--agent", page.url()});
+        assertSeen(all, "agent", "fail", page.url() + " (--agent) answers 404");
+        const std::string advice = oneOf(all, "agent").advice;
+        CPPUNIT_ASSERT_MESSAGE(advice, holds(advice, "is the address right?"));
+        CPPUNIT_ASSERT(oneOf(all, "version").status.empty());
     }
 
     void testJsonIsAnArrayOfWhatTheTableSays()
