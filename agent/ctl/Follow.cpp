@@ -130,11 +130,10 @@ void RunFollower::update(FollowedStage seen, const FollowedStage* known)
     else
         addDetail(seen);
 
+    tellPastAttempts(seen);
     const bool newAttempt = known != nullptr && known->attempt != seen.attempt;
-    if (newAttempt)
-        readLog(*known);
-    const bool changed =
-        known == nullptr ? seen.status != "IDLE" : known->status != seen.status || newAttempt;
+    const bool changed = known == nullptr ? seen.status != "IDLE" || seen.attempt > 0
+                                          : known->status != seen.status || newAttempt;
     const bool logOpen = known == nullptr || !ended(known->status) || newAttempt;
     // An attempt's log stands between the line that begins it and the one that ends it.
     const bool begins = seen.status == "IN_PROGRESS";
@@ -162,11 +161,41 @@ void RunFollower::readLog(const FollowedStage& stage)
     tail->second.read([&](std::string_view bytes) { _view.log(stage, bytes); });
 }
 
-void RunFollower::addDetail(FollowedStage& stage) const
+/// The attempts that another has followed, or will: several may have ended since the last look.
+void RunFollower::tellPastAttempts(const FollowedStage& stage)
 {
-    const auto detail = objectOf(_client.ask({.path = "/api/stages/" + stage.id}));
+    std::int64_t& told = _told[stage.id];
+    const bool current = stage.status == "IN_PROGRESS" || ended(stage.status);
+    while (told < stage.attempt - (current ? 1 : 0))
+    {
+        FollowedStage attempt = stage;
+        attempt.attempt = told + 1;
+        readLog(attempt);
+        try
+        {
+            addDetail(attempt, "?attempt=" + std::to_string(attempt.attempt));
+            attempt.past = true;
+            if (ended(attempt.status))
+                _view.changed(attempt);
+        }
+        catch (const Failure& failure)
+        {
+            if (failure.exit() != Exit::NotFound) // an agent that kept no ends of attempts
+                throw;
+        }
+        ++told;
+    }
+    if (ended(stage.status))
+        told = stage.attempt; // its end is the stage's
+}
+
+void RunFollower::addDetail(FollowedStage& stage, const std::string& query) const
+{
+    const auto detail = objectOf(_client.ask({.path = "/api/stages/" + stage.id + query}));
     stage = stageFrom(detail);
     stage.attempt = number(detail, "attempt").value_or(0);
+    if (const std::string name = text(detail, "name"); name != stage.type)
+        stage.name = name;
     if (!ended(stage.status))
         return;
     const std::string cause = text(detail, "cause");

@@ -43,14 +43,16 @@ private:
     void look();
     void update(FollowedStage seen, const FollowedStage* known);
     void readLog(const FollowedStage& stage);
-    void addDetail(FollowedStage& stage) const;
+    void tellPastAttempts(const FollowedStage& stage);
+    void addDetail(FollowedStage& stage, const std::string& query = "") const;
 
     const Client& _client;
     FollowView& _view;
     Patience _patience;
     FollowedRun _run;
     std::map<std::pair<std::string, std::int64_t>, LogTail> _tails; ///< by stage id and attempt
-    std::set<std::string> _asked; ///< stages whose approval was asked for
+    std::map<std::string, std::int64_t> _told; ///< by stage id: the last attempt whose end was told
+    std::set<std::string> _asked;              ///< stages whose approval was asked for
 };
 
 } // namespace agent::ctl

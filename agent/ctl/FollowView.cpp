@@ -28,6 +28,12 @@ std::string elapsed(const FollowedStage& stage)
     return durationText((nowMs() - *stage.startedAt) / 1000);
 }
 
+/// `BUILD`, or `OTHER (lint)` where it has a name.
+std::string titleOf(const FollowedStage& stage)
+{
+    return stage.name.empty() ? stage.type : stage.type + " (" + stage.name + ")";
+}
+
 std::string runLine(const FollowedRun& run)
 {
     const bool running = !run.duration && run.startedAt;
@@ -95,7 +101,7 @@ void PlainView::writeLines(const FollowedStage& stage, Lines& lines, bool flush)
         if (end == std::string::npos && !flush && lines.partial.size() - pos < longestLine)
             break;
         const std::string line = lines.partial.substr(pos, end - pos);
-        out += visible(stage.type) + " | " + line;
+        out += visible(titleOf(stage)) + " | " + line;
         // A colour must not run on into the next line's prefix.
         const bool coloured = line.rfind('\x1b') != std::string::npos;
         out += coloured && line.substr(line.rfind('\x1b')) != "\x1b[0m" ? "\x1b[0m\n" : "\n";
@@ -113,13 +119,17 @@ void PlainView::changed(const FollowedStage& stage)
         found->second.partial += found->second.filter.finish();
         writeLines(stage, found->second, true);
     }
-    std::string line = clockTime(nowMs()) + " " + stage.type + " " + stage.status;
+    const std::string attempt = "attempt " + std::to_string(stage.attempt);
+    std::string line = clockTime(nowMs()) + " " + titleOf(stage) + " " +
+                       (stage.past ? attempt + " " : "") + stage.status;
     if (stage.duration)
         line += " in " + durationText(*stage.duration);
     if (!stage.outcome.empty())
         line += " (" + stage.outcome + ")";
-    if (stage.attempt > 1)
-        line += ", attempt " + std::to_string(stage.attempt);
+    if (stage.status == "IDLE" && stage.attempt > 0)
+        line += ", waits for attempt " + std::to_string(stage.attempt + 1);
+    else if (stage.attempt > 1 && !stage.past)
+        line += ", " + attempt;
     _write(visible(line) + "\n");
 }
 
@@ -170,7 +180,7 @@ void LiveView::log(const FollowedStage& stage, std::string_view bytes)
     {
         _logStage = stage.id;
         _logAttempt = stage.attempt;
-        _logTitle = visible(stage.type);
+        _logTitle = visible(titleOf(stage));
         _logLines.clear();
         _filter = LogFilter(_colours);
     }
@@ -206,7 +216,7 @@ std::string LiveView::stageLines(const FollowedRun& run, std::size_t rows) const
         const std::string attempt =
             stage.attempt > 1 ? "attempt " + std::to_string(stage.attempt) : "";
         table.add(
-            {stage.type, stage.status, elapsed(stage),
+            {titleOf(stage), stage.status, elapsed(stage),
              attempt + (attempt.empty() || stage.outcome.empty() ? "" : ", ") + stage.outcome});
     }
     return table.render(_terminal);

@@ -27,6 +27,8 @@ struct FollowedStage
     std::optional<std::int64_t> duration; ///< seconds
     std::int64_t attempt = 0;
     std::string outcome = {}; ///< why it ended, for a person: `EXIT 2: make: no rule`
+    std::string name = {};    ///< its own, if it has another than its type
+    bool past = false;        ///< it tells an attempt that ended without ending the stage
 };
 
 /// The run that is followed.
@@ -48,7 +50,7 @@ public:
     /// Bytes of a stage's log, as written; always before the change that ends its attempt.
     virtual void log(const FollowedStage& stage, std::string_view bytes) = 0;
 
-    /// The stage's status or attempt changed.
+    /// The stage's status or attempt changed, or an attempt ended (`past`).
     virtual void changed(const FollowedStage& stage) = 0;
 
     /// Something to say once, in one line.
