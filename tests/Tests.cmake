@@ -125,6 +125,7 @@ add_executable(daemon-tests
     tests/daemon/DashboardTest.cpp
     tests/daemon/SecretsTest.cpp
     tests/daemon/StagectlTest.cpp
+    tests/daemon/StagectlWordsTest.cpp
     tests/daemon/StagectlLogsTest.cpp
     tests/daemon/StagectlAgentsTest.cpp
     tests/daemon/StagectlHelpTest.cpp

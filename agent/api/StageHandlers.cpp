@@ -42,7 +42,11 @@ std::optional<int> attemptOf(const Request& request, const Stage& stage)
     const auto value = wholeNumber(*wanted);
     if (!value || *value < 1 || *value > stage.attempt)
         throw Declined(Declined::Kind::Invalid, "invalid_value",
-                       "attempt must be from 1 to " + std::to_string(stage.attempt), "attempt");
+                       stage.attempt < 1 ? "there is no attempt yet"
+                       : stage.attempt == 1
+                           ? "there is only attempt 1"
+                           : "attempt must be from 1 to " + std::to_string(stage.attempt),
+                       "attempt");
     return static_cast<int>(*value);
 }
 

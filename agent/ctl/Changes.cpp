@@ -25,9 +25,9 @@ constexpr std::chrono::seconds stopTimeout{120};
 Exit follow(const Session& session, const Client& client, const std::string& run)
 {
     const bool live = !session.json && session.terminal.interactive;
-    endOnInterrupt(live ? LiveView::undo : "", "\nstagectl: the run goes on: stagectl stages " +
-                                                   run + "\n  end it with: stagectl stop " + run +
-                                                   "\n");
+    endOnInterrupt(live ? LiveView::undo : "",
+                   "\nstagectl: the run goes on: stagectl stages " + run +
+                       "\nstagectl:   end it with: stagectl stop " + run + "\n");
     std::unique_ptr<FollowView> view;
     if (session.json) // standard output is for the one document at the end
         view = std::make_unique<PlainView>([](std::string_view text) { std::cerr << text; });
@@ -193,13 +193,18 @@ Exit rerun(const Session& session, const std::string& run, bool followIt)
 Exit stopRun(const Session& session, const std::string& name)
 {
     const Target run = findRun(session.agents, name, Use::Change);
+    // Asked before: an ended run and one that was queued are both answered with 0 stages.
+    const std::string before =
+        text(objectOf(run.client->ask({.path = "/api/runs/" + run.id})), "status");
     const Answer answer = run.client->ask(
         {.method = "POST", .path = "/api/runs/" + run.id + "/stop", .timeout = stopTimeout});
     const auto stopped = number(objectOf(answer), "executionsStopped").value_or(0);
-    report(session, answer,
-           stopped == 0 ? "run " + run.id + ": nothing was running"
-                        : "run " + run.id + ": stopped " + std::to_string(stopped) +
-                              (stopped == 1 ? " stage" : " stages"));
+    std::string said = "ended; none of its stages was running";
+    if (before == "SUCCESS" || before == "FAILURE")
+        said = "had ended before in " + before;
+    else if (stopped > 0)
+        said = "stopped " + std::to_string(stopped) + (stopped == 1 ? " stage" : " stages");
+    report(session, answer, "run " + run.id + ": " + said);
     return Exit::Ok;
 }
 

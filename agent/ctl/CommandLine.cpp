@@ -4,6 +4,7 @@
 #include "agent/ctl/Doctor.h"
 #include "agent/ctl/Exec.h"
 #include "agent/ctl/Settings.h"
+#include "agent/ctl/Usage.h"
 #include "agent/model/Stage.h"
 
 #include <CLI/App.hpp>
@@ -24,7 +25,8 @@ namespace
 {
 
 constexpr const char* footer = R"(
-A run or stage is named by its UUID or by the first characters of it, at least 6.
+A run or stage is named by its UUID or by the first characters of it, at least 6; a stage so only if
+its run is one of the newest 100.
 On a terminal tables show the first 8; in a pipe whole ids. --json prints what the API answered.
 Logs: colours pass, other escape sequences and control characters are made visible (\x1b),
 also in a pipe; logs --raw gives the bytes exactly.
@@ -35,27 +37,31 @@ Examples:
   stagectl logs 3f2a9c -f                  read a stage's log as it grows
   stagectl retry 3f2a9c --reason "flaky"   try a failed stage again
   stagectl approve 81d04b                  let the waiting deployment go on
-  stagectl exec payment BUILD --keep       execute one stage here, to reproduce a failure
+  stagectl exec payment UNIT_TEST --keep   execute one stage here, to reproduce a failure
 
 The agent: --agent, $STAGE_AGENT_URL, `agent = URL` in ~/.config/stagectl, http://127.0.0.1:7824.
 Several agents (--agent again, further lines, URLs between blanks in $STAGE_AGENT_URL) are asked at
 once: lists become one, with a column HOST, and --json is a list with the URL of each object's agent as
-"agent"; an id is looked up on all. Who does not answer in 15 s is told; the exit code is the worst.
+"agent"; an id is looked up on all. Who does not answer in 15 s is told; a list ends with the highest
+exit code of all agents.
 The token: --token-file, $STAGE_AGENT_TOKEN, `token-file = PATH` in ~/.config/stagectl.
 
 Exit codes: 0 done; 1 the followed run or the executed stage failed, or the doctor found a fault;
 2 wrong usage or configuration; 3 refused (4xx); 4 not found; 5 not possible now (409, 412); 6 no
-answer from the agent; 7 the agent failed (5xx) or the answer is not a stage-agent's; 130 interrupted:
+answer from the agent; 7 the agent failed (5xx), is not ready, or is not a stage-agent; 130 interrupted:
 a followed run goes on, an executed stage is ended; 141 nobody reads what exec prints.
 logs -f ends with 0 when the stage has ended, however it ended.)";
 
-/// The status in any case, `-` for `_`, as the API writes it. Errors: CLI::ValidationError.
-std::string statusValue(const std::string& given)
+// What a stage may be patched to; none is ever sent back to wait for an approval.
+constexpr const char* patched = "idle, in_progress, success or failure";
+
+/// The status in any case, `-` for `_`, as the API writes it. Errors: CLI::ValidationError with those
+/// that are offered.
+std::string statusValue(const std::string& given, const std::string& offered)
 {
     std::string name = Poco::replace(Poco::toUpper(given), "-", "_");
     if (!statusFrom(name))
-        throw CLI::ValidationError(
-            "STATUS", "must be idle, in_progress, awaiting_approval, success or failure");
+        throw CLI::ValidationError("STATUS", "must be " + offered);
     return name;
 }
 
@@ -152,7 +158,12 @@ void CommandLine::addRunVerbs()
                           [this](const Session& session) { return listRuns(session, _runsQuery); });
     runs->add_option("--service", _runsQuery.service, "Only this one's")->type_name("NAME|ID");
     runs->add_option_function<std::string>(
-            "--status", [this](const std::string& text) { _runsQuery.status = statusValue(text); },
+            "--status",
+            [this](const std::string& text)
+            {
+                _runsQuery.status =
+                    statusValue(text, "idle, in_progress, awaiting_approval, success or failure");
+            },
             "Only those in this status")
         ->type_name("STATUS");
     runs->add_option("--limit", _runsQuery.limit, "How many, 20 unless told")
@@ -208,8 +219,9 @@ void CommandLine::addStageVerbs()
         ->type_name("");
     patch
         ->add_option_function<std::string>(
-            "STATUS", [this](const std::string& text) { _patchRequest.status = statusValue(text); },
-            "idle, in_progress, success or failure")
+            "STATUS",
+            [this](const std::string& text) { _patchRequest.status = statusValue(text, patched); },
+            patched)
         ->required()
         ->type_name("");
     patch->add_option("--reason", _patchRequest.reason, "Why, for the history")
@@ -299,7 +311,7 @@ Exit CommandLine::run(int argc, char** argv)
             std::cout.flush();
             return Exit::Ok;
         }
-        throw Failure(Exit::Usage, std::string(error.what()) + "\nsee: stagectl --help");
+        throw Failure(Exit::Usage, wrongUsage(_app, error));
     }
     if (_exec->parsed())
         becomeExec(_execCommand);

@@ -82,13 +82,13 @@ Answer askRuns(const Session& session, const RunsQuery& query, const Client& cli
 }
 
 /// Errors: Failure NotFound, or worse, when none of the agents that answered has it.
-void requireService(const OfAgents& agents, const std::vector<Failure>& silent)
+void requireService(const Agents& agents, const OfAgents& known, const std::vector<Failure>& silent)
 {
     std::vector<Failure> lack;
-    for (const auto& [url, own] : agents)
-        if (own.noService)
-            lack.push_back(*own.noService);
-    if (!lack.empty() && lack.size() + silent.size() == agents.size())
+    for (const Agent& agent : agents.all())
+        if (const auto& none = known.at(agent.client.url()).noService)
+            lack.emplace_back(none->exit(), agent.host + ": " + none->what());
+    if (!lack.empty() && lack.size() + silent.size() == agents.all().size())
         throw Failure(worst(silent, Exit::NotFound),
                       "no agent has that service" + listed(lack) + listed(silent));
 }
@@ -103,7 +103,7 @@ Exit listRuns(const Session& session, const RunsQuery& query)
     Listing runs(session.agents, Of::Lists,
                  [&](const Client& client)
                  { return askRuns(session, query, client, known.at(client.url())); });
-    requireService(known, runs.missing());
+    requireService(session.agents, known, runs.missing());
     runs.keepNewest(static_cast<std::size_t>(query.limit));
     if (session.json)
         return runs.end(runs.json());

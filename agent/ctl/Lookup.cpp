@@ -27,20 +27,22 @@ struct Candidate
     std::string shown;
 };
 
-/// What may be named, and how it is called.
+/// What may be named, and what is said when nothing is found by a beginning, or by a whole id.
 struct Wanted
 {
     bool run = false;
     bool stage = false;
-    const char* begins;
+    const char* noneBegins;
     const char* none;
 };
 
-constexpr Wanted aRun{.run = true, .begins = "run", .none = "no run has"};
+constexpr Wanted aRun{.run = true, .noneBegins = "no run begins", .none = "no run has"};
 constexpr Wanted aStage{
-    .stage = true, .begins = "stage of the newest 100 runs", .none = "no stage has"};
-constexpr Wanted either{
-    .run = true, .stage = true, .begins = "run or stage", .none = "no run and no stage has"};
+    .stage = true, .noneBegins = "no stage of the newest 100 runs begins", .none = "no stage has"};
+constexpr Wanted either{.run = true,
+                        .stage = true,
+                        .noneBegins = "no run, and no stage of the newest 100 runs, begins",
+                        .none = "no run and no stage has"};
 
 /// The name in lower case. Errors: Failure Usage when it can't begin a UUID.
 std::string prefixOf(const std::string& name)
@@ -59,19 +61,30 @@ bool begins(const std::string& id, const std::string& prefix)
     return id.rfind(prefix, 0) == 0;
 }
 
+/// All runs, page after page: only the last one tells that no other begins so too.
 void addRuns(const Client& client, const std::string& prefix, std::vector<Candidate>& found)
 {
-    const auto runs = listOf(client.ask({.path = "/api/runs?limit=1000"}));
-    for (const rapidjson::Value& run : runs.GetArray())
+    std::string before;
+    while (true)
     {
-        const std::string id = text(run, "id");
-        if (begins(id, prefix) && parseId(id))
-            found.push_back({{.kind = Target::Kind::Run, .id = id},
-                             "run " + id + "  " + visible(text(run, "status")) + "  " +
-                                 visible(text(run, "createdAt"))});
+        const Answer page = client.ask({.path = "/api/runs?limit=1000" + before});
+        const auto runs = listOf(page);
+        std::string last;
+        for (const rapidjson::Value& run : runs.GetArray())
+        {
+            const std::string id = last = text(run, "id");
+            if (begins(id, prefix) && parseId(id))
+                found.push_back({{.kind = Target::Kind::Run, .id = id},
+                                 "run " + id + "  " + visible(text(run, "status")) + "  " +
+                                     visible(text(run, "createdAt"))});
+        }
+        if (last.empty() || !page.headers.contains("link"))
+            return;
+        before = "&before=" + encoded(last);
     }
 }
 
+/// Of the newest runs only: it is a request for each.
 void addStages(const Client& client, const std::string& prefix, std::vector<Candidate>& found)
 {
     const auto runs = listOf(client.ask({.path = "/api/runs?limit=100"}));
@@ -171,8 +184,10 @@ Target find(const Agents& agents, const std::string& name, Use use, const Wanted
     const Exit exit = worst(replies.missing, Exit::NotFound);
     if (found.empty())
         throw Failure(exit, (id ? wanted.none + (" the id " + *id)
-                                : "no " + (wanted.begins + (" begins with " + visible(name)))) +
-                                (silent.empty() ? "" : " on the agents that answered" + silent));
+                                : wanted.noneBegins + (" with " + visible(name))) +
+                                (silent.empty() ? "" : " on the agents that answered") +
+                                (id || !wanted.stage ? "" : ": give the whole id of an older one") +
+                                silent);
     if (!id && !silent.empty() && use == Use::Change)
         throw Failure(exit, visible(name) + " fits " + found.front().shown +
                                 "\nbut may fit another on an agent that gave no answer: give the "

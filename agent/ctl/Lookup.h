@@ -28,8 +28,8 @@ enum class Use
 };
 
 /// The run or stage a person named: a full UUID (not asked for here, where there is one agent), or the
-/// first characters, at least 6, looked for among each agent's newest 1000 runs, or the stages of its
-/// newest 100.
+/// first characters, at least 6, looked for among all of each agent's runs, or the stages of its newest
+/// 100.
 /// Errors: Failure Usage when it is neither, or fits more than one (the message lists them); NotFound;
 /// where agents gave no answer and may have it, theirs.
 Target findRun(const Agents& agents, const std::string& name, Use use);

@@ -111,7 +111,10 @@ public:
         const std::string shown = done({"runs", "--service", "second"}).out;
         assertHas(shown, run + "  SUCCESS  second");
         assertLacks(shown, "first");
-        assertHas(refused(4, {"runs", "--service", "third"}).err, "third");
+        const std::string none = refused(4, {"runs", "--service", "third"}).err;
+        for (const auto& [daemon, has] : {std::pair(&_one, "both, first"), {&_two, "both, second"}})
+            assertHas(none,
+                      hostOf(daemon->url()) + ": no service is named 'third'; there are: " + has);
         assertHas(told(6, withDead({"runs", "--service", "third"})).err, nobody);
     }
 

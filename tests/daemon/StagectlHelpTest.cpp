@@ -21,7 +21,10 @@ class StagectlHelpTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTheAgentsManPageHasEveryOption);
     CPPUNIT_TEST(testCompletesVerbsAndOptions);
     CPPUNIT_TEST(testCompletesWhatTheAgentHas);
+    CPPUNIT_TEST(testCompletesTheStagesOfAService);
     CPPUNIT_TEST(testCompletesNothingWithoutAnAgent);
+    CPPUNIT_TEST(testExamplesFitTheExampleService);
+    CPPUNIT_TEST(testAnUnreadyAgentHasTheSameWordsEverywhere);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -68,6 +71,11 @@ public:
         assertCompletes("patch 3f2a9c ", {"idle", "in_progress", "success", "failure"});
         assertCompletes("patch --reason why 3f2a9c su", {"success"});
         assertCompletes("runs --status a", {"awaiting_approval"});
+        assertCompletes("runs --status=aw", {"awaiting_approval"});
+        assertCompletes("runs --status=",
+                        {"idle", "in_progress", "awaiting_approval", "success", "failure"});
+        assertCompletes("runs --limit=", {});
+        assertCompletes("patch 3f2a9c SU", {"success"});
         assertCompletes("exec -c /dev/null payment UN", {"UNIT_TEST"});
         assertCompletes("exec -D a=b payment BUILD --k", {"--keep"});
         assertCompletes("drain ", {});
@@ -88,6 +96,9 @@ public:
         assertCompletes(agent + "run pay", {"payment"});
         assertCompletes(agent + "runs --service ", {"payment"});
         assertCompletes(agent + "stages ", {run});
+        const std::string equals = "--agent=" + _daemon.url() + " ";
+        assertCompletes("--agent http://127.0.0.1:1 " + equals + "stages ", {run});
+        assertCompletes(equals + "runs --service=pay", {"payment"});
         assertCompletes(agent + "stop " + run.substr(0, 4), {run});
         assertCompletes(agent + "logs ", {stages[0], stages[1]});
         assertCompletes(agent + "logs -f --since 10m " + stages[1].substr(0, 30), {stages[1]});
@@ -97,10 +108,69 @@ public:
         assertCompletes(several + "history ", {run, stages[0], stages[1]});
     }
 
+    void testCompletesTheStagesOfAService()
+    {
+        const auto stage = [](const std::string& type)
+        { return "\n  - { type: " + type + ", plugin: shell, with: { command: 'true' } }"; };
+        _daemon.writeService(
+            "payment", "name: payment\nrepository: 'ssh://[2001:db8:0:0:0:0:0:1]/x'\nstages:" +
+                           stage("UNIT_TEST") + stage("DEPLOY_PROD"));
+        _daemon.writeService("pay", "name: pay\nstages:" + stage("BUILD"));
+        _daemon.start();
+        const std::string agent = "--agent " + _daemon.url() + " exec ";
+        assertCompletes(agent + "payment ", {"UNIT_TEST", "DEPLOY_PROD"});
+        assertCompletes(agent + "payment u", {"UNIT_TEST"});
+        assertCompletes(agent + "pay ", {"BUILD"});
+        const auto services = _daemon.get("/api/services").json();
+        for (const auto& service : services.GetArray())
+            if (std::string(service["name"].GetString()) == "pay")
+                assertCompletes(agent + service["id"].GetString() + " ", {"BUILD"});
+        assertCompletes("--agent http://127.0.0.1:1 " + agent + "payment d", {"DEPLOY_PROD"});
+        assertCompletes(agent + "unknown P", {"PREPARE"});
+    }
+
     void testCompletesNothingWithoutAnAgent()
     {
         assertCompletes("--agent http://127.0.0.1:1 stages ", {});
         assertCompletes("--agent http://127.0.0.1:1 re", {"rerun", "resume", "retry", "reject"});
+    }
+
+    void testExamplesFitTheExampleService()
+    {
+        const std::string example =
+            contentOf(STAGE_AGENT_SOURCE_DIR "/conf/services.d/full.yaml.example");
+        const std::string call = "stagectl exec payment ";
+        for (const std::string& text :
+             {printed({"--help"}), contentOf(STAGE_AGENT_SOURCE_DIR "/README.md"),
+              contentOf(STAGE_AGENT_SOURCE_DIR "/docs/man/stagectl.1"),
+              contentOf(STAGE_AGENT_SOURCE_DIR "/docs/operating.md")})
+        {
+            std::size_t at = text.find(call);
+            CPPUNIT_ASSERT(at != std::string::npos);
+            for (; at != std::string::npos; at = text.find(call, at))
+            {
+                at += call.size();
+                const std::string type = text.substr(at, text.find_first_of(" \n", at) - at);
+                CPPUNIT_ASSERT_MESSAGE(type, example.find("\n  - type: " + type + "\n") !=
+                                                 std::string::npos);
+            }
+        }
+    }
+
+    void testAnUnreadyAgentHasTheSameWordsEverywhere()
+    {
+        for (const std::string& text :
+             {printed({"--help"}), contentOf(STAGE_AGENT_SOURCE_DIR "/README.md"),
+              contentOf(STAGE_AGENT_SOURCE_DIR "/docs/man/stagectl.1")})
+        {
+            std::string words;
+            for (const char c : text)
+                if (c != '\\')
+                    words += c == '\n' ? ' ' : c;
+            CPPUNIT_ASSERT_MESSAGE(
+                text, words.find("he agent failed (5xx), is not ready, or is not a stage-agent") !=
+                          std::string::npos);
+        }
     }
 
 private:

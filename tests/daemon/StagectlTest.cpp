@@ -164,7 +164,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string::npos,
                              done({"logs", stage, "--tail", "1"}).out.find("two"));
         CPPUNIT_ASSERT_EQUAL(shown, done({"logs", stage, "--attempt", "1"}).out);
-        assertHas(refused(3, {"logs", stage, "--attempt", "2"}).err, "attempt");
+        assertHas(refused(3, {"logs", stage, "--attempt", "2"}).err, "there is only attempt 1 (");
 
         const std::string late = _daemon.stagesOf(started({"run", "late"}))[0];
         CPPUNIT_ASSERT_EQUAL(std::string("line 1\nline 2\nline 3\nline 4\n"),
@@ -243,7 +243,7 @@ public:
         _daemon.waitForRun(run, "IN_PROGRESS");
         refused(5, {"rerun", run});
         assertHas(done({"stop", run}).out, "stopped 1 stage");
-        assertHas(done({"stop", run}).out, "nothing was running");
+        assertHas(done({"stop", run}).out, "had ended before in FAILURE");
         const std::string again = started({"rerun", run});
         CPPUNIT_ASSERT(again != run);
         _daemon.waitForRun(again, "IN_PROGRESS");
@@ -274,7 +274,10 @@ public:
         done({"drain"});
         assertHas(refused(7, {"health"}).out, "draining");
         assertHas(done({"agent"}).out, "true");
-        assertHas(refused(7, {"run", "good"}).err, "draining");
+        const std::string refusal = refused(7, {"run", "good"}).err;
+        assertHas(refusal, "draining");
+        assertHas(refusal, "stagectl resume");
+        CPPUNIT_ASSERT_EQUAL(std::string::npos, refusal.find("try again"));
         const Answer answer = _daemon.post("/api/runs", R"({"service":"good"})");
         CPPUNIT_ASSERT_EQUAL(503, answer.status);
         CPPUNIT_ASSERT(answer.headers.contains("retry-after"));
