@@ -3,6 +3,7 @@
 #include "tests/support/Stages.h"
 #include "tests/support/TerminalProgram.h"
 
+#include <Poco/Exception.h>
 #include <Poco/Net/ServerSocket.h>
 #include <Poco/Net/SocketAddress.h>
 #include <Poco/Net/StreamSocket.h>
@@ -58,7 +59,7 @@ public:
                       if (_socket.poll(Poco::Timespan(0, 50'000), Socket::SELECT_READ))
                       {
                           StreamSocket client = _socket.acceptConnection();
-                          serve(client);
+                          serveOne(serve, client);
                       }
               })
     {
@@ -68,6 +69,18 @@ public:
     [[nodiscard]] std::string url() const { return "http://" + host(); }
 
 private:
+    static void serveOne(const std::function<void(StreamSocket&)>& serve, StreamSocket& client)
+    {
+        try
+        {
+            serve(client);
+        }
+        catch (const Poco::Exception&)
+        {
+            client.close(); // one side is gone: the test sees what its client made of it
+        }
+    }
+
     Poco::Net::ServerSocket _socket{Poco::Net::SocketAddress("127.0.0.1", 0)};
     std::jthread _thread;
 };
