@@ -47,6 +47,12 @@ std::string Table::line(const std::vector<std::string>& cells,
     for (std::size_t i = 0; i < cells.size(); ++i)
     {
         std::string cell = cells[i];
+        if (terminal.width > 0 && wanted >= terminal.width && !cell.empty())
+        {
+            if (column < terminal.width)
+                out.append(terminal.width - 1 - column, ' ').append("…");
+            break;
+        }
         if (terminal.width > 0)
             cell =
                 clip(cell, std::min(widths[i], terminal.width - std::min(terminal.width, wanted)));

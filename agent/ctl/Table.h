@@ -12,8 +12,8 @@ namespace agent::ctl
 /// Rows under headings, aligned by what a terminal shows, not by bytes.
 /// Shape: two blanks between columns, none at a line's end. Where the terminal has a width no row is
 /// wider: the widest columns are cut to one width, 8 at least, but never statuses, hosts and short
-/// ids; what still has no room falls off at the right. The columns STATUS, FROM and TO show statuses
-/// in colour where there are colours.
+/// ids; what still has no room falls off at the right, which `…` tells. The columns STATUS, FROM and
+/// TO show statuses in colour where there are colours.
 class Table
 {
 public:

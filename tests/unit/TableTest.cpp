@@ -109,6 +109,10 @@ public:
             for (std::string line; std::getline(lines, line);)
                 CPPUNIT_ASSERT_MESSAGE(line, displayWidth(line) <= width);
         }
+        CPPUNIT_ASSERT_EQUAL(std::string("HOST            RUN      …\n"
+                                         "127.0.0.1:7824  3f2a9c1e …\n"
+                                         "127.0.0.1:7825  81d04b22 …\n"),
+                             table.render({.interactive = true, .width = 26}));
         const std::string narrow = table.render({.interactive = true, .width = 60});
         for (const char* whole :
              {"127.0.0.1:7825", "3f2a9c1e", "FAILURE", "81d04b22", "SUCCESS", "12:03:04"})
