@@ -12,11 +12,12 @@
 #include <Poco/Net/HTTPServerParams.h>
 #include <Poco/Net/HTTPServerRequestImpl.h>
 #include <Poco/Net/HTTPServerResponse.h>
-#include <Poco/Net/NetException.h>
 #include <Poco/NumberFormatter.h>
 #include <Poco/ThreadPool.h>
 
 #include <chrono>
+#include <stdexcept>
+#include <system_error>
 
 namespace agent
 {
@@ -29,7 +30,6 @@ using Poco::Net::HTTPServerParams;
 using Poco::Net::HTTPServerRequest;
 using Poco::Net::HTTPServerRequestImpl;
 using Poco::Net::HTTPServerResponse;
-using Poco::Net::NetException;
 using Poco::Net::SocketAddress;
 using Poco::Net::StreamSocket;
 
@@ -289,7 +289,11 @@ public:
         }
         catch (const Poco::Exception& error)
         {
-            throw NetException("cannot listen on " + place, error.displayText());
+            const std::string why = error.code() > 0 ? std::generic_category().message(error.code())
+                                                     : error.displayText();
+            throw std::runtime_error("cannot listen on " + place + ": " + why +
+                                     ". Set http.address or http.port to another one; stagectl "
+                                     "doctor tells who has this one");
         }
         _address = _socket->address();
         _service.lobby->listen(_socket->impl()->sockfd());

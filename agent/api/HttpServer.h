@@ -29,7 +29,7 @@ class HttpServer
 {
 public:
     /// Binds and listens; answers from start() on.
-    /// Errors: Poco::Exception whose displayText names address and port.
+    /// Errors: std::runtime_error that names address and port, and what to do.
     HttpServer(HttpOptions options, Handler handler);
     ~HttpServer();
 

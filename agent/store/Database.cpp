@@ -10,6 +10,7 @@
 #include <Poco/Exception.h>
 #include <Poco/NumberFormatter.h>
 
+#include <stdexcept>
 #include <sys/stat.h>
 
 namespace agent
@@ -51,13 +52,21 @@ std::string uriOf(const std::filesystem::path& file, RecordSession::Mode mode)
     return uri;
 }
 
+/// Poco tells what SQLite says as `x: x`.
+std::string saidOnce(const Poco::Exception& error)
+{
+    const std::string text = error.message().empty() ? error.displayText() : error.message();
+    const std::string first = text.substr(0, text.size() / 2 - (text.size() > 1 ? 1 : 0));
+    return text == first + ": " + first ? first : text;
+}
+
 void migrate(RecordSession& connection, const std::filesystem::path& file)
 {
     int version = 0;
     connection.session() << "PRAGMA user_version", into(version), now;
     const int newest = static_cast<int>(schemaSteps.size());
     if (version > newest)
-        throw Poco::Data::DataException(
+        throw std::runtime_error(
             file.string() + " is of schema " + std::to_string(version) +
             ", this stage-agent knows up to " + std::to_string(newest) +
             ": run the newer version, or move the file away to start with an empty record");
@@ -122,8 +131,8 @@ Database::Database(const std::filesystem::path& file) : _file(file)
     }
     catch (const Poco::Exception& error)
     {
-        throw Poco::Data::DataException(
-            "the record " + file.string() + " can't be used: " + error.displayText() +
+        throw std::runtime_error(
+            "the record " + file.string() + " can't be used: " + saidOnce(error) +
             ". Restore it from a backup, or move it away to start with an empty record");
     }
     migrate(*_writer, file);

@@ -59,7 +59,7 @@ class Database
 {
 public:
     /// Opens the record, makes it or brings it to this build's schema.
-    /// Errors: Poco::Exception: not readable, damaged, or of a newer schema, each by name.
+    /// Errors: std::runtime_error: not readable, damaged, or of a newer schema, each by name.
     explicit Database(const std::filesystem::path& file);
     ~Database();
 

@@ -150,8 +150,13 @@ public:
         CPPUNIT_ASSERT_EQUAL(ssize_t{512}, ::pwrite(fd, noise.data(), noise.size(), 0));
         ::close(fd);
         std::string output;
-        CPPUNIT_ASSERT(daemon.runToEnd({}, output) > 0);
-        CPPUNIT_ASSERT_MESSAGE(output, output.find("record.db can't be used") != std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(70, daemon.runToEnd({}, output));
+        CPPUNIT_ASSERT_MESSAGE(output, output.find("stage-agent: the record " +
+                                                   (daemon.state() / "record.db").string() +
+                                                   " can't be used: ") != std::string::npos);
+        const std::string why = "file is not a database";
+        CPPUNIT_ASSERT_MESSAGE("said once: " + output, output.find(why) != std::string::npos &&
+                                                           output.find(why) == output.rfind(why));
     }
 
     void testStateFolderThatCannotBeWrittenIsNamed()
@@ -168,10 +173,11 @@ public:
         const SilentServer server;
         Daemon daemon;
         std::string output;
-        CPPUNIT_ASSERT(
-            daemon.runToEnd({"-D", "http.port=" + std::to_string(server.port())}, output) > 0);
-        CPPUNIT_ASSERT_MESSAGE(output,
-                               output.find(std::to_string(server.port())) != std::string::npos);
+        const std::string port = std::to_string(server.port());
+        CPPUNIT_ASSERT_EQUAL(70, daemon.runToEnd({"-D", "http.port=" + port}, output));
+        CPPUNIT_ASSERT_MESSAGE(
+            output, output.find("stage-agent: cannot listen on 127.0.0.1:" + port +
+                                ": Address already in use. Set http.") != std::string::npos);
     }
 };
 

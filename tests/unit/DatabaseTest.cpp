@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <random>
+#include <stdexcept>
 #include <sys/stat.h>
 
 namespace agent
@@ -25,9 +26,9 @@ std::string problemOf(const std::filesystem::path& file)
     {
         const Database database(file);
     }
-    catch (const Poco::Exception& error)
+    catch (const std::runtime_error& error)
     {
-        return error.displayText();
+        return error.what();
     }
     return "";
 }
@@ -240,7 +241,8 @@ public:
     void testRefusesWhatIsNoRecord()
     {
         _files.write("record.db", std::string(5000, 'x'));
-        assertHolds("the record " + _file.string() + " can't be used: ", problemOf(_file));
+        assertHolds("the record " + _file.string() + " can't be used: file is not a database. ",
+                    problemOf(_file));
         CPPUNIT_ASSERT(contentOf(_file) == std::string(5000, 'x'));
     }
 
