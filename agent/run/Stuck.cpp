@@ -115,9 +115,9 @@ void RunFlow::lookWhetherStuck(Batch& batch, const Run& run, Stage& stage)
     {
         if (!stage.stuckSince)
             tellStuck(batch, stage,
-                      silent
-                          ? "no output for " + inWords(now - spoke)
-                          : "runs for " + inWords(now - started) + "; usual are " + inWords(usual));
+                      silent ? "no output for " + inWords(now - spoke)
+                             : "runs for " + inWords(now - started) + ", usually " +
+                                   (usual < 1000 ? "less than 1 s" : inWords(usual)));
         return armLook(batch, stage, stuckAgainMs);
     }
     if (_executions.undying(stage.id))

@@ -18,7 +18,7 @@ constexpr std::size_t maxMessage = 1024;
 
 std::string length(std::int64_t ms)
 {
-    if (ms % 60'000 == 0)
+    if (ms > 0 && ms % 60'000 == 0)
         return std::to_string(ms / 60'000) + " min";
     if (ms % 1000 == 0)
         return std::to_string(ms / 1000) + " s";

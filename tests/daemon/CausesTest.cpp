@@ -73,6 +73,11 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("ran past its timeout of 1 s"),
                              _daemon.detail(id, "message"));
         assertNoneLeft(id);
+        const auto deaf = assertEnd("FAILURE TIMEOUT null", shell("trap '' TERM; sleep 600",
+                                                                  R"("timeout":"1s","grace":"0")"));
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("ran past its timeout of 1 s; killed, as it did not end within 0 s"),
+            _daemon.detail(deaf, "message"));
     }
 
     void testSilent()

@@ -109,6 +109,7 @@ public:
         const auto id = _daemon.stagesOf(run)[0];
         waitForStuck(id);
         CPPUNIT_ASSERT(_daemon.detail(id, "stuckWhy").starts_with("runs for "));
+        CPPUNIT_ASSERT(_daemon.detail(id, "stuckWhy").find(" s, usually ") != std::string::npos);
         std::filesystem::remove(_daemon.folder() / "slow");
         _daemon.waitForRun(run, "SUCCESS");
         CPPUNIT_ASSERT_EQUAL(std::string("null"), _daemon.detail(id, "stuckSince"));
