@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <optional>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
@@ -14,16 +15,33 @@ namespace agent
 
 namespace fs = std::filesystem;
 
+namespace
+{
+
+/// The NAME of an element `${NAME}`; nothing: it is another word.
+std::optional<std::string> variableOf(const std::string& element)
+{
+    if (element.size() > 3 && element.starts_with("${") && element.find('}') == element.size() - 1)
+        return element.substr(2, element.size() - 3);
+    return std::nullopt;
+}
+
+} // namespace
+
+bool Plugin::showsInArgv(const std::string& variable) const
+{
+    return std::any_of(run.begin(), run.end(),
+                       [&](const std::string& element) { return variableOf(element) == variable; });
+}
+
 std::vector<std::string> Plugin::argv(const std::map<std::string, std::string>& env) const
 {
     std::vector<std::string> result;
     for (const std::string& element : run)
     {
-        const bool isVariable = element.size() > 3 && element.starts_with("${") &&
-                                element.find('}') == element.size() - 1;
-        if (isVariable)
+        if (const auto variable = variableOf(element))
         {
-            const auto found = env.find(element.substr(2, element.size() - 3));
+            const auto found = env.find(*variable);
             result.push_back(found == env.end() ? "" : found->second);
         }
         else if (element.starts_with("./"))

@@ -49,6 +49,9 @@ struct Plugin
     /// env's NAME (empty when unset), one that begins with `./` is made absolute below the folder.
     [[nodiscard]] std::vector<std::string>
     argv(const std::map<std::string, std::string>& env) const;
+
+    /// Whether `run` hands this variable over as an argument, which every user of the host can read.
+    [[nodiscard]] bool showsInArgv(const std::string& variable) const;
 };
 
 /// Maps plugin names to plugins. Filled once at start, then read by any thread.

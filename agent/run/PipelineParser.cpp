@@ -223,6 +223,15 @@ std::vector<Problem> checkPlugins(const PipelineSpec& spec, const PluginRegistry
         const Plugin* const plugin = registry.find(stage.plugin);
         if (plugin == nullptr)
             continue;
+        for (const std::string& secret : spec.secrets)
+            if (plugin->showsInArgv(secret))
+                problems.push_back(
+                    {.file = {},
+                     .line = 0,
+                     .key = key + ".plugin",
+                     .message = "the plugin '" + plugin->name + "' has ${" + secret +
+                                "} in its run, and an argument can be read by every user of the "
+                                "host: its program should take the secret from its environment"});
         for (const SettingSpec& setting : plugin->settings)
             if (setting.required && setting.defaultFrom == "repository" &&
                 spec.repository.empty() && !stage.with.contains(setting.name))

@@ -83,31 +83,44 @@ std::optional<std::int64_t> cpuPercent(const YamlValue& value)
     return std::lround(result);
 }
 
+/// Shape: empty when there is none.
+std::string idOf(const YamlMap& map)
+{
+    const auto value = map.find("id");
+    const auto id = value ? value->text() : std::nullopt;
+    if (id && !isVersion4(*id))
+        value->expected("a UUID of version 4 in lower case");
+    return id.value_or("");
+}
+
+int concurrencyOf(const YamlMap& map)
+{
+    const auto value = map.find("concurrency");
+    return value ? static_cast<int>(value->integer(1, maxConcurrency).value_or(1)) : 1;
+}
+
 } // namespace
 
 void PipelineReader::readService(const YamlValue& root, Service& service) const
 {
     const YamlMap map(
         root, {"id", "name", "repository", "branch", "concurrency", "env", "secrets", "stages"});
-    if (const auto value = map.find("id"))
-    {
-        const auto id = value->text();
-        if (id && !isVersion4(*id))
-            value->expected("a UUID of version 4 in lower case");
-        service.id = id.value_or("");
-    }
+    service.id = idOf(map);
     if (const auto value = map.require("name"))
         service.name = ruled(*value, serviceNameProblem);
-    if (const auto value = map.find("concurrency"))
-        service.concurrency = static_cast<int>(value->integer(1, maxConcurrency).value_or(1));
+    service.concurrency = concurrencyOf(map);
     readKeys(map, service.pipeline);
 }
 
 void PipelineReader::readPipeline(const YamlValue& root, PipelineSpec& spec) const
 {
-    const YamlMap map(root, {"name", "repository", "branch", "env", "secrets", "stages"});
-    if (const auto value = map.find("name")) // a service's file may be sent as it is
+    const YamlMap map(
+        root, {"id", "name", "repository", "branch", "concurrency", "env", "secrets", "stages"});
+    // A service's file may be sent as it is; what only a declared service has is checked and has no effect.
+    (void)idOf(map);
+    if (const auto value = map.find("name"))
         ruled(*value, serviceNameProblem);
+    (void)concurrencyOf(map);
     if (const auto value = map.find("secrets"); value && _source == Source::Request)
         value->problem("an inline pipeline may not name secrets");
     readKeys(map, spec);

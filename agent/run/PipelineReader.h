@@ -12,7 +12,7 @@ public:
     enum class Source
     {
         Service, ///< a file of services.d/
-        Request, ///< an inline pipeline: no id, no concurrency, no secrets
+        Request, ///< an inline pipeline: no secrets; id, name and concurrency have no effect
         Stored   ///< our own JSON: only the shape is checked
     };
 

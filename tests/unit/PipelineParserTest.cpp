@@ -24,10 +24,12 @@ class PipelineParserTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTellsWrongRetryAndLimits);
     CPPUNIT_TEST(testTellsAllProblemsInOrderOfTheKeys);
     CPPUNIT_TEST(testInlinePipelineMayNotNameSecrets);
+    CPPUNIT_TEST(testAServicesFileIsAnInlinePipeline);
     CPPUNIT_TEST(testInlineProblemsHaveNoFile);
     CPPUNIT_TEST(testRefusesUnreadableFiles);
     CPPUNIT_TEST(testChecksPluginsWithLines);
     CPPUNIT_TEST(testRequiresRepositoryForDefaultFrom);
+    CPPUNIT_TEST(testRefusesASecretAsAnArgument);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -286,13 +288,22 @@ public:
                                  all(parsed.problems));
             CPPUNIT_ASSERT(parsed.spec.secrets.empty());
         }
-        for (const char* key : {"id", "concurrency"})
-        {
-            const auto parsed = parsePipeline(
-                std::string(key) + ": 1\n" + "stages: [{type: BUILD, plugin: p}]\n", "");
-            CPPUNIT_ASSERT_EQUAL("line 1: " + std::string(key) + ": unknown key\n",
-                                 all(parsed.problems));
-        }
+    }
+
+    void testAServicesFileIsAnInlinePipeline()
+    {
+        const std::string stages = "stages: [{type: BUILD, plugin: p}]\n";
+        const std::string whole = "id: 6f1b3c52-8f0e-4c5a-9a37-2f4f0f1d9b10\nname: payment\n"
+                                  "concurrency: 2\n";
+        const auto parsed = parsePipeline(whole + stages, "");
+        CPPUNIT_ASSERT_EQUAL(std::string(), all(parsed.problems));
+        CPPUNIT_ASSERT(parsed.spec == parsePipeline(stages, "").spec);
+        for (const auto& [wrong, told] : std::map<std::string, std::string>{
+                 {"id: 1\n", "line 1: id: expected a UUID of version 4"},
+                 {"name: a b\n", "line 1: name: "},
+                 {"concurrency: 0\n", "line 1: concurrency: expected a whole number from 1"}})
+            CPPUNIT_ASSERT_MESSAGE(
+                wrong, all(parsePipeline(wrong + stages, "").problems).starts_with(told));
     }
 
     void testInlineProblemsHaveNoFile()
@@ -357,6 +368,21 @@ public:
         spec.repository.clear();
         spec.stages[0].with["repository"] = {Setting::Kind::String, "/srv/y"};
         CPPUNIT_ASSERT(checkPlugins(spec, registry).empty());
+    }
+
+    void testRefusesASecretAsAnArgument()
+    {
+        // Symptom: `${TOK}` in a plugin's run was an empty argument. Cause: secrets come to the stage past the
+        // agent's environment. Bound: any user could read the argument, so it is refused, not filled in.
+        _folder->write("plugins/login/plugin.yaml", "name: login\nrun: [a, '${TOK}']\n");
+        const PluginRegistry registry = demoRegistry();
+        const std::string stages = "stages:\n  - { type: BUILD, plugin: login }\n";
+        const auto refused = service("name: a\nsecrets: [TOK]\n" + stages);
+        const auto told = checkPlugins(refused.service.pipeline, registry, "a.yaml", refused.lines);
+        CPPUNIT_ASSERT(all(told).starts_with(
+            "a.yaml:4: stages[0].plugin: the plugin 'login' has ${TOK} in its run"));
+        const auto other = service("name: a\nsecrets: [TOKEN]\nenv: { TOK: open }\n" + stages);
+        CPPUNIT_ASSERT_EQUAL(std::string(), all(checkPlugins(other.service.pipeline, registry)));
     }
 
 private:
