@@ -19,6 +19,14 @@ std::shared_ptr<const Service> findService(const std::string& nameOrId,
 {
     if (auto found = services.find(nameOrId))
         return found;
+    if (const std::string file = services.refusedFile(nameOrId); !file.empty())
+    {
+        std::string message = "the service '" + nameOrId + "' is declared, but refused:";
+        for (const auto& problem : problems)
+            if (problem.file == file)
+                message += "\n" + problem.describe();
+        throw ExecRefusal(ExecExit::Usage, message);
+    }
     std::string names;
     for (const auto& service : services.all())
         names += (names.empty() ? "; there are: " : ", ") + service->name;

@@ -27,7 +27,8 @@ struct ExecPlan
 
 /// Finds the service and the stage, and sees that the stages may and can be executed here.
 /// `problems`: what is wrong with the services' files; told where the service is not found.
-/// Errors: ExecRefusal NotFound that tells what there is; Usage for the rest.
+/// Errors: ExecRefusal NotFound that tells what there is; Usage for the rest, also for a service that is
+/// declared but refused.
 ExecPlan planExec(const ExecRequest& request, const ServiceCatalog& services,
                   const PluginRegistry& plugins, const std::vector<Problem>& problems);
 

@@ -31,6 +31,8 @@ std::string readSmallFile(const std::filesystem::path& path, std::size_t limit)
 {
     const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     struct stat info = {};
+    if (!file.valid() && errno == ELOOP)
+        throw std::runtime_error("is a symbolic link, and none is followed");
     if (!file.valid() || ::fstat(file.get(), &info) != 0)
         throw std::runtime_error(std::strerror(errno));
     if (!S_ISREG(info.st_mode))

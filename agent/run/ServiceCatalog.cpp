@@ -1,10 +1,10 @@
 #include "agent/run/ServiceCatalog.h"
 
-#include "agent/model/Disguises.h"
-#include "agent/plugin/YamlFile.h"
+#include "agent/run/OrderBuilder.h"
 #include "agent/run/PipelineParser.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <system_error>
 
 namespace agent
@@ -37,34 +37,28 @@ std::vector<fs::path> serviceFiles(const fs::path& folder, std::vector<Problem>&
     return files;
 }
 
-/// A secret that isn't there yet fails its stage at launch; one that is there must be fit to mask.
+/// A secret that isn't there yet fails its stage at launch; one that is there must be fit for it.
 void checkSecrets(const ParsedService& parsed, const fs::path& folder,
                   std::vector<Problem>& problems)
 {
-    constexpr std::size_t most = 65'536;
     const auto& names = parsed.service.pipeline.secrets;
     for (std::size_t i = 0; i < names.size(); ++i)
     {
-        const fs::path file = folder / names[i];
-        if (std::error_code error; !fs::exists(file, error))
+        if (std::error_code error; !fs::exists(fs::symlink_status(folder / names[i], error)))
             continue;
-        Problem problem{.file = parsed.service.file,
-                        .line = 0,
-                        .key = "secrets[" + std::to_string(i) + ']',
-                        .message = {}};
-        if (const auto line = parsed.lines.find(problem.key); line != parsed.lines.end())
-            problem.line = line->second;
-
-        std::vector<Problem> unreadable;
-        const auto text = readText(file, most, unreadable);
-        if (!text)
-            problem.message = "the secret " + unreadable.front().describe();
-        else if (text->size() - (text->ends_with('\n') ? 1 : 0) < shortestSecret)
-            problem.message = "the secret in " + file.string() + " is shorter than " +
-                              std::to_string(shortestSecret) +
-                              " bytes: to mask it would blot out half of every log";
-        if (!problem.message.empty())
-            problems.push_back(std::move(problem));
+        try
+        {
+            readSecrets({names[i]}, folder);
+        }
+        catch (const std::runtime_error& error) // it names the secret and never its value
+        {
+            const std::string key = "secrets[" + std::to_string(i) + ']';
+            const auto line = parsed.lines.find(key);
+            problems.push_back({.file = parsed.service.file,
+                                .line = line == parsed.lines.end() ? 0 : line->second,
+                                .key = key,
+                                .message = error.what()});
+        }
     }
 }
 
@@ -130,6 +124,7 @@ std::vector<Problem> ServiceCatalog::load(const fs::path& folder, const PluginRe
     std::vector<Problem> all;
     Services fresh;
     std::vector<std::string> broken;
+    std::map<std::string, std::string> refused;
     const std::vector<fs::path> files = serviceFiles(folder, all);
     const bool unreadable = !all.empty();
     for (const fs::path& file : files)
@@ -146,7 +141,11 @@ std::vector<Problem> ServiceCatalog::load(const fs::path& folder, const PluginRe
         if (problems.empty())
             fresh.emplace(service.name, std::make_shared<const Service>(service));
         else
+        {
             broken.push_back(service.file);
+            if (!service.name.empty())
+                refused.emplace(service.name, service.file);
+        }
         append(all, std::move(problems), file.string());
     }
 
@@ -165,6 +164,7 @@ std::vector<Problem> ServiceCatalog::load(const fs::path& folder, const PluginRe
 
     const std::lock_guard lock(_mutex);
     _services.swap(fresh);
+    _refused.swap(refused);
     return all;
 }
 
@@ -177,6 +177,13 @@ std::shared_ptr<const Service> ServiceCatalog::find(const std::string& nameOrId)
         if (service->id == nameOrId)
             return service;
     return nullptr;
+}
+
+std::string ServiceCatalog::refusedFile(const std::string& name) const
+{
+    const std::lock_guard lock(_mutex);
+    const auto found = _refused.find(name);
+    return found == _refused.end() ? "" : found->second;
 }
 
 std::vector<std::shared_ptr<const Service>> ServiceCatalog::all() const

@@ -35,14 +35,19 @@ public:
     /// Threads: any. Shape: null when there is none.
     [[nodiscard]] std::shared_ptr<const Service> find(const std::string& nameOrId) const;
 
+    /// The file that declares a service of this name and was wrong when it was last read; empty: none.
+    /// Threads: any.
+    [[nodiscard]] std::string refusedFile(const std::string& name) const;
+
     /// Threads: any. Shape: by name.
     [[nodiscard]] std::vector<std::shared_ptr<const Service>> all() const;
 
 private:
     using Services = std::map<std::string, std::shared_ptr<const Service>>;
 
-    mutable std::mutex _mutex; // guards _services
+    mutable std::mutex _mutex; // guards what follows
     Services _services;
+    std::map<std::string, std::string> _refused; ///< by name, their files
 };
 
 } // namespace agent

@@ -275,9 +275,11 @@ public:
         _place.daemon.writeService("wrong", "name: wrong\nstages: []\n");
         assertHas(_place.exec(4, {"app", "--", "-x"}).err,
                   "exec: no stage is named '-x'; there are: 0 PREPARE, 1 BUILD\n");
-        const auto unknown = _place.exec(4, {"wrong", "BUILD"});
-        assertHas(unknown.err, "exec: no service is named 'wrong'; there are: app\n");
-        assertHas(unknown.err, "wrong.yaml:2: stages");
+        assertHas(_place.exec(4, {"unknown", "BUILD"}).err,
+                  "exec: no service is named 'unknown'; there are: app\n");
+        const auto refused = _place.exec(2, {"wrong", "BUILD"});
+        assertHas(refused.err, "exec: the service 'wrong' is declared, but refused:\n");
+        assertHas(refused.err, "wrong.yaml:2: stages");
     }
 
     void testDeploymentsNeedYes()

@@ -29,7 +29,7 @@ class ServiceCatalogTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testRenamedServiceReplacesTheOldOne);
     CPPUNIT_TEST(testNameTakenOverFromABrokenFile);
     CPPUNIT_TEST(testProblemsOfAFileAreCapped);
-    CPPUNIT_TEST(testShortSecretsAreRefused);
+    CPPUNIT_TEST(testSecretsThatNoStageCouldHaveAreRefused);
     CPPUNIT_TEST(testFailingIdSourceChangesNothing);
     CPPUNIT_TEST(testReadersGoOnDuringReloads);
     CPPUNIT_TEST_SUITE_END();
@@ -214,20 +214,22 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("b "), names(catalog));
     }
 
-    void testShortSecretsAreRefused()
+    void testSecretsThatNoStageCouldHaveAreRefused()
     {
         _folder->write("secrets/GOOD", "abcd");
         _folder->write("secrets/SHORT", "abc\n");
         _folder->write("secrets/EMPTY", "");
         std::filesystem::create_directories(_folder->path() / "secrets/FOLDER");
+        std::filesystem::create_symlink("GOOD", _folder->path() / "secrets/LINK");
         service("a.yaml", "a", "secrets: [GOOD, NOT_THERE]\n");
-        service("b.yaml", "b", "secrets: [GOOD,\n  SHORT, EMPTY, FOLDER]\n");
+        service("b.yaml", "b", "secrets: [GOOD,\n  SHORT, EMPTY, FOLDER, LINK]\n");
         ServiceCatalog catalog;
         const std::string problems = load(catalog, _folder->path() / "secrets");
         CPPUNIT_ASSERT_EQUAL(std::string("a "), names(catalog));
         for (const std::string wanted :
-             {"b.yaml:3: secrets[1]: the secret in ", "SHORT is shorter than 4 bytes",
-              "b.yaml:3: secrets[2]: ", "FOLDER: is no regular file"})
+             {"b.yaml:3: secrets[1]: secret 'SHORT' (", "SHORT): shorter than 4 characters",
+              "b.yaml:3: secrets[2]: ", "FOLDER): not a regular file",
+              "LINK): is a symbolic link, and none is followed"})
             CPPUNIT_ASSERT_MESSAGE(problems, problems.find(wanted) != std::string::npos);
         CPPUNIT_ASSERT(problems.find("abc") == std::string::npos);
         CPPUNIT_ASSERT_EQUAL(std::string(), load(catalog)); // nobody looks at secrets

@@ -95,8 +95,9 @@ public:
         std::filesystem::create_directory(files.path() / "FOLDER");
         CPPUNIT_ASSERT_EQUAL(0, ::mkfifo((files.path() / "PIPE").c_str(), 0600));
         const std::map<std::string, std::string> wrong{
-            {"MISSING", "No such file"}, {"EMPTY", "shorter than 4"}, {"SHORT", "shorter than 4"},
-            {"BINARY", "holds a NUL"},   {"LARGE", "larger than"},    {"LINK", ""},
+            {"MISSING", "No such file"}, {"EMPTY", "shorter than 4"},
+            {"SHORT", "shorter than 4"}, {"BINARY", "holds a NUL"},
+            {"LARGE", "larger than"},    {"LINK", "is a symbolic link"},
             {"FOLDER", "not a regular"}, {"PIPE", "not a regular"}};
         for (const auto& [name, what] : wrong)
         {
