@@ -68,6 +68,12 @@ sigset_t signals()
     return set;
 }
 
+/// `1 service`, `2 services`
+std::string counted(std::size_t number, const std::string& what)
+{
+    return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
+}
+
 std::string cgroupName(const std::filesystem::path& state)
 {
     return std::to_string(std::hash<std::string>{}(state.string()) % 100'000'000);
@@ -85,20 +91,18 @@ AgentApplication::AgentApplication()
     setUnixOptions(true);
 }
 
-void AgentApplication::initialize(Application& self)
+int AgentApplication::run(int argc, char** argv)
 {
     try
     {
-        if (!_file.empty())
-            loadConfiguration(_file.string(), PRIO_DEFAULT);
+        init(argc, argv);
     }
     catch (const Poco::Exception& failure)
     {
-        if (!_doctor)
-            throw;
-        _unread = failure.displayText();
+        std::cerr << "stage-agent: " << failure.displayText() << "; see --help\n";
+        return _exec.given() ? static_cast<int>(ExecExit::Usage) : EXIT_USAGE;
     }
-    ServerApplication::initialize(self);
+    return ServerApplication::run();
 }
 
 void AgentApplication::defineOptions(Poco::Util::OptionSet& options)
@@ -129,17 +133,9 @@ void AgentApplication::handleOption(const std::string& name, const std::string& 
     _doctor = _doctor || name == "doctor";
     _exec.take(name, value);
     if (name == "config")
-    {
         _file = value;
-        if (!_doctor && !std::filesystem::is_regular_file(_file))
-            throw Poco::FileNotFoundException("there is no configuration file " + value);
-    }
     if (name == "define")
-    {
-        const auto equals = value.find('=');
-        config().setString(value.substr(0, equals),
-                           equals == std::string::npos ? "" : value.substr(equals + 1));
-    }
+        _definitions.push_back(value);
 }
 
 int AgentApplication::main(const std::vector<std::string>& args)
@@ -158,7 +154,7 @@ int AgentApplication::main(const std::vector<std::string>& args)
         help.setFooter(
             "SIGTERM ends the agent and leaves running stages to their shims; the next start "
             "takes them up. SIGHUP reads services.dir anew. Exit 78: the configuration is "
-            "wrong.");
+            "wrong; 64: the command line is.");
         help.format(std::cout);
         return EXIT_OK;
     }
@@ -171,7 +167,7 @@ int AgentApplication::main(const std::vector<std::string>& args)
         return EXIT_USAGE;
     }
     std::vector<Problem> problems;
-    _config = readConfig(config(), _file, problems);
+    _config = readConfig(_file, _definitions, problems);
     if (_doctor)
         return examineHost(problems);
     if (!problems.empty())
@@ -199,20 +195,20 @@ int AgentApplication::check()
         _config.servicesDir, _plugins, [](const std::string& name) { return name; },
         _config.secretsDir);
     problems.insert(problems.end(), found.begin(), found.end());
+    for (const auto& warning : _config.warnings)
+        std::cerr << "stage-agent: warning: " << warning.describe() << '\n';
     for (const auto& problem : problems)
         std::cerr << "stage-agent: " << problem.describe() << '\n';
-    std::cout << _plugins.all().size() << " plugins, " << _services.all().size() << " services, "
-              << problems.size() << " problems" << std::endl;
+    std::cout << counted(_plugins.all().size(), "plugin") << ", "
+              << counted(_services.all().size(), "service") << ", "
+              << counted(problems.size(), "problem") << std::endl;
     return problems.empty() ? 0 : exitConfig;
 }
 
 int AgentApplication::examineHost(const std::vector<Problem>& problems) const
 {
-    const Findings findings = doctor::examine({.config = _config,
-                                               .file = _file,
-                                               .unread = _unread,
-                                               .problems = problems,
-                                               .programs = _programs});
+    const Findings findings = doctor::examine(
+        {.config = _config, .file = _file, .problems = problems, .programs = _programs});
     std::cout << doctor::toJson(findings) << std::endl;
     return findings.count(Health::Fail) == 0 ? 0 : 1;
 }
@@ -234,7 +230,7 @@ try
 {
     _exec.check(args);
     std::vector<Problem> problems;
-    _config = readConfig(config(), _file, problems);
+    _config = readConfig(_file, _definitions, problems);
     for (const auto& problem : problems)
         tellExec(problem.describe());
     if (!problems.empty())
@@ -267,6 +263,8 @@ catch (const std::exception& failure)
 int AgentApplication::serve()
 try
 {
+    for (const auto& warning : _config.warnings)
+        warn(warning.describe());
     // 1 The state folder and the record.
     const StateFolder state(_config.stateDir);
     Database database(state.record());
@@ -331,8 +329,9 @@ try
     server.start();
     state.writeAddress(server.url());
     info("ready: " + server.url() + ", state " + state.root().string() + ", " +
-         std::to_string(_config.slots) + " slots, " + std::to_string(_services.all().size()) +
-         " services, " + std::to_string(_plugins.all().size()) + " plugins");
+         counted(static_cast<std::size_t>(_config.slots), "slot") + ", " +
+         counted(_services.all().size(), "service") + ", " +
+         counted(_plugins.all().size(), "plugin"));
     ::sd_notify(0, "READY=1");
 
     const sigset_t set = signals();

@@ -21,8 +21,11 @@ class AgentApplication: public Poco::Util::ServerApplication
 public:
     AgentApplication();
 
+    /// As ServerApplication's, but without its --daemon, and a wrong command line is told as such.
+    /// Shape: the exit code.
+    int run(int argc, char** argv);
+
 protected:
-    void initialize(Poco::Util::Application& self) override;
     void defineOptions(Poco::Util::OptionSet& options) override;
     void handleOption(const std::string& name, const std::string& value) override;
     int main(const std::vector<std::string>& args) override;
@@ -39,10 +42,10 @@ private:
     bool _version = false;
     bool _check = false;
     bool _doctor = false;
-    std::string _unread; ///< why the doctor found no configuration file
     ExecRequest _exec;
     std::filesystem::path _file;
-    std::filesystem::path _programs; ///< the folder that this program lies in
+    std::vector<std::string> _definitions; ///< of -D, as given
+    std::filesystem::path _programs;       ///< the folder that this program lies in
     Config _config;
     PluginRegistry _plugins;
     ServiceCatalog _services;

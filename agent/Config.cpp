@@ -1,14 +1,15 @@
 #include "agent/Config.h"
 
+#include "agent/ConfigSource.h"
 #include "agent/model/Timestamp.h"
+#include "agent/plugin/YamlValue.h"
 
 #include <Poco/Exception.h>
+#include <Poco/Net/SocketAddress.h>
 #include <Poco/StringTokenizer.h>
-#include <Poco/Util/AbstractConfiguration.h>
 
 #include <charconv>
 #include <cstdlib>
-#include <fstream>
 #include <optional>
 #include <set>
 #include <thread>
@@ -20,85 +21,51 @@ namespace agent
 namespace
 {
 
-const std::set<std::string> known{
-    "auth.required",   "http.address",   "http.port",          "http.hosts",        "state.dir",
-    "services.dir",    "plugins.dir",    "secrets.dir",        "executor.slots",    "stage.timeout",
-    "stage.grace",     "logs.max_bytes", "disk.min_free",      "stage.stuck_after", "runs.keep",
-    "runs.keep_count", "workspace.keep", "logs.compress_after"};
+const std::string loopback = "127.0.0.1";
 
 /// `stage.stuck_after.<TYPE>` says it for the stages of a type.
 const std::string stuckAfter = "stage.stuck_after";
 
-bool isKnown(const std::string& key)
+const std::set<std::string>& knownKeys()
 {
-    return known.contains(key) || (key.starts_with(stuckAfter + ".") &&
-                                   stageTypeFrom(key.substr(stuckAfter.size() + 1)).has_value());
+    static const std::set<std::string> known = []
+    {
+        std::set<std::string> keys{"auth.required",  "http.address", "http.port",
+                                   "http.hosts",     "state.dir",    "services.dir",
+                                   "plugins.dir",    "secrets.dir",  "executor.slots",
+                                   "stage.timeout",  "stage.grace",  "logs.max_bytes",
+                                   "disk.min_free",  "runs.keep",    "runs.keep_count",
+                                   "workspace.keep", stuckAfter,     "logs.compress_after"};
+        for (const StageType type : allStageTypes)
+            keys.insert(stuckAfter + "." + std::string(toString(type)));
+        return keys;
+    }();
+    return known;
 }
 
-class Reader
+/// Keys that nobody knows: mostly a slip of the pen.
+void refuseUnknown(const ConfigSource& source)
 {
-public:
-    Reader(const Poco::Util::AbstractConfiguration& values, const std::filesystem::path& file,
-           std::vector<Problem>& problems)
-        : _values(values), _file(file), _problems(problems)
-    {
-    }
+    const std::vector<std::string_view> known(knownKeys().begin(), knownKeys().end());
+    for (const auto& key : source.keys())
+        if (!knownKeys().contains(key))
+        {
+            const std::string near = suggestion(key, known);
+            source.complain(key, near.empty() ? "unknown key; stage-agent.properties lists all"
+                                              : "unknown key" + near);
+        }
+}
 
-    [[nodiscard]] std::string text(const std::string& key, const std::string& byDefault) const
-    {
-        return _values.getString(key, byDefault);
-    }
-
-    template <typename Parse>
-    auto read(const std::string& key, const std::string& byDefault, const char* expected,
-              Parse parse) const
-    {
-        const std::string given = text(key, byDefault);
-        const auto value = parse(given);
-        if (!value)
-            complain(key, std::string("expected ") + expected + ", found '" + given + "'");
-        return value ? *value : *parse(byDefault);
-    }
-
-    void complain(const std::string& key, const std::string& message) const
-    {
-        _problems.push_back({_file.string(), lineOf(key), key, message});
-    }
-
-    /// Keys that the file gives and nobody knows: mostly a slip of the pen.
-    void refuseUnknown() const
-    {
-        std::ifstream file(_file);
-        std::string line;
-        while (std::getline(file, line))
-            if (const std::string key = keyOf(line); !key.empty() && !isKnown(key))
-                complain(key, "unknown key; conf/stage-agent.properties lists all");
-    }
-
-private:
-    static std::string keyOf(const std::string& line)
-    {
-        const auto begin = line.find_first_not_of(" \t\r");
-        if (begin == std::string::npos || line[begin] == '#' || line[begin] == '!')
-            return "";
-        const auto end = line.find_first_of("=: \t\r", begin);
-        return line.substr(begin, end == std::string::npos ? end : end - begin);
-    }
-
-    [[nodiscard]] int lineOf(const std::string& key) const
-    {
-        std::ifstream file(_file);
-        std::string line;
-        for (int number = 1; std::getline(file, line); ++number)
-            if (keyOf(line) == key)
-                return number;
-        return 0; // given by -D
-    }
-
-    const Poco::Util::AbstractConfiguration& _values;
-    const std::filesystem::path& _file;
-    std::vector<Problem>& _problems;
-};
+template <typename Parse>
+auto read(const ConfigSource& source, const std::string& key, const std::string& byDefault,
+          const char* expected, Parse parse)
+{
+    const std::string given = source.said(key).value_or(byDefault);
+    const auto value = parse(given);
+    if (!value)
+        source.complain(key, std::string("expected ") + expected + ", found '" + given + "'");
+    return value ? *value : *parse(byDefault);
+}
 
 std::optional<std::int64_t> wholeFrom(const std::string& text, std::int64_t least,
                                       std::int64_t most)
@@ -124,60 +91,107 @@ std::filesystem::path defaultState()
     return std::filesystem::path(home ? home : "/tmp") / ".local/state/stage-agent";
 }
 
+/// A bare number is seconds elsewhere; here 30 would mean days, and runs would be gone.
+std::optional<std::int64_t> keptFrom(const std::string& text)
+{
+    const auto ms = parseDurationMs(text);
+    const bool bare = text.find_first_not_of("0123456789") == std::string::npos;
+    return bare && ms != 0 ? std::nullopt : ms;
+}
+
+/// Nothing asks who makes a request yet, so nobody from elsewhere may. Shape: empty when it is right.
+std::string addressProblem(const std::string& address)
+try
+{
+    if (Poco::Net::SocketAddress(address, 0).host().isLoopback())
+        return "";
+    return address + " is not loopback, and the agent can't ask yet who makes a request. Listen on "
+                     "127.0.0.1, and reach it from elsewhere by ssh -L or through a proxy that "
+                     "authenticates (http.hosts has its name)";
+}
+catch (const Poco::Exception&)
+{
+    return "expected an address of this host such as 127.0.0.1, found '" + address + "'";
+}
+
+/// A relative folder of the file lies beside it, wherever the agent was started; one of `-D` is the shell's.
+void readFolders(const ConfigSource& source, const std::filesystem::path& file, Config& config)
+{
+    namespace fs = std::filesystem;
+    const fs::path base = file.empty() ? "/etc/stage-agent" : fs::absolute(file).parent_path();
+    const auto folder = [&](const char* key)
+    {
+        const fs::path said = source.said(key).value_or("");
+        return said.empty() || !source.isOfTheFile(key) ? said : (base / said).lexically_normal();
+    };
+    config.stateDir = folder("state.dir");
+    if (config.stateDir.empty())
+        config.stateDir = defaultState();
+    const auto material = [&](const char* key, const char* beside)
+    {
+        const fs::path said = folder(key);
+        std::error_code error;
+        if (!said.empty() && fs::status(said, error).type() == fs::file_type::not_found)
+            config.warnings.push_back(source.problem(key, "there is no folder " + said.string()));
+        return said.empty() ? base / beside : said;
+    };
+    config.servicesDir = material("services.dir", "services.d");
+    config.pluginsDir = material("plugins.dir", "plugins");
+    config.secretsDir = material("secrets.dir", "secrets");
+}
+
 } // namespace
 
-Config readConfig(const Poco::Util::AbstractConfiguration& values,
-                  const std::filesystem::path& file, std::vector<Problem>& problems)
+Config readConfig(const std::filesystem::path& file, const std::vector<std::string>& definitions,
+                  std::vector<Problem>& problems)
 {
-    const Reader reader(values, file, problems);
-    reader.refuseUnknown();
-    const std::filesystem::path base =
-        file.empty() ? "/etc/stage-agent" : std::filesystem::absolute(file).parent_path();
-    if (reader.text("auth.required", "false") != "false")
-        reader.complain("auth.required",
-                        "tokens are not there yet: only 'false' is possible, and the "
-                        "API belongs on loopback");
+    const ConfigSource source(file, definitions, problems);
+    refuseUnknown(source);
     Config config;
-    config.httpAddress = reader.text("http.address", "127.0.0.1");
+    if (source.said("auth.required").value_or("false") != "false")
+        source.complain("auth.required", "tokens are not there yet: only 'false' is possible");
+    config.httpAddress = source.said("http.address").value_or(loopback);
+    if (const auto wrong = addressProblem(config.httpAddress); !wrong.empty())
+    {
+        source.complain("http.address", wrong);
+        config.httpAddress = loopback;
+    }
     config.httpPort = static_cast<std::uint16_t>(
-        reader.read("http.port", "7824", "a port from 0 to 65535",
-                    [](const std::string& text) { return wholeFrom(text, 0, 65535); }));
-    const Poco::StringTokenizer hosts(reader.text("http.hosts", ""), ",",
+        read(source, "http.port", "7824", "a port from 0 to 65535",
+             [](const std::string& text) { return wholeFrom(text, 0, 65535); }));
+    const Poco::StringTokenizer hosts(source.said("http.hosts").value_or(""), ",",
                                       Poco::StringTokenizer::TOK_TRIM |
                                           Poco::StringTokenizer::TOK_IGNORE_EMPTY);
     config.httpHosts.assign(hosts.begin(), hosts.end());
-    config.stateDir = reader.text("state.dir", "");
-    if (config.stateDir.empty())
-        config.stateDir = defaultState();
-    config.servicesDir = reader.text("services.dir", (base / "services.d").string());
-    config.pluginsDir = reader.text("plugins.dir", (base / "plugins").string());
-    config.secretsDir = reader.text("secrets.dir", (base / "secrets").string());
+    readFolders(source, file, config);
     const auto cores = std::to_string(std::max(1U, std::thread::hardware_concurrency()));
-    config.slots = static_cast<int>(
-        reader.read("executor.slots", cores, "a whole number from 1 to 1000",
-                    [](const std::string& text) { return wholeFrom(text, 1, 1000); }));
+    config.slots =
+        static_cast<int>(read(source, "executor.slots", cores, "a whole number from 1 to 1000",
+                              [](const std::string& text) { return wholeFrom(text, 1, 1000); }));
     config.stageTimeoutMs =
-        reader.read("stage.timeout", "60m", "a time such as 90s, 60m or 2h", parseDurationMs);
+        read(source, "stage.timeout", "60m", "a time such as 90s, 60m or 2h", parseDurationMs);
     config.stageGraceMs =
-        reader.read("stage.grace", "10s", "a time such as 500ms, 10s or 1m", parseDurationMs);
+        read(source, "stage.grace", "10s", "a time such as 500ms, 10s or 1m", parseDurationMs);
     constexpr const char* aTimeOrNone = "a time such as 10m or 1h, or 0 for never";
-    config.stuckAfterMs = reader.read(stuckAfter, "10m", aTimeOrNone, parseDurationMs);
+    config.stuckAfterMs = read(source, stuckAfter, "10m", aTimeOrNone, parseDurationMs);
     for (const StageType type : allStageTypes)
         if (const std::string key = stuckAfter + "." + std::string(toString(type));
-            !reader.text(key, "").empty())
-            config.stuckAfterByType[type] = reader.read(key, "0", aTimeOrNone, parseDurationMs);
+            source.said(key))
+            config.stuckAfterByType[type] = read(source, key, "0", aTimeOrNone, parseDurationMs);
     config.logMaxBytes =
-        reader.read("logs.max_bytes", "1GiB", "a size such as 64MiB or 1GiB", parseBytes);
+        read(source, "logs.max_bytes", "1GiB", "a size such as 64MiB or 1GiB", parseBytes);
     config.diskMinFree =
-        reader.read("disk.min_free", "1GiB", "a size such as 512MiB or 1GiB", parseBytes);
-    const auto keep = [&reader](const char* key, const char* byDefault) {
-        return reader.read(key, byDefault, "a time such as 1h or 30d; 0: for ever",
-                           parseDurationMs);
+        read(source, "disk.min_free", "1GiB", "a size such as 512MiB or 1GiB", parseBytes);
+    const auto keep = [&source](const char* key, const char* byDefault)
+    {
+        return read(source, key, byDefault,
+                    "a time with its unit (ms, s, m, h, d) such as 1h or 30d, or 0 for ever",
+                    keptFrom);
     };
     config.runsKeepMs = keep("runs.keep", "30d");
     config.runsKeepCount =
-        reader.read("runs.keep_count", "10000", "a whole number; 0: no limit",
-                    [](const std::string& text) { return wholeFrom(text, 0, 1'000'000'000); });
+        read(source, "runs.keep_count", "10000", "a whole number; 0: no limit",
+             [](const std::string& text) { return wholeFrom(text, 0, 1'000'000'000); });
     config.workspaceKeepMs = keep("workspace.keep", "24h");
     config.logsCompressAfterMs = keep("logs.compress_after", "1h");
     return config;

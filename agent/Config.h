@@ -8,11 +8,6 @@
 #include <string>
 #include <vector>
 
-namespace Poco::Util
-{
-class AbstractConfiguration;
-}
-
 namespace agent
 {
 
@@ -37,11 +32,14 @@ struct Config
     std::int64_t runsKeepCount = 0;
     std::int64_t workspaceKeepMs = 0;
     std::int64_t logsCompressAfterMs = 0;
+    std::vector<Problem> warnings; ///< worth a word, but right: a folder may be made later
 };
 
-/// Reads every key, with its default where none is given. `file` is the configuration file; empty:
-/// none. All that is wrong is told in `problems`, with file, line and key.
-Config readConfig(const Poco::Util::AbstractConfiguration& values,
-                  const std::filesystem::path& file, std::vector<Problem>& problems);
+/// Reads every key, with its default where none is given. `file` is the configuration file; empty: none.
+/// `definitions` are those of `-D`, `key=value`; they go before the file.
+/// Errors: all that is wrong is told in `problems`, with its place and key; the value is the default then.
+/// Blocks: where http.address is a name, until that is resolved.
+Config readConfig(const std::filesystem::path& file, const std::vector<std::string>& definitions,
+                  std::vector<Problem>& problems);
 
 } // namespace agent

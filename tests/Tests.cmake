@@ -135,6 +135,7 @@ add_executable(daemon-tests
     tests/daemon/StagectlExecStopTest.cpp
     tests/daemon/LiveViewTest.cpp
     tests/daemon/ReadmeTest.cpp
+    tests/daemon/ConfigurationTest.cpp
     tests/daemon/FaultsTest.cpp
     tests/daemon/DiskTest.cpp
     tests/daemon/RetentionTest.cpp

@@ -15,7 +15,6 @@ struct Setup
 {
     Config config;
     std::filesystem::path file;       ///< empty: none was given
-    std::string unread;               ///< why the file could not be read; empty: it was
     std::vector<Problem> problems;    ///< in the file or of `-D`
     std::filesystem::path programs{}; ///< the folder of stage-agent and what comes along with it
 };

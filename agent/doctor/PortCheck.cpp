@@ -116,7 +116,7 @@ void checkFree(const SocketAddress& address, const User& agents, Findings& findi
     }
     else if (error == EADDRNOTAVAIL)
         findings.fail("port", seen + ": no network interface has this address",
-                      "set http.address to one of this host (ip address), best to 127.0.0.1");
+                      "set http.address to 127.0.0.1");
     else if (error == EACCES)
         findings.fail("port", seen + ": " + why, "set http.port to 1024 or above");
     else if (error != 0)
@@ -139,15 +139,11 @@ void checkPort(const Visit& visit, Findings& findings)
             checkOurs(visit, findings);
         else
             checkFree(address, visit.agents, findings);
-        if (!address.host().isLoopback())
-            findings.warn("port", config.httpAddress + " can be reached from other hosts",
-                          "whoever reaches it may do all: set http.address to 127.0.0.1 and let "
-                          "in only what checks who asks");
     }
     catch (const Poco::Exception& error)
     {
         findings.fail("port", "http.address: " + error.displayText(),
-                      "set http.address to an address of this host, best to 127.0.0.1");
+                      "set http.address to 127.0.0.1");
     }
 }
 

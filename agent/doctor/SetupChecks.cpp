@@ -80,16 +80,18 @@ void checkProgram(const Plugin& plugin, Findings& findings)
 void checkConfiguration(const Visit& visit, Findings& findings)
 {
     const Setup& setup = visit.setup;
-    if (!setup.unread.empty())
-        return findings.fail("configuration", setup.unread,
-                             "name the one of the agent: --config FILE. What follows goes by the "
-                             "defaults");
     if (!setup.file.empty() && ::access(setup.file.c_str(), R_OK) != 0)
+    {
+        const int error = errno;
         return findings.fail("configuration",
                              setup.file.string() + " can't be read by " + visit.user.name + ": " +
-                                 std::generic_category().message(errno),
-                             "chgrp " + visit.user.name + " " + setup.file.string() +
-                                 " && chmod 640 " + setup.file.string());
+                                 std::generic_category().message(error),
+                             error == ENOENT
+                                 ? "name the one of the agent: --config FILE. What follows goes by "
+                                   "the defaults"
+                                 : "chgrp " + visit.user.name + " " + setup.file.string() +
+                                       " && chmod 640 " + setup.file.string());
+    }
     failEach("configuration", setup.problems,
              "put it right, then: systemctl restart stage-agent (each key is explained in "
              "stage-agent.properties)",

@@ -36,7 +36,7 @@ Problems processes(const Source& source);
 /// Only store/ speaks SQL.
 Problems sql(const Source& source);
 
-/// Only Config.cpp reads the configuration, so that every key is in one place.
+/// Only Config.cpp, by its source, reads the configuration, so that every key is in one place.
 Problems configuration(const Source& source);
 
 /// A file can be read in one sitting, and nothing in it is left for later.

@@ -1,0 +1,206 @@
+// What the daemon says of its configuration and of its command line, and with which exit code it ends.
+#include "tests/support/Daemon.h"
+#include "tests/support/Program.h"
+
+#include <cppunit/TestFixture.h>
+#include <cppunit/extensions/HelperMacros.h>
+
+namespace fs = std::filesystem;
+
+using agent::test::Ended;
+using agent::test::runProgram;
+
+class ConfigurationTest: public CppUnit::TestFixture
+{
+    CPPUNIT_TEST_SUITE(ConfigurationTest);
+    CPPUNIT_TEST(testAFoldersPlaceIsBesideTheFileThatNamesIt);
+    CPPUNIT_TEST(testFoldersThatAreNotThereAreWarnedOf);
+    CPPUNIT_TEST(testDefinitionsAreReadAsStrictlyAsTheFile);
+    CPPUNIT_TEST(testLinesThatGoOnAreOne);
+    CPPUNIT_TEST(testAFileOfAnyNameIsReadAsProperties);
+    CPPUNIT_TEST(testAFileThatIsNotThereIsTold);
+    CPPUNIT_TEST(testTimesToKeepNeedAUnit);
+    CPPUNIT_TEST(testNothingButLoopbackIsListenedOn);
+    CPPUNIT_TEST(testAWrongCommandLineIsNoConfiguration);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void testAFoldersPlaceIsBesideTheFileThatNamesIt()
+    {
+        // Symptom: under systemd `services.dir = services.d` was /services.d, and no service was there.
+        // Cause: it began at the working folder. Bound: a -D begins there, as the shell's words do.
+        service("etc/mine");
+        service("here/mine");
+        service("here/mine", "second");
+        write("services.dir = mine\nstate.dir = state\n");
+        assertHas(check(0), "1 service, 0 problems");
+        assertHas(check(0, {"-D", "services.dir=mine"}), "2 services, 0 problems");
+        const auto doctor = run({"--doctor", "-c", _file.string()});
+        assertHas(doctor.out, (_folder.path() / "etc/state").string() + " is not there yet");
+    }
+
+    void testFoldersThatAreNotThereAreWarnedOf()
+    {
+        write("\nservices.dir = nope\n");
+        const auto said = check(0, {"-D", "secrets.dir=/nope"});
+        assertHas(said, "warning: " + _file.string() + ":2: services.dir: there is no folder " +
+                            (_folder.path() / "etc/nope").string());
+        assertHas(said, "warning: -D: secrets.dir: there is no folder /nope");
+        assertHas(said, "0 services, 0 problems");
+        write("");
+        CPPUNIT_ASSERT_MESSAGE("the defaults need not be there",
+                               check(0).find("warning") == std::string::npos);
+    }
+
+    void testDefinitionsAreReadAsStrictlyAsTheFile()
+    {
+        write("stage.timeuot = 1m\nhttp.port 7\n");
+        const auto said = check(78);
+        assertHas(said, _file.string() + ":1: stage.timeuot: unknown key, did you mean "
+                                         "'stage.timeout'?");
+        assertHas(said, _file.string() + ":2: expected key = value, found 'http.port 7'");
+        write("");
+        for (const auto& [definition, told] : std::map<std::string, std::string>{
+                 {"stage.timeuot=1m", "stage.timeuot: unknown key, did you mean 'stage.timeout'?"},
+                 {"http.prot=1", "http.prot: unknown key, did you mean 'http.port'?"},
+                 {"stage.stuck_after.BLD=1m", "stage.stuck_after.BLD: unknown key"},
+                 {"logging.loggers.root.level=debug", "logging.loggers.root.level: unknown key"},
+                 {"noequals", "expected key=value, found 'noequals'"},
+                 {"=x", "expected key=value, found '=x'"},
+                 {"http.port=many", "http.port: expected a port"},
+                 {"state.dir=${state.dir}", "state.dir: "}})
+        {
+            assertHas(check(78, {"-D", definition}), "stage-agent: -D: " + told);
+            assertHas(run({"--exec", "-D", definition, "--", "app", "BUILD"}, 2).err, told);
+            assertHas(run({"--doctor", "-D", definition}, 1).out, told.substr(0, told.find('\'')));
+        }
+    }
+
+    void testLinesThatGoOnAreOne()
+    {
+        write(
+            "# a comment ends here \\\nhttp.hosts = a.example, \\\n  b.example\nstage.grace = 1\\\n"
+            "0s\nexecutor.slots = none\n");
+        const auto said = check(78);
+        assertHas(said, ":6: executor.slots: expected");
+        CPPUNIT_ASSERT_MESSAGE(said, said.find("unknown key") == std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(said, said.find("stage.grace") == std::string::npos);
+    }
+
+    void testAFileOfAnyNameIsReadAsProperties()
+    {
+        for (const char* name : {"agent.conf", "agent.json", "agent.xml", "agent"})
+        {
+            _file = _folder.write(name, "executor.slots = 3\n");
+            check(0);
+            _file = _folder.write(name, "executor.slots = none\n");
+            assertHas(check(78), std::string(name) + ":1: executor.slots");
+        }
+    }
+
+    void testAFileThatIsNotThereIsTold()
+    {
+        _file = _folder.path() / "absent.conf";
+        const std::string told = _file.string() + ": there is no such configuration file";
+        assertHas(check(78), told);
+        assertHas(run({"-c", _file.string()}, 78).err, told);
+        assertHas(run({"--exec", "-c", _file.string(), "--", "app", "BUILD"}, 2).err, told);
+        assertHas(run({"--doctor", "-c", _file.string()}, 1).out, "name the one of the agent");
+        _file = _folder.path();
+        assertHas(check(78), _file.string() + ": is no file");
+    }
+
+    void testTimesToKeepNeedAUnit()
+    {
+        // Symptom: `runs.keep = 30` removed all runs after half a minute. Cause: a bare number is seconds.
+        // Bound: elsewhere it is.
+        write("");
+        for (const std::string key : {"runs.keep", "workspace.keep", "logs.compress_after"})
+        {
+            assertHas(check(78, {"-D", key + "=30"}),
+                      key + ": expected a time with its unit (ms, s, m, h, d)");
+            check(0, {"-D", key + "=0"});
+            check(0, {"-D", key + "=30d"});
+        }
+        check(0, {"-D", "stage.timeout=30", "-D", "runs.keep_count=30"});
+    }
+
+    void testNothingButLoopbackIsListenedOn()
+    {
+        write("");
+        for (const char* address : {"127.0.0.1", "127.0.0.2", "::1", "localhost"})
+            check(0, {"-D", std::string("http.address=") + address});
+        for (const std::string address : {"0.0.0.0", "::", "192.0.2.7"})
+        {
+            const auto said = check(78, {"-D", "http.address=" + address});
+            assertHas(said, "http.address: " + address + " is not loopback");
+            assertHas(said, "ssh -L");
+        }
+        for (const char* address : {"no.such.host.invalid", "300.1.1.1", ""})
+            assertHas(check(78, {"-D", std::string("http.address=") + address}),
+                      "http.address: expected an address");
+        assertHas(run({"-D", "http.address=0.0.0.0"}, 78).err, "is not loopback");
+        assertHas(check(78, {"-D", "auth.required=true"}), "auth.required: tokens are not there");
+    }
+
+    void testAWrongCommandLineIsNoConfiguration()
+    {
+        for (const auto& arguments : std::vector<std::vector<std::string>>{
+                 {"--bogus"}, {"foo"}, {"--config"}, {"--daemon"}, {"--check", "--check"}})
+        {
+            const auto ended = run(arguments, 64);
+            CPPUNIT_ASSERT_MESSAGE(ended.err, ended.err.starts_with("stage-agent: "));
+            assertHas(ended.err, "see --help");
+        }
+        assertHas(run({"--exec", "--bogus"}, 2).err, "bogus");
+        run({"--exec", "--", "app"}, 2);
+    }
+
+private:
+    static void assertHas(const std::string& text, const std::string& part)
+    {
+        CPPUNIT_ASSERT_MESSAGE("'" + part + "' is not in:\n" + text,
+                               text.find(part) != std::string::npos);
+    }
+
+    void write(const std::string& properties)
+    {
+        _file = _folder.write("etc/agent.properties", properties);
+    }
+
+    void service(const std::string& folder, const std::string& name = "first") const
+    {
+        (void)_folder.write(folder + "/" + name + ".yaml",
+                            "name: " + name + "\nstages: [{ type: BUILD, plugin: external }]\n");
+    }
+
+    /// In a folder that is not the file's.
+    [[nodiscard]] Ended run(const std::vector<std::string>& arguments) const
+    {
+        std::vector<std::string> line{STAGE_AGENT_BIN_DIR "/stage-agent"};
+        line.insert(line.end(), arguments.begin(), arguments.end());
+        return runProgram(line, _here, {{"HOME", _here.string()}});
+    }
+
+    Ended run(const std::vector<std::string>& arguments, int code) const
+    {
+        auto ended = run(arguments);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.out + ended.err, code, ended.exitCode);
+        return ended;
+    }
+
+    /// What `--check` says of the file.
+    std::string check(int code, const std::vector<std::string>& more = {}) const
+    {
+        std::vector<std::string> arguments{"--check", "-c", _file.string()};
+        arguments.insert(arguments.end(), more.begin(), more.end());
+        const auto ended = run(arguments, code);
+        return ended.err + ended.out;
+    }
+
+    agent::FilesFolder _folder;
+    fs::path _here = _folder.write("here/x", "").parent_path();
+    fs::path _file;
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(ConfigurationTest);
