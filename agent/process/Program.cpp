@@ -225,7 +225,7 @@ std::filesystem::path findProgram(const std::string& name, const std::string& fo
     std::istringstream list(folders);
     for (std::string folder; std::getline(list, folder, ':');)
     {
-        const auto place = std::filesystem::path(folder) / name;
+        auto place = std::filesystem::path(folder) / name;
         std::error_code ignored;
         if (std::filesystem::is_regular_file(place, ignored) && ::access(place.c_str(), X_OK) == 0)
             return place;

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 
 using agent::test::attemptOf;
-using agent::test::contentOf;
 using agent::test::DeafStage;
 using agent::test::listOf;
 using agent::test::processesOf;

@@ -10,10 +10,7 @@
 
 using agent::test::assertHas;
 using agent::test::contentOf;
-using agent::test::Daemon;
-using agent::test::Ended;
 using agent::test::ExecPlace;
-using agent::test::RunningExec;
 using agent::test::runProgram;
 
 namespace fs = std::filesystem;

@@ -28,7 +28,7 @@ class TerminalProgram
 {
 public:
     /// `environment` is all of it besides our PATH, each `NAME=VALUE`.
-    TerminalProgram(std::vector<std::string> arguments, std::vector<std::string> environment,
+    TerminalProgram(const std::vector<std::string>& arguments, std::vector<std::string> environment,
                     std::size_t rows, std::size_t columns)
         : screen(rows, columns)
     {

@@ -11,7 +11,9 @@
 #include <atomic>
 #include <random>
 #include <stdexcept>
+#include <stop_token>
 #include <sys/stat.h>
+#include <thread>
 
 namespace agent
 {

@@ -50,7 +50,7 @@ struct State
     /// An attempt with a log of `size` bytes that nothing can compress.
     fs::path attempt(const std::string& stage, int number, std::size_t size = 1000) const
     {
-        const fs::path folder = path / stage / std::to_string(number);
+        fs::path folder = path / stage / std::to_string(number);
         fs::create_directories(folder);
         std::ofstream log(folder / "log", std::ios::binary);
         std::uint64_t noise = 88172645463325252U;
