@@ -1,3 +1,4 @@
+#include "agent/process/ProcessTree.h"
 #include "tests/support/ShimRun.h"
 
 #include <cppunit/TestFixture.h>
@@ -137,9 +138,14 @@ void ShimRecordTest::testFullDiskBeforeTheCommandExecutesNothing()
             continue;
     }
     run.startShim();
-    CPPUNIT_ASSERT(
-        eventually([&] { return std::filesystem::exists(run.folder() / "outcome.json.tmp"); }));
-    std::filesystem::remove(disk.folder() / "filler"); // the shim's next try succeeds
+    // Not before it has seen that there is no room: then it sleeps until its next try, which succeeds.
+    CPPUNIT_ASSERT(eventually(
+        [&]
+        {
+            return std::filesystem::exists(run.folder() / "outcome.json.tmp") &&
+                   processStat(run.pid()).value_or(ProcessStat{}).state == 'S';
+        }));
+    std::filesystem::remove(disk.folder() / "filler");
     const Outcome outcome = run.finish();
     assertCause(Cause::DiskFull, outcome);
     CPPUNIT_ASSERT_EQUAL(
