@@ -100,6 +100,7 @@ Attempt restOf(const AttemptFolder& attempt)
     {
         found.state = Attempt::State::Ended;
         found.outcome = std::move(*outcome);
+        found.rebooted = found.claim && found.claim->bootId != bootId();
         return found;
     }
     const auto order = attempt.order();

@@ -40,6 +40,7 @@ struct Attempt
     State state = State::NeverRan;
     Shim shim;
     Outcome outcome;
+    bool rebooted = false; ///< the host was started again since it Ended
     std::optional<Claim> claim;
 };
 

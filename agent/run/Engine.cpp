@@ -51,7 +51,14 @@ Engine::Engine(EngineOptions options, Database& database, const StateFolder& sta
                      std::erase_if(_timers,
                                    [&](const Timer& timer) { return timer.stageId == stageId; });
                  },
-             .ended = [this](const RecordedEnd& end) { tell(end.stage.id, &end, nullptr); }}),
+             .ended =
+                 [this](const RecordedEnd& end)
+             {
+                 if (end.stage.cause == Cause::ShimLost)
+                     _listener.log("stage " + end.stage.id + " (" + end.stage.name + " of run " +
+                                   end.stage.runId + "): " + end.stage.message);
+                 tell(end.stage.id, &end, nullptr);
+             }}),
       _housekeeping(_options.retention, state, janitor)
 {
 }

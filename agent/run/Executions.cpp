@@ -67,6 +67,13 @@ Outcome endWithoutOutcome(Cause cause, const std::optional<Claim>& claim,
     return outcome;
 }
 
+std::int64_t bytesOf(const std::filesystem::path& file)
+{
+    std::error_code error;
+    const auto bytes = std::filesystem::file_size(file, error);
+    return error ? 0 : static_cast<std::int64_t>(bytes);
+}
+
 } // namespace
 
 void Executions::launch(const std::filesystem::path& folder, const Order& order,
@@ -113,7 +120,7 @@ void Executions::refuse(const std::string& stageId, int attempt, Cause cause,
 {
     Outcome outcome = endWithoutOutcome(cause, std::nullopt, message);
     outcome.startedAt = outcome.endedAt; // it never ran: its time is a point
-    _finished.push_back({stageId, attempt, outcome, std::nullopt});
+    _finished.push_back({.stageId = stageId, .attempt = attempt, .outcome = outcome});
     wake();
 }
 
@@ -348,11 +355,11 @@ void Executions::ended(const std::string& stageId)
     switch (attempt.state)
     {
     case Attempt::State::Ended:
-        finish(stageId, attempt.outcome);
+        finish(stageId, attempt.outcome, attempt.rebooted);
         return;
     case Attempt::State::Rebooted:
-        finish(stageId, endWithoutOutcome(Cause::HostReboot, attempt.claim,
-                                          "the host restarted while the stage was running"));
+        finishWithoutOutcome(stageId, Cause::HostReboot, attempt.claim,
+                             "the host restarted while the stage was running");
         return;
     case Attempt::State::NeverRan:
         finish(stageId,
@@ -384,15 +391,24 @@ void Executions::sweep(const std::string& stageId, Live& live)
                 tellUndying(stageId, live, living);
         return;
     }
-    finish(stageId, endWithoutOutcome(Cause::ShimLost, live.claim,
-                                      (live.why.empty() ? "the stage's shim was lost" : live.why) +
-                                          "; its processes were ended"));
+    finishWithoutOutcome(stageId, Cause::ShimLost, live.claim,
+                         (live.why.empty() ? "the stage's shim was lost" : live.why) +
+                             "; its processes were ended");
 }
 
-void Executions::finish(const std::string& stageId, const Outcome& outcome)
+/// Nobody told how it ended, but what it printed is there.
+void Executions::finishWithoutOutcome(const std::string& stageId, Cause cause,
+                                      const std::optional<Claim>& claim, const std::string& message)
+{
+    Outcome outcome = endWithoutOutcome(cause, claim, message);
+    outcome.logBytes = bytesOf(_live.at(stageId).folder / files::log);
+    finish(stageId, outcome);
+}
+
+void Executions::finish(const std::string& stageId, const Outcome& outcome, bool rebooted)
 {
     const Live& live = _live.at(stageId);
-    _finished.push_back({stageId, live.attempt, outcome, live.limitsMissing});
+    _finished.push_back({stageId, live.attempt, outcome, live.limitsMissing, rebooted});
     _live.erase(stageId);
     wake();
 }

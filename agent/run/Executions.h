@@ -24,6 +24,7 @@ struct Finished
     int attempt = 0;
     Outcome outcome;
     std::optional<std::string> limitsMissing; ///< what nothing held of its limits, where known
+    bool rebooted = false;                    ///< the host was started again since
 };
 
 /// The attempts that have a shim. Starts, stops and watches them, and turns every way in which one can
@@ -121,7 +122,9 @@ private:
     void tellUndying(const std::string& stageId, Live& live,
                      const std::vector<ProcessInfo>& processes,
                      const std::optional<Held>& held = std::nullopt);
-    void finish(const std::string& stageId, const Outcome& outcome);
+    void finish(const std::string& stageId, const Outcome& outcome, bool rebooted = false);
+    void finishWithoutOutcome(const std::string& stageId, Cause cause,
+                              const std::optional<Claim>& claim, const std::string& message);
     [[nodiscard]] std::optional<std::int64_t> nextTimer() const;
 
     Launcher _launcher;

@@ -21,6 +21,15 @@ bool neverStarted(Cause cause)
     return cause == Cause::SpawnError || cause == Cause::PluginMissing;
 }
 
+/// A shim that was asked to end, but not by us: by the host on its way down, or by a person.
+Outcome endedFromOutside(Outcome outcome, bool rebooted)
+{
+    outcome.cause = rebooted ? Cause::HostReboot : Cause::ShimLost;
+    outcome.message = rebooted ? "the host was shut down while the stage was running"
+                               : "somebody other than the agent ended the stage's shim (SIGTERM)";
+    return outcome;
+}
+
 bool retryable(const RetrySpec& retry, const Stage& stage)
 {
     switch (*stage.cause)
@@ -60,7 +69,10 @@ void RunFlow::recordEnd(Batch& batch, const Finished& finished)
     Run run = *batch.runs.run(stage.runId);
     batch.afterCommit.push_back([this, id = stage.id] { _hooks.forgetTimers(id); });
     stage.clearStuck();
-    const Outcome& outcome = finished.outcome;
+    // Whoever stops a stage through us has said so on record before its shim hears of it.
+    const bool outside = finished.outcome.cause == Cause::Stopped && stage.intent == Intent::None;
+    const Outcome outcome =
+        outside ? endedFromOutside(finished.outcome, finished.rebooted) : finished.outcome;
 
     // What the process did …
     if (!stage.startedCorrected && !neverStarted(outcome.cause) && outcome.startedAt > 0)
@@ -120,7 +132,7 @@ void RunFlow::recordEnd(Batch& batch, const Finished& finished)
     if (!again)
     {
         batch.runs.update(stage);
-        note(batch, stage, Status::InProgress, actor, reason);
+        note(batch, stage, Status::InProgress, actor, decided ? reason : stage.message);
     }
     batch.afterCommit.push_back(
         [this, end, folder = _state.attempt(stage, finished.attempt)]
@@ -152,6 +164,7 @@ bool RunFlow::retry(Batch& batch, const Run& run, Stage& stage)
     const RetrySpec& spec = specOf(run, stage).retry;
     if (stage.attempt >= spec.attempts || !retryable(spec, stage))
         return false;
+    stage.updatedAt = nowMs();
     note(batch, stage, Status::InProgress, self, stage.message);
     batch.runs.keepAttempt(stage);
     const Stage failed = stage;

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 namespace agent
 {
@@ -36,6 +37,13 @@ std::string bootId()
     std::string id = readFile("/proc/sys/kernel/random/boot_id");
     id.erase(std::find(id.begin(), id.end(), '\n'), id.end());
     return id;
+}
+
+/// By SIGTERM, or in a shell's word for it.
+bool endedByTerm(int status)
+{
+    return (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) ||
+           (WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGTERM);
 }
 
 } // namespace
@@ -246,8 +254,13 @@ bool Supervisor::advance(bool processesLeft)
     const Clock::time_point now = Clock::now();
     if (_phase == Phase::Running)
     {
-        if (_processes->commandStatus())
+        if (const auto status = _processes->commandStatus())
+        {
+            // A host that goes down asks all processes at once: then this is no end of its own.
+            if (_stopAsked && endedByTerm(*status))
+                _evidence.ended = Cause::Stopped;
             _phase = Phase::Killing;
+        }
         else if ((_evidence.ended = reasonToEnd()))
         {
             _processes->terminate();

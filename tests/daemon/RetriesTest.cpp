@@ -24,6 +24,8 @@ class RetriesTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testDelayGoesOnOverARestart);
     CPPUNIT_TEST(testALossIsTriedAgainOnlyWhereAskedFor);
     CPPUNIT_TEST(testARebootIsALoss);
+    CPPUNIT_TEST(testAnOrderlyShutdownIsAReboot);
+    CPPUNIT_TEST(testAShimThatSomebodyEndsIsALoss);
     CPPUNIT_TEST(testADecisionIsNeverTriedAgain);
     CPPUNIT_TEST(testAnAttemptByHandKeepsTheOneBefore);
     CPPUNIT_TEST_SUITE_END();
@@ -57,10 +59,15 @@ public:
         std::string history;
         const auto entries = _daemon.get("/api/stages/" + id + "/history").json();
         for (const auto& entry : entries.GetArray())
+        {
+            if (entry["to"] == "FAILURE")
+                CPPUNIT_ASSERT(std::string(entry["at"].GetString()) >=
+                               first["endedAt"].GetString());
             history +=
                 std::to_string(entry["attempt"].GetInt()) + " " + entry["to"].GetString() +
                 (entry["cause"].IsNull() ? "" : std::string(" ") + entry["cause"].GetString()) +
                 "; ";
+        }
         CPPUNIT_ASSERT_MESSAGE(history,
                                history.find("1 IN_PROGRESS; 1 FAILURE EXIT; 1 IDLE; 2 "
                                             "IN_PROGRESS; 2 SUCCESS EXIT; ") != std::string::npos);
@@ -156,6 +163,40 @@ public:
         _daemon.waitForRun(_run, "SUCCESS");
         const auto first = _daemon.get("/api/stages/" + id + "?attempt=1").json();
         CPPUNIT_ASSERT_EQUAL(std::string("HOST_REBOOT"), std::string(first["cause"].GetString()));
+    }
+
+    /// Its shim is asked to end with all others and tells so before the power goes.
+    void testAnOrderlyShutdownIsAReboot()
+    {
+        const auto id = submitRunning(flaky("sleep 600"), R"({"attempts":2,"on_loss":true})");
+        const auto attempt = attemptOf(_daemon, _run);
+        CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
+        ::kill(shimOf(attempt), SIGTERM);
+        waitFor("its outcome", [&] { return std::filesystem::exists(attempt / "outcome.json"); });
+        const std::string boot = R"("bootId":")";
+        for (const char* file : {"order.json", "shim.lock"})
+            rewrite(attempt / file, boot, boot + "another\",\"was\":\"");
+        _daemon.start();
+        _daemon.waitForRun(_run, "SUCCESS");
+        const auto first = _daemon.get("/api/stages/" + id + "?attempt=1").json();
+        CPPUNIT_ASSERT_EQUAL(std::string("HOST_REBOOT"), std::string(first["cause"].GetString()));
+        CPPUNIT_ASSERT(first["durationMs"].GetInt64() < 600'000);
+    }
+
+    void testAShimThatSomebodyEndsIsALoss()
+    {
+        const auto kept = submitRunning("sleep 600", R"({"attempts":3})");
+        ::kill(shimOf(attemptOf(_daemon, _run)), SIGTERM);
+        assertOneAttempt("SHIM_LOST", kept);
+        CPPUNIT_ASSERT(_daemon.detail(kept, "message").find("somebody other than the agent") !=
+                       std::string::npos);
+        CPPUNIT_ASSERT(_daemon.output().find("stage " + kept + " (BUILD of run ") !=
+                       std::string::npos);
+
+        const auto id = submitRunning(flaky("sleep 600"), R"({"attempts":2,"on_loss":true})");
+        ::kill(shimOf(attemptOf(_daemon, _run)), SIGTERM);
+        _daemon.waitForRun(_run, "SUCCESS");
+        CPPUNIT_ASSERT_EQUAL(std::string("2"), _daemon.detail(id, "attempt"));
     }
 
     void testADecisionIsNeverTriedAgain()

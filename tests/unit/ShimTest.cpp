@@ -26,6 +26,7 @@ class ShimTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testStopEndsTree);
     CPPUNIT_TEST(testStopBeforeTheCommandExecutesNothing);
     CPPUNIT_TEST(testStopWakesStoppedProcesses);
+    CPPUNIT_TEST(testTermToAllAtOnceIsNoEndOfItsOwn);
     CPPUNIT_TEST(testTermReachesWhatIsForkedMeanwhile);
     CPPUNIT_TEST(testAFolderThatIsGoneKeepsNoShim);
     CPPUNIT_TEST(testNothingEscapesTheEnd);
@@ -48,6 +49,7 @@ public:
     void testStopEndsTree();
     void testStopBeforeTheCommandExecutesNothing();
     void testStopWakesStoppedProcesses();
+    void testTermToAllAtOnceIsNoEndOfItsOwn();
     void testTermReachesWhatIsForkedMeanwhile();
     void testAFolderThatIsGoneKeepsNoShim();
     void testNothingEscapesTheEnd();
@@ -233,6 +235,25 @@ void ShimTest::testStopWakesStoppedProcesses()
             CPPUNIT_ASSERT_EQUAL(std::string("up\nwoken\n"), run.log());
             assertNothingLeft(run);
         });
+}
+
+void ShimTest::testTermToAllAtOnceIsNoEndOfItsOwn()
+{
+    // As a host does that goes down. The shim hears of it no later than it sees its command gone.
+    for (const char* command :
+         {"echo up; exec sleep 600", "trap 'exit 143' TERM; echo up; sleep 600"})
+    {
+        ShimRun run(false);
+        run.shell(command);
+        run.start();
+        CPPUNIT_ASSERT(run.logHolds("up\n"));
+        run.signalShim(SIGSTOP);
+        for (const int pid : run.processes())
+            ::kill(pid, SIGTERM);
+        run.signalShim(SIGTERM);
+        run.signalShim(SIGCONT);
+        assertCause(Cause::Stopped, run.finish());
+    }
 }
 
 void ShimTest::testTermReachesWhatIsForkedMeanwhile()
