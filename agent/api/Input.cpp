@@ -96,8 +96,8 @@ std::optional<std::int64_t> whole(const Document& document, const char* key, std
     constexpr std::int64_t most = 1'000'000'000'000;
     if (!member->value.IsInt64() || member->value.GetInt64() < least ||
         member->value.GetInt64() > most)
-        throw invalid(key, std::string("'") + key + "' must be a whole number of at least " +
-                               std::to_string(least));
+        throw invalid(key, std::string("'") + key + "' must be a whole number from " +
+                               std::to_string(least) + " to " + std::to_string(most));
     return member->value.GetInt64();
 }
 
@@ -146,10 +146,10 @@ std::map<std::string, std::string> environment(const Document& document)
         if (const auto problem = environmentProblem(name); !problem.empty())
             throw invalid("env." + name, problem);
         if (!entry.value.IsString())
-            throw invalid("env." + name, "'env." + name + "' must be a string");
+            throw invalid("env." + name, "its value must be a string");
         const std::string value(entry.value.GetString(), entry.value.GetStringLength());
         if (const auto problem = environmentValueProblem(value); !problem.empty())
-            throw invalid("env." + name, "'env." + name + "' " + problem);
+            throw invalid("env." + name, "its value " + problem);
         env[name] = value;
     }
     return env;

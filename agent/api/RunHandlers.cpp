@@ -6,6 +6,7 @@
 
 #include <Poco/SHA2Engine.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace agent
@@ -31,8 +32,18 @@ std::string digest(const std::string& text)
     return Poco::DigestEngine::digestToHex(engine.digest());
 }
 
-/// Fills in the pipeline of the service or the inline one, checked.
-void fillPipeline(const ApiParts& api, RunRequest& request)
+/// A service may be named by its id and by its name at once.
+bool sameService(const ApiParts& api, const std::string& one, const std::string& other)
+{
+    if (one == other)
+        return true;
+    const auto found = api.services.find(one);
+    const auto second = api.services.find(other);
+    return found && second && found->id == second->id;
+}
+
+/// Fills in the pipeline of the service, which `serviceField` names, or the inline one, checked.
+void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& serviceField)
 {
     Submission& submission = request.submission;
     std::vector<Problem> problems;
@@ -42,7 +53,8 @@ void fillPipeline(const ApiParts& api, RunRequest& request)
         const auto service = api.services.find(request.service);
         if (!service)
             throw Declined(Declined::Kind::NotFound, "service_not_found",
-                           "there is no service '" + request.service + "' on this host", "service");
+                           "there is no service '" + request.service + "' on this host",
+                           serviceField);
         submission.serviceId = service->id;
         submission.serviceName = service->name;
         submission.pipeline = service->pipeline;
@@ -67,8 +79,13 @@ void fillPipeline(const ApiParts& api, RunRequest& request)
         throw Declined(Declined::Kind::Invalid, "invalid_pipeline", message,
                        prefix + (key.empty() || prefix.empty() ? "" : ".") + key);
     }
+    const auto& secrets = submission.pipeline.secrets;
     for (const auto& [name, value] : request.env)
+    {
+        if (std::find(secrets.begin(), secrets.end(), name) != secrets.end())
+            throw invalid("env." + name, "'" + name + "' is a secret of the service");
         submission.pipeline.env[name] = value;
+    }
     try
     {
         (void)pipelineFromJson(toJson(submission.pipeline)); // what is stored must be read again
@@ -99,7 +116,7 @@ Response createRun(const ApiParts& api, const Request& request, const std::strin
 {
     const auto serviceId = request.parameter("serviceId");
     RunRequest wanted = runRequestFrom(request.body.empty() ? "{}" : request.body);
-    if (serviceId && !wanted.service.empty() && *serviceId != wanted.service)
+    if (serviceId && !wanted.service.empty() && !sameService(api, *serviceId, wanted.service))
         throw invalid("service", "serviceId and service name two services");
     if (serviceId)
         wanted.service = *serviceId;
@@ -114,7 +131,7 @@ Response createRun(const ApiParts& api, const Request& request, const std::strin
     submission.actor = request.actor;
     if (const auto earlier = replayed(api, submission))
         return {.headers = {{"Location", "/api/runs/" + earlier->id}}, .body = toApiJson(*earlier)};
-    fillPipeline(api, wanted);
+    fillPipeline(api, wanted, serviceId ? "serviceId" : "service");
     const auto made = api.engine.submit(submission);
     return {.status = made.created ? 201 : 200,
             .headers = {{"Location", "/api/runs/" + made.run.id}},

@@ -2,8 +2,9 @@
 #include "agent/api/LogPlace.h"
 #include "agent/api/Routes.h"
 #include "agent/model/Id.h"
+#include "agent/store/LogReader.h"
 
-#include <charconv>
+#include <algorithm>
 
 namespace agent
 {
@@ -16,20 +17,49 @@ Declined noStage(const std::string& id)
     return {Declined::Kind::NotFound, "stage_not_found", "there is no stage " + id};
 }
 
-/// `"5"` or `5`; nothing for `*` and for no header.
-std::optional<std::int64_t> ifMatch(const Request& request)
+/// What a stage has printed so far; its shim tells the record at the end.
+std::int64_t bytesOfLog(const ApiParts& api, const Stage& stage)
 {
-    std::string text = request.header("if-match");
-    if (text.empty() || text == "*")
+    const auto log = LogReader::open(api.state.attempt(stage, stage.attempt));
+    return log ? static_cast<std::int64_t>(log->size()) : 0;
+}
+
+Declined noTag()
+{
+    return {Declined::Kind::Invalid, "invalid_value",
+            "If-Match must be the ETag of the stage's detail view, such as \"5\"", "If-Match"};
+}
+
+/// The versions that If-Match names: of one tag or of a list, and of a number without its quotes, which
+/// people forget. Nothing for `*` and for no header. Other tags than ours, weak ones too, are of no
+/// version. Source: RFC 9110, 13.1.1.
+std::optional<Versions> ifMatch(const Request& request)
+{
+    const std::string text = request.header("if-match");
+    if (text == "*" || !request.headers.contains("if-match"))
         return std::nullopt;
-    if (text.size() > 2 && text.front() == '"' && text.back() == '"')
-        text = text.substr(1, text.size() - 2);
-    std::int64_t version = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), version);
-    if (error != std::errc{} || end != text.data() + text.size())
-        throw Declined(Declined::Kind::Invalid, "invalid_value",
-                       "If-Match must be the ETag of the stage's detail view", "If-Match");
-    return version;
+    if (const auto bare = wholeNumber(text))
+        return Versions{*bare};
+    Versions versions;
+    std::string_view rest = text;
+    do
+    {
+        const bool weak = rest.starts_with("W/");
+        rest.remove_prefix(weak ? 2 : 0);
+        const auto close = rest.starts_with('"') ? rest.find('"', 1) : std::string_view::npos;
+        if (close == std::string_view::npos)
+            throw noTag();
+        const auto tag = rest.substr(1, close - 1);
+        const auto version = wholeNumber(tag);
+        if (version && !weak && std::to_string(*version) == tag)
+            versions.push_back(*version);
+        rest.remove_prefix(close + 1);
+        const auto next = rest.find_first_not_of(" \t");
+        if (next != std::string_view::npos && rest[next] != ',')
+            throw noTag();
+        rest.remove_prefix(std::min(rest.find_first_not_of(" \t,"), rest.size()));
+    } while (!rest.empty());
+    return versions;
 }
 
 } // namespace
@@ -80,6 +110,8 @@ Response showStage(const ApiParts& api, const Request& request, const std::strin
     if (!stage)
         throw Declined(Declined::Kind::NotFound, "attempt_not_found",
                        "how this attempt ended is not on record");
+    if (stage->status == Status::InProgress)
+        stage->logBytes = bytesOfLog(api, *stage);
     return {.headers = {{"ETag", "\"" + std::to_string(stage->version) + "\""}},
             .body = detailJson(*stage)};
 }
@@ -95,7 +127,7 @@ Response patchStage(const ApiParts& api, const Request& request, const std::stri
 
 Response deleteStage(const ApiParts& api, const Request& request, const std::string& id)
 {
-    return {.body = toApiJson(api.engine.deleteStage(id, request.actor))};
+    return {.body = toApiJson(api.engine.deleteStage(id, ifMatch(request), request.actor))};
 }
 
 Response stageProcesses(const ApiParts& api, const Request&, const std::string& id)

@@ -34,6 +34,9 @@ struct Submission
     std::string actor;
 };
 
+/// The versions that a change is meant for; none is right when it is empty.
+using Versions = std::vector<std::int64_t>;
+
 /// What a PATCH of a stage asks for.
 struct StagePatch
 {
@@ -42,7 +45,7 @@ struct StagePatch
     std::optional<TimeMs> endedAt;
     std::optional<std::int64_t> durationSeconds; ///< must follow from the times
     std::string reason;
-    std::optional<std::int64_t> ifVersion; ///< If-Match
+    std::optional<Versions> ifVersion; ///< If-Match
     std::string actor;
 };
 
@@ -96,7 +99,8 @@ public:
     void patchStage(const std::string& id, const StagePatch& patch);
 
     /// Shape: the stage as it was.
-    Stage deleteStage(const std::string& id, const std::string& actor);
+    Stage deleteStage(const std::string& id, const std::optional<Versions>& ifVersion,
+                      const std::string& actor);
 
     void patchRun(const std::string& id, const RunPatch& patch);
     Run deleteRun(const std::string& id, const std::string& actor);
@@ -197,8 +201,10 @@ private:
                   const Promise<bool>& promise);
     bool applyStatus(Batch& batch, const StagePatch& patch, Run& run, Stage& stage);
     void applyTimes(Batch& batch, const StagePatch& patch, Stage& stage, const Stage& before);
+    void remark(Batch& batch, const StagePatch& patch, Stage& stage);
     void decide(Batch& batch, Run& run, Stage& stage, Intent intent, const StagePatch& patch);
     void startByHand(Batch& batch, Run& run, Stage& stage, const StagePatch& patch);
+    void skip(Batch& batch, Run& run, Stage& stage, const StagePatch& patch);
     void tryAgain(Batch& batch, Run& run, Stage& stage, const StagePatch& patch);
     void reopen(Batch& batch, Run& run, const StagePatch& patch);
     void needWorkspace(Batch& batch, const Run& run);

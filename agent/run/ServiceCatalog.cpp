@@ -1,5 +1,6 @@
 #include "agent/run/ServiceCatalog.h"
 
+#include "agent/model/Id.h"
 #include "agent/run/OrderBuilder.h"
 #include "agent/run/PipelineParser.h"
 
@@ -173,8 +174,9 @@ std::shared_ptr<const Service> ServiceCatalog::find(const std::string& nameOrId)
     const std::lock_guard lock(_mutex);
     if (const auto found = _services.find(nameOrId); found != _services.end())
         return found->second;
+    const auto id = parseId(nameOrId);
     for (const auto& [name, service] : _services)
-        if (service->id == nameOrId)
+        if (id && service->id == *id)
             return service;
     return nullptr;
 }

@@ -35,6 +35,25 @@ Declined notPossible(const Stage& stage, StageState state, Status wanted)
                         "; possible: " + list(possiblePatches(state)));
 }
 
+void checkVersion(const Stage& stage, const std::optional<Versions>& wanted)
+{
+    if (wanted && std::find(wanted->begin(), wanted->end(), stage.version) == wanted->end())
+        throw Declined(Declined::Kind::Changed, "stage_changed",
+                       "the stage changed meanwhile: its version is " +
+                           std::to_string(stage.version));
+}
+
+/// The first stage before `stage` that did not end well; none when `stage` is next.
+std::optional<Stage> notDone(const std::vector<Stage>& stages, const Stage& stage)
+{
+    const auto found =
+        std::find_if(stages.begin(), stages.end(),
+                     [&](const Stage& other) { return other.status != Status::Success; });
+    if (found == stages.end() || found->ordinal >= stage.ordinal)
+        return std::nullopt;
+    return *found;
+}
+
 } // namespace
 
 Stage Engine::need(Batch& batch, const std::string& stageId)
@@ -51,10 +70,7 @@ void Engine::patchStage(const std::string& id, const StagePatch& patch)
         [this, id, patch](Batch& batch, const Promise<bool>& promise)
         {
             Stage stage = need(batch, id);
-            if (patch.ifVersion && *patch.ifVersion != stage.version)
-                throw Declined(Declined::Kind::Changed, "stage_changed",
-                               "the stage changed meanwhile: its version is " +
-                                   std::to_string(stage.version));
+            checkVersion(stage, patch.ifVersion);
             patchOne(batch, patch, stage, promise);
         });
 }
@@ -114,7 +130,7 @@ bool Engine::applyStatus(Batch& batch, const StagePatch& patch, Run& run, Stage&
         _flow.endWithoutProcess(batch, stage, next.to, Cause::Rejected, patch.actor, patch.reason);
         break;
     case Effect::Skip:
-        _flow.endWithoutProcess(batch, stage, next.to, Cause::Skipped, patch.actor, patch.reason);
+        skip(batch, run, stage, patch);
         break;
     case Effect::Accept:
     {
@@ -151,22 +167,41 @@ bool Engine::applyStatus(Batch& batch, const StagePatch& patch, Run& run, Stage&
     return false;
 }
 
+/// An ended run goes on with a stage that is next in it: it was stopped before that one.
+void Engine::skip(Batch& batch, Run& run, Stage& stage, const StagePatch& patch)
+{
+    const bool next = !notDone(batch.runs.stages(run.id), stage);
+    if (run.ended() && next)
+        needWorkspace(batch, run);
+    _flow.endWithoutProcess(batch, stage, Status::Success, Cause::Skipped, patch.actor,
+                            patch.reason);
+    if (run.ended() && next)
+        reopen(batch, run, patch);
+}
+
 void Engine::startByHand(Batch& batch, Run& run, Stage& stage, const StagePatch& patch)
 {
-    if (run.ended() || run.stopping)
-        throw conflict("run_ended",
-                       "the run has ended; make its failed stage IDLE to try it again, "
-                       "or rerun it");
-    for (const auto& other : batch.runs.stages(run.id))
-        if (other.ordinal < stage.ordinal && other.status != Status::Success)
-            throw conflict("stage_not_due", "the stage can't start: " + other.name +
-                                                " before it is " +
-                                                std::string(toString(other.status)));
+    if (run.stopping)
+        throw conflict("run_stopping", "the run is being stopped; wait for its end");
+    if (const auto other = notDone(batch.runs.stages(run.id), stage))
+        throw conflict("stage_not_due",
+                       "the stage can't start: " + other->name + " before it is " +
+                           std::string(toString(other->status)) +
+                           (other->status == Status::Failure
+                                ? "; make that one IDLE to try it again, or SUCCESS to accept it"
+                                : ""));
+    if (run.ended())
+        needWorkspace(batch, run);
     if (!_flow.external(stage) && _flow.diskLow())
         throw Declined(Declined::Kind::Unavailable, "disk_low",
                        "the disk of the state folder is below disk.min_free; free some space and "
                        "try again");
     stage.approved = true;
+    if (run.ended())
+    {
+        run.endedAt.reset();
+        _flow.setStatus(batch, run, Status::InProgress, patch.actor, patch.reason);
+    }
     _flow.start(batch, run, stage, patch.actor, patch.reason);
 }
 
@@ -176,16 +211,17 @@ void Engine::decide(Batch& batch, Run& run, Stage& stage, Intent intent, const S
     const TimeMs started = patch.startedAt.value_or(*stage.startedAt);
     if (patch.endedAt && *patch.endedAt < started)
         throw invalid("endedAt", "endedAt is before startedAt");
-    if (patch.durationSeconds && (!patch.startedAt || !patch.endedAt))
-        throw invalid("duration", "give startedAt and endedAt with the duration: the end of a "
-                                  "running stage is not yet known");
+    if (patch.durationSeconds && !patch.endedAt)
+        throw invalid("duration", "give endedAt with the duration: the end of a running stage is "
+                                  "not yet known");
     if (patch.durationSeconds && *patch.durationSeconds != ceilSeconds(started, *patch.endedAt))
         throw invalid("duration", "duration is not endedAt - startedAt, rounded up: " +
                                       std::to_string(ceilSeconds(started, *patch.endedAt)));
     stage.intent = intent;
     stage.intentActor = patch.actor;
     stage.intentReason = _flow.masked(batch, stage.runId, patch.reason);
-    stage.intentStartedAt = patch.startedAt;
+    // Who gives end and duration says by that when it started; the shim's own time differs by a moment.
+    stage.intentStartedAt = patch.durationSeconds ? started : patch.startedAt;
     stage.intentEndedAt = patch.endedAt;
     batch.runs.update(stage);
     batch.changedRuns.insert(run.id);
@@ -248,7 +284,7 @@ void Engine::reopen(Batch& batch, Run& run, const StagePatch& patch)
 void Engine::applyTimes(Batch& batch, const StagePatch& patch, Stage& stage, const Stage& before)
 {
     if (!patch.startedAt && !patch.endedAt && !patch.durationSeconds)
-        return;
+        return remark(batch, patch, stage);
     if (!stage.ended() && (patch.endedAt || patch.durationSeconds))
         throw conflict("stage_not_ended",
                        "endedAt and duration can be set on a stage that has ended; "
@@ -281,12 +317,23 @@ void Engine::applyTimes(Batch& batch, const StagePatch& patch, Stage& stage, con
                patch.actor, patch.reason.empty() ? "times corrected" : patch.reason);
 }
 
-Stage Engine::deleteStage(const std::string& id, const std::string& actor)
+/// What somebody has to say about a stage as it is.
+void Engine::remark(Batch& batch, const StagePatch& patch, Stage& stage)
+{
+    if (patch.status || patch.reason.empty())
+        return;
+    batch.runs.update(stage);
+    _flow.note(batch, stage, stage.status, patch.actor, patch.reason);
+}
+
+Stage Engine::deleteStage(const std::string& id, const std::optional<Versions>& ifVersion,
+                          const std::string& actor)
 {
     return call<Stage>(
-        [this, id, actor](Batch& batch, const Promise<Stage>& promise)
+        [this, id, ifVersion, actor](Batch& batch, const Promise<Stage>& promise)
         {
             const Stage stage = need(batch, id);
+            checkVersion(stage, ifVersion);
             if (transition(_flow.state(stage), StageEvent::Delete).effect != Effect::Remove)
                 throw conflict("stage_in_progress", "the stage is IN_PROGRESS; end it first");
             batch.runs.removeStage(id);

@@ -25,7 +25,11 @@ class PatchTableTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(PatchTableTest);
     CPPUNIT_TEST(testIdleStageStartsByHandWithoutASlot);
     CPPUNIT_TEST(testIdleStageStartsOnlyAfterThoseBeforeIt);
-    CPPUNIT_TEST(testIdleStageOfAnEndedRunDoesNotStart);
+    CPPUNIT_TEST(testIdleStageAfterAFailedOneDoesNotStart);
+    CPPUNIT_TEST(testNextStageOfAStoppedRunStartsByHand);
+    CPPUNIT_TEST(testNextStageOfAStoppedRunIsSkippedAndTheRunGoesOn);
+    CPPUNIT_TEST(testRunningStageEndsWithTheTimesThatAreGiven);
+    CPPUNIT_TEST(testReasonAloneIsKeptInTheHistory);
     CPPUNIT_TEST(testEndedByHandAsFailureEndsTheRunAndNothingLater);
     CPPUNIT_TEST(testTheDecisionIsCarriedThroughARestart);
     CPPUNIT_TEST(testExternalStageEndsAsItIsToldTo);
@@ -65,11 +69,94 @@ public:
         CPPUNIT_ASSERT(processesOf(ids[1]).empty());
     }
 
-    void testIdleStageOfAnEndedRunDoesNotStart()
+    void testIdleStageAfterAFailedOneDoesNotStart()
     {
         const auto run = _daemon.submit(listOf({shell("exit 1"), shell("echo late")}));
         _daemon.waitForRun(run, "FAILURE");
-        assertRefused("run_ended", patch(_daemon.stagesOf(run)[1], "IN_PROGRESS"));
+        const auto ids = _daemon.stagesOf(run);
+        assertRefused("stage_not_due", patch(ids[1], "IN_PROGRESS"));
+        assertDone(patch(ids[1], "SUCCESS")); // skipped, which does not make the failed one good
+        CPPUNIT_ASSERT_EQUAL(std::string("FAILURE"), _daemon.statusOf(run));
+    }
+
+    void testNextStageOfAStoppedRunStartsByHand()
+    {
+        const auto busy = running();
+        const auto run = stopped({shell("echo 1"), shell("echo 2")});
+        const auto ids = _daemon.stagesOf(run);
+        assertRefused("stage_not_due", patch(ids[1], "IN_PROGRESS"));
+        assertDone(patch(ids[0], "IN_PROGRESS"));
+        waitFor("the log", [&] { return _daemon.log(ids[0]) == "1\n"; });
+        // What follows needs no slot of its own: the run holds the one that was taken by hand.
+        _daemon.waitForRun(run, "SUCCESS");
+        CPPUNIT_ASSERT_EQUAL(std::string("2\n"), _daemon.log(ids[1]));
+        CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon.detail(busy, "status"));
+        CPPUNIT_ASSERT(!_daemon.get("/api/runs/" + run).json()["endedAt"].IsNull());
+    }
+
+    void testNextStageOfAStoppedRunIsSkippedAndTheRunGoesOn()
+    {
+        const auto busy = running();
+        const auto run = stopped({shell("echo 1"), shell("echo 2")});
+        const auto ids = _daemon.stagesOf(run);
+        assertDone(patch(ids[1], "SUCCESS"));
+        CPPUNIT_ASSERT_EQUAL(std::string("FAILURE"),
+                             _daemon.statusOf(run)); // that was not the next
+        assertDone(patch(ids[0], "SUCCESS"));
+        CPPUNIT_ASSERT_EQUAL(std::string("SUCCESS"), _daemon.statusOf(run));
+
+        const auto longer = stopped({shell("echo 1"), shell("echo 2")});
+        assertDone(patch(_daemon.stagesOf(longer)[0], "SUCCESS"));
+        CPPUNIT_ASSERT_EQUAL(std::string("IDLE"), _daemon.statusOf(longer)); // in the queue again
+        assertDone(patch(busy, "SUCCESS"));
+        _daemon.waitForRun(longer, "SUCCESS");
+        CPPUNIT_ASSERT_EQUAL(std::string("2\n"), _daemon.log(_daemon.stagesOf(longer)[1]));
+    }
+
+    void testRunningStageEndsWithTheTimesThatAreGiven()
+    {
+        const auto id = running();
+        const std::string path = "/api/stages/" + id;
+        assertDone(_daemon.patch(path, R"({"startedAt":"2024-01-01T00:00:00.500Z"})"));
+        const auto refused = _daemon.patch(
+            path, R"({"status":"SUCCESS","endedAt":"2024-01-01T00:00:03Z","duration":2})");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(refused.body, 400, refused.status);
+        CPPUNIT_ASSERT_EQUAL(400,
+                             _daemon.patch(path, R"({"status":"SUCCESS","duration":3})").status);
+        CPPUNIT_ASSERT(!processesOf(id).empty());
+        assertDone(_daemon.patch(
+            path, R"({"status":"SUCCESS","endedAt":"2024-01-01T00:00:03Z","duration":3})"));
+        CPPUNIT_ASSERT_EQUAL(std::string("2024-01-01T00:00:00.500Z"),
+                             _daemon.detail(id, "startedAt"));
+        CPPUNIT_ASSERT_EQUAL(std::string("2024-01-01T00:00:03.000Z"),
+                             _daemon.detail(id, "endedAt"));
+        CPPUNIT_ASSERT_EQUAL(std::string("3"), _daemon.detail(id, "duration"));
+
+        // Also by the start as the record tells it: what was agreed to is what is recorded.
+        const auto other = running();
+        const auto started = _daemon.detail(other, "startedAt");
+        assertDone(_daemon.patch("/api/stages/" + other, R"({"status":"FAILURE","endedAt":")" +
+                                                             started + R"(","duration":0})"));
+        CPPUNIT_ASSERT_EQUAL(started, _daemon.detail(other, "startedAt"));
+        CPPUNIT_ASSERT_EQUAL(std::string("0"), _daemon.detail(other, "duration"));
+    }
+
+    void testReasonAloneIsKeptInTheHistory()
+    {
+        const auto run = _daemon.submit(listOf({shell("true")}));
+        _daemon.waitForRun(run, "SUCCESS");
+        const auto id = _daemon.stagesOf(run)[0];
+        const auto before = _daemon.get("/api/stages/" + id).json();
+        assertDone(_daemon.patch("/api/stages/" + id, R"({"reason":"seen by ops"})"));
+        CPPUNIT_ASSERT(before["version"].GetInt64() < std::stoll(_daemon.detail(id, "version")));
+        CPPUNIT_ASSERT_EQUAL(std::string(before["endedAt"].GetString()),
+                             _daemon.detail(id, "endedAt"));
+        const auto history = _daemon.get("/api/stages/" + id + "/history").json();
+        const auto& last = history[history.Size() - 1];
+        CPPUNIT_ASSERT_EQUAL(std::string("seen by ops"), std::string(last["reason"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("SUCCESS"), std::string(last["from"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("SUCCESS"), std::string(last["to"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(_daemon.detail(id, "updatedAt"), std::string(last["at"].GetString()));
     }
 
     void testEndedByHandAsFailureEndsTheRunAndNothingLater()
@@ -241,6 +328,15 @@ private:
         waitFor("the shim's own time of its start",
                 [&] { return _daemon.detail(id, "containment") != "null"; });
         return id;
+    }
+
+    /// A run that was stopped while it waited for a slot.
+    std::string stopped(std::initializer_list<std::string> stages)
+    {
+        auto run = _daemon.submit(listOf(stages));
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.post("/api/runs/" + run + "/stop", "").status);
+        CPPUNIT_ASSERT_EQUAL(std::string("FAILURE"), _daemon.statusOf(run));
+        return run;
     }
 
     /// A stage in each status, and that.

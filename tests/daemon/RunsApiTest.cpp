@@ -25,6 +25,7 @@ class RunsApiTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTimeoutAndSilence);
     CPPUNIT_TEST(testSecretsAreMaskedAndAMissingOneIsNamed);
     CPPUNIT_TEST(testSlotsAndPriority);
+    CPPUNIT_TEST(testServiceIsNamedByItsIdToo);
     CPPUNIT_TEST(testBadSubmissionsNameTheirField);
     CPPUNIT_TEST(testBrokenServiceFileNeverStopsTheOthers);
     CPPUNIT_TEST(testConfigurationErrorsAreAllToldAndExit78);
@@ -224,6 +225,28 @@ public:
         _daemon.waitForRun(low, "SUCCESS");
         CPPUNIT_ASSERT_EQUAL(std::string("first\nhigh\nlow\n"), contentOf(order));
         CPPUNIT_ASSERT_EQUAL(201, high.status);
+    }
+
+    void testServiceIsNamedByItsIdToo()
+    {
+        _daemon.writeService("demo", "name: demo\nid: 6f1b3c52-8f0e-4c5a-9a37-2f4f0f1d9b10\n"
+                                     "stages: [{ type: OTHER, plugin: external }]\n");
+        _daemon.writeService("other", "name: other\nstages: [{ type: OTHER, plugin: external }]\n");
+        _daemon.start();
+        for (const std::string id :
+             {"6f1b3c52-8f0e-4c5a-9a37-2f4f0f1d9b10", "6F1B3C52-8F0E-4C5A-9A37-2F4F0F1D9B10"})
+        {
+            CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/api/services/" + id).status);
+            CPPUNIT_ASSERT_EQUAL(201, _daemon.post("/api/runs?serviceId=" + id, "").status);
+            CPPUNIT_ASSERT_EQUAL(
+                201, _daemon.post("/api/runs?serviceId=" + id, R"({"service":"demo"})").status);
+            CPPUNIT_ASSERT_EQUAL(
+                400, _daemon.post("/api/runs?serviceId=" + id, R"({"service":"other"})").status);
+        }
+        const auto unknown = _daemon.post("/api/runs?serviceId=nobody", "");
+        CPPUNIT_ASSERT_EQUAL(404, unknown.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("serviceId"),
+                             std::string(unknown.json()["error"]["field"].GetString()));
     }
 
     void testBadSubmissionsNameTheirField()

@@ -19,6 +19,7 @@ class SecretsTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testMessagesAndReasonsAreMasked);
     CPPUNIT_TEST(testWhatGitTellsOfTheCommitIsMasked);
     CPPUNIT_TEST(testServiceWithAShortSecretIsRefused);
+    CPPUNIT_TEST(testRequestMayNotSetASecret);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -107,6 +108,16 @@ public:
         _daemon.start();
         const auto refused = _daemon.post("/api/runs", R"({"service":"app"})");
         CPPUNIT_ASSERT(refused.status >= 400);
+    }
+
+    void testRequestMayNotSetASecret()
+    {
+        service("true", "true");
+        _daemon.start();
+        const auto refused = _daemon.post("/api/runs", R"({"service":"app","env":{"TOKEN":"x"}})");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(refused.body, 400, refused.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("env.TOKEN"),
+                             std::string(refused.json()["error"]["field"].GetString()));
     }
 
 private:

@@ -26,6 +26,7 @@ class StagesApiTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTimesAreCorrectedAllOrNothing);
     CPPUNIT_TEST(testBadPatchesNameTheirField);
     CPPUNIT_TEST(testIfMatchGuardsAgainstAChangeMeanwhile);
+    CPPUNIT_TEST(testIfMatchIsReadAsTheStandardSays);
     CPPUNIT_TEST(testDelete);
     CPPUNIT_TEST_SUITE_END();
 
@@ -238,6 +239,37 @@ public:
         CPPUNIT_ASSERT_EQUAL(200, conditional(R"({"endedAt":"2100-01-01T00:00:00Z"})"));
         CPPUNIT_ASSERT_EQUAL(412, conditional(R"({"endedAt":"2101-01-01T00:00:00Z"})"));
         CPPUNIT_ASSERT_EQUAL(412, conditional(R"({"status":"SUCCESS"})"));
+    }
+
+    void testIfMatchIsReadAsTheStandardSays()
+    {
+        const std::string id = endedStage();
+        const std::string tag = _daemon.get("/api/stages/" + id).headers.at("etag");
+        const std::string bare = tag.substr(1, tag.size() - 2);
+        const std::vector<std::pair<std::string, int>> answers{{tag, 200},
+                                                               {bare, 200},
+                                                               {"*", 200},
+                                                               {"\"998\", " + tag, 200},
+                                                               {tag + " ,\"x,y\"", 200},
+                                                               {"W/" + tag, 412},
+                                                               {"\"0" + bare + "\"", 412},
+                                                               {"\"abc\"", 412},
+                                                               {"\"\"", 412},
+                                                               {"\"*\"", 412},
+                                                               {"\"99999999999999999999\"", 412},
+                                                               {"abc", 400},
+                                                               {"\"1", 400},
+                                                               {tag + " " + tag, 400},
+                                                               {tag + ", abc", 400}};
+        for (const auto& [header, status] : answers)
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(
+                header, status,
+                _daemon.request("PATCH", "/api/stages/" + id, "{}", {{"If-Match", header}}).status);
+        CPPUNIT_ASSERT_EQUAL(
+            412,
+            _daemon.request("DELETE", "/api/stages/" + id, "", {{"If-Match", "\"0\""}}).status);
+        CPPUNIT_ASSERT_EQUAL(
+            200, _daemon.request("DELETE", "/api/stages/" + id, "", {{"If-Match", tag}}).status);
     }
 
     void testDelete()
