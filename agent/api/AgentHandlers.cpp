@@ -39,6 +39,13 @@ Fact storeFact(const Engine::Facts& facts)
     return {facts.alive ? "store: ok" : "store: the last transaction failed", facts.alive};
 }
 
+Fact diskFact(const Engine::Facts& facts)
+{
+    const std::string free = std::to_string(facts.freeBytes >> 20) + " MiB free";
+    return {facts.diskLow ? "disk: below disk.min_free, " + free : "disk: ok, " + free,
+            !facts.diskLow};
+}
+
 /// Draining is an operator's wish; without a slot no run goes on, whatever anybody wishes.
 Fact executorFact(const Engine::Facts& facts)
 {
@@ -105,18 +112,17 @@ Response resume(const ApiParts& api, const Request&, const std::string&)
 
 Response health(const ApiParts& api, const Request&, const std::string&)
 {
-    return answerTo({storeFact(api.engine.facts())}, "healthy");
+    // A full disk or a draining agent is for people to see to: another start of the agent mends neither.
+    const auto facts = api.engine.facts();
+    return answerTo(
+        {storeFact(facts), {diskFact(facts).line, true}, {executorFact(facts).line, true}},
+        "healthy");
 }
 
 Response ready(const ApiParts& api, const Request&, const std::string&)
 {
     const auto facts = api.engine.facts();
-    const std::string free = std::to_string(facts.freeBytes >> 20) + " MiB free";
-    return answerTo({storeFact(facts),
-                     {facts.diskLow ? "disk: below disk.min_free, " + free : "disk: ok, " + free,
-                      !facts.diskLow},
-                     executorFact(facts)},
-                    "ready");
+    return answerTo({storeFact(facts), diskFact(facts), executorFact(facts)}, "ready");
 }
 
 Response metrics(const ApiParts& api, const Request&, const std::string&)

@@ -66,7 +66,7 @@ Response events(const ApiParts& api, const Request& request, const std::string&)
             throw Declined(Declined::Kind::NotFound, "run_not_found",
                            "there is no run " + wish.runId);
     }
-    const std::string logs = request.parameter("logs").value_or(wish.stageId.empty() ? "0" : "1");
+    const std::string logs = request.parameter("logs").value_or(wish.runId.empty() ? "0" : "1");
     if (logs != "0" && logs != "1")
         throw invalid("logs", "logs must be 0 or 1");
     wish.logs = logs == "1";

@@ -177,6 +177,8 @@ Response followLog(const ApiParts& api, const Request& request, const Stage& sta
     const auto size = log ? static_cast<std::int64_t>(log->size()) : 0;
     // A follower may come back to the end of what it has.
     const std::string header = request.header("range");
+    if (!header.starts_with("bytes=-") && !header.empty() && !header.ends_with('-'))
+        throw invalid("Range", "a Range with an end and follow can't be combined");
     const auto range = header == "bytes=" + std::to_string(size) + "-"
                            ? std::optional(Range{.first = size, .last = size})
                            : rangeOf(header, size);
@@ -327,7 +329,7 @@ Response listLogs(const ApiParts& api, const Request& request, const std::string
     const auto limit = wholeNumber(request.parameter("limit").value_or("1000"));
     if (!limit || *limit < 1 || *limit > 10'000)
         throw invalid("limit", "limit must be a whole number from 1 to 10000");
-    LogPlace place{.attempt = wanted.value_or(std::max(1, stage.attempt))};
+    LogPlace place{.attempt = wanted.value_or(1)};
     const auto after = request.parameter("after");
     if (after)
     {

@@ -35,7 +35,10 @@ public:
             CPPUNIT_ASSERT_EQUAL(503, ready.status);
             CPPUNIT_ASSERT_MESSAGE(ready.body, ready.body.find("disk: below disk.min_free") !=
                                                    std::string::npos);
-            CPPUNIT_ASSERT_EQUAL(200, _daemon->get("/healthz").status);
+            const Answer health = _daemon->get("/healthz");
+            CPPUNIT_ASSERT_EQUAL(200, health.status);
+            for (const char* line : {"store: ok\n", "disk: below disk.min_free", "\nexecutor: ok"})
+                CPPUNIT_ASSERT_MESSAGE(health.body, health.body.find(line) != std::string::npos);
             const auto run = _daemon->submit(stages({"true"}));
             // A change that makes the engine look at its queue once more.
             CPPUNIT_ASSERT_EQUAL(200,

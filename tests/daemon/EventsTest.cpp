@@ -104,9 +104,11 @@ public:
     void testRunWithLogsTellsAllStagesInOrder()
     {
         const auto run = submit({lines(50), "echo second", "echo third"});
-        StreamClient client(_daemon.url(), "/api/events?logs=1&runId=" + run);
+        StreamClient client(_daemon.url(), "/api/events?runId=" + run);
+        StreamClient without(_daemon.url(), "/api/events?logs=0&runId=" + run);
         const auto events = client.events(ended(run));
         CPPUNIT_ASSERT_EQUAL(numbers(50) + "second third ", messages(events));
+        CPPUNIT_ASSERT_EQUAL(std::string(), messages(without.events(ended(run))));
     }
 
     void testResumesWhereItWas()

@@ -1,5 +1,6 @@
 // What a stage said, read in every way the API has: whole, in part, with times, as lines, as it is written.
 #include "tests/support/Daemon.h"
+#include "tests/support/Stages.h"
 #include "tests/support/StreamClient.h"
 
 #include "agent/model/Timestamp.h"
@@ -8,6 +9,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <algorithm>
+#include <csignal>
 #include <fstream>
 #include <memory>
 #include <thread>
@@ -15,6 +17,7 @@
 using agent::test::contentOf;
 using agent::test::Daemon;
 using agent::test::RawClient;
+using agent::test::shimOf;
 using agent::test::StreamClient;
 using agent::test::waitFor;
 
@@ -33,6 +36,8 @@ class LogsApiTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testFollowsWithTimestamps);
     CPPUNIT_TEST(testPagesThroughLinesByAfter);
     CPPUNIT_TEST(testFindsTheLinesThatHoldAText);
+    CPPUNIT_TEST(testLinesBeginWithTheFirstAttempt);
+    CPPUNIT_TEST(testLogBytesGrowWhileTheStageRuns);
     CPPUNIT_TEST(testLinesTellTheirStream);
     CPPUNIT_TEST(testUnfinishedLineCountsWhenTheStageEnded);
     CPPUNIT_TEST(testAnyBytesAreSafeInJson);
@@ -83,6 +88,8 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string(""), followed(id, "Range: bytes=10-\r\n"));
         StreamClient beyond(_daemon.url(), log(id, "?follow=1"), "Range: bytes=11-\r\n");
         CPPUNIT_ASSERT_EQUAL(416, beyond.status);
+        StreamClient bounded(_daemon.url(), log(id, "?follow=1"), "Range: bytes=2-4\r\n");
+        CPPUNIT_ASSERT_EQUAL(400, bounded.status);
     }
 
     void testFollowOfOneAttemptEndsWithIt()
@@ -223,6 +230,28 @@ public:
                                  std::string(line["type"].GetString()));
             CPPUNIT_ASSERT_EQUAL(id, std::string(line["stageId"].GetString()));
         }
+    }
+
+    void testLinesBeginWithTheFirstAttempt()
+    {
+        const auto run = _daemon.submit(
+            R"([{"type":"BUILD","plugin":"shell","with":{"command":"echo try $STAGE_ATTEMPT; test $STAGE_ATTEMPT = 3"},"retry":{"attempts":3}}])");
+        _daemon.waitForRun(run, "SUCCESS");
+        const auto id = _daemon.stagesOf(run)[0];
+        std::string told;
+        const auto lines = _daemon.get("/api/logs?stageId=" + id).json();
+        for (const auto& line : lines.GetArray())
+            told += std::string(line["id"].GetString()) + " " + line["message"].GetString() + "; ";
+        CPPUNIT_ASSERT_EQUAL(std::string("1.1 try 1; 2.1 try 2; 3.1 try 3; "), told);
+    }
+
+    void testLogBytesGrowWhileTheStageRuns()
+    {
+        const auto id = started("echo four; while test ! -e go; do sleep 0.05; done");
+        waitFor("its bytes", [&] { return _daemon.detail(id, "logBytes") == "5"; });
+        ::kill(shimOf(attemptFolder()), SIGKILL);
+        _daemon.waitForStage(id, "FAILURE");
+        CPPUNIT_ASSERT_EQUAL(std::string("5"), _daemon.detail(id, "logBytes")); // SHIM_LOST
     }
 
     void testUnfinishedLineCountsWhenTheStageEnded()
