@@ -144,8 +144,11 @@ void ShimLogTest::testLogLimitKeepsHeadAndTail()
         CPPUNIT_ASSERT_EQUAL(max + marker.size(), log.size());
         CPPUNIT_ASSERT(log.substr(0, max - tail) == whole.substr(0, max - tail));
         CPPUNIT_ASSERT_EQUAL(marker, log.substr(max - tail, marker.size()));
-        CPPUNIT_ASSERT_EQUAL(std::string("1000000\n"), log.substr(log.size() - 8));
-        CPPUNIT_ASSERT_EQUAL(2, int{run.index().back().stream});
+        // A busy shim may find both pipes full, and reads the rest of the first one last.
+        const bool errorsLast = log.ends_with("\n1000000\n");
+        CPPUNIT_ASSERT(errorsLast || log.ends_with("\n999990\n"));
+        CPPUNIT_ASSERT(log.find("\n1000000\n", max - tail) != std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(errorsLast ? 2 : 1, int{run.index().back().stream});
         CPPUNIT_ASSERT(!std::filesystem::exists(run.folder() / "log.tail"));
     }
 }
