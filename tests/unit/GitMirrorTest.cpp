@@ -118,6 +118,8 @@ public:
                 std::this_thread::sleep_for(std::chrono::milliseconds(10 * i));
                 process.kill(i % 2 == 0);
                 process.wait();
+                // No stage begins in the workspace while a process of the one before it lives.
+                await([&] { return !anyoneWorksIn(_folder.path()); });
             }
             const std::string commit = commitFile("file", std::to_string(i));
             const PluginEnd end = passed(checkOut(_origin, "main"));
@@ -176,6 +178,20 @@ private:
     [[nodiscard]] std::string saidOfHost() const
     {
         return contentOf(_folder.workspace().string() + ".said.out");
+    }
+
+    /// Whether a process was started in `folder`, or with a path in it.
+    static bool anyoneWorksIn(const fs::path& folder)
+    {
+        std::error_code gone;
+        for (const fs::directory_entry& process : fs::directory_iterator("/proc", gone))
+        {
+            const std::string place = fs::read_symlink(process.path() / "cwd", gone).string() +
+                                      contentOf(process.path() / "cmdline");
+            if (place.find(folder.string()) != std::string::npos)
+                return true;
+        }
+        return false;
     }
 
     static void overwriteObjects(const fs::path& mirror)
