@@ -18,12 +18,16 @@ namespace
 constexpr std::string_view page = "index.html";
 constexpr std::string_view style = "style.css";
 constexpr std::string_view styleLink = R"(<link rel="stylesheet" href="/dashboard/style.css">)";
+constexpr std::string_view begin = "start.js";
+constexpr std::string_view beginLink =
+    R"(<script type="module" src="/dashboard/start.js"></script>)";
 
 /// Nothing of the page comes from elsewhere, nothing is script or style but its own files, no text becomes
-/// markup, and no other site may frame it. `styleHash` is of the style that stands in the page.
-std::string securityPolicy(const std::string& styleHash)
+/// markup, and no other site may frame it. The hashes are of the style and the script that stand in the page.
+std::string securityPolicy(const std::string& styleHash, const std::string& scriptHash)
 {
-    return "default-src 'none'; script-src 'self'; style-src 'self' 'sha256-" + styleHash +
+    return "default-src 'none'; script-src 'self' 'sha256-" + scriptHash +
+           "'; style-src 'self' 'sha256-" + styleHash +
            "'; img-src 'self'; connect-src 'self'; "
            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
            "require-trusted-types-for 'script'; trusted-types 'none'";
@@ -76,13 +80,20 @@ struct Served
     std::string policy;
 };
 
-/// The style goes out within the page: the browser paints as soon as it has that one file, and need not ask
-/// for a second that then waits among the scripts.
+void putInPlace(std::string& html, std::string_view link, const std::string& content)
+{
+    if (const auto at = html.find(link); at != std::string::npos)
+        html.replace(at, link.size(), content);
+}
+
+/// Style and first script go out within the page: the browser paints as soon as it has that one file, and
+/// need not ask for more.
 Served prepare()
 {
     Served served;
     std::string html;
-    std::string_view css;
+    std::string css;
+    std::string script;
     for (const auto& file : dashboardFiles())
     {
         if (file.name == page)
@@ -91,11 +102,13 @@ Served prepare()
             served.files.emplace(file.name, ServedFile(file.name, std::string(file.bytes)));
         if (file.name == style)
             css = file.bytes;
+        if (file.name == begin)
+            script = file.bytes;
     }
-    if (const auto at = html.find(styleLink); at != std::string::npos)
-        html.replace(at, styleLink.size(), std::string("<style>").append(css).append("</style>"));
+    putInPlace(html, styleLink, "<style>" + css + "</style>");
+    putInPlace(html, beginLink, "<script type=\"module\">" + script + "</script>");
     served.files.emplace(page, ServedFile(page, std::move(html)));
-    served.policy = securityPolicy(base64(sha256(css)));
+    served.policy = securityPolicy(base64(sha256(css)), base64(sha256(script)));
     return served;
 }
 

@@ -12,7 +12,7 @@ class DashboardTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(DashboardTest);
     CPPUNIT_TEST(testEachFileHasItsTypeAndTheGuards);
     CPPUNIT_TEST(testPageNamesOnlyFilesThatAreThere);
-    CPPUNIT_TEST(testPageHasItsStyleWithinIt);
+    CPPUNIT_TEST(testPageHasStyleAndFirstScriptWithinIt);
     CPPUNIT_TEST(testUnchangedFileIsNotSentAgain);
     CPPUNIT_TEST_SUITE_END();
 
@@ -67,11 +67,13 @@ public:
     }
 
     /// It can be painted before any other file came.
-    void testPageHasItsStyleWithinIt()
+    void testPageHasStyleAndFirstScriptWithinIt()
     {
         const std::string page = _daemon.get("/").body;
         CPPUNIT_ASSERT(page.find(_daemon.get("/dashboard/style.css").body) != page.npos);
         CPPUNIT_ASSERT(page.find("stylesheet") == page.npos);
+        CPPUNIT_ASSERT(page.find(_daemon.get("/dashboard/start.js").body) != page.npos);
+        CPPUNIT_ASSERT(page.find("start.js\"") == page.npos);
     }
 
     void testUnchangedFileIsNotSentAgain()
