@@ -1,8 +1,8 @@
 #include "agent/Config.h"
 
 #include "agent/ConfigSource.h"
+#include "agent/model/Suggestion.h"
 #include "agent/model/Timestamp.h"
-#include "agent/plugin/YamlValue.h"
 
 #include <Poco/Exception.h>
 #include <Poco/Net/SocketAddress.h>

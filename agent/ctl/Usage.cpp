@@ -1,14 +1,13 @@
 #include "agent/ctl/Usage.h"
 
 #include "agent/ctl/Text.h"
+#include "agent/model/Suggestion.h"
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 
 #include <algorithm>
-#include <cstddef>
-#include <numeric>
 #include <vector>
 
 namespace agent::ctl
@@ -19,36 +18,10 @@ namespace
 
 using Words = std::vector<std::string>;
 
-/// How many letters must be put in, taken out or replaced to make one word of the other.
-std::size_t distance(const std::string& one, const std::string& other)
+/// The nearest of `known`, if one is near.
+std::string nearest(const std::string& word, const Words& known)
 {
-    std::vector<std::size_t> row(other.size() + 1); // to each beginning of `other`
-    std::iota(row.begin(), row.end(), std::size_t{0});
-    for (std::size_t i = 0; i < one.size(); ++i)
-    {
-        std::size_t diagonal = row[0]++;
-        for (std::size_t j = 0; j < other.size(); ++j)
-        {
-            const std::size_t replaced = diagonal + (one[i] == other[j] ? 0 : 1);
-            diagonal = row[j + 1];
-            row[j + 1] = std::min({replaced, row[j] + 1, diagonal + 1});
-        }
-    }
-    return row.back();
-}
-
-/// `; did you mean X?`, or nothing where no known word is near.
-std::string suggestion(const std::string& word, const Words& known)
-{
-    std::size_t least = std::max<std::size_t>(1, word.size() / 3) + 1;
-    std::string meant;
-    for (const std::string& each : known)
-        if (const std::size_t far = distance(word, each); far < least)
-        {
-            least = far;
-            meant = each;
-        }
-    return meant.empty() ? "" : "; did you mean " + meant + "?";
+    return suggestion(word, {known.begin(), known.end()});
 }
 
 Words verbsOf(const CLI::App& app)
@@ -83,7 +56,7 @@ std::string wrongUsage(const CLI::App& app, const CLI::ParseError& error)
                                      { return word.size() > 1 && word.front() == '-'; });
     if (unplaced && verb.empty() && !left.empty() && left.begin() != option)
         return "there is no verb '" + visible(left.front()) + "'" +
-               suggestion(left.front(), verbsOf(app)) + see;
+               nearest(left.front(), verbsOf(app)) + see;
     if (unplaced && option != left.end())
     {
         Words known;
@@ -92,7 +65,7 @@ std::string wrongUsage(const CLI::App& app, const CLI::ParseError& error)
             addOptions(*parsed.front(), known);
         const std::string name = option->substr(0, option->find('='));
         return verb + (verb.empty() ? "there is" : "has") + " no option '" + visible(name) + "'" +
-               suggestion(name, known) + see;
+               nearest(name, known) + see;
     }
     if (missing && verb.empty())
         return "say what to do: a verb is missing" + see;

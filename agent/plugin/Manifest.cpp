@@ -1,5 +1,6 @@
 #include "agent/plugin/Manifest.h"
 
+#include "agent/model/Suggestion.h"
 #include "agent/plugin/YamlValue.h"
 
 #include <Poco/DigestEngine.h>

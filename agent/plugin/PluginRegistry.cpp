@@ -1,5 +1,6 @@
 #include "agent/plugin/PluginRegistry.h"
 
+#include "agent/model/Suggestion.h"
 #include "agent/plugin/Manifest.h"
 #include "agent/plugin/YamlValue.h"
 

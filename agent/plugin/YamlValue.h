@@ -12,9 +12,6 @@
 namespace agent
 {
 
-/// `, did you mean 'timeout'?` when one of `known` is near (at most two slips away), else nothing.
-std::string suggestion(std::string_view given, const std::vector<std::string_view>& known);
-
 /// A value's text fit for a message: quoted, cut, without line breaks.
 std::string inQuotes(std::string_view text);
 

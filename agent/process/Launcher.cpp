@@ -100,7 +100,9 @@ Attempt restOf(const AttemptFolder& attempt)
     {
         found.state = Attempt::State::Ended;
         found.outcome = std::move(*outcome);
-        found.rebooted = found.claim && found.claim->bootId != bootId();
+        // It matters for one that was asked to end: whether by the host on its way down.
+        found.rebooted =
+            found.outcome.cause == Cause::Stopped && found.claim && found.claim->bootId != bootId();
         return found;
     }
     const auto order = attempt.order();

@@ -40,7 +40,7 @@ struct Attempt
     State state = State::NeverRan;
     Shim shim;
     Outcome outcome;
-    bool rebooted = false; ///< the host was started again since it Ended
+    bool rebooted = false; ///< Ended, by being asked to, and the host was started again since
     std::optional<Claim> claim;
 };
 

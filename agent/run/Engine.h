@@ -200,7 +200,7 @@ private:
     void patchOne(Batch& batch, const StagePatch& patch, Stage& stage,
                   const Promise<bool>& promise);
     bool applyStatus(Batch& batch, const StagePatch& patch, Run& run, Stage& stage);
-    void applyTimes(Batch& batch, const StagePatch& patch, Stage& stage, const Stage& before);
+    void applyTimes(Batch& batch, const StagePatch& patch, Stage& stage);
     void remark(Batch& batch, const StagePatch& patch, Stage& stage);
     void decide(Batch& batch, Run& run, Stage& stage, Intent intent, const StagePatch& patch);
     void startByHand(Batch& batch, Run& run, Stage& stage, const StagePatch& patch);

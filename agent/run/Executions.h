@@ -24,7 +24,7 @@ struct Finished
     int attempt = 0;
     Outcome outcome;
     std::optional<std::string> limitsMissing; ///< what nothing held of its limits, where known
-    bool rebooted = false;                    ///< the host was started again since
+    bool rebooted = false; ///< it was asked to end, and the host started again since
 };
 
 /// The attempts that have a shim. Starts, stops and watches them, and turns every way in which one can

@@ -1,6 +1,7 @@
 #include "agent/run/PipelineReader.h"
 
 #include "agent/model/Id.h"
+#include "agent/model/Suggestion.h"
 #include "agent/run/InputRules.h"
 
 #include <algorithm>

@@ -79,7 +79,6 @@ void Engine::patchOne(Batch& batch, const StagePatch& patch, Stage& stage,
                       const Promise<bool>& promise)
 {
     Run run = needRun(batch, stage.runId);
-    const Stage before = stage;
     if (patch.status && applyStatus(batch, patch, run, stage))
     {
         // A shim has to end its processes first; the answer follows their end.
@@ -103,7 +102,7 @@ void Engine::patchOne(Batch& batch, const StagePatch& patch, Stage& stage,
             });
         return;
     }
-    applyTimes(batch, patch, stage, before);
+    applyTimes(batch, patch, stage);
     answer(batch, promise, true);
 }
 
@@ -281,7 +280,7 @@ void Engine::reopen(Batch& batch, Run& run, const StagePatch& patch)
 }
 
 /// Corrects times by hand, against the state that the status left.
-void Engine::applyTimes(Batch& batch, const StagePatch& patch, Stage& stage, const Stage& before)
+void Engine::applyTimes(Batch& batch, const StagePatch& patch, Stage& stage)
 {
     if (!patch.startedAt && !patch.endedAt && !patch.durationSeconds)
         return remark(batch, patch, stage);
@@ -313,8 +312,8 @@ void Engine::applyTimes(Batch& batch, const StagePatch& patch, Stage& stage, con
     batch.runs.update(stage);
     if (patch.startedAt && _flow.state(stage) == StageState::External)
         _flow.armTimeout(batch, needRun(batch, stage.runId), stage);
-    _flow.note(batch, stage, before.status == stage.status ? before.status : stage.status,
-               patch.actor, patch.reason.empty() ? "times corrected" : patch.reason);
+    _flow.note(batch, stage, stage.status, patch.actor,
+               patch.reason.empty() ? "times corrected" : patch.reason);
 }
 
 /// What somebody has to say about a stage as it is.

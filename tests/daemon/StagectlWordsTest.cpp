@@ -70,17 +70,17 @@ public:
     void testAnUnknownVerbOrOptionIsNamed()
     {
         const auto said = [&](const Words& line) { return ended(2, line).err; };
-        CPPUNIT_ASSERT_EQUAL(std::string("stagectl: there is no verb 'log'; did you mean logs?\n"
+        CPPUNIT_ASSERT_EQUAL(std::string("stagectl: there is no verb 'log', did you mean 'logs'?\n"
                                          "stagectl:   see: stagectl --help\n"),
                              said({"log", "3f2a9c"}));
         CPPUNIT_ASSERT_EQUAL(std::string("stagectl: there is no verb 'foo'\n"
                                          "stagectl:   see: stagectl --help\n"),
                              said({"foo"}));
-        assertHas(said({"servces", "--json"}), "'servces'; did you mean services?");
+        assertHas(said({"servces", "--json"}), "'servces', did you mean 'services'?");
         assertHas(said({"--bogus"}), "there is no option '--bogus'\n");
-        assertHas(said({"--jsn=1"}), "there is no option '--jsn'; did you mean --json?");
+        assertHas(said({"--jsn=1"}), "there is no option '--jsn', did you mean '--json'?");
         assertHas(said({"logs", "--folow"}),
-                  "logs has no option '--folow'; did you mean --follow?");
+                  "logs has no option '--folow', did you mean '--follow'?");
         assertHas(said({"logs", "3f2a9c", "--bogus"}), "logs has no option '--bogus'\n");
         assertHas(said({"logs", "3f2a9c", "--bogus"}), "see: stagectl logs --help");
         assertHas(said({}), "a verb is missing");

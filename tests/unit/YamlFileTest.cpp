@@ -1,4 +1,5 @@
 #include "agent/plugin/YamlFile.h"
+#include "agent/model/Suggestion.h"
 #include "agent/plugin/YamlValue.h"
 
 #include <chrono>
