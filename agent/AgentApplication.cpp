@@ -1,10 +1,10 @@
 #include "agent/AgentApplication.h"
 
-#include "agent/ExecStage.h"
 #include "agent/api/Followers.h"
 #include "agent/api/HttpServer.h"
 #include "agent/api/Routes.h"
 #include "agent/doctor/Doctor.h"
+#include "agent/exec/ExecStage.h"
 #include "agent/model/Id.h"
 #include "agent/run/Engine.h"
 

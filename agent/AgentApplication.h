@@ -1,7 +1,7 @@
 #pragma once
 
 #include "agent/Config.h"
-#include "agent/ExecRequest.h"
+#include "agent/exec/ExecRequest.h"
 #include "agent/plugin/PluginRegistry.h"
 #include "agent/run/OrderBuilder.h"
 #include "agent/run/ServiceCatalog.h"

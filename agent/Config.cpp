@@ -1,6 +1,6 @@
 #include "agent/Config.h"
 
-#include "agent/ConfigSource.h"
+#include "agent/document/Properties.h"
 #include "agent/model/Suggestion.h"
 #include "agent/model/Timestamp.h"
 
@@ -44,7 +44,7 @@ const std::set<std::string>& knownKeys()
 }
 
 /// Keys that nobody knows: mostly a slip of the pen.
-void refuseUnknown(const ConfigSource& source)
+void refuseUnknown(const Properties& source)
 {
     const std::vector<std::string_view> known(knownKeys().begin(), knownKeys().end());
     for (const auto& key : source.keys())
@@ -57,7 +57,7 @@ void refuseUnknown(const ConfigSource& source)
 }
 
 template <typename Parse>
-auto read(const ConfigSource& source, const std::string& key, const std::string& byDefault,
+auto read(const Properties& source, const std::string& key, const std::string& byDefault,
           const char* expected, Parse parse)
 {
     const std::string given = source.said(key).value_or(byDefault);
@@ -115,7 +115,7 @@ catch (const Poco::Exception&)
 }
 
 /// A relative folder of the file lies beside it, wherever the agent was started; one of `-D` is the shell's.
-void readFolders(const ConfigSource& source, const std::filesystem::path& file, Config& config)
+void readFolders(const Properties& source, const std::filesystem::path& file, Config& config)
 {
     namespace fs = std::filesystem;
     const fs::path base = file.empty() ? "/etc/stage-agent" : fs::absolute(file).parent_path();
@@ -145,7 +145,7 @@ void readFolders(const ConfigSource& source, const std::filesystem::path& file, 
 Config readConfig(const std::filesystem::path& file, const std::vector<std::string>& definitions,
                   std::vector<Problem>& problems)
 {
-    const ConfigSource source(file, definitions, problems);
+    const Properties source(file, definitions, problems);
     refuseUnknown(source);
     Config config;
     if (source.said("auth.required").value_or("false") != "false")

@@ -36,7 +36,7 @@ add_executable(unit-tests
     tests/unit/RemovalTest.cpp
     tests/unit/JanitorTest.cpp
     tests/unit/LogSearchTest.cpp
-    tests/unit/YamlFileTest.cpp
+    tests/unit/DocumentTest.cpp
     tests/unit/ManifestTest.cpp
     tests/unit/PluginRegistryTest.cpp
     tests/unit/InputRulesTest.cpp

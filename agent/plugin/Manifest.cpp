@@ -1,7 +1,7 @@
 #include "agent/plugin/Manifest.h"
 
+#include "agent/document/DocumentValue.h"
 #include "agent/model/Suggestion.h"
-#include "agent/plugin/YamlValue.h"
 
 #include <Poco/DigestEngine.h>
 #include <Poco/SHA2Engine.h>
@@ -58,13 +58,13 @@ public:
         const std::size_t before = _problems.size();
         if (!checkPlace(_folder, "") || !checkPlace(_folder / "plugin.yaml", ""))
             return std::nullopt;
-        const auto text = readText(_file, YamlLimits{}.bytes, _problems);
+        const auto text = readText(_file, DocumentLimits{}.bytes, _problems);
         const auto node = text ? parseYaml(*text, _file, _problems) : std::nullopt;
         if (!node)
             return std::nullopt;
         Plugin plugin;
         plugin.folder = _folder;
-        readKeys(YamlValue(*node, "", _file, _problems), plugin);
+        readKeys(DocumentValue(*node, "", _file, _problems), plugin);
         if (_problems.size() != before)
             return std::nullopt;
         plugin.sha256 = digest(*text, plugin.library);
@@ -74,11 +74,11 @@ public:
     }
 
 private:
-    void readKeys(const YamlValue& root, Plugin& plugin)
+    void readKeys(const DocumentValue& root, Plugin& plugin)
     {
-        const YamlMap map(root, {"name", "version", "description", "types", "settings", "run",
-                                 "library", "external"});
-        if (root.node().kind != YamlNode::Kind::Map)
+        const DocumentMap map(root, {"name", "version", "description", "types", "settings", "run",
+                                     "library", "external"});
+        if (root.node().kind != DocumentNode::Kind::Map)
             return;
         readName(map, plugin);
         if (const auto value = map.find("version"))
@@ -88,12 +88,12 @@ private:
         if (const auto value = map.find("types"))
             readTypes(*value, plugin);
         if (const auto value = map.find("settings"))
-            for (const YamlValue& setting : value->members())
+            for (const DocumentValue& setting : value->members())
                 readSetting(setting, plugin);
         readCode(map, plugin);
     }
 
-    void readName(const YamlMap& map, Plugin& plugin)
+    void readName(const DocumentMap& map, Plugin& plugin)
     {
         const auto value = map.require("name");
         const auto name = value ? value->text() : std::nullopt;
@@ -106,12 +106,12 @@ private:
         plugin.name = *name;
     }
 
-    static void readTypes(const YamlValue& value, Plugin& plugin)
+    static void readTypes(const DocumentValue& value, Plugin& plugin)
     {
         static const std::vector<std::string_view> known{
             "PREPARE",          "CODE_QUALITY",   "UNIT_TEST",   "BUILD",
             "INTEGRATION_TEST", "DEPLOY_STAGING", "DEPLOY_PROD", "OTHER"};
-        for (const YamlValue& item : value.list())
+        for (const DocumentValue& item : value.list())
         {
             const auto text = item.word();
             const auto type = text ? stageTypeFrom(*text) : std::nullopt;
@@ -122,9 +122,10 @@ private:
         }
     }
 
-    static void readSetting(const YamlValue& value, Plugin& plugin)
+    static void readSetting(const DocumentValue& value, Plugin& plugin)
     {
-        const YamlMap map(value, {"type", "required", "default", "default_from", "description"});
+        const DocumentMap map(value,
+                              {"type", "required", "default", "default_from", "description"});
         SettingSpec spec;
         spec.name = value.key();
         if (!isName(spec.name, true))
@@ -144,7 +145,7 @@ private:
         plugin.settings.push_back(std::move(spec));
     }
 
-    static void readKind(const YamlValue& value, SettingSpec& spec)
+    static void readKind(const DocumentValue& value, SettingSpec& spec)
     {
         const auto text = value.text();
         if (!text)
@@ -163,7 +164,7 @@ private:
                       suggestion(*text, known));
     }
 
-    static void readDefaults(const YamlMap& map, SettingSpec& spec)
+    static void readDefaults(const DocumentMap& map, SettingSpec& spec)
     {
         if (const auto value = map.find("default"))
         {
@@ -183,7 +184,7 @@ private:
         }
     }
 
-    void readCode(const YamlMap& map, Plugin& plugin)
+    void readCode(const DocumentMap& map, Plugin& plugin)
     {
         const auto run = map.find("run");
         const auto library = map.find("library");
@@ -194,7 +195,7 @@ private:
         {
             plugin.kind = Plugin::Kind::Program;
             plugin.run = run->words();
-            if (run->node().kind == YamlNode::Kind::List && run->node().items.empty())
+            if (run->node().kind == DocumentNode::Kind::List && run->node().items.empty())
                 run->problem("needs at least the program");
         }
         if (external)
@@ -207,7 +208,7 @@ private:
             readLibrary(*library, plugin);
     }
 
-    void readLibrary(const YamlValue& value, Plugin& plugin)
+    void readLibrary(const DocumentValue& value, Plugin& plugin)
     {
         plugin.kind = Plugin::Kind::Library;
         const auto name = value.word();

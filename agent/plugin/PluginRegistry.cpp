@@ -1,8 +1,8 @@
 #include "agent/plugin/PluginRegistry.h"
 
+#include "agent/document/DocumentValue.h"
 #include "agent/model/Suggestion.h"
 #include "agent/plugin/Manifest.h"
-#include "agent/plugin/YamlValue.h"
 
 #include <algorithm>
 #include <cctype>

@@ -1,7 +1,7 @@
 #include "agent/run/PipelineParser.h"
 
+#include "agent/document/DocumentValue.h"
 #include "agent/plugin/PluginRegistry.h"
-#include "agent/plugin/YamlValue.h"
 #include "agent/run/PipelineReader.h"
 
 #include <rapidjson/stringbuffer.h>
@@ -19,16 +19,16 @@ using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
 // `stages[i].with.<setting>` is the deepest key that a later check speaks of.
 constexpr int deepestLine = 4;
 
-void collectLines(const YamlValue& value, int depth, KeyLines& lines)
+void collectLines(const DocumentValue& value, int depth, KeyLines& lines)
 {
     lines.emplace(value.path(), value.node().line);
     if (depth == deepestLine)
         return;
-    if (value.node().kind == YamlNode::Kind::List)
-        for (const YamlValue& item : value.list())
+    if (value.node().kind == DocumentNode::Kind::List)
+        for (const DocumentValue& item : value.list())
             collectLines(item, depth + 1, lines);
-    if (value.node().kind == YamlNode::Kind::Map)
-        for (const YamlValue& member : value.members())
+    if (value.node().kind == DocumentNode::Kind::Map)
+        for (const DocumentValue& member : value.members())
             collectLines(member, depth + 1, lines);
 }
 
@@ -188,7 +188,7 @@ ParsedPipeline parsePipeline(const std::string& text, const std::string& file)
         isJson ? parseJson(text, file, parsed.problems) : parseYaml(text, file, parsed.problems);
     if (!root)
         return parsed;
-    const YamlValue value(*root, "", file, parsed.problems);
+    const DocumentValue value(*root, "", file, parsed.problems);
     PipelineReader(PipelineReader::Source::Request).readPipeline(value, parsed.spec);
     collectLines(value, 0, parsed.lines);
     return parsed;
@@ -199,11 +199,11 @@ ParsedService parseService(const std::filesystem::path& file)
     ParsedService parsed;
     const std::string name = file.string();
     parsed.service.file = name;
-    const auto text = readText(file, YamlLimits{}.bytes, parsed.problems);
+    const auto text = readText(file, DocumentLimits{}.bytes, parsed.problems);
     const auto root = text ? parseYaml(*text, name, parsed.problems) : std::nullopt;
     if (!root)
         return parsed;
-    const YamlValue value(*root, "", name, parsed.problems);
+    const DocumentValue value(*root, "", name, parsed.problems);
     PipelineReader(PipelineReader::Source::Service).readService(value, parsed.service);
     collectLines(value, 0, parsed.lines);
     return parsed;
@@ -290,7 +290,7 @@ PipelineSpec pipelineFromJson(const std::string& json)
 {
     // What was accepted may be longer as JSON: every byte escaped, aliases expanded.
     constexpr std::size_t growth = 32;
-    YamlLimits limits;
+    DocumentLimits limits;
     limits.bytes *= growth;
     limits.nodes *= growth;
 
@@ -298,7 +298,7 @@ PipelineSpec pipelineFromJson(const std::string& json)
     std::vector<Problem> problems;
     if (const auto root = parseJson(json, "", problems, limits))
         PipelineReader(PipelineReader::Source::Stored)
-            .readPipeline(YamlValue(*root, "", "", problems), spec);
+            .readPipeline(DocumentValue(*root, "", "", problems), spec);
     if (!problems.empty())
         throw std::runtime_error("stored pipeline: " + problems.front().describe());
     return spec;

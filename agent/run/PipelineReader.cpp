@@ -48,7 +48,7 @@ std::string joined(const std::vector<std::string_view>& words)
 }
 
 /// A length of time of at least `least` ms.
-std::optional<std::int64_t> duration(const YamlValue& value, std::int64_t least)
+std::optional<std::int64_t> duration(const DocumentValue& value, std::int64_t least)
 {
     const auto text = value.text();
     if (!text)
@@ -64,7 +64,7 @@ std::optional<std::int64_t> duration(const YamlValue& value, std::int64_t least)
 }
 
 /// `150%`, or a number of cores such as 1.5.
-std::optional<std::int64_t> cpuPercent(const YamlValue& value)
+std::optional<std::int64_t> cpuPercent(const DocumentValue& value)
 {
     const auto text = value.text();
     if (!text)
@@ -85,7 +85,7 @@ std::optional<std::int64_t> cpuPercent(const YamlValue& value)
 }
 
 /// Shape: empty when there is none.
-std::string idOf(const YamlMap& map)
+std::string idOf(const DocumentMap& map)
 {
     const auto value = map.find("id");
     const auto id = value ? value->text() : std::nullopt;
@@ -94,7 +94,7 @@ std::string idOf(const YamlMap& map)
     return id.value_or("");
 }
 
-int concurrencyOf(const YamlMap& map)
+int concurrencyOf(const DocumentMap& map)
 {
     const auto value = map.find("concurrency");
     return value ? static_cast<int>(value->integer(1, maxConcurrency).value_or(1)) : 1;
@@ -102,9 +102,9 @@ int concurrencyOf(const YamlMap& map)
 
 } // namespace
 
-void PipelineReader::readService(const YamlValue& root, Service& service) const
+void PipelineReader::readService(const DocumentValue& root, Service& service) const
 {
-    const YamlMap map(
+    const DocumentMap map(
         root, {"id", "name", "repository", "branch", "concurrency", "env", "secrets", "stages"});
     service.id = idOf(map);
     if (const auto value = map.require("name"))
@@ -113,9 +113,9 @@ void PipelineReader::readService(const YamlValue& root, Service& service) const
     readKeys(map, service.pipeline);
 }
 
-void PipelineReader::readPipeline(const YamlValue& root, PipelineSpec& spec) const
+void PipelineReader::readPipeline(const DocumentValue& root, PipelineSpec& spec) const
 {
-    const YamlMap map(
+    const DocumentMap map(
         root, {"id", "name", "repository", "branch", "concurrency", "env", "secrets", "stages"});
     // A service's file may be sent as it is; what only a declared service has is checked and has no effect.
     (void)idOf(map);
@@ -127,7 +127,7 @@ void PipelineReader::readPipeline(const YamlValue& root, PipelineSpec& spec) con
     readKeys(map, spec);
 }
 
-void PipelineReader::readKeys(const YamlMap& map, PipelineSpec& spec) const
+void PipelineReader::readKeys(const DocumentMap& map, PipelineSpec& spec) const
 {
     if (const auto value = map.find("repository"))
         spec.repository = ruled(*value, repositoryProblem);
@@ -141,23 +141,23 @@ void PipelineReader::readKeys(const YamlMap& map, PipelineSpec& spec) const
         readStages(*value, spec);
 }
 
-void PipelineReader::readEnv(const YamlValue& value, PipelineSpec& spec) const
+void PipelineReader::readEnv(const DocumentValue& value, PipelineSpec& spec) const
 {
-    for (const YamlValue& member : value.members())
+    for (const DocumentValue& member : value.members())
     {
         if (const std::string wrong = environmentProblem(member.key());
             !wrong.empty() && _source != Source::Stored)
             member.problem(wrong);
-        if (member.node().kind == YamlNode::Kind::Null)
+        if (member.node().kind == DocumentNode::Kind::Null)
             member.expected("text ('' is an empty one)");
         else if (auto text = member.text())
             spec.env[member.key()] = std::move(*text);
     }
 }
 
-void PipelineReader::readSecrets(const YamlValue& value, PipelineSpec& spec) const
+void PipelineReader::readSecrets(const DocumentValue& value, PipelineSpec& spec) const
 {
-    for (const YamlValue& item : value.list())
+    for (const DocumentValue& item : value.list())
     {
         auto name = ruled(item, environmentProblem);
         if (_source != Source::Stored)
@@ -171,21 +171,21 @@ void PipelineReader::readSecrets(const YamlValue& value, PipelineSpec& spec) con
     }
 }
 
-void PipelineReader::readStages(const YamlValue& value, PipelineSpec& spec) const
+void PipelineReader::readStages(const DocumentValue& value, PipelineSpec& spec) const
 {
     const auto items = value.list();
-    if (value.node().kind == YamlNode::Kind::List && _source != Source::Stored &&
+    if (value.node().kind == DocumentNode::Kind::List && _source != Source::Stored &&
         (items.empty() || items.size() > maxStages))
         value.problem("must hold 1 to " + std::to_string(maxStages) + " stages, holds " +
                       std::to_string(items.size()));
-    for (const YamlValue& item : items)
+    for (const DocumentValue& item : items)
         readStage(item, spec.stages.emplace_back());
 }
 
-void PipelineReader::readStage(const YamlValue& value, StageSpec& stage) const
+void PipelineReader::readStage(const DocumentValue& value, StageSpec& stage) const
 {
-    const YamlMap map(value, {"type", "name", "plugin", "with", "timeout", "silence", "grace",
-                              "stuck_after", "retry", "limits", "approval", "artifacts"});
+    const DocumentMap map(value, {"type", "name", "plugin", "with", "timeout", "silence", "grace",
+                                  "stuck_after", "retry", "limits", "approval", "artifacts"});
     if (const auto type = map.require("type"))
     {
         const auto text = type->text();
@@ -204,7 +204,7 @@ void PipelineReader::readStage(const YamlValue& value, StageSpec& stage) const
     if (const auto plugin = map.require("plugin"))
         stage.plugin = plugin->word().value_or("");
     if (const auto with = map.find("with"))
-        for (const YamlValue& member : with->members())
+        for (const DocumentValue& member : with->members())
             if (auto setting = member.setting())
                 stage.with.emplace(member.key(), std::move(*setting));
 
@@ -223,17 +223,17 @@ void PipelineReader::readStage(const YamlValue& value, StageSpec& stage) const
     if (const auto approval = map.find("approval"))
     {
         stage.approval = approval->text() == "required";
-        if (!stage.approval && approval->node().kind != YamlNode::Kind::Null)
+        if (!stage.approval && approval->node().kind != DocumentNode::Kind::Null)
             approval->expected("required");
     }
     if (const auto artifacts = map.find("artifacts"))
-        for (const YamlValue& item : artifacts->list())
+        for (const DocumentValue& item : artifacts->list())
             stage.artifacts.push_back(ruled(item, artifactProblem));
 }
 
-void PipelineReader::readRetry(const YamlValue& value, RetrySpec& retry)
+void PipelineReader::readRetry(const DocumentValue& value, RetrySpec& retry)
 {
-    const YamlMap map(value, {"attempts", "delay", "on", "on_loss"});
+    const DocumentMap map(value, {"attempts", "delay", "on", "on_loss"});
     constexpr std::int64_t maxAttempts = 10;
     if (const auto attempts = map.find("attempts"))
         retry.attempts = static_cast<int>(attempts->integer(1, maxAttempts).value_or(1));
@@ -247,7 +247,7 @@ void PipelineReader::readRetry(const YamlValue& value, RetrySpec& retry)
         retry.attempts = 2; // whoever writes `retry` wants one
 }
 
-void PipelineReader::readRetryOn(const YamlValue& value, RetrySpec& retry)
+void PipelineReader::readRetryOn(const DocumentValue& value, RetrySpec& retry)
 {
     std::vector<std::string_view> known;
     known.reserve(retryable.size());
@@ -255,12 +255,12 @@ void PipelineReader::readRetryOn(const YamlValue& value, RetrySpec& retry)
         known.push_back(toString(cause));
 
     const auto items = value.list();
-    if (value.node().kind == YamlNode::Kind::List && items.empty())
+    if (value.node().kind == DocumentNode::Kind::List && items.empty())
         value.problem("must hold an exit code or a cause; leave it out for any failure");
-    for (const YamlValue& item : items)
+    for (const DocumentValue& item : items)
     {
         constexpr std::int64_t maxExitCode = 255;
-        if (item.node().kind == YamlNode::Kind::Number)
+        if (item.node().kind == DocumentNode::Kind::Number)
         {
             if (const auto code = item.integer(1, maxExitCode))
                 retry.onExitCodes.push_back(static_cast<int>(*code));
@@ -278,9 +278,9 @@ void PipelineReader::readRetryOn(const YamlValue& value, RetrySpec& retry)
     }
 }
 
-void PipelineReader::readLimits(const YamlValue& value, Limits& limits)
+void PipelineReader::readLimits(const DocumentValue& value, Limits& limits)
 {
-    const YamlMap map(value, {"memory", "cpu", "pids"});
+    const DocumentMap map(value, {"memory", "cpu", "pids"});
     if (const auto memory = map.find("memory"))
     {
         const auto text = memory->text();

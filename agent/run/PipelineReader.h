@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/plugin/YamlValue.h"
+#include "agent/document/DocumentValue.h"
 
 namespace agent
 {
@@ -18,24 +18,24 @@ public:
 
     explicit PipelineReader(Source source) : _source(source) {}
 
-    void readService(const YamlValue& root, Service& service) const;
-    void readPipeline(const YamlValue& root, PipelineSpec& spec) const;
+    void readService(const DocumentValue& root, Service& service) const;
+    void readPipeline(const DocumentValue& root, PipelineSpec& spec) const;
 
 private:
-    void readKeys(const YamlMap& map, PipelineSpec& spec) const;
-    void readEnv(const YamlValue& value, PipelineSpec& spec) const;
-    void readSecrets(const YamlValue& value, PipelineSpec& spec) const;
-    void readStages(const YamlValue& value, PipelineSpec& spec) const;
-    void readStage(const YamlValue& value, StageSpec& stage) const;
-    static void readRetry(const YamlValue& value, RetrySpec& retry);
-    static void readRetryOn(const YamlValue& value, RetrySpec& retry);
-    static void readLimits(const YamlValue& value, Limits& limits);
+    void readKeys(const DocumentMap& map, PipelineSpec& spec) const;
+    void readEnv(const DocumentValue& value, PipelineSpec& spec) const;
+    void readSecrets(const DocumentValue& value, PipelineSpec& spec) const;
+    void readStages(const DocumentValue& value, PipelineSpec& spec) const;
+    void readStage(const DocumentValue& value, StageSpec& stage) const;
+    static void readRetry(const DocumentValue& value, RetrySpec& retry);
+    static void readRetryOn(const DocumentValue& value, RetrySpec& retry);
+    static void readLimits(const DocumentValue& value, Limits& limits);
 
     /// Reads text and holds it against a rule of InputRules.h.
-    template <typename Rule> std::string ruled(const YamlValue& value, Rule rule) const
+    template <typename Rule> std::string ruled(const DocumentValue& value, Rule rule) const
     {
         auto text = value.text().value_or("");
-        if (value.node().kind != YamlNode::Kind::Null && _source != Source::Stored)
+        if (value.node().kind != DocumentNode::Kind::Null && _source != Source::Stored)
             if (const std::string wrong = rule(text); !wrong.empty())
                 value.problem(wrong);
         return text;

@@ -23,10 +23,12 @@ const std::map<std::string, std::set<std::string>> mayInclude{
     {"wire", {"model"}},
     {"process", {"model", "wire"}},
     {"store", {"model", "wire"}},
-    {"plugin", {"model"}},
-    {"run", {"model", "wire", "plugin", "process", "store"}},
-    {"api", {"model", "wire", "plugin", "store", "run"}},
+    {"document", {"model"}},
+    {"plugin", {"model", "document"}},
+    {"run", {"model", "wire", "document", "plugin", "process", "store"}},
+    {"api", {"model", "wire", "document", "plugin", "store", "run"}},
     {"shim", {"model", "wire"}},
+    {"exec", {"model", "wire", "plugin", "process", "run", "ctl"}},
     {"doctor", {"", "model", "wire", "plugin", "process", "store", "run"}},
     {"ctl", {"model"}}};
 
@@ -262,7 +264,7 @@ Problems configuration(const Source& source)
 {
     static const RegularExpression read(
         R"(\bget(?:Raw)?String\s*\(|\bget(?:U?Int(?:16|32|64)?|Double|Bool)\s*\()");
-    if (source.path == "agent/Config.cpp" || source.path == "agent/ConfigSource.cpp")
+    if (source.path == "agent/Config.cpp" || source.path == "agent/document/Properties.cpp")
         return {};
     return eachMatch(source, takeApart(source.text).code, read,
                      "the configuration is for Config.cpp and its source only");

@@ -97,8 +97,9 @@ public:
         for (const auto& source : sources())
             folders.insert(source.path.substr(0, source.path.rfind('/')));
         for (const char* folder :
-             {"agent", "agent/model", "agent/wire", "agent/process", "agent/store", "agent/plugin",
-              "agent/run", "agent/api", "agent/shim", "agent/doctor", "agent/ctl", "plugins/git"})
+             {"agent", "agent/model", "agent/wire", "agent/process", "agent/store",
+              "agent/document", "agent/plugin", "agent/run", "agent/api", "agent/shim",
+              "agent/exec", "agent/doctor", "agent/ctl", "plugins/git"})
             CPPUNIT_ASSERT_MESSAGE(folder, folders.count(folder) == 1);
         CPPUNIT_ASSERT(sources().size() > 100);
     }
@@ -119,6 +120,9 @@ public:
         wrong("agent/process/Spawn.cpp", "agent/store/Database.h");
         wrong("agent/store/Database.cpp", "agent/run/Queue.h");
         wrong("agent/plugin/Manifest.cpp", "agent/wire/Order.h");
+        wrong("agent/document/Document.cpp", "agent/plugin/Manifest.h");
+        wrong("agent/exec/ExecPlan.cpp", "agent/api/Http.h");
+        wrong("agent/run/Engine.cpp", "agent/exec/ExecPlan.h");
         wrong("agent/run/Engine.cpp", "agent/api/Http.h");
         wrong("agent/run/Engine.cpp", "agent/shim/LogFile.h");
         wrong("agent/run/Engine.cpp", "agent/Config.h");

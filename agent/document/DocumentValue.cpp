@@ -1,4 +1,4 @@
-#include "agent/plugin/YamlValue.h"
+#include "agent/document/DocumentValue.h"
 
 #include "agent/model/Suggestion.h"
 
@@ -12,7 +12,7 @@ namespace agent
 namespace
 {
 
-using Kind = YamlNode::Kind;
+using Kind = DocumentNode::Kind;
 
 constexpr std::size_t shownBytes = 40; // enough to recognise a value by
 
@@ -26,7 +26,7 @@ std::string joined(const std::string& path, std::string_view key)
     return path.empty() ? std::string(key) : path + '.' + std::string(key);
 }
 
-std::string found(const YamlNode& node)
+std::string found(const DocumentNode& node)
 {
     switch (node.kind)
     {
@@ -65,17 +65,17 @@ std::string inQuotes(std::string_view text)
     return "'" + shown + "'";
 }
 
-void YamlValue::problem(const std::string& message) const
+void DocumentValue::problem(const std::string& message) const
 {
     _problems->push_back({.file = *_file, .line = _node->line, .key = _path, .message = message});
 }
 
-void YamlValue::expected(std::string_view what, const std::string& hint) const
+void DocumentValue::expected(std::string_view what, const std::string& hint) const
 {
     problem("expected " + std::string(what) + ", found " + found(*_node) + hint);
 }
 
-std::optional<std::string> YamlValue::text() const
+std::optional<std::string> DocumentValue::text() const
 {
     if (isScalar(_node->kind))
         return _node->text;
@@ -83,7 +83,7 @@ std::optional<std::string> YamlValue::text() const
     return std::nullopt;
 }
 
-std::optional<std::string> YamlValue::word() const
+std::optional<std::string> DocumentValue::word() const
 {
     auto result = text();
     if (result && result->empty())
@@ -94,7 +94,7 @@ std::optional<std::string> YamlValue::word() const
     return result;
 }
 
-std::optional<bool> YamlValue::boolean() const
+std::optional<bool> DocumentValue::boolean() const
 {
     if (_node->kind == Kind::Boolean)
         return _node->text == "true";
@@ -102,7 +102,7 @@ std::optional<bool> YamlValue::boolean() const
     return std::nullopt;
 }
 
-std::optional<std::int64_t> YamlValue::integer(std::int64_t least, std::int64_t most) const
+std::optional<std::int64_t> DocumentValue::integer(std::int64_t least, std::int64_t most) const
 {
     const char* const end = _node->text.data() + _node->text.size();
     std::int64_t value = 0;
@@ -114,9 +114,9 @@ std::optional<std::int64_t> YamlValue::integer(std::int64_t least, std::int64_t 
     return std::nullopt;
 }
 
-std::vector<YamlValue> YamlValue::list() const
+std::vector<DocumentValue> DocumentValue::list() const
 {
-    std::vector<YamlValue> result;
+    std::vector<DocumentValue> result;
     if (_node->kind != Kind::List)
         expected("a list");
     else
@@ -125,9 +125,9 @@ std::vector<YamlValue> YamlValue::list() const
     return result;
 }
 
-std::vector<YamlValue> YamlValue::members() const
+std::vector<DocumentValue> DocumentValue::members() const
 {
-    std::vector<YamlValue> result;
+    std::vector<DocumentValue> result;
     if (_node->kind != Kind::Map)
         expected("a map");
     else
@@ -136,16 +136,16 @@ std::vector<YamlValue> YamlValue::members() const
     return result;
 }
 
-std::vector<std::string> YamlValue::words() const
+std::vector<std::string> DocumentValue::words() const
 {
     std::vector<std::string> result;
-    for (const YamlValue& item : list())
+    for (const DocumentValue& item : list())
         if (auto word = item.word())
             result.push_back(std::move(*word));
     return result;
 }
 
-std::optional<Setting> YamlValue::setting() const
+std::optional<Setting> DocumentValue::setting() const
 {
     switch (_node->kind)
     {
@@ -166,15 +166,15 @@ std::optional<Setting> YamlValue::setting() const
     return std::nullopt;
 }
 
-YamlMap::YamlMap(YamlValue value, std::initializer_list<std::string_view> known)
+DocumentMap::DocumentMap(DocumentValue value, std::initializer_list<std::string_view> known)
     : _value(std::move(value))
 {
-    for (const YamlValue& member : _value.members())
+    for (const DocumentValue& member : _value.members())
         if (std::find(known.begin(), known.end(), member.key()) == known.end())
             member.problem("unknown key" + suggestion(member.key(), known));
 }
 
-std::optional<YamlValue> YamlMap::find(std::string_view key) const
+std::optional<DocumentValue> DocumentMap::find(std::string_view key) const
 {
     if (_value.node().kind == Kind::Map)
         for (const auto& item : _value.node().items)
@@ -183,7 +183,7 @@ std::optional<YamlValue> YamlMap::find(std::string_view key) const
     return std::nullopt;
 }
 
-std::optional<YamlValue> YamlMap::require(std::string_view key) const
+std::optional<DocumentValue> DocumentMap::require(std::string_view key) const
 {
     auto result = find(key);
     if (!result && _value.node().kind == Kind::Map)

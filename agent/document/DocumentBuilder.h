@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/plugin/YamlFile.h"
+#include "agent/document/Document.h"
 
 #include <map>
 #include <set>
@@ -10,8 +10,8 @@
 namespace agent
 {
 
-/// Builds a tree of YamlNode from a parser's events, within the limits. Used by YamlFile.cpp alone.
-class YamlTree
+/// Builds a tree of DocumentNode from a parser's events, within the limits. For YamlDocument.cpp and JsonDocument.cpp alone.
+class DocumentBuilder
 {
 public:
     /// Thrown when a limit is passed: reading on would be the harm.
@@ -21,24 +21,25 @@ public:
         std::string message;
     };
 
-    YamlTree(const std::string& file, std::vector<Problem>& problems, const YamlLimits& limits)
+    DocumentBuilder(const std::string& file, std::vector<Problem>& problems,
+                    const DocumentLimits& limits)
         : _file(file), _problems(problems), _limits(limits)
     {
     }
 
     /// Anchor 0 is none.
-    void begin(YamlNode::Kind kind, int line, std::size_t anchor = 0);
+    void begin(DocumentNode::Kind kind, int line, std::size_t anchor = 0);
     void end();
-    void scalar(YamlNode::Kind kind, const std::string& text, int line, std::size_t anchor = 0);
+    void scalar(DocumentNode::Kind kind, const std::string& text, int line, std::size_t anchor = 0);
     void alias(std::size_t anchor, int line);
 
     void problem(int line, const std::string& message) const;
-    [[nodiscard]] const YamlNode& root() const { return _root; }
+    [[nodiscard]] const DocumentNode& root() const { return _root; }
 
 private:
     struct Open
     {
-        YamlNode node;
+        DocumentNode node;
         std::size_t anchor = 0;
         bool keyRead = false; ///< a map: its next value belongs to `key`
         bool dropValue = false;
@@ -47,17 +48,17 @@ private:
         std::set<std::string> keys{};
     };
 
-    void add(YamlNode node, std::size_t anchor);
-    void addKey(Open& map, const YamlNode& node);
+    void add(DocumentNode node, std::size_t anchor);
+    void addKey(Open& map, const DocumentNode& node);
     void charge(std::size_t nodes, std::size_t bytes, int line);
     [[nodiscard]] std::string path() const;
 
     const std::string& _file;
     std::vector<Problem>& _problems;
-    const YamlLimits _limits;
-    YamlNode _root;
+    const DocumentLimits _limits;
+    DocumentNode _root;
     std::vector<Open> _open;
-    std::map<std::size_t, YamlNode> _anchored;
+    std::map<std::size_t, DocumentNode> _anchored;
     std::size_t _nodes = 0;
     std::size_t _bytes = 0;
 };

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/ExecRequest.h"
+#include "agent/exec/ExecRequest.h"
 #include "agent/model/PipelineSpec.h"
 
 #include <vector>

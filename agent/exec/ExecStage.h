@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/ExecPlan.h"
+#include "agent/exec/ExecPlan.h"
 #include "agent/run/OrderBuilder.h"
 
 #include <filesystem>

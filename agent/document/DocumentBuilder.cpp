@@ -1,4 +1,4 @@
-#include "agent/plugin/YamlTree.h"
+#include "agent/document/DocumentBuilder.h"
 
 #include <algorithm>
 
@@ -30,7 +30,7 @@ struct Size
     std::size_t height = 0; ///< lists and maps above each other
 };
 
-Size sizeOf(const YamlNode& node)
+Size sizeOf(const DocumentNode& node)
 {
     Size size{.bytes = node.text.size() + node.key.size()};
     for (const auto& item : node.items)
@@ -40,14 +40,14 @@ Size sizeOf(const YamlNode& node)
         size.bytes += inner.bytes;
         size.height = std::max(size.height, inner.height);
     }
-    if (node.kind == YamlNode::Kind::List || node.kind == YamlNode::Kind::Map)
+    if (node.kind == DocumentNode::Kind::List || node.kind == DocumentNode::Kind::Map)
         ++size.height;
     return size;
 }
 
 } // namespace
 
-void YamlTree::begin(YamlNode::Kind kind, int line, std::size_t anchor)
+void DocumentBuilder::begin(DocumentNode::Kind kind, int line, std::size_t anchor)
 {
     charge(1, 0, line);
     if (_open.size() >= _limits.depth)
@@ -56,17 +56,18 @@ void YamlTree::begin(YamlNode::Kind kind, int line, std::size_t anchor)
                      .anchor = anchor});
 }
 
-void YamlTree::end()
+void DocumentBuilder::end()
 {
     Open done = std::move(_open.back());
     _open.pop_back();
     add(std::move(done.node), done.anchor);
 }
 
-void YamlTree::scalar(YamlNode::Kind kind, const std::string& text, int line, std::size_t anchor)
+void DocumentBuilder::scalar(DocumentNode::Kind kind, const std::string& text, int line,
+                             std::size_t anchor)
 {
     charge(1, text.size(), line);
-    YamlNode node{.kind = kind, .key = {}, .line = line, .text = text, .items = {}};
+    DocumentNode node{.kind = kind, .key = {}, .line = line, .text = text, .items = {}};
     if (hasHiddenCharacter(text))
     {
         problem(line, "holds a control character");
@@ -75,7 +76,7 @@ void YamlTree::scalar(YamlNode::Kind kind, const std::string& text, int line, st
     add(std::move(node), anchor);
 }
 
-void YamlTree::alias(std::size_t anchor, int line)
+void DocumentBuilder::alias(std::size_t anchor, int line)
 {
     const auto found = _anchored.find(anchor);
     if (found == _anchored.end())
@@ -87,7 +88,7 @@ void YamlTree::alias(std::size_t anchor, int line)
     add(found->second, 0);
 }
 
-void YamlTree::add(YamlNode node, std::size_t anchor)
+void DocumentBuilder::add(DocumentNode node, std::size_t anchor)
 {
     if (anchor != 0)
         _anchored[anchor] = node;
@@ -97,7 +98,7 @@ void YamlTree::add(YamlNode node, std::size_t anchor)
         return;
     }
     Open& parent = _open.back();
-    if (parent.node.kind == YamlNode::Kind::Map)
+    if (parent.node.kind == DocumentNode::Kind::Map)
     {
         if (!parent.keyRead)
         {
@@ -113,10 +114,11 @@ void YamlTree::add(YamlNode node, std::size_t anchor)
     parent.node.items.push_back(std::move(node));
 }
 
-void YamlTree::addKey(Open& map, const YamlNode& node)
+void DocumentBuilder::addKey(Open& map, const DocumentNode& node)
 {
-    const bool plain = node.kind == YamlNode::Kind::String || node.kind == YamlNode::Kind::Number ||
-                       node.kind == YamlNode::Kind::Boolean;
+    const bool plain = node.kind == DocumentNode::Kind::String ||
+                       node.kind == DocumentNode::Kind::Number ||
+                       node.kind == DocumentNode::Kind::Boolean;
     const bool wrong = !plain || node.text.empty() || node.text.size() > maxKeyBytes ||
                        std::any_of(node.text.begin(), node.text.end(), isControl);
     if (wrong)
@@ -133,7 +135,7 @@ void YamlTree::addKey(Open& map, const YamlNode& node)
     }
 }
 
-void YamlTree::charge(std::size_t nodes, std::size_t bytes, int line)
+void DocumentBuilder::charge(std::size_t nodes, std::size_t bytes, int line)
 {
     _nodes += nodes;
     _bytes += bytes;
@@ -144,16 +146,16 @@ void YamlTree::charge(std::size_t nodes, std::size_t bytes, int line)
                                     " bytes of text with its aliases expanded"};
 }
 
-void YamlTree::problem(int line, const std::string& message) const
+void DocumentBuilder::problem(int line, const std::string& message) const
 {
     _problems.push_back({.file = _file, .line = line, .key = path(), .message = message});
 }
 
-std::string YamlTree::path() const
+std::string DocumentBuilder::path() const
 {
     std::string text;
     for (const Open& open : _open)
-        if (open.node.kind == YamlNode::Kind::List)
+        if (open.node.kind == DocumentNode::Kind::List)
             text += '[' + std::to_string(open.node.items.size()) + ']';
         else if (open.keyRead)
             text += (text.empty() ? "" : ".") + open.key;

@@ -1,4 +1,4 @@
-#include "agent/ConfigSource.h"
+#include "agent/document/Properties.h"
 
 #include <Poco/Exception.h>
 #include <Poco/String.h>
@@ -44,9 +44,8 @@ std::string readAll(const std::filesystem::path& file, std::string& text)
 
 } // namespace
 
-ConfigSource::ConfigSource(const std::filesystem::path& file,
-                           const std::vector<std::string>& definitions,
-                           std::vector<Problem>& problems)
+Properties::Properties(const std::filesystem::path& file,
+                       const std::vector<std::string>& definitions, std::vector<Problem>& problems)
     : _problems(problems), _values(new Poco::Util::LayeredConfiguration)
 {
     const Poco::AutoPtr<Poco::Util::SystemConfiguration> host(
@@ -60,7 +59,7 @@ ConfigSource::ConfigSource(const std::filesystem::path& file,
         define(definition);
 }
 
-std::optional<std::string> ConfigSource::said(const std::string& key) const
+std::optional<std::string> Properties::said(const std::string& key) const
 {
     if (!_places.contains(key))
         return std::nullopt;
@@ -75,7 +74,7 @@ std::optional<std::string> ConfigSource::said(const std::string& key) const
     }
 }
 
-std::vector<std::string> ConfigSource::keys() const
+std::vector<std::string> Properties::keys() const
 {
     std::vector<std::string> all;
     for (const auto& [key, place] : _places)
@@ -83,25 +82,25 @@ std::vector<std::string> ConfigSource::keys() const
     return all;
 }
 
-bool ConfigSource::isOfTheFile(const std::string& key) const
+bool Properties::isOfTheFile(const std::string& key) const
 {
     const auto place = _places.find(key);
     return place != _places.end() && place->second.file != commandLine;
 }
 
-Problem ConfigSource::problem(const std::string& key, const std::string& message) const
+Problem Properties::problem(const std::string& key, const std::string& message) const
 {
     const auto found = _places.find(key);
     const Place place = found == _places.end() ? Place{} : found->second;
     return {.file = place.file, .line = place.line, .key = key, .message = message};
 }
 
-void ConfigSource::complain(const std::string& key, const std::string& message) const
+void Properties::complain(const std::string& key, const std::string& message) const
 {
     _problems.push_back(problem(key, message));
 }
 
-void ConfigSource::readFile(const std::filesystem::path& file)
+void Properties::readFile(const std::filesystem::path& file)
 {
     std::string text;
     if (const auto why = readAll(file, text); !why.empty())
@@ -118,7 +117,7 @@ void ConfigSource::readFile(const std::filesystem::path& file)
 
 /// Poco keeps no lines. By its rules: `#` and `!` begin a comment, `=` or `:` ends a key, and a backslash
 /// at the end of a value leads to the next line.
-void ConfigSource::findKeys(const std::string& text, const std::string& file)
+void Properties::findKeys(const std::string& text, const std::string& file)
 {
     std::istringstream lines(text);
     std::string line;
@@ -148,7 +147,7 @@ void ConfigSource::findKeys(const std::string& text, const std::string& file)
     }
 }
 
-void ConfigSource::define(const std::string& definition)
+void Properties::define(const std::string& definition)
 {
     const auto equals = definition.find('=');
     const std::string key = Poco::trim(definition.substr(0, equals));

@@ -1,6 +1,6 @@
-#include "agent/plugin/YamlFile.h"
+#include "agent/document/Document.h"
+#include "agent/document/DocumentValue.h"
 #include "agent/model/Suggestion.h"
-#include "agent/plugin/YamlValue.h"
 
 #include <chrono>
 #include <cppunit/TestFixture.h>
@@ -13,7 +13,7 @@ namespace agent
 namespace
 {
 
-using Kind = YamlNode::Kind;
+using Kind = DocumentNode::Kind;
 
 std::string firstProblem(const std::string& text, bool json = false)
 {
@@ -22,7 +22,7 @@ std::string firstProblem(const std::string& text, bool json = false)
     return problems.empty() ? "" : problems.front().describe();
 }
 
-YamlNode tree(const std::string& text)
+DocumentNode tree(const std::string& text)
 {
     std::vector<Problem> problems;
     auto node = parseYaml(text, "a.yaml", problems);
@@ -33,9 +33,9 @@ YamlNode tree(const std::string& text)
 
 } // namespace
 
-class YamlFileTest: public CppUnit::TestFixture
+class DocumentTest: public CppUnit::TestFixture
 {
-    CPPUNIT_TEST_SUITE(YamlFileTest);
+    CPPUNIT_TEST_SUITE(DocumentTest);
     CPPUNIT_TEST(testKnowsKindsOfPlainAndQuotedScalars);
     CPPUNIT_TEST(testKeepsLinesOfKeys);
     CPPUNIT_TEST(testTellsDuplicateKeysWithPathAndGoesOn);
@@ -57,8 +57,9 @@ class YamlFileTest: public CppUnit::TestFixture
 public:
     void testKnowsKindsOfPlainAndQuotedScalars()
     {
-        const YamlNode list = tree("[1, -2.5e3, 007, 0x1f, +1, 1., true, 'true', \"1\", yes, ~, "
-                                   "null, '', !!str 5, True, .5, 1e999, 0e999, -, 1 2]");
+        const DocumentNode list =
+            tree("[1, -2.5e3, 007, 0x1f, +1, 1., true, 'true', \"1\", yes, ~, "
+                 "null, '', !!str 5, True, .5, 1e999, 0e999, -, 1 2]");
         const std::vector<Kind> expected{Kind::Number, Kind::Number, Kind::String,  Kind::String,
                                          Kind::String, Kind::String, Kind::Boolean, Kind::String,
                                          Kind::String, Kind::String, Kind::Null,    Kind::Null,
@@ -73,7 +74,7 @@ public:
 
     void testKeepsLinesOfKeys()
     {
-        const YamlNode map = tree("# a\na:\n  - x\n  - b: 1\nc:\n  d: |\n    x\ne:\n");
+        const DocumentNode map = tree("# a\na:\n  - x\n  - b: 1\nc:\n  d: |\n    x\ne:\n");
         CPPUNIT_ASSERT_EQUAL(2, map.items[0].line);
         CPPUNIT_ASSERT_EQUAL(3, map.items[0].items[0].line);
         CPPUNIT_ASSERT_EQUAL(4, map.items[0].items[1].items[0].line);
@@ -119,7 +120,7 @@ public:
 
     void testExpandsAliases()
     {
-        const YamlNode map = tree("a: &x {k: [1]}\nb: *x\nc: &n name\nd: {*n : 1}\n");
+        const DocumentNode map = tree("a: &x {k: [1]}\nb: *x\nc: &n name\nd: {*n : 1}\n");
         CPPUNIT_ASSERT_EQUAL(std::string("{\"a\":{\"k\":[1]},\"b\":{\"k\":[1]},\"c\":\"name\","
                                          "\"d\":{\"name\":1}}"),
                              jsonOf(map));
@@ -283,6 +284,6 @@ public:
     }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(YamlFileTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(DocumentTest);
 
 } // namespace agent

@@ -1,4 +1,4 @@
-#include "agent/ExecRequest.h"
+#include "agent/exec/ExecRequest.h"
 
 #include "agent/run/InputRules.h"
 

@@ -1,4 +1,4 @@
-#include "agent/ExecPlan.h"
+#include "agent/exec/ExecPlan.h"
 
 #include "agent/model/Id.h"
 #include "agent/plugin/PluginRegistry.h"

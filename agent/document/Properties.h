@@ -16,14 +16,14 @@ namespace agent
 
 /// What the operator said: a file of properties and, before it, `-D key=value`. It knows no key; each
 /// that was said has a place, to be named where it is wrong.
-class ConfigSource
+class Properties
 {
 public:
     /// `file`: empty for none; read as properties whatever its name ends with.
     /// Errors: none; a file that can't be read, and what is no `key = value`, is told in `problems`,
     /// which the object goes on to use.
-    ConfigSource(const std::filesystem::path& file, const std::vector<std::string>& definitions,
-                 std::vector<Problem>& problems);
+    Properties(const std::filesystem::path& file, const std::vector<std::string>& definitions,
+               std::vector<Problem>& problems);
 
     /// The value with its `${…}` replaced, trimmed at both ends; nothing: not said.
     [[nodiscard]] std::optional<std::string> said(const std::string& key) const;

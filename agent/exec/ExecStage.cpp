@@ -1,8 +1,8 @@
-#include "agent/ExecStage.h"
+#include "agent/exec/ExecStage.h"
 
-#include "agent/ExecFolder.h"
-#include "agent/ExecLog.h"
 #include "agent/ctl/Text.h"
+#include "agent/exec/ExecFolder.h"
+#include "agent/exec/ExecLog.h"
 #include "agent/plugin/PluginRegistry.h"
 #include "agent/run/Executions.h"
 

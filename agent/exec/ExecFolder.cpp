@@ -1,6 +1,6 @@
-#include "agent/ExecFolder.h"
+#include "agent/exec/ExecFolder.h"
 
-#include "agent/ExecRequest.h"
+#include "agent/exec/ExecRequest.h"
 
 #include <cerrno>
 #include <cstdlib>

@@ -1,4 +1,4 @@
-#include "agent/ExecLog.h"
+#include "agent/exec/ExecLog.h"
 
 #include "agent/wire/Order.h"
 

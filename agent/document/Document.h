@@ -12,7 +12,7 @@ namespace agent
 {
 
 /// A value of a YAML or JSON document, and where it stands. Aliases are expanded.
-struct YamlNode
+struct DocumentNode
 {
     enum class Kind
     {
@@ -25,14 +25,15 @@ struct YamlNode
     };
 
     Kind kind = Kind::Null;
-    std::string key;             ///< of a map's member
-    int line = 0;                ///< from 1; a map's member: the line of its key
-    std::string text;            ///< of a scalar, as written
-    std::vector<YamlNode> items; ///< of a list; of a map its members, in the order of the document
+    std::string key;  ///< of a map's member
+    int line = 0;     ///< from 1; a map's member: the line of its key
+    std::string text; ///< of a scalar, as written
+    std::vector<DocumentNode>
+        items; ///< of a list; of a map its members, in the order of the document
 };
 
 /// What a document may be at most, so that no file can make us slow or large.
-struct YamlLimits
+struct DocumentLimits
 {
     std::size_t bytes = 262'144; ///< also four times that after the expansion of aliases
     std::size_t nodes = 10'000;  ///< after the expansion of aliases
@@ -48,14 +49,16 @@ std::optional<std::string> readText(const std::filesystem::path& path, std::size
 /// Shape: nothing when it is malformed or over a limit; duplicate keys, control characters in strings
 /// and keys that are no plain text only go to `problems`, so that the rest can still be checked.
 /// Errors: every one is in `problems`; throws nothing of yaml-cpp's.
-std::optional<YamlNode> parseYaml(const std::string& text, const std::string& file,
-                                  std::vector<Problem>& problems, const YamlLimits& limits = {});
+std::optional<DocumentNode> parseYaml(const std::string& text, const std::string& file,
+                                      std::vector<Problem>& problems,
+                                      const DocumentLimits& limits = {});
 
 /// The same for JSON, which YAML readers take only almost (surrogate pairs, tabs).
-std::optional<YamlNode> parseJson(const std::string& text, const std::string& file,
-                                  std::vector<Problem>& problems, const YamlLimits& limits = {});
+std::optional<DocumentNode> parseJson(const std::string& text, const std::string& file,
+                                      std::vector<Problem>& problems,
+                                      const DocumentLimits& limits = {});
 
 /// Writes a value as JSON without blanks; numbers as they were written.
-std::string jsonOf(const YamlNode& node);
+std::string jsonOf(const DocumentNode& node);
 
 } // namespace agent
