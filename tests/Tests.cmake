@@ -23,6 +23,8 @@ add_executable(unit-tests
     tests/unit/ShimLogTest.cpp
     tests/unit/ShimRecordTest.cpp
     tests/unit/MaskerTest.cpp
+    tests/unit/MaskerCostTest.cpp
+    tests/unit/GramFilterTest.cpp
     tests/unit/StageCgroupTest.cpp
     tests/unit/SpawnTest.cpp
     tests/unit/ProgramTest.cpp

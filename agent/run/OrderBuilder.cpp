@@ -1,7 +1,7 @@
 #include "agent/run/OrderBuilder.h"
 
-#include "agent/model/Disguises.h"
 #include "agent/model/Masker.h"
+#include "agent/model/SecretEncodings.h"
 
 #include <rapidjson/document.h>
 #include <rapidjson/stringbuffer.h>

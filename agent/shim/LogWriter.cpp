@@ -1,6 +1,6 @@
 #include "agent/shim/LogWriter.h"
 
-#include "agent/model/Disguises.h"
+#include "agent/model/SecretEncodings.h"
 
 #include <algorithm>
 
@@ -12,37 +12,24 @@ namespace agent
 namespace
 {
 
-/// What the Masker takes.
-std::vector<std::string> maskable(const std::vector<std::string>& secrets)
-{
-    std::vector<std::string> result;
-    for (const std::string& secret : secrets)
-        if (secret.size() >= shortestSecret)
-            result.push_back(secret);
-    return result;
-}
-
 constexpr std::size_t maxHeldBytes = 64UL * 1024;
 constexpr std::chrono::milliseconds maxHeldTime{200};
 
 /// The stage decides how much it writes there, and all of it stays in our memory.
-constexpr std::uint64_t maxMaskFileBytes = 64UL * 1024; // a masker of 1 MiB takes minutes to build
+constexpr std::uint64_t maxMaskFileBytes = 64UL * 1024;
 
 } // namespace
 
 LogWriter::LogWriter(const std::string& folder, std::int64_t maxBytes,
                      const std::vector<std::string>& secrets, std::string maskFile)
     : _file(folder, maxBytes),
-      _output{.name = LogStream::Output,
-              .masker = Masker(maskable(secrets)),
-              .pending = {},
-              .since = {}},
-      _errors{.name = LogStream::Errors,
-              .masker = Masker(maskable(secrets)),
-              .pending = {},
-              .since = {}},
+      _output{.name = LogStream::Output, .masker = Masker(_secrets), .pending = {}, .since = {}},
+      _errors{.name = LogStream::Errors, .masker = Masker(_secrets), .pending = {}, .since = {}},
       _maskPath(std::move(maskFile))
 {
+    for (const std::string& secret : secrets)
+        if (secret.size() >= shortestSecret)
+            _secrets.add(secret);
     if (!_maskPath.empty())
         _maskFile = Fd(
             ::open(_maskPath.c_str(), O_RDONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
@@ -106,10 +93,7 @@ void LogWriter::finish()
 void LogWriter::addSecret(const std::string& secret)
 {
     if (secret.size() >= shortestSecret)
-    {
-        _output.masker.add(secret);
-        _errors.masker.add(secret);
-    }
+        _secrets.add(secret);
     else if (!secret.empty())
         _file.append(LogStream::Shim,
                      "[stage-agent: a line of $STAGE_MASK is too short to be masked]\n");

@@ -57,6 +57,7 @@ private:
     void addSecret(const std::string& secret);
 
     LogFile _file;
+    SecretSet _secrets; ///< of both streams
     Stream _output;
     Stream _errors;
     std::string _maskPath;

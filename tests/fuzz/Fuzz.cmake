@@ -2,7 +2,9 @@
 add_executable(masker-fuzz EXCLUDE_FROM_ALL
     tests/fuzz/MaskerFuzz.cpp
     agent/model/Masker.cpp
-    agent/model/Disguises.cpp)
+    agent/model/SecretSet.cpp
+    agent/model/PatternAutomaton.cpp
+    agent/model/SecretEncodings.cpp)
 add_executable(log-index-fuzz EXCLUDE_FROM_ALL
     tests/fuzz/LogIndexFuzz.cpp
     agent/store/LogReader.cpp

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/model/Disguises.h"
+#include "agent/model/SecretEncodings.h"
 
 #include <string>
 #include <string_view>
@@ -13,7 +13,7 @@ public:
     explicit NaiveMasker(const std::vector<std::string>& secrets)
     {
         for (const std::string& secret : secrets)
-            for (std::string& form : agent::disguises(secret))
+            for (std::string& form : agent::secretEncodings(secret))
                 _forms.push_back(std::move(form));
     }
 

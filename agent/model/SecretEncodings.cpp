@@ -1,4 +1,4 @@
-#include "agent/model/Disguises.h"
+#include "agent/model/SecretEncodings.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -23,8 +23,7 @@ void appendHex(std::string& out, std::uint32_t value, int digits, std::string_vi
         out += alphabet[(value >> shift) & 0xF];
 }
 
-/// The characters that are the same whatever `before` bytes stand before the secret, and whatever
-/// bytes after it.
+/// Returns the characters that depend on the secret alone when `before` bytes precede it in a group.
 std::string base64Inside(std::string_view secret, std::size_t before, std::string_view marks)
 {
     static constexpr std::string_view letters =
@@ -78,7 +77,7 @@ struct CodePoint
     std::size_t length = 1;
 };
 
-/// The code point of several bytes that begins at `at`; one of length 1 when there is none.
+/// Returns the code point of several bytes that begins at `at`; one of length 1 when there is none.
 CodePoint codePoint(std::string_view text, std::size_t at)
 {
     const auto lead = static_cast<std::uint8_t>(text[at]);
@@ -166,7 +165,7 @@ void appendLines(std::vector<std::string>& forms, std::string_view secret)
 
 } // namespace
 
-std::vector<std::string> disguises(std::string_view secret)
+std::vector<std::string> secretEncodings(std::string_view secret)
 {
     std::vector<std::string> forms = {std::string(secret), hex(secret, lowerDigits),
                                       hex(secret, upperDigits), replaced(secret, '\'', "'\\''")};

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "agent/model/GramFilter.h"
+#include "agent/model/PatternAutomaton.h"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace agent
+{
+
+/// The secrets that the Maskers of one stage look for, each in all its forms (see SecretEncodings.h).
+///
+/// Two parts look for them. The filters tell for nearly all of a text, at several GB/s, that no form begins
+/// there; the automaton walks over the rest. Long forms are found by few looks at long grams, which occur
+/// nowhere else in a log of any kind; the shorter a form, the more looks it takes. A class of lengths
+/// without a form costs nothing.
+///
+/// Nothing is encoded before the first stream asks, which a stage's shim does when its command already runs.
+///
+/// Threads: none of its own; a set and its Maskers belong to one thread.
+class SecretSet
+{
+public:
+    /// Adds a secret.
+    /// Errors: std::invalid_argument for fewer than `shortestSecret` bytes; nothing changed then.
+    void add(std::string_view secret);
+
+    /// Encodes what was added. To be called before the automaton or a Search is used.
+    void prepare();
+
+    [[nodiscard]] bool empty() const { return _empty; }
+    [[nodiscard]] PatternAutomaton& automaton() { return _automaton; }
+
+    /// A look for beginnings in one text.
+    class Search
+    {
+    public:
+        Search(const SecretSet& set, std::string_view text) : _set(set), _text(text) {}
+
+        /// Returns the first position from `from` on where a form may begin; the text's size where there
+        /// is none. `from` does not get smaller between calls.
+        [[nodiscard]] std::size_t next(std::size_t from);
+
+    private:
+        template <std::size_t Gram, std::size_t Stride>
+        std::size_t nextOf(const GramFilter<Gram, Stride>& filter, TextRange& range,
+                           std::size_t from) const;
+
+        const SecretSet& _set;
+        std::string_view _text;
+        TextRange _longRange;
+        TextRange _middleRange;
+        TextRange _shortRange;
+    };
+
+private:
+    void addForm(std::string_view form);
+
+    bool _empty = true;
+    std::vector<std::string> _added; ///< not yet encoded
+    PatternAutomaton _automaton;
+    GramFilter<8, 4> _long;
+    GramFilter<4, 4> _middle;
+    GramFilter<4, 1> _short;
+};
+
+} // namespace agent
