@@ -15,6 +15,7 @@ add_executable(unit-tests
     tests/unit/OrderBuilderTest.cpp
     tests/unit/StageFilesTest.cpp
     tests/unit/DatabaseTest.cpp
+    tests/unit/QueryPlanTest.cpp
     tests/unit/RunStoreTest.cpp
     tests/unit/AttemptEndsTest.cpp
     tests/unit/HistoryTest.cpp

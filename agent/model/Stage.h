@@ -70,6 +70,15 @@ enum class Intent
     Fail     ///< an operator ends it as FAILURE, cause OPERATOR
 };
 
+/// Whether the files of an attempt would survive a power cut. Kept as its number.
+enum class Sync
+{
+    None = -1,   ///< not known: nothing was launched, or by a release whose shim synced them itself
+    Pending = 0, ///< they may still be in memory only
+    OnDisk = 1,
+    Lost = 2 ///< the power was cut before they were on disk
+};
+
 std::string_view toString(StageType type);
 std::string_view toString(Status status);
 std::string_view toString(Cause cause);
@@ -112,6 +121,8 @@ struct Stage
     std::string notes;         ///< causes that are no end, comma-separated: LOG_LIMIT
     std::int64_t logBytes = 0;
     Usage usage;
+    std::string bootId; ///< the host's boot in which the attempt was launched; empty before
+    Sync synced = Sync::None;
     std::string outputs;   ///< JSON object of strings given to later stages; empty when none
     bool approved = false; ///< its approval was given (a new attempt does not ask again)
     bool startedCorrected =

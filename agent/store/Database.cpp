@@ -105,12 +105,19 @@ RecordSession::~RecordSession()
     _statements.clear(); // before the session closes their handle
 }
 
-Statement& RecordSession::prepare(const char* sql)
+Statement& RecordSession::prepare(const Query& query)
 {
-    auto& kept = _statements[sql];
+    if (query.number() >= _statements.size())
+        _statements.resize(Query::all().size());
+    auto& kept = _statements[query.number()];
     if (!kept)
-        kept = std::make_unique<Statement>(_handle, sql);
+        kept = std::make_unique<Statement>(_handle, query.sql().c_str());
     return kept->reset();
+}
+
+Statement RecordSession::prepareOnce(const std::string& sql) const
+{
+    return {_handle, sql.c_str()};
 }
 
 void RecordSession::execute(const std::string& sql)

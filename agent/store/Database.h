@@ -1,9 +1,9 @@
 #pragma once
 
+#include "agent/store/Query.h"
 #include "agent/store/Statement.h"
 
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -35,9 +35,11 @@ public:
     RecordSession& operator=(const RecordSession&) = delete;
     ~RecordSession();
 
-    /// The statement of `sql`, prepared at its first use and ready for values. `sql` must be a literal:
-    /// statements are kept by its address.
-    Statement& prepare(const char* sql);
+    /// The statement of `query`, prepared at its first use, kept, and ready for values.
+    Statement& prepare(const Query& query);
+
+    /// Returns a statement for one use.
+    [[nodiscard]] Statement prepareOnce(const std::string& sql) const;
 
     /// Runs statements without values or rows.
     void execute(const std::string& sql);
@@ -47,7 +49,7 @@ public:
 private:
     std::unique_ptr<Poco::Data::Session> _session;
     sqlite3* _handle = nullptr;
-    std::map<const char*, std::unique_ptr<Statement>> _statements;
+    std::vector<std::unique_ptr<Statement>> _statements; ///< by the query's number
 };
 
 /// The record's file: `<state>/record.db`.

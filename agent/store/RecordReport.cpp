@@ -16,21 +16,23 @@ namespace
 
 using Mode = RecordSession::Mode;
 
+const Query newestEnd{"SELECT MAX(ended_at) FROM runs WHERE ended_at IS NOT NULL"};
+
 void look(const std::filesystem::path& record, Mode mode, RecordReport& report)
 {
     RecordSession session(record, mode);
-    Statement& check = session.prepare("PRAGMA quick_check(1)");
+    Statement check = session.prepareOnce("PRAGMA quick_check(1)");
     const std::string found = check.step() ? check.text() : "no answer";
     if (found != "ok")
     {
         report.damage = found;
         return;
     }
-    Statement& version = session.prepare("PRAGMA user_version");
+    Statement version = session.prepareOnce("PRAGMA user_version");
     report.schema = version.step() ? static_cast<int>(version.integer()) : 0;
     if (report.schema < 1 || report.schema > report.newestSchema)
         return;
-    Statement& last = session.prepare("SELECT MAX(ended_at) FROM runs");
+    Statement& last = session.prepare(newestEnd);
     if (last.step())
         report.lastEnd = last.maybeInteger();
 }

@@ -133,6 +133,20 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
             PRIMARY KEY (stage_id, attempt)
         ) WITHOUT ROWID)",
     },
+    {
+        // Lists by status are a lookup, also of a status that no run has.
+        "CREATE INDEX runs_by_status ON runs (status, seq)",
+        "CREATE INDEX runs_by_service_status ON runs (service_id, status, seq)",
+        "CREATE INDEX idempotency_by_age ON idempotency (created_at)",
+
+        // The boot in which an attempt was launched, and whether its files are on disk (Sync).
+        "ALTER TABLE stages ADD COLUMN boot_id TEXT",
+        "ALTER TABLE stages ADD COLUMN synced INTEGER",
+        "ALTER TABLE attempts ADD COLUMN boot_id TEXT",
+        "ALTER TABLE attempts ADD COLUMN synced INTEGER",
+        "CREATE INDEX stages_to_sync ON stages (id) WHERE synced = 0",
+        "CREATE INDEX attempts_to_sync ON attempts (stage_id, attempt) WHERE synced = 0",
+    },
 };
 
 } // namespace agent

@@ -1,8 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,10 +45,10 @@ public:
     }
     Statement& bindNull();
 
-    /// Goes to the next row. Shape: false when there is none.
+    /// Goes to the next row. Returns false when there is none.
     bool step();
 
-    /// Runs to the end. Shape: how many rows were changed.
+    /// Runs to the end. Returns how many rows were changed.
     int run();
 
     /// The next column of the row, from left to right.

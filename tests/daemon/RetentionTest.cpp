@@ -29,11 +29,9 @@ namespace
 
 std::int64_t rows(Database& record, const char* sql)
 {
-    agent::Statement& query = record.writer().prepare(sql);
+    agent::Statement query = record.writer().prepareOnce(sql);
     query.step();
-    const std::int64_t count = query.integer();
-    query.reset();
-    return count;
+    return query.integer();
 }
 
 } // namespace

@@ -93,6 +93,8 @@ inline std::string text(const Stage& stage)
     writeLine(out, "maxRssBytes", stage.usage.maxRssBytes);
     writeLine(out, "readBytes", stage.usage.readBytes);
     writeLine(out, "writeBytes", stage.usage.writeBytes);
+    writeLine(out, "bootId", stage.bootId);
+    writeLine(out, "synced", static_cast<int>(stage.synced));
     writeLine(out, "outputs", stage.outputs);
     writeLine(out, "approved", stage.approved);
     writeLine(out, "startedCorrected", stage.startedCorrected);
@@ -156,6 +158,8 @@ inline Stage fullStage(const std::string& runId)
                       .maxRssBytes = 2'005,
                       .readBytes = 2'006,
                       .writeBytes = INT64_MAX},
+            .bootId = "boot " + awkward,
+            .synced = Sync::Lost,
             .outputs = "{\"a\":\"" + awkward + "\"}",
             .intent = Intent::Succeed,
             .intentActor = "actor " + awkward,

@@ -1,4 +1,5 @@
 #include "agent/store/Database.h"
+#include "agent/store/History.h"
 #include "agent/store/RunStore.h"
 #include "agent/store/Schema.h"
 #include "tests/support/FilesFolder.h"
@@ -48,11 +49,9 @@ std::string contentOf(const std::filesystem::path& file)
 
 std::int64_t numberOf(RecordSession& session, const char* query)
 {
-    Statement& statement = session.prepare(query);
+    Statement statement = session.prepareOnce(query);
     CPPUNIT_ASSERT(statement.step());
-    const std::int64_t number = statement.integer();
-    statement.reset();
-    return number;
+    return statement.integer();
 }
 
 std::int64_t services(RecordSession& session)
@@ -62,10 +61,8 @@ std::int64_t services(RecordSession& session)
 
 void addService(RecordSession& session, const std::string& name)
 {
-    session.prepare("INSERT INTO services (name, id) VALUES (?, ?)")
-        .bind(name)
-        .bind("id of " + name)
-        .run();
+    static const Query query{"INSERT INTO services (name, id) VALUES (?, ?) /* test */"};
+    session.prepare(query).bind(name).bind("id of " + name).run();
 }
 
 } // namespace
@@ -79,6 +76,7 @@ class DatabaseTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testRefusesANewerSchemaAndLeavesItAlone);
     CPPUNIT_TEST(testGoesOnWhereAnUpgradeWasInterrupted);
     CPPUNIT_TEST(testBringsTheFirstSchemaToThisOneWithAllThatIsInIt);
+    CPPUNIT_TEST(testBringsTheSecondSchemaToThisOneWithAllThatIsInIt);
     CPPUNIT_TEST(testRefusesADamagedHeader);
     CPPUNIT_TEST(testRefusesDamagedPages);
     CPPUNIT_TEST(testRefusesWhatIsNoRecord);
@@ -197,6 +195,59 @@ public:
         runs.update(stage);
         CPPUNIT_ASSERT_EQUAL(std::string("pids"), runs.stage("stage")->limitsMissing);
         CPPUNIT_ASSERT_EQUAL(std::string(), runs.attempt("stage", 2)->limitsMissing);
+    }
+
+    /// As a release with two steps left it: a run that ended, one at work in its second attempt.
+    void testBringsTheSecondSchemaToThisOneWithAllThatIsInIt()
+    {
+        {
+            Database database(_files.path() / "other.db"); // makes Poco's connector known
+            RecordSession session(_file, RecordSession::Mode::Write);
+            for (std::size_t step = 0; step < 2; ++step)
+                for (const char* statement : schemaSteps[step])
+                    session.execute(statement);
+            session.execute("INSERT INTO runs VALUES "
+                            "(7, 'done', 1, 2, 3, 4, 'c', 'm', 'who', 'FAILURE', 'MANUAL', 'shop', "
+                            "'shop', 'main', NULL, 0, '{}', 0, 0, 0, 0, 5), "
+                            "(8, 'open', 1, 2, 3, NULL, NULL, NULL, NULL, 'IN_PROGRESS', 'MANUAL', "
+                            "'shop', 'shop', 'main', NULL, 0, '{}', 0, 1, 0, 0, 5)");
+            session.execute(
+                "INSERT INTO stages VALUES "
+                "('ended', 'done', 0, 'BUILD', 'build', 'shell', 'FAILURE', 1, 1, 2, 3, "
+                "4, 'EXIT', 9, NULL, 'said', 'cgroup', NULL, 11, 12, 13, 14, 15, NULL, "
+                "0, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 6, '', 'pids'), "
+                "('working', 'open', 0, 'BUILD', 'build', 'shell', 'IN_PROGRESS', 2, 1, "
+                "2, 3, NULL, NULL, NULL, NULL, NULL, 'cgroup', NULL, 0, NULL, NULL, "
+                "NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL, 20, 6, "
+                "'no output', NULL)");
+            session.execute(
+                "INSERT INTO attempts VALUES ('working', 1, 'FAILURE', 3, 4, 'EXIT', 7, "
+                "NULL, NULL, 'cgroup', NULL, NULL, 11, 12, 13, 14, 15)");
+            session.execute("INSERT INTO history VALUES "
+                            "(3, 4, 'done', 'ended', 'agent', 'IN_PROGRESS', 'FAILURE', 'EXIT', "
+                            "NULL, 1)");
+            session.execute("INSERT INTO idempotency VALUES ('key', 'hash', 'done', 1000)");
+            session.execute("PRAGMA user_version = 2");
+        }
+        Database database(_file);
+        RunStore runs(database.writer());
+        CPPUNIT_ASSERT_EQUAL(static_cast<std::int64_t>(schemaSteps.size()),
+                             numberOf(database.writer(), "PRAGMA user_version"));
+        const auto failed = runs.runs({.serviceId = "shop", .status = Status::Failure});
+        CPPUNIT_ASSERT(failed.size() == 1 && failed[0].id == "done" && failed[0].seq == 7);
+        CPPUNIT_ASSERT_EQUAL(std::string("open"), runs.openRuns().at(0).id);
+        for (const auto& stage : {runs.stage("ended").value(), runs.stage("working").value(),
+                                  runs.attempt("working", 1).value()})
+        {
+            CPPUNIT_ASSERT_EQUAL(std::string(), stage.bootId);
+            CPPUNIT_ASSERT(stage.synced == Sync::None);
+        }
+        CPPUNIT_ASSERT(runs.attempt("working", 1)->exitCode == 7);
+        CPPUNIT_ASSERT_EQUAL(std::string("pids"), runs.stage("ended")->limitsMissing);
+        CPPUNIT_ASSERT_EQUAL(std::string("working"), runs.stuckStages().at(0).id);
+        CPPUNIT_ASSERT_EQUAL(std::string("hash"), runs.submitted("key", 0)->bodyHash);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(3),
+                             History(database.writer()).ofStage("ended").at(0).seq);
     }
 
     void testRefusesADamagedHeader()

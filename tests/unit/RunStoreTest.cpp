@@ -124,6 +124,8 @@ public:
             keeps({.cause = static_cast<Cause>(cause)});
         for (int intent = 0; intent <= static_cast<int>(Intent::Fail); ++intent)
             keeps({.intent = static_cast<Intent>(intent)});
+        for (const auto synced : {Sync::None, Sync::Pending, Sync::OnDisk, Sync::Lost})
+            keeps({.synced = synced});
     }
 
     void testUpdatesEveryFieldOfARun()

@@ -1,0 +1,98 @@
+#pragma once
+
+#include "agent/store/Columns.h"
+
+namespace agent
+{
+
+// The columns of the record's tables, each named once: SELECT, INSERT, UPDATE, reader and binder follow.
+// To add one: a line in the last step of Schema.h, a member of the record, a line here, and the member in
+// the tests' Records.h.
+
+inline constexpr Table runTable{
+    "runs",
+    std::array{
+        column<&Run::seq>("seq", Written::ByRecord), textColumn<&Run::id>("id", Written::Once),
+        column<&Run::createdAt>("created_at"),       column<&Run::updatedAt>("updated_at"),
+        column<&Run::startedAt>("started_at"),       column<&Run::endedAt>("ended_at"),
+        column<&Run::commitHash>("commit_hash"),     column<&Run::commitMessage>("commit_message"),
+        column<&Run::committer>("committer"),        column<&Run::status>("status"),
+        column<&Run::trigger>("trigger_type"),       column<&Run::serviceId>("service_id"),
+        column<&Run::serviceName>("service_name"),   column<&Run::branch>("branch"),
+        column<&Run::pullNumber>("pull_number"),     column<&Run::priority>("priority"),
+        textColumn<&Run::pipeline>("pipeline"),      column<&Run::resumed>("resumed"),
+        column<&Run::holdsSlot>("holds_slot"),       column<&Run::wantsSlot>("wants_slot"),
+        column<&Run::stopping>("stopping"),          column<&Run::version>("version"),
+    }};
+
+/// What is known of one attempt: in `stages` of the last one, in `attempts` of those before it.
+inline constexpr std::array attemptColumns{
+    column<&Stage::status>("status"),
+    column<&Stage::startedAt>("started_at"),
+    column<&Stage::endedAt>("ended_at"),
+    column<&Stage::cause>("cause"),
+    column<&Stage::exitCode>("exit_code"),
+    column<&Stage::signal>("signal"),
+    column<&Stage::message>("message"),
+    column<&Stage::containment>("containment"),
+    column<&Stage::limitsMissing>("limits_missing"),
+    column<&Stage::notes>("notes"),
+    column<&Stage::logBytes>("log_bytes"),
+    column<&Stage::usage, &Usage::cpuMs>("cpu_ms"),
+    column<&Stage::usage, &Usage::maxRssBytes>("max_rss_bytes"),
+    column<&Stage::usage, &Usage::readBytes>("read_bytes"),
+    column<&Stage::usage, &Usage::writeBytes>("write_bytes"),
+    column<&Stage::bootId>("boot_id"),
+    column<&Stage::synced>("synced"),
+};
+
+inline constexpr Table stageTable{"stages",
+                                  join(
+                                      std::array{
+                                          textColumn<&Stage::id>("id", Written::Once),
+                                          textColumn<&Stage::runId>("run_id", Written::Once),
+                                          column<&Stage::ordinal>("ordinal"),
+                                          column<&Stage::type>("type"),
+                                          textColumn<&Stage::name>("name"),
+                                          textColumn<&Stage::plugin>("plugin"),
+                                          column<&Stage::attempt>("attempt"),
+                                          column<&Stage::createdAt>("created_at"),
+                                          column<&Stage::updatedAt>("updated_at"),
+                                          column<&Stage::outputs>("outputs"),
+                                          column<&Stage::approved>("approved"),
+                                          column<&Stage::startedCorrected>("started_corrected"),
+                                          column<&Stage::intent>("intent"),
+                                          column<&Stage::intentActor>("intent_actor"),
+                                          column<&Stage::intentReason>("intent_reason"),
+                                          column<&Stage::intentStartedAt>("intent_started_at"),
+                                          column<&Stage::intentEndedAt>("intent_ended_at"),
+                                          column<&Stage::retryAt>("retry_at"),
+                                          column<&Stage::stuckSince>("stuck_since"),
+                                          column<&Stage::stuckWhy>("stuck_why"),
+                                          column<&Stage::version>("version"),
+                                      },
+                                      attemptColumns)};
+
+inline constexpr Table attemptTable{"attempts",
+                                    join(
+                                        std::array{
+                                            textColumn<&Stage::id>("stage_id", Written::Once),
+                                            column<&Stage::attempt>("attempt", Written::Once),
+                                        },
+                                        attemptColumns)};
+
+inline constexpr Table historyTable{"history",
+                                    std::array{
+                                        column<&HistoryEntry::seq>("seq", Written::ByRecord),
+                                        column<&HistoryEntry::at>("at"),
+                                        textColumn<&HistoryEntry::runId>("run_id"),
+                                        column<&HistoryEntry::stageId>("stage_id"),
+                                        textColumn<&HistoryEntry::actor>("actor"),
+                                        column<&HistoryEntry::from>("from_status"),
+                                        column<&HistoryEntry::to>("to_status"),
+                                        column<&HistoryEntry::cause>("cause"),
+                                        column<&HistoryEntry::reason>("reason"),
+                                        column<&HistoryEntry::attempt>("attempt"),
+                                    }};
+
+} // namespace agent
