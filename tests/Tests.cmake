@@ -62,7 +62,6 @@ add_executable(unit-tests
     # What the shim and the git plugin are made of, for the tests that look inside.
     agent/shim/StageCgroup.cpp
     agent/shim/Verdict.cpp
-    agent/shim/Fd.cpp
     plugins/git/Workspace.cpp
     plugins/git/Mirror.cpp
     plugins/git/Repository.cpp

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/process/FileDescriptor.h"
+#include "agent/os/FileDescriptor.h"
 #include "agent/store/LogReader.h"
 
 #include <cstdint>

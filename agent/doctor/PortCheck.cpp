@@ -1,5 +1,6 @@
 #include "agent/doctor/Checks.h"
-#include "agent/process/FileDescriptor.h"
+#include "agent/os/FileDescriptor.h"
+#include "agent/os/Files.h"
 #include "agent/process/ProcessTree.h"
 
 #include <Poco/Exception.h>

@@ -1,6 +1,7 @@
 #include "agent/process/AttemptFolder.h"
 
-#include "agent/process/FileDescriptor.h"
+#include "agent/os/FileDescriptor.h"
+#include "agent/os/Files.h"
 #include "agent/wire/Failpoint.h"
 
 #include <array>

@@ -1,6 +1,7 @@
 #include "agent/process/Cgroup.h"
 
-#include "agent/process/FileDescriptor.h"
+#include "agent/os/FileDescriptor.h"
+#include "agent/os/Files.h"
 #include "agent/process/ProcessTree.h"
 
 #include <algorithm>

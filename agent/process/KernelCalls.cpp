@@ -1,6 +1,6 @@
 #include "agent/process/KernelCalls.h"
 
-#include "agent/process/FileDescriptor.h"
+#include "agent/os/FileDescriptor.h"
 
 #include <cerrno>
 #include <system_error>

@@ -1,5 +1,6 @@
 #include "agent/process/Launcher.h"
 
+#include "agent/os/Files.h"
 #include "agent/process/AttemptFolder.h"
 #include "agent/process/ProcessTree.h"
 #include "agent/wire/Failpoint.h"

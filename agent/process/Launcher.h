@@ -1,7 +1,7 @@
 #pragma once
 
+#include "agent/os/FileDescriptor.h"
 #include "agent/process/Cgroup.h"
-#include "agent/process/FileDescriptor.h"
 #include "agent/process/Spawn.h"
 #include "agent/wire/Order.h"
 

@@ -1,8 +1,9 @@
 #include "agent/process/ProcessTree.h"
 
+#include "agent/os/FileDescriptor.h"
+#include "agent/os/Files.h"
 #include "agent/process/AttemptFolder.h"
 #include "agent/process/Cgroup.h"
-#include "agent/process/FileDescriptor.h"
 
 #include <algorithm>
 #include <cerrno>

@@ -1,6 +1,6 @@
 #include "agent/process/Program.h"
 
-#include "agent/process/FileDescriptor.h"
+#include "agent/os/FileDescriptor.h"
 
 #include <algorithm>
 #include <array>

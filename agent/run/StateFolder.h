@@ -1,7 +1,7 @@
 #pragma once
 
 #include "agent/model/Stage.h"
-#include "agent/process/FileDescriptor.h"
+#include "agent/os/FileDescriptor.h"
 
 #include <cstdint>
 #include <filesystem>

@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 namespace agent
 {
@@ -43,8 +44,8 @@ constexpr const char* defaultPath = "/usr/local/bin:/usr/bin:/bin";
 
 struct Pipe
 {
-    Fd readEnd;
-    Fd writeEnd;
+    FileDescriptor readEnd;
+    FileDescriptor writeEnd;
 };
 
 bool open(Pipe& pipe)
@@ -52,8 +53,8 @@ bool open(Pipe& pipe)
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0)
         return false;
-    pipe.readEnd = Fd(ends[0]);
-    pipe.writeEnd = Fd(ends[1]);
+    pipe.readEnd = FileDescriptor(ends[0]);
+    pipe.writeEnd = FileDescriptor(ends[1]);
     return ::fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0;
 }
 

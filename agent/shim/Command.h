@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/shim/Fd.h"
+#include "agent/os/FileDescriptor.h"
 #include "agent/wire/Order.h"
 
 #include <map>
@@ -30,8 +30,8 @@ public:
     [[nodiscard]] bool inCgroup() const { return _inCgroup; }
 
     /// Read ends of its stdout and stderr, non-blocking.
-    [[nodiscard]] Fd& output() { return _output; }
-    [[nodiscard]] Fd& errors() { return _errors; }
+    [[nodiscard]] FileDescriptor& output() { return _output; }
+    [[nodiscard]] FileDescriptor& errors() { return _errors; }
 
     /// What kept it from being executed; empty when it was. To be asked when it was reaped.
     [[nodiscard]] std::string failure();
@@ -50,9 +50,9 @@ private:
     std::vector<char*> _envp;
     pid_t _pid = -1;
     bool _inCgroup = false;
-    Fd _output;
-    Fd _errors;
-    Fd _failurePipe;
+    FileDescriptor _output;
+    FileDescriptor _errors;
+    FileDescriptor _failurePipe;
     std::string _failure;
 };
 

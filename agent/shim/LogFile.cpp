@@ -1,5 +1,6 @@
 #include "agent/shim/LogFile.h"
 
+#include "agent/os/Files.h"
 #include "agent/wire/Failpoint.h"
 #include "agent/wire/Order.h"
 
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 namespace agent
 {
@@ -57,9 +59,9 @@ LogFile::LogFile(std::string folder, std::int64_t maxBytes) : _folder(std::move(
     }
     else
         _headSize = std::numeric_limits<std::uint64_t>::max();
-    _log = Fd(::open((_folder + "/" + files::log).c_str(), flags, 0600));
+    _log = FileDescriptor(::open((_folder + "/" + files::log).c_str(), flags, 0600));
     if (_log.valid())
-        _index = Fd(::open((_folder + "/" + files::logIndex).c_str(), flags, 0600));
+        _index = FileDescriptor(::open((_folder + "/" + files::logIndex).c_str(), flags, 0600));
     if (!_index.valid())
         fail(errno);
 }
@@ -90,17 +92,16 @@ void LogFile::write(LogStream stream, std::string_view bytes, std::int64_t timeU
                           .timeUs = timeUs,
                           .stream = static_cast<std::uint8_t>(stream)};
     std::size_t written = 0;
-    if (const int error = writeAll(_log.get(), bytes, &written))
-        fail(error);
+    if (!writeAll(_log.get(), bytes, &written))
+        fail(errno);
     _bytes += written;
     _lines += lineEnds(bytes.substr(0, written));
     if (written == 0)
         return;
     record.bytes = static_cast<std::uint32_t>(written);
-    if (const int error =
-            writeAll(_index.get(), {reinterpret_cast<const char*>(&record), sizeof record}))
+    if (!writeAll(_index.get(), {reinterpret_cast<const char*>(&record), sizeof record}))
     {
-        fail(error);
+        fail(errno);
         // A reader counts on whole records.
         if (::ftruncate(_index.get(), static_cast<off_t>(_records * sizeof record)) != 0)
             fail(errno);
@@ -115,8 +116,8 @@ void LogFile::writeToTail(LogStream stream, std::string_view bytes)
         return;
     if (!_tail.valid())
     {
-        _tail = Fd(::open((_folder + "/" + tailName).c_str(),
-                          O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+        _tail = FileDescriptor(::open((_folder + "/" + tailName).c_str(),
+                                      O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
         if (!_tail.valid())
             return fail(errno);
     }

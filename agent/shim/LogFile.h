@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/shim/Fd.h"
+#include "agent/os/FileDescriptor.h"
 
 #include <cstdint>
 #include <deque>
@@ -62,9 +62,9 @@ private:
     std::uint64_t _maxBytes = 0;
     std::uint64_t _headSize = 0; ///< what `log` holds at most before the end
     std::uint64_t _tailSize = 0;
-    Fd _log;
-    Fd _index;
-    Fd _tail; ///< opened when it is needed
+    FileDescriptor _log;
+    FileDescriptor _index;
+    FileDescriptor _tail; ///< opened when it is needed
     std::uint64_t _bytes = 0;
     std::uint64_t _lines = 0;
     std::uint64_t _records = 0;

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace agent
 {
@@ -31,7 +32,7 @@ LogWriter::LogWriter(const std::string& folder, std::int64_t maxBytes,
         if (secret.size() >= shortestSecret)
             _secrets.add(secret);
     if (!_maskPath.empty())
-        _maskFile = Fd(
+        _maskFile = FileDescriptor(
             ::open(_maskPath.c_str(), O_RDONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
 }
 

@@ -61,7 +61,7 @@ private:
     Stream _output;
     Stream _errors;
     std::string _maskPath;
-    Fd _maskFile;
+    FileDescriptor _maskFile;
     std::uint64_t _maskFileRead = 0;
     bool _maskFileFull = false;
     std::string _maskLine; ///< of the mask file, its end not yet there

@@ -1,5 +1,6 @@
 #include "agent/shim/OutcomeFile.h"
 
+#include "agent/os/Files.h"
 #include "agent/wire/Failpoint.h"
 
 #include <cerrno>
@@ -7,6 +8,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 namespace agent
 {
@@ -18,7 +20,7 @@ constexpr off_t reservedBytes = 8L * 1024;
 
 int syncFolder(const std::string& folder)
 {
-    const Fd file(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const FileDescriptor file(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     return file.valid() && ::fsync(file.get()) == 0 ? 0 : errno;
 }
 
@@ -61,12 +63,12 @@ int writeHeld(const std::string& folder, const Held& held)
     const std::string temporary = name + ".tmp";
     // The stage may have put a pipe there, and who opens that waits for ever.
     ::unlink(temporary.c_str());
-    const Fd file(
+    const FileDescriptor file(
         ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file.valid())
         return errno;
-    if (const int error = writeAll(file.get(), toJson(held)))
-        return error;
+    if (!writeAll(file.get(), toJson(held)))
+        return errno;
     return ::rename(temporary.c_str(), name.c_str()) == 0 ? 0 : errno;
 }
 
@@ -81,7 +83,8 @@ int OutcomeFile::reserve()
     if (const int error = FAILPOINT_ERRNO("shim.outcome.reserve"))
         return error;
     const std::string name = _folder + "/" + files::outcome + ".tmp";
-    _file = Fd(::open(name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+    _file = FileDescriptor(
+        ::open(name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!_file.valid())
         return errno;
     return ::posix_fallocate(_file.get(), 0, reservedBytes);
@@ -92,7 +95,8 @@ int OutcomeFile::write(const Outcome& outcome)
     const std::string name = _folder + "/" + files::outcome;
     const std::string temporary = name + ".tmp";
     if (!_file.valid())
-        _file = Fd(::open(temporary.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+        _file = FileDescriptor(
+            ::open(temporary.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!_file.valid())
         return errno;
     FAILPOINT("shim.outcome.write");
@@ -109,7 +113,7 @@ int OutcomeFile::write(const Outcome& outcome)
         else if (error == ENOENT && exists())
             return syncFolder(_folder); // done already when only the fsync had failed
         else if (error == ENOENT)
-            _file = Fd(); // the stage removed it: made anew the next time
+            _file = FileDescriptor(); // the stage removed it: made anew the next time
         return error;
     }
     FAILPOINT("shim.outcome.sync");

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/shim/Fd.h"
+#include "agent/os/FileDescriptor.h"
 #include "agent/wire/Order.h"
 
 #include <string>
@@ -34,7 +34,7 @@ public:
 
 private:
     std::string _folder;
-    Fd _file; ///< under its temporary name
+    FileDescriptor _file; ///< under its temporary name
 };
 
 } // namespace agent

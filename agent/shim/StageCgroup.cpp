@@ -1,5 +1,6 @@
 #include "agent/shim/StageCgroup.h"
 
+#include "agent/os/Files.h"
 #include "agent/wire/Failpoint.h"
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <string_view>
 
 #include <fcntl.h>
+#include <unistd.h>
 
 namespace agent
 {
@@ -55,7 +57,7 @@ StageCgroup::StageCgroup(const std::string& folder) : _path(folder)
 {
     if (folder.empty())
         return;
-    _folder = Fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    _folder = FileDescriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!_folder.valid())
         return;
     // cgroup.kill would end the shim too.
@@ -66,7 +68,7 @@ StageCgroup::StageCgroup(const std::string& folder) : _path(folder)
 
 std::string StageCgroup::read(const std::string& name) const
 {
-    return available() ? readFile(_path + "/" + name) : std::string();
+    return available() ? readFile(_path + "/" + name).value_or("") : std::string();
 }
 
 bool StageCgroup::populated() const
@@ -79,7 +81,7 @@ void StageCgroup::kill() const
     if (!available())
         return;
     FAILPOINT("shim.cgroup.kill");
-    const Fd file(::openat(_folder.get(), "cgroup.kill", O_WRONLY | O_CLOEXEC));
+    const FileDescriptor file(::openat(_folder.get(), "cgroup.kill", O_WRONLY | O_CLOEXEC));
     if (file.valid())
         writeAll(file.get(), "1");
     FAILPOINT("shim.cgroup.killed");
@@ -96,7 +98,7 @@ std::vector<pid_t> StageCgroup::pids() const
     for (; !error && entry != std::filesystem::recursive_directory_iterator();
          entry.increment(error))
         if (entry->is_directory(error))
-            addPids(readFile(entry->path().string() + "/cgroup.procs"), pids);
+            addPids(readFile(entry->path().string() + "/cgroup.procs").value_or(""), pids);
     return pids;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "agent/model/Stage.h"
-#include "agent/shim/Fd.h"
+#include "agent/os/FileDescriptor.h"
 
 #include <cstdint>
 #include <string>
@@ -47,7 +47,7 @@ private:
     [[nodiscard]] std::string read(const std::string& name) const;
 
     std::string _path;
-    Fd _folder;
+    FileDescriptor _folder;
 };
 
 } // namespace agent

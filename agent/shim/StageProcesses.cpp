@@ -1,5 +1,6 @@
 #include "agent/shim/StageProcesses.h"
 
+#include "agent/os/Files.h"
 #include "agent/wire/Failpoint.h"
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 namespace agent
 {
@@ -51,7 +53,7 @@ void signalProcess(const ProcessStat& process, int signal)
 {
     FAILPOINT("shim.kill");
     // By number: <sys/pidfd.h> of glibc 2.36 can't be linked from C++.
-    const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
+    const FileDescriptor pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
     const auto now = processStat(process.pid);
     if (!now || now->startTime != process.startTime)
         return;
@@ -65,7 +67,7 @@ void signalProcess(const ProcessStat& process, int signal)
 
 std::optional<ProcessStat> processStat(pid_t pid)
 {
-    const std::string text = readFile("/proc/" + std::to_string(pid) + "/stat");
+    const std::string text = readFile("/proc/" + std::to_string(pid) + "/stat").value_or("");
     // The name in parentheses may hold anything, ')' too.
     const std::size_t name = text.rfind(')');
     if (name == std::string::npos)

@@ -1,5 +1,6 @@
 #include "agent/shim/Supervisor.h"
 
+#include "agent/os/Files.h"
 #include "agent/wire/Failpoint.h"
 
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 namespace agent
 {
@@ -34,7 +36,7 @@ constexpr std::chrono::seconds outcomeRetry{1};
 
 std::string bootId()
 {
-    std::string id = readFile("/proc/sys/kernel/random/boot_id");
+    std::string id = readFile("/proc/sys/kernel/random/boot_id").value_or("");
     id.erase(std::find(id.begin(), id.end(), '\n'), id.end());
     return id;
 }
@@ -48,7 +50,8 @@ bool endedByTerm(int status)
 
 } // namespace
 
-Supervisor::Supervisor(std::string folder, Fd lock, Secrets secrets, Fd signals)
+Supervisor::Supervisor(std::string folder, FileDescriptor lock, Secrets secrets,
+                       FileDescriptor signals)
     : _folder(std::move(folder)),
       _lock(std::move(lock)),
       _secrets(std::move(secrets)),
@@ -60,7 +63,7 @@ Supervisor::Supervisor(std::string folder, Fd lock, Secrets secrets, Fd signals)
 
 bool Supervisor::run()
 {
-    if (_outcomeFile.exists() || claimFrom(readFile(_folder + "/" + files::lock)))
+    if (_outcomeFile.exists() || claimFrom(readFile(_folder + "/" + files::lock).value_or("")))
         return false;
     try
     {
@@ -98,8 +101,10 @@ bool Supervisor::claim()
 
     int error = 0;
     std::string why;
-    const std::string json = readFile(_folder + "/" + files::order, &error);
-    const std::optional<Order> order = orderFrom(json, &why);
+    const std::optional<std::string> json = readFile(_folder + "/" + files::order);
+    if (!json)
+        error = errno;
+    const std::optional<Order> order = orderFrom(json.value_or(""), &why);
     const int unreserved = _outcomeFile.reserve();
     const Claim claim{.pid = ::getpid(),
                       .startTime = processStat(::getpid()).value_or(ProcessStat{}).startTime,
@@ -221,7 +226,7 @@ void Supervisor::takeSignals()
             _stopAsked = true;
 }
 
-void Supervisor::takeOutput(LogStream stream, Fd& pipe, std::size_t atMost)
+void Supervisor::takeOutput(LogStream stream, FileDescriptor& pipe, std::size_t atMost)
 {
     const ssize_t n = ::read(pipe.get(), _buffer.data(), std::min(atMost, _buffer.size()));
     if (n > 0)
@@ -297,7 +302,7 @@ void Supervisor::drain(Command& command)
 {
     for (const LogStream stream : {LogStream::Output, LogStream::Errors})
     {
-        Fd& pipe = stream == LogStream::Output ? command.output() : command.errors();
+        FileDescriptor& pipe = stream == LogStream::Output ? command.output() : command.errors();
         // Someone outside the stage may write on for ever: what counts is there already.
         int left = 0;
         if (!pipe.valid() || ::ioctl(pipe.get(), FIONREAD, &left) != 0)

@@ -1,7 +1,7 @@
 #pragma once
 
+#include "agent/os/FileDescriptor.h"
 #include "agent/shim/Command.h"
-#include "agent/shim/Fd.h"
 #include "agent/shim/LogWriter.h"
 #include "agent/shim/OutcomeFile.h"
 #include "agent/shim/StageProcesses.h"
@@ -50,7 +50,7 @@ public:
     using Secrets = std::map<std::string, std::string>;
 
     /// `lock`: open shim.lock, flocked by the daemon. Signals are as main has set them.
-    Supervisor(std::string folder, Fd lock, Secrets secrets, Fd signals);
+    Supervisor(std::string folder, FileDescriptor lock, Secrets secrets, FileDescriptor signals);
 
     /// Runs the attempt. Shape: false when it was claimed or had ended before; else its outcome is on
     /// disk.
@@ -70,7 +70,7 @@ private:
     void waitForEvent(Command& command);
     [[nodiscard]] Clock::time_point nextDeadline() const;
     void takeSignals();
-    void takeOutput(LogStream stream, Fd& pipe, std::size_t atMost);
+    void takeOutput(LogStream stream, FileDescriptor& pipe, std::size_t atMost);
     [[nodiscard]] std::optional<Cause> reasonToEnd() const;
     bool advance(bool processesLeft);
     void tellWhenHeld(Clock::time_point now);
@@ -79,9 +79,9 @@ private:
     [[nodiscard]] bool forgotten() const;
 
     std::string _folder;
-    Fd _lock;
+    FileDescriptor _lock;
     Secrets _secrets;
-    Fd _signals;
+    FileDescriptor _signals;
     OutcomeFile _outcomeFile;
     Order _order;
     Outcome _outcome;

@@ -5,6 +5,7 @@
 // NAME\0VALUE\0… (or closed: none), and with TERM blocked, so that none is lost on the way. Outlives
 // the daemon. Exits with 0 when the outcome is on disk, 2 when it was not called like that, 3 when the
 // attempt was already claimed.
+#include "agent/os/Files.h"
 #include "agent/shim/Supervisor.h"
 #include "agent/wire/Failpoint.h"
 
@@ -18,6 +19,7 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 namespace
 {
@@ -36,7 +38,8 @@ std::map<std::string, std::string> readSecrets()
     std::map<std::string, std::string> secrets;
     if (!isFile(secretsFd))
         return secrets;
-    const std::string text = agent::readFile("/proc/self/fd/" + std::to_string(secretsFd));
+    ::lseek(secretsFd, 0, SEEK_SET); // wherever who wrote it left off
+    const std::string text = agent::readAll(secretsFd).value_or("");
     ::close(secretsFd);
     std::size_t at = 0;
     while (at < text.size())
@@ -53,7 +56,7 @@ std::map<std::string, std::string> readSecrets()
 }
 
 /// Away from whatever the daemon has: its session, its terminal, its descriptors, its signals.
-agent::Fd detach()
+agent::FileDescriptor detach()
 {
     ::setsid();
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
@@ -79,7 +82,7 @@ agent::Fd detach()
     ::sigaddset(&awaited, SIGTERM);
     ::sigaddset(&awaited, SIGCHLD);
     ::sigprocmask(SIG_SETMASK, &awaited, nullptr);
-    return agent::Fd(::signalfd(-1, &awaited, SFD_NONBLOCK | SFD_CLOEXEC));
+    return agent::FileDescriptor(::signalfd(-1, &awaited, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
 } // namespace
@@ -99,7 +102,8 @@ int main(int argc, char** argv)
         return 2;
     }
     FAILPOINT("shim.start");
-    agent::Fd signals = detach();
-    agent::Supervisor supervisor(argv[1], agent::Fd(lockFd), readSecrets(), std::move(signals));
+    agent::FileDescriptor signals = detach();
+    agent::Supervisor supervisor(argv[1], agent::FileDescriptor(lockFd), readSecrets(),
+                                 std::move(signals));
     return supervisor.run() ? 0 : 3;
 }

@@ -124,7 +124,7 @@ private:
 
 } // namespace
 
-CompressedLog::CompressedLog(OpenFile file) : _file(std::move(file))
+CompressedLog::CompressedLog(RegularFile file) : _file(std::move(file))
 {
     const std::uint64_t size = _file.size();
     std::array<char, footerSize> footer = {};
@@ -198,7 +198,7 @@ void CompressedLog::load(std::size_t piece)
 void compressLog(const std::filesystem::path& folder, const std::stop_token& stop)
 {
     const std::filesystem::path plain = folder / files::log;
-    const std::optional<OpenFile> log = OpenFile::open(plain);
+    const std::optional<RegularFile> log = RegularFile::open(plain);
     if (!log)
         return;
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/store/OpenFile.h"
+#include "agent/os/RegularFile.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -21,12 +21,12 @@ class CompressedLog
 {
 public:
     /// Errors: std::runtime_error when the file is no such log.
-    explicit CompressedLog(OpenFile file);
+    explicit CompressedLog(RegularFile file);
 
     /// Of the log itself, in bytes.
     [[nodiscard]] std::uint64_t size() const { return _pieces.back().plain; }
 
-    /// As OpenFile::read. Errors: std::runtime_error too, when a piece is damaged.
+    /// As RegularFile::read. Errors: std::runtime_error too, when a piece is damaged.
     std::size_t read(std::uint64_t offset, char* buffer, std::size_t size);
 
 private:
@@ -39,7 +39,7 @@ private:
 
     void load(std::size_t piece);
 
-    OpenFile _file;
+    RegularFile _file;
     std::vector<Piece> _pieces; ///< the last one is the end
     std::size_t _loaded = 0;    ///< its number from 1; 0: none
     std::string _bytes;         ///< of the loaded piece

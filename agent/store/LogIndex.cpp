@@ -8,7 +8,7 @@ namespace agent
 
 static_assert(std::endian::native == std::endian::little, "the records are read as they lie");
 
-LogIndex::LogIndex(std::optional<OpenFile> file, std::int64_t madeUpTimeUs)
+LogIndex::LogIndex(std::optional<RegularFile> file, std::int64_t madeUpTimeUs)
     : _file(std::move(file)), _madeUp{.timeUs = madeUpTimeUs}
 {
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/store/OpenFile.h"
+#include "agent/os/RegularFile.h"
 #include "agent/wire/Order.h"
 
 #include <array>
@@ -19,7 +19,7 @@ class LogIndex
 {
 public:
     /// `madeUpTimeUs`: the time of all lines when there is no index.
-    LogIndex(std::optional<OpenFile> file, std::int64_t madeUpTimeUs);
+    LogIndex(std::optional<RegularFile> file, std::int64_t madeUpTimeUs);
 
     /// Looks how many records there are now, for a log of `logSize` bytes. A torn last record and
     /// records of bytes that the log does not have are left out: a crash can leave either.
@@ -58,7 +58,7 @@ public:
 private:
     static constexpr std::size_t blockRecords = 128; ///< 4 KiB
 
-    std::optional<OpenFile> _file;
+    std::optional<RegularFile> _file;
     LogIndexRecord _madeUp;
     bool _isMadeUp = true;
     std::uint64_t _size = 1;

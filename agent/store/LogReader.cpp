@@ -22,14 +22,14 @@ constexpr std::size_t maxAnswerBytes = 8388608;
 std::optional<LogReader> LogReader::open(const std::filesystem::path& folder, Extent extent)
 {
     // In this order: log.zst is complete before the log goes away.
-    std::optional<OpenFile> plain = OpenFile::open(folder / files::log);
-    std::optional<OpenFile> packed;
+    std::optional<RegularFile> plain = RegularFile::open(folder / files::log);
+    std::optional<RegularFile> packed;
     if (!plain)
-        packed = OpenFile::open(folder / packedLogName);
+        packed = RegularFile::open(folder / packedLogName);
     if (!plain && !packed)
         return std::nullopt;
     const std::int64_t writtenUs = (plain ? *plain : *packed).writtenUs();
-    LogIndex index(OpenFile::open(folder / files::logIndex), writtenUs);
+    LogIndex index(RegularFile::open(folder / files::logIndex), writtenUs);
     if (plain)
         return LogReader(std::move(*plain), std::move(index), extent);
     return LogReader(CompressedLog(std::move(*packed)), std::move(index), extent);
@@ -52,7 +52,7 @@ void LogReader::refresh(Extent extent)
 
 int LogReader::descriptor() const
 {
-    const auto* plain = std::get_if<OpenFile>(&_log);
+    const auto* plain = std::get_if<RegularFile>(&_log);
     return plain != nullptr ? plain->descriptor() : -1;
 }
 

@@ -1,9 +1,9 @@
 #pragma once
 
 #include "agent/model/Timestamp.h"
+#include "agent/os/RegularFile.h"
 #include "agent/store/CompressedLog.h"
 #include "agent/store/LogIndex.h"
-#include "agent/store/OpenFile.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -86,7 +86,7 @@ public:
     const LogIndexRecord& chunkOf(std::uint64_t offset) { return _index.chunkOf(offset); }
 
 private:
-    using Log = std::variant<OpenFile, CompressedLog>;
+    using Log = std::variant<RegularFile, CompressedLog>;
 
     LogReader(Log log, LogIndex index, Extent extent);
 

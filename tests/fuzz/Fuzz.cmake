@@ -9,7 +9,8 @@ add_executable(log-index-fuzz EXCLUDE_FROM_ALL
     tests/fuzz/LogIndexFuzz.cpp
     agent/store/LogReader.cpp
     agent/store/LogIndex.cpp
-    agent/store/OpenFile.cpp
+    agent/os/FileDescriptor.cpp
+    agent/os/RegularFile.cpp
     agent/store/CompressedLog.cpp
     agent/model/Timestamp.cpp)
 target_link_libraries(log-index-fuzz PRIVATE PkgConfig::ZSTD)

@@ -97,7 +97,7 @@ public:
         for (const auto& source : sources())
             folders.insert(source.path.substr(0, source.path.rfind('/')));
         for (const char* folder :
-             {"agent", "agent/model", "agent/wire", "agent/process", "agent/store",
+             {"agent", "agent/model", "agent/os", "agent/wire", "agent/process", "agent/store",
               "agent/document", "agent/plugin", "agent/run", "agent/api", "agent/shim",
               "agent/exec", "agent/doctor", "agent/ctl", "plugins/git"})
             CPPUNIT_ASSERT_MESSAGE(folder, folders.count(folder) == 1);
@@ -116,6 +116,7 @@ public:
         const auto right = [](const char* path, const char* file)
         { assertKeeps(rules::includes, path, include(file)); };
         wrong("agent/model/Run.h", "agent/wire/Order.h");
+        wrong("agent/os/Files.cpp", "agent/model/Run.h");
         wrong("agent/wire/Order.h", "agent/process/Launcher.h");
         wrong("agent/process/Spawn.cpp", "agent/store/Database.h");
         wrong("agent/store/Database.cpp", "agent/run/Queue.h");
@@ -141,6 +142,7 @@ public:
         right("agent/run/Engine.cpp", "agent/store/RunStore.h");
         right("agent/api/Routes.cpp", "agent/plugin/PluginRegistry.h");
         right("agent/shim/main.cpp", "agent/wire/Order.h");
+        right("agent/shim/main.cpp", "agent/os/Files.h");
         right("agent/ctl/Doctor.cpp", "agent/process/Program.h");
         right("agent/doctor/Doctor.h", "agent/Config.h");
         right("agent/AgentApplication.cpp", "agent/api/HttpServer.h");

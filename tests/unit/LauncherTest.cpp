@@ -1,4 +1,5 @@
 #include "agent/process/Launcher.h"
+#include "agent/os/Files.h"
 #include "tests/support/Launching.h"
 
 #include <system_error>

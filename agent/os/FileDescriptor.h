@@ -1,9 +1,5 @@
 #pragma once
 
-#include <filesystem>
-#include <optional>
-#include <string>
-
 namespace agent
 {
 
@@ -17,24 +13,24 @@ public:
     FileDescriptor& operator=(FileDescriptor&& other) noexcept;
     FileDescriptor(const FileDescriptor&) = delete;
     FileDescriptor& operator=(const FileDescriptor&) = delete;
-    ~FileDescriptor();
+    ~FileDescriptor() { reset(); }
 
     [[nodiscard]] int get() const { return _fd; }
     [[nodiscard]] bool valid() const { return _fd >= 0; }
 
+    /// Closes it now. errno stays as it was.
+    void reset() noexcept;
+
     /// Gives the descriptor away: the caller closes it.
-    int release();
+    int release() noexcept
+    {
+        const int fd = _fd;
+        _fd = -1;
+        return fd;
+    }
 
 private:
     int _fd = -1;
 };
-
-/// Reads a small file, also one of /proc or of a cgroup.
-/// Errors: nothing when it can't be read; errno says why.
-std::optional<std::string> readFile(const std::filesystem::path& file);
-
-/// Writes all of `text` to `fd`.
-/// Errors: false; errno says why, and a part may be written.
-bool writeAll(int fd, const std::string& text);
 
 } // namespace agent
