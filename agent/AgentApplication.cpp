@@ -7,6 +7,8 @@
 #include "agent/exec/ExecStage.h"
 #include "agent/model/Id.h"
 #include "agent/run/Engine.h"
+#include "agent/run/Executions.h"
+#include "agent/run/ServiceCommands.h"
 
 #include <Poco/Exception.h>
 #include <Poco/URI.h>
@@ -292,6 +294,7 @@ try
     Janitor janitor(state.root(), error);
     StageListCache stageLists;
     Followers followers({.log = error}, database, state);
+    Executions executions(Launcher(_programs / "stage-shim", cgroup));
     Engine engine({.slots = _config.slots,
                    .minFreeBytes = _config.diskMinFree,
                    .stuckAfterMs = _config.stuckAfterMs,
@@ -301,8 +304,7 @@ try
                                  .workspaceMs = _config.workspaceKeepMs,
                                  .plainLogsMs = _config.logsCompressAfterMs},
                    .orders = orders(state.mirrors())},
-                  database, state, _plugins, _services, Launcher(_programs / "stage-shim", cgroup),
-                  janitor,
+                  database, state, _plugins, _services, executions, janitor,
                   {.changed =
                        [&](const std::set<std::string>& runIds)
                    {
@@ -344,8 +346,9 @@ try
         ::sd_notify(0, "RELOADING=1");
         try
         {
-            loadServices([&](const std::string& name) { return engine.serviceId(name); });
-            engine.lookAgain(); // a service's concurrency may have grown
+            loadServices([&](const std::string& name)
+                         { return commands::serviceId(engine, name); });
+            commands::servicesChanged(engine);
         }
         catch (const std::exception& failure)
         {

@@ -3,6 +3,8 @@
 #include "agent/api/Metrics.h"
 #include "agent/api/Routes.h"
 #include "agent/api/Utf8.h"
+#include "agent/run/ServiceCommands.h"
+#include "agent/run/UnkillableStage.h"
 #include "agent/store/LogReader.h"
 
 namespace agent
@@ -34,12 +36,12 @@ Response answerTo(const std::vector<Fact>& facts, const std::string& whenGood)
             .body = body + (good ? "" : "not ") + whenGood + "\n"};
 }
 
-Fact storeFact(const Engine::Facts& facts)
+Fact storeFact(const EngineStatus& facts)
 {
     return {facts.alive ? "store: ok" : "store: the last transaction failed", facts.alive};
 }
 
-Fact diskFact(const Engine::Facts& facts)
+Fact diskFact(const EngineStatus& facts)
 {
     const std::string free = std::to_string(facts.freeBytes >> 20) + " MiB free";
     return {facts.diskLow ? "disk: below disk.min_free, " + free : "disk: ok, " + free,
@@ -47,9 +49,9 @@ Fact diskFact(const Engine::Facts& facts)
 }
 
 /// Draining is an operator's wish; without a slot no run goes on, whatever anybody wishes.
-Fact executorFact(const Engine::Facts& facts)
+Fact executorFact(const EngineStatus& facts)
 {
-    const auto setAside = static_cast<int>(facts.setAside.size());
+    const auto setAside = static_cast<int>(facts.blockedSlots.size());
     const auto ofSlots = [&](int count)
     { return std::to_string(count) + " of " + std::to_string(facts.slots); };
     const std::string queued = std::to_string(facts.queued) + " queued";
@@ -87,7 +89,7 @@ Response listStuck(const ApiParts& api, const Request&, const std::string&)
         const auto run = runs.run(stage.runId);
         found.push_back({.stage = stage,
                          .serviceName = run ? run->serviceName : "",
-                         .processes = api.engine.processes(stage),
+                         .processes = processesOf(api.state, stage),
                          .lastLines = endOfLog(api, stage)});
     }
     return {.body = toApiJson(found)};
@@ -95,25 +97,25 @@ Response listStuck(const ApiParts& api, const Request&, const std::string&)
 
 Response showAgent(const ApiParts& api, const Request&, const std::string&)
 {
-    return {.body = agentJson(api.engine.facts(), api.plugins)};
+    return {.body = agentJson(api.engine.status(), api.plugins)};
 }
 
 Response drain(const ApiParts& api, const Request&, const std::string&)
 {
-    api.engine.drain(true);
+    commands::drain(api.engine, true);
     return {.body = "{}"};
 }
 
 Response resume(const ApiParts& api, const Request&, const std::string&)
 {
-    api.engine.drain(false);
+    commands::drain(api.engine, false);
     return {.body = "{}"};
 }
 
 Response health(const ApiParts& api, const Request&, const std::string&)
 {
     // A full disk or a draining agent is for people to see to: another start of the agent mends neither.
-    const auto facts = api.engine.facts();
+    const auto facts = api.engine.status();
     return answerTo(
         {storeFact(facts), {diskFact(facts).line, true}, {executorFact(facts).line, true}},
         "healthy");
@@ -121,7 +123,7 @@ Response health(const ApiParts& api, const Request&, const std::string&)
 
 Response ready(const ApiParts& api, const Request&, const std::string&)
 {
-    const auto facts = api.engine.facts();
+    const auto facts = api.engine.status();
     return answerTo({storeFact(facts), diskFact(facts), executorFact(facts)}, "ready");
 }
 
@@ -129,7 +131,7 @@ Response metrics(const ApiParts& api, const Request&, const std::string&)
 {
     auto reader = api.database.reader();
     return {.contentType = "text/plain; version=0.0.4; charset=utf-8",
-            .body = metricsText(api.engine.facts(), RunStore(*reader).stuckStages().size())};
+            .body = metricsText(api.engine.status(), RunStore(*reader).stuckStages().size())};
 }
 
 } // namespace agent

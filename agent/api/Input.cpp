@@ -1,4 +1,5 @@
 #include "agent/api/Json.h"
+#include "agent/model/Declined.h"
 
 #include "agent/run/InputRules.h"
 

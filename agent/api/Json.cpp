@@ -288,7 +288,7 @@ std::string toApiJson(const std::vector<StuckStage>& stages)
     return many(stages);
 }
 
-std::string agentJson(const Engine::Facts& facts, const PluginRegistry& plugins)
+std::string agentJson(const EngineStatus& facts, const PluginRegistry& plugins)
 {
     char host[256] = "";
     ::gethostname(host, sizeof host - 1);
@@ -299,10 +299,10 @@ std::string agentJson(const Engine::Facts& facts, const PluginRegistry& plugins)
     put(out, "host", host);
     putNumber(out, "slots", std::optional(facts.slots));
     putNumber(out, "running", std::optional(facts.running));
-    putNumber(out, "setAside", std::optional(facts.setAside.size()));
+    putNumber(out, "setAside", std::optional(facts.blockedSlots.size()));
     out.Key("setAsideStages");
     out.StartArray();
-    for (const auto& stage : facts.setAside)
+    for (const auto& stage : facts.blockedSlots)
     {
         out.StartObject();
         put(out, "stageId", stage.stageId);

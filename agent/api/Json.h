@@ -3,7 +3,11 @@
 #include "agent/model/PipelineSpec.h"
 #include "agent/model/Run.h"
 #include "agent/plugin/PluginRegistry.h"
-#include "agent/run/Engine.h"
+#include "agent/run/EngineStatus.h"
+#include "agent/run/PatchRun.h"
+#include "agent/run/StagePatch.h"
+#include "agent/run/SubmitRun.h"
+#include "agent/run/UnkillableStage.h"
 #include "agent/store/LogReader.h"
 
 #include <optional>
@@ -33,7 +37,7 @@ std::string toApiJson(const std::vector<std::shared_ptr<const Service>>& service
 std::string toApiJson(const std::vector<HistoryEntry>& entries);
 std::string toApiJson(const std::vector<ProcessInfo>& processes);
 std::string toApiJson(const std::vector<StuckStage>& stages);
-std::string agentJson(const Engine::Facts& facts, const PluginRegistry& plugins);
+std::string agentJson(const EngineStatus& facts, const PluginRegistry& plugins);
 std::string stoppedJson(int stopped);
 
 /// A line of the log of an attempt, as /api/logs and `log` events give it.

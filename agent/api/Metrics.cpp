@@ -35,7 +35,7 @@ private:
 
 } // namespace
 
-std::string metricsText(const Engine::Facts& facts, std::size_t stuck)
+std::string metricsText(const EngineStatus& facts, std::size_t stuck)
 {
     Page page;
     page.family("stage_agent_info", "gauge", "The program that answers.");
@@ -45,7 +45,7 @@ std::string metricsText(const Engine::Facts& facts, std::size_t stuck)
     page.gauge("stage_agent_slots_in_use", "Runs that hold a slot.", whole(facts.running));
     page.gauge("stage_agent_slots_set_aside",
                "Slots of stages that are to end and whose processes can't be ended.",
-               whole(facts.setAside.size()));
+               whole(facts.blockedSlots.size()));
     page.gauge("stage_agent_runs_queued", "Runs that wait for a slot.", whole(facts.queued));
     page.gauge("stage_agent_draining", "1 while no new runs are taken.", facts.draining ? 1 : 0);
     page.gauge("stage_agent_store_ok", "1 unless the last transaction failed.",

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/run/Engine.h"
+#include "agent/run/EngineStatus.h"
 
 #include <cstddef>
 #include <string>
@@ -10,6 +10,6 @@ namespace agent
 
 /// What is measured, as Prometheus reads it. Counters begin at 0 with each start of the daemon.
 /// Source: https://prometheus.io/docs/instrumenting/exposition_formats/
-std::string metricsText(const Engine::Facts& facts, std::size_t stuck);
+std::string metricsText(const EngineStatus& facts, std::size_t stuck);
 
 } // namespace agent

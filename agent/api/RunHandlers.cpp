@@ -1,8 +1,13 @@
 #include "agent/api/Json.h"
 #include "agent/api/Routes.h"
 #include "agent/model/Id.h"
+#include "agent/run/ApproveRun.h"
+#include "agent/run/DeleteRun.h"
+#include "agent/run/PatchRun.h"
 #include "agent/run/PipelineParser.h"
 #include "agent/run/ServiceCatalog.h"
+#include "agent/run/StopRun.h"
+#include "agent/run/SubmitRun.h"
 
 #include <Poco/SHA2Engine.h>
 
@@ -132,7 +137,7 @@ Response createRun(const ApiParts& api, const Request& request, const std::strin
     if (const auto earlier = replayed(api, submission))
         return {.headers = {{"Location", "/api/runs/" + earlier->id}}, .body = toApiJson(*earlier)};
     fillPipeline(api, wanted, serviceId ? "serviceId" : "service");
-    const auto made = api.engine.submit(submission);
+    const auto made = commands::submit(api.engine, submission);
     return {.status = made.created ? 201 : 200,
             .headers = {{"Location", "/api/runs/" + made.run.id}},
             .body = toApiJson(made.run)};
@@ -203,28 +208,28 @@ Response patchRun(const ApiParts& api, const Request& request, const std::string
 {
     RunPatch patch = runPatchFrom(request.body);
     patch.actor = request.actor;
-    api.engine.patchRun(id, patch);
+    commands::patchRun(api.engine, id, patch);
     return {.body = "{}"};
 }
 
 Response deleteRun(const ApiParts& api, const Request& request, const std::string& id)
 {
-    return {.body = toApiJson(api.engine.deleteRun(id, request.actor))};
+    return {.body = toApiJson(commands::deleteRun(api.engine, id, request.actor))};
 }
 
 Response stopRun(const ApiParts& api, const Request& request, const std::string& id)
 {
-    return {.body = stoppedJson(api.engine.stopRun(id, request.actor))};
+    return {.body = stoppedJson(commands::stop(api.engine, id, request.actor))};
 }
 
 Response rerunRun(const ApiParts& api, const Request& request, const std::string& id)
 {
-    return {.contentType = "text/plain", .body = api.engine.rerun(id, request.actor)};
+    return {.contentType = "text/plain", .body = commands::rerun(api.engine, id, request.actor)};
 }
 
 Response approveRun(const ApiParts& api, const Request& request, const std::string& id)
 {
-    api.engine.approve(id, request.actor);
+    commands::approve(api.engine, id, request.actor);
     return {.body = "{}"};
 }
 

@@ -2,6 +2,9 @@
 #include "agent/api/LogPlace.h"
 #include "agent/api/Routes.h"
 #include "agent/model/Id.h"
+#include "agent/run/DeleteRun.h"
+#include "agent/run/PatchStage.h"
+#include "agent/run/UnkillableStage.h"
 #include "agent/store/LogReader.h"
 
 #include <algorithm>
@@ -121,13 +124,14 @@ Response patchStage(const ApiParts& api, const Request& request, const std::stri
     StagePatch patch = stagePatchFrom(request.body);
     patch.ifVersion = ifMatch(request);
     patch.actor = request.actor;
-    api.engine.patchStage(id, patch);
+    commands::patchStage(api.engine, id, patch);
     return {.body = "{}"};
 }
 
 Response deleteStage(const ApiParts& api, const Request& request, const std::string& id)
 {
-    return {.body = toApiJson(api.engine.deleteStage(id, ifMatch(request), request.actor))};
+    return {.body =
+                toApiJson(commands::deleteStage(api.engine, id, ifMatch(request), request.actor))};
 }
 
 Response stageProcesses(const ApiParts& api, const Request&, const std::string& id)
@@ -136,7 +140,7 @@ Response stageProcesses(const ApiParts& api, const Request&, const std::string& 
     const auto stage = RunStore(*reader).stage(id);
     if (!stage)
         throw noStage(id);
-    return {.body = toApiJson(api.engine.processes(*stage))};
+    return {.body = toApiJson(processesOf(api.state, *stage))};
 }
 
 Response stageHistory(const ApiParts& api, const Request&, const std::string& id)

@@ -104,7 +104,7 @@ private:
         const Order order = orderOf(stage, folder);
         tellExec(_plan.run.serviceName + ": " + stage.name + " (" + stage.plugin + ") in " +
                  order.cwd);
-        if (const auto missing = _executions.cgroup().missing(order.limits); !missing.empty())
+        if (const auto missing = _executions.missing(order.limits); !missing.empty())
             tellExec("limits that nothing holds here: " + missing);
         _executions.launch(folder, order, _defaults.secretsDir);
         Outcome outcome = awaitEnd(order, folder, output);
@@ -155,8 +155,8 @@ private:
         {
             for (auto& finished : _executions.wait(log.pause()))
                 end = std::move(finished.outcome);
-            for (const auto& undying : _executions.takeUndying())
-                tellExec(undying.processes);
+            for (const auto& stage : _executions.takeUnkillable())
+                tellExec(stage.processes);
             log.copy(end.has_value());
             takeSignals();
             if (log.error() != 0 && output == STDOUT_FILENO && _outputError == 0)

@@ -7,8 +7,8 @@
 namespace agent
 {
 
-/// Something asked for that can't be done as things stand. Becomes an HTTP status in one place
-/// (api/Routes), and nothing was changed.
+/// A request that can't be carried out as things stand. Nothing was changed. It becomes an HTTP status
+/// in one place (api/Routes).
 class Declined: public std::exception
 {
 public:
@@ -24,6 +24,24 @@ public:
     Declined(Kind why, std::string errorCode, std::string text, std::string atField = "")
         : kind(why), code(std::move(errorCode)), message(std::move(text)), field(std::move(atField))
     {
+    }
+
+    /// The usual ones by name. `field` is the key of the request that is wrong.
+    static Declined invalid(const std::string& field, const std::string& text)
+    {
+        return {Kind::Invalid, "invalid_value", text, field};
+    }
+    static Declined conflict(const std::string& code, const std::string& text)
+    {
+        return {Kind::Conflict, code, text};
+    }
+    static Declined notFound(const std::string& code, const std::string& text)
+    {
+        return {Kind::NotFound, code, text};
+    }
+    static Declined unavailable(const std::string& code, const std::string& text)
+    {
+        return {Kind::Unavailable, code, text};
     }
 
     [[nodiscard]] const char* what() const noexcept override { return message.c_str(); }

@@ -8,112 +8,54 @@ namespace agent
 namespace
 {
 
-constexpr Status idle = Status::Idle;
-constexpr Status going = Status::InProgress;
-constexpr Status waiting = Status::AwaitingApproval;
-constexpr Status good = Status::Success;
-constexpr Status bad = Status::Failure;
-
-constexpr Transition nothing(Status status)
-{
-    return {Effect::Nothing, status};
-}
-
-constexpr Transition ignore{Effect::Ignore, idle};
-constexpr Transition refuse{Effect::Refuse, idle};
-constexpr Transition busy{Effect::Busy, idle};
-constexpr Transition remove{Effect::Remove, idle};
+constexpr Transition ignore{Effect::Ignore, Status::Idle};
+constexpr Transition refuse{Effect::Refuse, Status::Idle};
+constexpr Transition busy{Effect::Busy, Status::Idle};
+constexpr Transition erase{Effect::Remove, Status::Idle};
+constexpr Transition start{Effect::Start, Status::InProgress};
+constexpr Transition ask{Effect::AskApproval, Status::AwaitingApproval};
+constexpr Transition good{Effect::RecordEnd, Status::Success};
+constexpr Transition bad{Effect::RecordEnd, Status::Failure};
+constexpr Transition killGood{Effect::EndProcesses, Status::Success};
+constexpr Transition killBad{Effect::EndProcesses, Status::Failure};
+constexpr Transition extGood{Effect::EndExternal, Status::Success};
+constexpr Transition extBad{Effect::EndExternal, Status::Failure};
+constexpr Transition endIdle{Effect::EndWaiting, Status::Failure};
+constexpr Transition reject{Effect::Reject, Status::Failure};
+constexpr Transition skip{Effect::Skip, Status::Success};
+constexpr Transition accept{Effect::Accept, Status::Success};
+constexpr Transition again{Effect::TryAgain, Status::Idle};
+constexpr Transition clear{Effect::Clear, Status::Idle};
+constexpr Transition same{Effect::Nothing, Status::Idle}; // `to` is the status it has
 
 /// A row a state, a column an event, both in the order of their enums.
-constexpr std::array<std::array<Transition, 12>, 7> table{{
-    // Idle
-    {{{Effect::Start, going},
-      {Effect::AskApproval, waiting},
-      ignore,
-      ignore,
-      ignore,
-      nothing(idle),
-      nothing(idle),
-      {Effect::Start, going},
-      refuse,
-      {Effect::Skip, good},
-      refuse,
-      remove}},
-    // AwaitingApproval
-    {{ignore,
-      nothing(waiting),
-      ignore,
-      ignore,
-      ignore,
-      {Effect::EndWaiting, bad},
-      refuse,
-      {Effect::Start, going},
-      nothing(waiting),
-      {Effect::Skip, good},
-      {Effect::Reject, bad},
-      remove}},
-    // Running
-    {{ignore,
-      ignore,
-      {Effect::RecordEnd, good},
-      {Effect::RecordEnd, bad},
-      ignore,
-      {Effect::EndProcesses, bad},
-      refuse,
-      nothing(going),
-      refuse,
-      {Effect::EndProcesses, good},
-      {Effect::EndProcesses, bad},
-      refuse}},
-    // External
-    {{ignore,
-      ignore,
-      ignore,
-      ignore,
-      {Effect::RecordEnd, bad},
-      {Effect::EndWaiting, bad},
-      refuse,
-      nothing(going),
-      refuse,
-      {Effect::EndExternal, good},
-      {Effect::EndExternal, bad},
-      refuse}},
-    // Stopping
-    {{ignore,
-      ignore,
-      {Effect::RecordEnd, good},
-      {Effect::RecordEnd, bad},
-      ignore,
-      nothing(going),
-      busy,
-      nothing(going),
-      busy,
-      busy,
-      busy,
-      refuse}},
-    // Succeeded
-    {{ignore, ignore, ignore, ignore, ignore, nothing(good), refuse, refuse, refuse, nothing(good),
-      refuse, remove}},
-    // Failed
-    {{ignore,
-      ignore,
-      ignore,
-      ignore,
-      ignore,
-      nothing(bad),
-      {Effect::TryAgain, idle},
-      refuse,
-      refuse,
-      {Effect::Accept, good},
-      nothing(bad),
-      remove}},
+// clang-format off
+constexpr std::array<std::array<Transition, 15>, 7> table{{
+    //                       due     approval ended   ended   timed   stop     patch   patch    patch    patch     patch    delete  retry   reset   abandon
+    //                                        well    badly   out              IDLE    IN_PROGR AWAITING SUCCESS   FAILURE
+    /* Idle */             {{start,  ask,     ignore, ignore, ignore, same,    same,   start,   refuse,  skip,     refuse,  erase,  ignore, same,   endIdle}},
+    /* AwaitingApproval */ {{ignore, same,    ignore, ignore, ignore, endIdle, refuse, start,   same,    skip,     reject,  erase,  ignore, clear,  endIdle}},
+    /* Running */          {{ignore, ignore,  good,   bad,    ignore, killBad, refuse, same,    refuse,  killGood, killBad, refuse, ignore, ignore, bad}},
+    /* External */         {{ignore, ignore,  ignore, ignore, bad,    endIdle, refuse, same,    refuse,  extGood,  extBad,  refuse, ignore, ignore, endIdle}},
+    /* Stopping */         {{ignore, ignore,  good,   bad,    ignore, same,    busy,   same,    busy,    busy,     busy,    refuse, ignore, ignore, bad}},
+    /* Succeeded */        {{ignore, ignore,  ignore, ignore, ignore, same,    refuse, refuse,  refuse,  same,     refuse,  erase,  ignore, clear,  ignore}},
+    /* Failed */           {{ignore, ignore,  ignore, ignore, ignore, same,    again,  refuse,  refuse,  accept,   same,    erase,  clear,  clear,  ignore}},
 }};
+// clang-format on
+
+/// The status of a stage that is in the state.
+constexpr std::array<Status, 7> statusOf{
+    Status::Idle,       Status::AwaitingApproval, Status::InProgress, Status::InProgress,
+    Status::InProgress, Status::Success,          Status::Failure};
 
 } // namespace
 
 Transition transition(StageState state, StageEvent event)
 {
-    return table[static_cast<std::size_t>(state)][static_cast<std::size_t>(event)];
+    Transition next = table[static_cast<std::size_t>(state)][static_cast<std::size_t>(event)];
+    if (next.effect == Effect::Nothing)
+        next.to = statusOf[static_cast<std::size_t>(state)];
+    return next;
 }
 
 StageState stateOf(const Stage& stage, bool external)
@@ -157,7 +99,8 @@ StageEvent patchTo(Status status)
 std::vector<Status> possiblePatches(StageState state)
 {
     std::vector<Status> possible;
-    for (const auto status : {idle, going, waiting, good, bad})
+    for (const auto status : {Status::Idle, Status::InProgress, Status::AwaitingApproval,
+                              Status::Success, Status::Failure})
     {
         const Effect effect = transition(state, patchTo(status)).effect;
         if (effect != Effect::Nothing && effect != Effect::Refuse && effect != Effect::Busy)

@@ -7,7 +7,7 @@
 namespace agent
 {
 
-/// Where a stage stands, told finer than its Status: who holds it decides what may follow.
+/// The state of a stage, finer than its Status: who holds it decides what may follow.
 enum class StageState
 {
     Idle,
@@ -23,17 +23,20 @@ enum class StageState
 enum class StageEvent
 {
     Due,            ///< all before it ended well and its run holds a slot
-    DueForApproval, ///< the same, but nobody approved it yet
-    EndedWell,      ///< its processes are gone, and it did what it should
-    EndedBadly,     ///< its processes are gone, and it did not
-    TimedOut,       ///< an external stage's time is over (a shim keeps time for all others)
+    DueForApproval, ///< the same, but it is not approved yet
+    EndedWell,      ///< its processes are gone, and it succeeded
+    EndedBadly,     ///< its processes are gone, and it failed
+    TimedOut,       ///< the time of an external stage is over (a shim keeps the time of all others)
     Stop,           ///< its run is stopped
     PatchIdle,
     PatchInProgress,
     PatchAwaitingApproval,
     PatchSuccess,
     PatchFailure,
-    Delete
+    Delete,
+    Retry,  ///< it failed, and its `retry` asks for another attempt
+    Reset,  ///< a stage before it is tried again
+    Abandon ///< its run can't go on through a fault of the agent
 };
 
 /// What the engine does about it.
@@ -45,34 +48,36 @@ enum class Effect
     Busy,         ///< 409 stage_stopping: its end is decided already
     Start,        ///< launch it, or record an external stage's start
     AskApproval,  ///< wait for a person
-    RecordEnd,    ///< write down how it ended
+    RecordEnd,    ///< record how it ended
     EndProcesses, ///< commit the intent, then end every process, then record
     EndExternal,  ///< record the end that the outside party reports
-    EndWaiting,   ///< STOPPED: there is no process to end
-    Reject,       ///< the refusal of an approval
+    EndWaiting,   ///< record its end: there is no process to end
+    Reject,       ///< the approval is refused
     Skip,         ///< counts as done without having run
-    Accept,       ///< its failure is taken as good
+    Accept,       ///< its failure counts as success
     TryAgain,     ///< it and all after it become IDLE
-    Remove        ///< delete it from the record
+    Remove,       ///< delete it from the record
+    Clear         ///< it becomes IDLE, as if it had not run
 };
 
-/// The new status and what to do. `to` is meaningless for Ignore, Refuse, Busy and Remove.
+/// The new status and what to do. `to` has no meaning for Ignore, Refuse, Busy and Remove.
 struct Transition
 {
     Effect effect = Effect::Refuse;
     Status to = Status::Idle;
 };
 
-/// The whole life of a stage: what follows `event` in `state`. Pure; every pair has an answer.
+/// The whole life of a stage: returns what follows `event` in `state`. Every change of a stage's status
+/// follows it. Pure; every pair has an answer.
 Transition transition(StageState state, StageEvent event);
 
-/// Where `stage` stands; `external`: its plugin is the one without code.
+/// Returns the state of `stage`; `external`: its plugin is the one without code.
 StageState stateOf(const Stage& stage, bool external);
 
-/// The event of a PATCH to `status`.
+/// Returns the event of a PATCH to `status`.
 StageEvent patchTo(Status status);
 
-/// The statuses that a PATCH may ask for in `state`, for the body of a 409.
+/// Returns the statuses that a PATCH may ask for in `state`, for the body of a 409.
 std::vector<Status> possiblePatches(StageState state);
 
 } // namespace agent

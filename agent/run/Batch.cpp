@@ -9,7 +9,9 @@ namespace agent
 std::exception_ptr Batch::attempt(const std::function<void()>& part)
 {
     const std::size_t effects = afterCommit.size();
-    const std::size_t counts = counted.size();
+    const std::size_t counted = endedStages.size();
+    const std::size_t logged = log.size();
+    const std::uint64_t stuck = stuckStages;
     std::exception_ptr error;
     connection.execute("SAVEPOINT part");
     try
@@ -32,7 +34,9 @@ std::exception_ptr Batch::attempt(const std::function<void()>& part)
     {
         connection.execute("ROLLBACK TO part");
         afterCommit.resize(effects);
-        counted.resize(counts);
+        endedStages.resize(counted);
+        log.resize(logged);
+        stuckStages = stuck;
     }
     connection.execute("RELEASE part");
     return error;

@@ -2,7 +2,6 @@
 
 #include "agent/wire/Failpoint.h"
 
-#include <Poco/Data/SQLite/SQLiteException.h>
 #include <Poco/Exception.h>
 
 #include <algorithm>
@@ -13,53 +12,22 @@ namespace agent
 namespace
 {
 
-/// What could not be written is tried again this often.
+/// A batch that could not be committed is tried again this often.
 constexpr std::int64_t againMs = 1000;
 
-Declined unavailable(const std::string& why)
+std::exception_ptr unavailable(const std::string& why)
 {
-    return {Declined::Kind::Unavailable, "unavailable", why};
+    return std::make_exception_ptr(Declined::unavailable("unavailable", why));
 }
 
 } // namespace
 
-Declined Engine::remain(const Undying& undying)
-{
-    return {Declined::Kind::Conflict, "processes_remain",
-            undying.processes +
-                ". The stage is IN_PROGRESS and keeps its slot until they are gone; what was "
-                "decided first is carried out then. Put right what they wait for"};
-}
-
 Engine::Engine(EngineOptions options, Database& database, const StateFolder& state,
-               const PluginRegistry& plugins, const ServiceCatalog& services, Launcher launcher,
+               const PluginRegistry& plugins, const ServiceCatalog& services, StageRunner& runner,
                Janitor& janitor, Listener listener)
-    : _options(std::move(options)),
-      _database(database),
-      _state(state),
-      _janitor(janitor),
+    : _database(database),
       _listener(std::move(listener)),
-      _executions(std::move(launcher)),
-      _flow(_options, state, plugins, services, _executions,
-            {.timer =
-                 [this](std::int64_t delayMs, const std::string& stageId, int attempt) {
-                     _timers.push_back(
-                         {Clock::now() + std::chrono::milliseconds(delayMs), stageId, attempt});
-                 },
-             .forgetTimers =
-                 [this](const std::string& stageId) {
-                     std::erase_if(_timers,
-                                   [&](const Timer& timer) { return timer.stageId == stageId; });
-                 },
-             .ended =
-                 [this](const RecordedEnd& end)
-             {
-                 if (end.stage.cause == Cause::ShimLost)
-                     _listener.log("stage " + end.stage.id + " (" + end.stage.name + " of run " +
-                                   end.stage.runId + "): " + end.stage.message);
-                 tell(end.stage.id, &end, nullptr);
-             }}),
-      _housekeeping(_options.retention, state, janitor)
+      _parts(std::move(options), state, plugins, services, runner, janitor)
 {
 }
 
@@ -76,7 +44,7 @@ void Engine::start()
         {.apply =
              [this](Batch& batch)
          {
-             _flow.recover(batch);
+             _parts.recovery.recover(batch);
              batch.ended = true; // much may have become due meanwhile
          },
          .refuse = [](const std::exception_ptr& error) { std::rethrow_exception(error); }});
@@ -91,11 +59,11 @@ void Engine::stop()
         const std::lock_guard lock(_mutex);
         _stopping = true;
     }
-    _executions.wake();
+    _parts.runner.wake();
     if (!_thread.joinable())
         return;
     _thread.join();
-    _executions.close();
+    _parts.runner.close();
 }
 
 /// A daemon that died between the deletion of a run and that of its folder left the folder.
@@ -103,25 +71,36 @@ void Engine::clearFolders()
 {
     std::error_code error;
     RunStore runs(_database.writer());
-    for (const auto& group : std::filesystem::directory_iterator(_state.root() / "runs", error))
+    for (const auto& group :
+         std::filesystem::directory_iterator(_parts.state.root() / "runs", error))
         for (const auto& folder : std::filesystem::directory_iterator(group.path(), error))
             if (!runs.run(folder.path().filename().string()))
-                _janitor.discard(folder.path());
+                _parts.janitor.discard(folder.path());
 }
 
-template <typename T> T Engine::call(std::function<void(Batch&, const Promise<T>&)> apply)
+bool Engine::ping(std::chrono::milliseconds timeout)
 {
-    auto promise = std::make_shared<std::promise<T>>();
-    auto future = promise->get_future();
-    post({.apply = [apply = std::move(apply), promise](Batch& batch) { apply(batch, promise); },
-          .refuse = [promise](std::exception_ptr error) { promise->set_exception(error); }});
-    return future.get();
+    std::future<void> answer;
+    {
+        const std::lock_guard lock(_mutex);
+        if (_stopping)
+            return false;
+        answer = _pings.emplace_back().get_future();
+    }
+    _parts.runner.wake();
+    return answer.wait_for(timeout) == std::future_status::ready;
 }
 
-template <typename T> void Engine::answer(Batch& batch, const Promise<T>& promise, T value)
+EngineStatus Engine::status() const
 {
-    batch.afterCommit.push_back([promise, value = std::move(value)]() mutable
-                                { promise->set_value(std::move(value)); });
+    EngineStatus status;
+    {
+        const std::lock_guard lock(_mutex);
+        status = _status;
+    }
+    status.freeBytes = _parts.disk.freeBytes();
+    status.diskLow = _parts.disk.low();
+    return status;
 }
 
 void Engine::post(Command command)
@@ -130,11 +109,11 @@ void Engine::post(Command command)
     if (_stopping)
     {
         lock.unlock();
-        return command.refuse(std::make_exception_ptr(unavailable("the agent is stopping")));
+        return command.refuse(unavailable("the agent is stopping"));
     }
     _mailbox.push_back(std::move(command));
     lock.unlock();
-    _executions.wake();
+    _parts.runner.wake();
 }
 
 void Engine::work()
@@ -142,91 +121,99 @@ void Engine::work()
     bool failing = false;
     while (true)
     {
-        auto timeout = untilTimer();
+        auto timeout = _parts.timers.untilNext();
         if (failing)
             timeout = std::min(timeout.value_or(againMs), againMs);
         else if (!_work.empty())
             timeout = 0;
-        for (auto& finished : _executions.wait(timeout))
-        {
-            const std::string stageId = finished.stageId;
-            _work.push_back({.apply = [this, end = std::move(finished)](Batch& batch)
-                             { _flow.recordEnd(batch, end); },
-                             .stageId = stageId});
-        }
-        takeUndying();
-        takeDueTimers(_work);
-
-        std::vector<Command> commands;
-        {
-            const std::lock_guard lock(_mutex);
-            if (_stopping)
-                break;
-            commands.swap(_mailbox);
-        }
-        if (commands.empty() && _work.empty() && !failing)
+        collectWork(timeout);
+        auto commands = takeMailbox();
+        if (!commands)
+            break;
+        if (commands->empty() && _work.empty() && !failing)
             continue;
-        failing = !runBatch(commands);
+        failing = !runBatch(*commands);
     }
 
-    const auto error = std::make_exception_ptr(unavailable(
-        "the agent is stopping; what was decided is on record and will be carried out"));
-    for (auto& command : std::exchange(_mailbox, {}))
+    const auto error =
+        unavailable("the agent is stopping; what was decided is on record and will be carried out");
+    std::vector<Command> left;
+    {
+        const std::lock_guard lock(_mutex);
+        left.swap(_mailbox);
+        _pings.clear();
+    }
+    for (auto& command : left)
         command.refuse(error);
-    for (auto& [stageId, waiter] : std::exchange(_waiters, {}))
-        waiter(nullptr, error);
+    _parts.waiters.refuseAll(error);
 }
 
-/// One transaction for all that has come in. Shape: whether it could be written.
+/// Answers pings and returns the commands that came in; nothing when the engine is to stop.
+std::optional<std::vector<Engine::Command>> Engine::takeMailbox()
+{
+    const std::lock_guard lock(_mutex);
+    for (auto& ping : std::exchange(_pings, {}))
+        ping.set_value();
+    if (_stopping)
+        return std::nullopt;
+    return std::exchange(_mailbox, {});
+}
+
+/// Blocks for at most `timeoutMs` and turns what happened meanwhile into internal commands.
+void Engine::collectWork(std::optional<std::int64_t> timeoutMs)
+{
+    for (auto& finished : _parts.runner.wait(timeoutMs))
+    {
+        const std::string stageId = finished.stageId;
+        _work.push_back({.apply = [this, end = std::move(finished)](Batch& batch)
+                         { _parts.attemptEnd.record(batch, end); },
+                         .stageId = stageId});
+    }
+    for (const auto& found : _parts.runner.takeUnkillable())
+        _work.push_back({.apply =
+                             [this, found](Batch& batch)
+                         {
+                             _parts.stuckWatch.unkillable(batch, found);
+                             batch.afterCommit.push_back([this, found]
+                                                         { _parts.waiters.unkillable(found); });
+                         },
+                         .stageId = found.stageId});
+    for (const auto& timer : _parts.timers.takeDue())
+        _work.push_back({.apply = [this, timer](Batch& batch) { _parts.due(batch, timer); }});
+}
+
+/// Runs all that has come in as one transaction. Returns whether it could be written.
 bool Engine::runBatch(std::vector<Command>& commands)
 {
     Batch batch(_database.writer());
     try
     {
         Transaction transaction(batch.connection);
-        if (!facts().alive)
+        if (!status().alive)
             batch.runs.probe(); // whether it can be written again
         for (auto& command : _work)
             applyOne(batch, command);
         for (auto& command : commands)
             applyOne(batch, command);
-        _flow.schedule(batch);
+        _parts.scheduler.schedule(batch);
         if (batch.ended)
-            tidy(batch);
+            applyRetention(batch);
         transaction.commit();
     }
-    catch (const std::exception& error)
+    catch (const std::exception&)
     {
-        const auto* known = dynamic_cast<const Poco::Exception*>(&error);
-        const std::string why = known ? known->displayText() : error.what();
-        _listener.log("nothing could be written: " + why);
+        _listener.log("nothing could be written: " + textOf(std::current_exception()));
         {
             const std::lock_guard lock(_mutex);
-            _facts.alive = false;
+            _status.alive = false;
         }
         for (auto& command : commands)
-            command.refuse(std::make_exception_ptr(unavailable(
-                "the record can't be written (is the disk full?); nothing was changed")));
+            command.refuse(unavailable(
+                "the record can't be written (is the disk full?); nothing was changed"));
         return false;
     }
     _work.clear();
-    for (const auto& count : batch.counted)
-        count();
-    refreshFacts();
-    if (!batch.changedRuns.empty())
-        _listener.changed(batch.changedRuns);
-    for (auto& effect : batch.afterCommit)
-    {
-        try
-        {
-            FAILPOINT("effect");
-            effect();
-        }
-        catch (const std::exception&)
-        {
-            _listener.log("after a commit: " + textOf(std::current_exception()));
-        }
-    }
+    carryOut(batch);
     return true;
 }
 
@@ -242,119 +229,79 @@ void Engine::applyOne(Batch& batch, Command& command)
     {
         _listener.log("can't be done, and is given up: " + textOf(error));
         if (const auto stage = batch.runs.stage(command.stageId))
-            _flow.abandon(batch, stage->runId, textOf(error));
+            _parts.flow.abandon(batch, stage->runId, textOf(error));
     }
 }
 
-/// What is due of the housekeeping, and when it is to look again.
-void Engine::tidy(Batch& batch)
+/// Last in the batch: a run that is tried again in it keeps its workspace.
+void Engine::applyRetention(Batch& batch)
 {
     const auto error = batch.attempt(
         [&]
         {
-            const auto next = _housekeeping.tidy(batch);
+            const auto next = _parts.retention.apply(batch);
             batch.afterCommit.push_back(
                 [this, next]
                 {
-                    _tidyAt.reset();
                     if (next)
-                        _tidyAt = Clock::now() + std::chrono::milliseconds(*next);
+                        _parts.timers.set({TimerKind::Retention}, *next);
                 });
         });
     if (error)
-        _listener.log("what is over can't be removed: " + textOf(error));
+        _listener.log("what has reached its age can't be removed: " + textOf(error));
 }
 
-/// A request that waits for processes to end holds one of the server's threads: not all of them may.
-void Engine::mayWait(Batch& batch) const
+/// The effects of a batch that is on disk.
+void Engine::carryOut(Batch& batch)
 {
-    constexpr std::size_t atMost = 16;
-    if (_waiters.size() + batch.waiting++ >= atMost)
-        throw Declined(Declined::Kind::Unavailable, "too_many_waiting",
-                       "too many requests wait for stages to end; try again");
-}
-
-std::optional<std::int64_t> Engine::untilTimer() const
-{
-    std::optional<std::int64_t> next;
-    const auto consider = [&next](Clock::time_point at)
+    refreshStatus(batch);
+    if (!batch.changedRuns.empty())
+        _listener.changed(batch.changedRuns);
+    for (const auto& line : batch.log)
+        _listener.log(line);
+    for (auto& effect : batch.afterCommit)
     {
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(at - Clock::now()).count();
-        next = std::min(next.value_or(left), left);
-    };
-    for (const auto& timer : _timers)
-        consider(timer.at);
-    if (_tidyAt)
-        consider(*_tidyAt);
-    return next ? std::optional(std::max<std::int64_t>(0, *next)) : std::nullopt;
-}
-
-void Engine::takeDueTimers(std::vector<Command>& commands)
-{
-    const auto now = Clock::now();
-    const auto due = std::partition(_timers.begin(), _timers.end(),
-                                    [now](const Timer& timer) { return timer.at > now; });
-    for (auto timer = due; timer != _timers.end(); ++timer)
-        commands.push_back({.apply = [this, id = timer->stageId, attempt = timer->attempt](
-                                         Batch& batch) { _flow.due(batch, id, attempt); }});
-    _timers.erase(due, _timers.end());
-    if (_tidyAt && *_tidyAt <= now)
-    {
-        _tidyAt.reset();
-        commands.push_back({.apply = [](Batch& batch) { batch.ended = true; }});
+        try
+        {
+            FAILPOINT("effect");
+            effect();
+        }
+        catch (const std::exception&)
+        {
+            _listener.log("after a commit: " + textOf(std::current_exception()));
+        }
     }
 }
 
-/// People hear of what can't be ended once it is on record.
-void Engine::takeUndying()
+void Engine::refreshStatus(const Batch& batch)
 {
-    for (auto& found : _executions.takeUndying())
-        _work.push_back(
-            {.apply =
-                 [this, undying = found](Batch& batch)
-             {
-                 _flow.cantEnd(batch, undying);
-                 batch.afterCommit.push_back(
-                     [this, undying]
-                     { tell(undying.stageId, nullptr, std::make_exception_ptr(remain(undying))); });
-             },
-             .stageId = found.stageId});
+    EngineStatus status{.slots = _parts.options.slots,
+                        .draining = _parts.scheduler.draining(),
+                        .alive = true,
+                        .cgroup = _parts.runner.hasCgroup()};
+    try
+    {
+        RunStore runs(_database.writer());
+        for (const auto& run : runs.openRuns())
+        {
+            status.running += run.holdsSlot ? 1 : 0;
+            status.queued += run.wantsSlot ? 1 : 0;
+        }
+        for (const auto& found : _parts.runner.allUnkillable())
+            if (const auto stage = runs.stage(found.stageId))
+                status.blockedSlots.push_back(
+                    {stage->id, stage->runId, found.processes, found.since});
+    }
+    catch (const Poco::Exception&)
+    {
+        status.alive = false;
+    }
+    const std::lock_guard lock(_mutex);
+    status.counts = std::move(_status.counts);
+    for (const auto& end : batch.endedStages)
+        ++status.counts.ended[end];
+    status.counts.stuck += batch.stuckStages;
+    _status = std::move(status);
 }
-
-/// Answers `waiter` when the stage has ended; at once where that is known to be out of sight.
-void Engine::await(const std::string& stageId, Waiter waiter)
-{
-    if (const auto undying = _executions.undying(stageId))
-        return waiter(nullptr, std::make_exception_ptr(remain(*undying)));
-    _waiters.emplace(stageId, std::move(waiter));
-}
-
-void Engine::tell(const std::string& stageId, const RecordedEnd* end,
-                  const std::exception_ptr& instead)
-{
-    const auto [first, last] = _waiters.equal_range(stageId);
-    std::vector<Waiter> waiting;
-    for (auto waiter = first; waiter != last; ++waiter)
-        waiting.push_back(std::move(waiter->second));
-    _waiters.erase(first, last);
-    for (const auto& waiter : waiting)
-        waiter(end, instead);
-}
-
-// RunCommands.cpp and StageCommands.cpp need these.
-template bool Engine::call<bool>(std::function<void(Batch&, const Promise<bool>&)>);
-template int Engine::call<int>(std::function<void(Batch&, const Promise<int>&)>);
-template std::string
-    Engine::call<std::string>(std::function<void(Batch&, const Promise<std::string>&)>);
-template Stage Engine::call<Stage>(std::function<void(Batch&, const Promise<Stage>&)>);
-template Run Engine::call<Run>(std::function<void(Batch&, const Promise<Run>&)>);
-template Engine::Submitted
-    Engine::call<Engine::Submitted>(std::function<void(Batch&, const Promise<Engine::Submitted>&)>);
-template void Engine::answer<bool>(Batch&, const Promise<bool>&, bool);
-template void Engine::answer<int>(Batch&, const Promise<int>&, int);
-template void Engine::answer<std::string>(Batch&, const Promise<std::string>&, std::string);
-template void Engine::answer<Stage>(Batch&, const Promise<Stage>&, Stage);
-template void Engine::answer<Run>(Batch&, const Promise<Run>&, Run);
-template void Engine::answer<Engine::Submitted>(Batch&, const Promise<Submitted>&, Submitted);
 
 } // namespace agent

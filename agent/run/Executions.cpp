@@ -19,11 +19,11 @@ namespace
 /// A shim that was told to stop answers within its grace; this long after it, it is not going to.
 constexpr std::int64_t stopMarginMs = 5000;
 
-/// What a lost shim left is killed every so often until none is left. After so long it counts as undying,
+/// What a lost shim left is killed every so often until none is left. After so long it counts as unkillable,
 /// and is tried less often: a process in the kernel's D state can't be ended by anyone.
 constexpr std::int64_t sweepEveryMs = 50;
 constexpr std::int64_t sweepAtMostMs = 10'000;
-constexpr std::int64_t sweepUndyingEveryMs = 1000;
+constexpr std::int64_t sweepUnkillableEveryMs = 1000;
 
 /// Anybody's stage may write held.json, as often as it likes: each look is a walk over /proc. One that does
 /// not hold yet is looked at again.
@@ -130,7 +130,7 @@ void Executions::watch(const std::string& stageId, Shim shim)
     try
     {
         _watch.add(stageId, std::move(shim), _live.at(stageId).folder);
-        lookWhetherHeld(stageId); // it may have said so before we began to watch
+        checkHeld(stageId); // it may have said so before we began to watch
     }
     catch (const std::exception& error)
     {
@@ -138,10 +138,10 @@ void Executions::watch(const std::string& stageId, Shim shim)
     }
 }
 
-void Executions::lookWhetherHeld(const std::string& stageId)
+void Executions::checkHeld(const std::string& stageId)
 {
     const auto found = _live.find(stageId);
-    if (found == _live.end() || found->second.undying)
+    if (found == _live.end() || found->second.unkillable)
         return;
     Live& live = found->second;
     live.heldSeenMs = monotonicMs();
@@ -153,7 +153,7 @@ void Executions::lookWhetherHeld(const std::string& stageId)
     const auto claim = folder.claim();
     held->since = std::clamp(held->since, claim ? std::min(claim->startedAt, nowMs()) : 0, nowMs());
     if (const auto left = livingIn(live.folder); heldByKernel(left))
-        tellUndying(stageId, live, left, held);
+        reportUnkillable(stageId, live, left, held);
     else
         live.heldLookMs = live.heldSeenMs + heldLookAgainMs;
 }
@@ -237,23 +237,18 @@ void Executions::forget(const std::filesystem::path& folder)
     std::filesystem::remove(folder / files::mask, ignored);
 }
 
-bool Executions::running(const std::string& stageId) const
-{
-    return _live.contains(stageId);
-}
-
-std::optional<Undying> Executions::undying(const std::string& stageId) const
+std::optional<UnkillableStage> Executions::unkillable(const std::string& stageId) const
 {
     const auto live = _live.find(stageId);
-    return live == _live.end() ? std::nullopt : live->second.undying;
+    return live == _live.end() ? std::nullopt : live->second.unkillable;
 }
 
-std::vector<Undying> Executions::allUndying() const
+std::vector<UnkillableStage> Executions::allUnkillable() const
 {
-    std::vector<Undying> all;
+    std::vector<UnkillableStage> all;
     for (const auto& [stageId, live] : _live)
-        if (live.undying)
-            all.push_back(*live.undying);
+        if (live.unkillable)
+            all.push_back(*live.unkillable);
     return all;
 }
 
@@ -287,7 +282,7 @@ std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
             killShim(stageId, live);
     }
     for (const auto& stageId : held)
-        lookWhetherHeld(stageId);
+        checkHeld(stageId);
     for (const auto& stageId : sweeping)
         sweep(stageId, _live.at(stageId));
     return std::exchange(_finished, {});
@@ -295,7 +290,7 @@ std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
 
 void Executions::killProcesses(const std::string& stageId, Live& live)
 {
-    live.killNextMs = monotonicMs() + (live.undying ? sweepUndyingEveryMs : sweepEveryMs);
+    live.killNextMs = monotonicMs() + (live.unkillable ? sweepUnkillableEveryMs : sweepEveryMs);
     std::error_code ignored;
     if (std::filesystem::exists(live.folder / files::outcome, ignored))
     {
@@ -318,23 +313,23 @@ void Executions::killShim(const std::string& stageId, Live& live)
 {
     live.killAtMs = 0;
     if (const auto left = livingIn(live.folder); heldByKernel(left))
-        tellUndying(stageId, live, left);
+        reportUnkillable(stageId, live, left);
     else if (const Shim* shim = _watch.find(stageId))
         Launcher::kill(*shim);
 }
 
-void Executions::tellUndying(const std::string& stageId, Live& live,
-                             const std::vector<ProcessInfo>& processes,
-                             const std::optional<Held>& held)
+void Executions::reportUnkillable(const std::string& stageId, Live& live,
+                                  const std::vector<ProcessInfo>& processes,
+                                  const std::optional<Held>& held)
 {
-    if (live.undying)
+    if (live.unkillable)
         return;
-    live.undying = {.stageId = stageId,
-                    .attempt = live.attempt,
-                    .processes = undyingInWords(processes),
-                    .since = held ? held->since : nowMs(),
-                    .ending = held ? held->ending : std::nullopt};
-    _undying.push_back(*live.undying);
+    live.unkillable = {.stageId = stageId,
+                       .attempt = live.attempt,
+                       .processes = describeUnkillable(processes),
+                       .since = held ? held->since : nowMs(),
+                       .ending = held ? held->ending : std::nullopt};
+    _unkillable.push_back(*live.unkillable);
     wake();
 }
 
@@ -386,9 +381,9 @@ void Executions::sweep(const std::string& stageId, Live& live)
     }
     if (left > 0)
     {
-        if (!live.undying && monotonicMs() >= live.sweepUntilMs)
+        if (!live.unkillable && monotonicMs() >= live.sweepUntilMs)
             if (const auto living = livingIn(live.folder); !living.empty())
-                tellUndying(stageId, live, living);
+                reportUnkillable(stageId, live, living);
         return;
     }
     finishWithoutOutcome(stageId, Cause::ShimLost, live.claim,
@@ -423,7 +418,7 @@ std::optional<std::int64_t> Executions::nextTimer() const
     for (const auto& [stageId, live] : _live)
     {
         if (live.sweepUntilMs != 0)
-            take(live.undying ? sweepUndyingEveryMs : sweepEveryMs);
+            take(live.unkillable ? sweepUnkillableEveryMs : sweepEveryMs);
         else
             for (const std::int64_t at : {live.killNextMs, live.heldLookMs, live.killAtMs})
                 if (at != 0)

@@ -3,7 +3,7 @@
 #include "agent/process/Launcher.h"
 #include "agent/process/ShimWatch.h"
 #include "agent/run/OrderBuilder.h"
-#include "agent/run/Undying.h"
+#include "agent/run/StageRunner.h"
 
 #include <cstdint>
 #include <deque>
@@ -17,81 +17,76 @@
 namespace agent
 {
 
-/// The end of an attempt, whoever found it.
-struct Finished
-{
-    std::string stageId;
-    int attempt = 0;
-    Outcome outcome;
-    std::optional<std::string> limitsMissing; ///< what nothing held of its limits, where known
-    bool rebooted = false; ///< it was asked to end, and the host started again since
-};
-
 /// The attempts that have a shim. Starts, stops and watches them, and turns every way in which one can
-/// be gone into an Outcome, so that the rules above know one kind of end.
-/// Threads: the engine's, but for wake().
-class Executions
+/// be gone into an Outcome, so that the engine knows one kind of end.
+class Executions: public StageRunner
 {
 public:
     explicit Executions(Launcher launcher) : _launcher(std::move(launcher)) {}
 
     /// Starts the attempt in `folder`. A failure to start is told by wait() as any other end.
     void launch(const std::filesystem::path& folder, const Order& order,
-                const std::filesystem::path& secretsDir);
+                const std::filesystem::path& secretsDir) override;
 
     /// Tells of an attempt that could not even be ordered.
-    void refuse(const std::string& stageId, int attempt, Cause cause, const std::string& message);
+    void refuse(const std::string& stageId, int attempt, Cause cause,
+                const std::string& message) override;
 
     /// Takes up an attempt that the record calls running.
     /// Shape: false when nothing of it was ever executed: launch it.
     bool resume(const std::string& stageId, int attempt, const std::filesystem::path& folder,
-                std::int64_t graceMs, bool stopping);
+                std::int64_t graceMs, bool stopping) override;
 
-    /// Looks whether the shim says that it can't end its stage: takeUndying() tells then. It is told of by
+    /// Looks whether the shim says that it can't end its stage: takeUnkillable() tells then. It is told of by
     /// itself as well, unless the host has no more watches for us.
-    void lookWhetherHeld(const std::string& stageId);
+    void checkHeld(const std::string& stageId) override;
 
     /// Asks the shim to end its stage. One that has not within `graceMs` and some seconds is killed, and
-    /// what it left with it; unless the kernel holds every process that is left: then takeUndying() tells,
+    /// what it left with it; unless the kernel holds every process that is left: then takeUnkillable() tells,
     /// and the end is told as any other once they are gone.
-    void stop(const std::string& stageId, std::int64_t graceMs);
+    void stop(const std::string& stageId, std::int64_t graceMs) override;
 
     /// Leaves what stop() began no time: all of the stage's processes are killed, and again until they are
     /// gone. Its shim stays, to tell the end.
     void killNow(const std::string& stageId);
 
-    /// Whether a process of the stage may still be there.
-    [[nodiscard]] bool running(const std::string& stageId) const;
-
     /// Blocks until an attempt ended, wake() was called or `timeoutMs` passed (none: for ever).
-    std::vector<Finished> wait(std::optional<std::int64_t> timeoutMs);
+    std::vector<Finished> wait(std::optional<std::int64_t> timeoutMs) override;
 
     /// Those found since the last call.
-    std::vector<Undying> takeUndying() { return std::exchange(_undying, {}); }
+    std::vector<UnkillableStage> takeUnkillable() override
+    {
+        return std::exchange(_unkillable, {});
+    }
 
     /// The stage that can't be ended now; nothing: it is not known to be so.
-    [[nodiscard]] std::optional<Undying> undying(const std::string& stageId) const;
+    [[nodiscard]] std::optional<UnkillableStage>
+    unkillable(const std::string& stageId) const override;
 
     /// All stages that can't be ended now.
-    [[nodiscard]] std::vector<Undying> allUndying() const;
+    [[nodiscard]] std::vector<UnkillableStage> allUnkillable() const override;
 
     /// Forgets an attempt whose end is on record: its cgroup goes, and what a lost shim left of secrets.
-    void forget(const std::filesystem::path& folder);
+    void forget(const std::filesystem::path& folder) override;
 
-    void wake() noexcept { _watch.wake(); }
+    void wake() noexcept override { _watch.wake(); }
 
     /// wait() also ends when `descriptor` can be read. Owner: the caller.
     void alsoWakeOn(int descriptor) { _watch.alsoWakeOn(descriptor); }
     void alsoWakeOnRoom(int descriptor) { _watch.alsoWakeOnRoom(descriptor); }
 
     /// At a graceful end: our own part of the cgroup tree goes when no stage is in it.
-    void close() const
+    void close() override
     {
         if (_live.empty())
             _launcher.cgroup().removeTree();
     }
 
-    [[nodiscard]] const Cgroup& cgroup() const { return _launcher.cgroup(); }
+    [[nodiscard]] bool hasCgroup() const override { return _launcher.cgroup().available(); }
+    [[nodiscard]] std::string missing(const Limits& limits) const override
+    {
+        return _launcher.cgroup().missing(limits);
+    }
 
 private:
     struct Live
@@ -109,7 +104,7 @@ private:
         std::optional<std::string> limitsMissing;
         std::int64_t sweepUntilMs =
             0; ///< monotonic; its shim is lost and we end what is left; 0: no
-        std::optional<Undying> undying;
+        std::optional<UnkillableStage> unkillable;
     };
 
     void watch(const std::string& stageId, Shim shim);
@@ -119,9 +114,9 @@ private:
     void sweep(const std::string& stageId, Live& live);
     void killProcesses(const std::string& stageId, Live& live);
     void killShim(const std::string& stageId, Live& live);
-    void tellUndying(const std::string& stageId, Live& live,
-                     const std::vector<ProcessInfo>& processes,
-                     const std::optional<Held>& held = std::nullopt);
+    void reportUnkillable(const std::string& stageId, Live& live,
+                          const std::vector<ProcessInfo>& processes,
+                          const std::optional<Held>& held = std::nullopt);
     void finish(const std::string& stageId, const Outcome& outcome, bool rebooted = false);
     void finishWithoutOutcome(const std::string& stageId, Cause cause,
                               const std::optional<Claim>& claim, const std::string& message);
@@ -129,9 +124,9 @@ private:
 
     Launcher _launcher;
     ShimWatch _watch;
-    std::map<std::string, Live> _live; ///< by stage id
-    std::vector<Finished> _finished;   ///< told by the next wait()
-    std::vector<Undying> _undying;     ///< told by the next takeUndying()
+    std::map<std::string, Live> _live;        ///< by stage id
+    std::vector<Finished> _finished;          ///< told by the next wait()
+    std::vector<UnkillableStage> _unkillable; ///< told by the next takeUnkillable()
 };
 
 } // namespace agent

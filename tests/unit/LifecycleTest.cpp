@@ -16,17 +16,18 @@ class LifecycleTest: public CppUnit::TestFixture
 public:
     /// The whole table once more, in letters: a row a state, a column an event, in the enums' order.
     /// . nothing, - ignore, x refuse, b busy, S start, A ask, R record, P end processes, E end external,
-    /// W end waiting, J reject, K skip, C accept, T try again, D remove
+    /// W end waiting, J reject, K skip, C accept, T try again, D remove, L clear
     void testEveryStateAndEventHasItsAnswer()
     {
-        const std::string rows[] = {"SA---..SxKxD", "-.---WxS.KJD", "--RR-Px.xPPx", "----RWx.xEEx",
-                                    "--RR-.b.bbbx", "-----.xxx.xD", "-----.TxxC.D"};
+        const std::string rows[] = {"SA---..SxKxD-.W", "-.---WxS.KJD-LW", "--RR-Px.xPPx--R",
+                                    "----RWx.xEEx--W", "--RR-.b.bbbx--R", "-----.xxx.xD-L-",
+                                    "-----.TxxC.DLL-"};
         for (int state = 0; state < 7; ++state)
-            for (int event = 0; event < 12; ++event)
+            for (int event = 0; event < 15; ++event)
             {
                 const auto next =
                     transition(static_cast<StageState>(state), static_cast<StageEvent>(event));
-                const char found = ".-xbSARPEWJKCTD"[static_cast<int>(order(next.effect))];
+                const char found = ".-xbSARPEWJKCTDL"[static_cast<int>(order(next.effect))];
                 CPPUNIT_ASSERT_EQUAL_MESSAGE("state " + std::to_string(state) + ", event " +
                                                  std::to_string(event),
                                              rows[state][static_cast<std::size_t>(event)], found);

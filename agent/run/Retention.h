@@ -13,7 +13,7 @@ namespace agent
 {
 
 /// How long what is over stays; 0: for ever.
-struct Retention
+struct RetentionPolicy
 {
     std::int64_t runsMs = 0;      ///< an ended run with all that belongs to it
     std::int64_t runsCount = 0;   ///< so many ended runs; of more the longest ended go
@@ -24,18 +24,18 @@ struct Retention
 /// Removes and compresses what is over, when its time has come. Says what; the janitor does it.
 /// Goes by the record and by where it has come to in it since the start: what is found done is fine.
 /// Threads: the engine's.
-class Housekeeping
+class Retention
 {
 public:
-    Housekeeping(const Retention& retention, const StateFolder& state, Janitor& janitor)
-        : _retention(retention), _state(state), _janitor(janitor)
+    Retention(const RetentionPolicy& policy, const StateFolder& state, Janitor& janitor)
+        : _policy(policy), _state(state), _janitor(janitor)
     {
     }
 
     /// Does a little of what is due, so that the batch is not held up. Must come last in it: a run that is
     /// tried again in the same batch keeps its workspace.
     /// Shape: in how many milliseconds there is more; nothing: not before something has ended.
-    std::optional<std::int64_t> tidy(Batch& batch);
+    std::optional<std::int64_t> apply(Batch& batch);
 
     /// Removes a run from the record, and after the commit its folder. Its history becomes one entry that
     /// tells who removed it.
@@ -54,7 +54,7 @@ private:
     std::optional<std::int64_t> removeWorkspaces(Batch& batch, TimeMs now);
     std::optional<std::int64_t> compressLogs(Batch& batch, TimeMs now);
 
-    const Retention& _retention;
+    const RetentionPolicy& _policy;
     const StateFolder& _state;
     Janitor& _janitor;
     TimeMs _clockAhead = wallAhead(); ///< of the monotonic clock, as we believe it

@@ -1,4 +1,4 @@
-#include "agent/run/Housekeeping.h"
+#include "agent/run/Retention.h"
 
 #include <algorithm>
 
@@ -30,7 +30,7 @@ std::optional<std::int64_t> moreAfter(std::size_t found, int limit)
 
 } // namespace
 
-std::optional<std::int64_t> Housekeeping::tidy(Batch& batch)
+std::optional<std::int64_t> Retention::apply(Batch& batch)
 {
     const TimeMs now = believedNow();
     batch.history.forgetDeletions(now - deletionsKept);
@@ -42,13 +42,13 @@ std::optional<std::int64_t> Housekeeping::tidy(Batch& batch)
     return next;
 }
 
-TimeMs Housekeeping::wallAhead()
+TimeMs Retention::wallAhead()
 {
     using namespace std::chrono;
     return nowMs() - duration_cast<milliseconds>(Clock::now().time_since_epoch()).count();
 }
 
-TimeMs Housekeeping::believedNow()
+TimeMs Retention::believedNow()
 {
     constexpr TimeMs leap = 60'000;
     const TimeMs ahead = wallAhead();
@@ -61,8 +61,8 @@ TimeMs Housekeeping::believedNow()
     return nowMs() - ahead + _clockAhead;
 }
 
-void Housekeeping::remove(Batch& batch, const Run& run, const std::string& actor,
-                          const std::string& reason)
+void Retention::remove(Batch& batch, const Run& run, const std::string& actor,
+                       const std::string& reason)
 {
     batch.runs.removeRun(run.id);
     batch.history.forgetRun(run.id);
@@ -75,23 +75,22 @@ void Housekeeping::remove(Batch& batch, const Run& run, const std::string& actor
     batch.afterCommit.push_back([this, id = run.id] { _janitor.discard(_state.run(id)); });
 }
 
-std::optional<std::int64_t> Housekeeping::removeRuns(Batch& batch, TimeMs now)
+std::optional<std::int64_t> Retention::removeRuns(Batch& batch, TimeMs now)
 {
-    const std::int64_t tooMany = _retention.runsCount > 0
-                                     ? batch.runs.endedRunCount() - _retention.runsCount
-                                     : std::int64_t{0};
-    if (_retention.runsMs == 0 && tooMany <= 0)
+    const std::int64_t tooMany =
+        _policy.runsCount > 0 ? batch.runs.endedRunCount() - _policy.runsCount : std::int64_t{0};
+    if (_policy.runsMs == 0 && tooMany <= 0)
         return std::nullopt;
     const auto oldest = batch.runs.endedRuns({}, runsAtOnce);
     std::int64_t removed = 0;
     std::optional<std::int64_t> next = moreAfter(oldest.size(), runsAtOnce);
     for (const auto& run : oldest)
     {
-        const std::int64_t left = *run.endedAt + _retention.runsMs - now;
-        const bool old = _retention.runsMs > 0 && left <= 0;
+        const std::int64_t left = *run.endedAt + _policy.runsMs - now;
+        const bool old = _policy.runsMs > 0 && left <= 0;
         if (!old && removed >= tooMany)
         {
-            next = _retention.runsMs > 0 ? std::optional(left) : std::nullopt;
+            next = _policy.runsMs > 0 ? std::optional(left) : std::nullopt;
             break;
         }
         remove(batch, run, "agent", old ? "older than runs.keep" : "more than runs.keep_count");
@@ -103,16 +102,16 @@ std::optional<std::int64_t> Housekeeping::removeRuns(Batch& batch, TimeMs now)
     return next;
 }
 
-std::optional<std::int64_t> Housekeeping::removeWorkspaces(Batch& batch, TimeMs now)
+std::optional<std::int64_t> Retention::removeWorkspaces(Batch& batch, TimeMs now)
 {
-    if (_retention.workspaceMs == 0)
+    if (_policy.workspaceMs == 0)
         return std::nullopt;
     EndedPlace place = from(_workspaces, now);
     const auto runs = batch.runs.endedRuns(place, foldersAtOnce);
     std::optional<std::int64_t> next = moreAfter(runs.size(), foldersAtOnce);
     for (const auto& run : runs)
     {
-        const std::int64_t left = *run.endedAt + _retention.workspaceMs - now;
+        const std::int64_t left = *run.endedAt + _policy.workspaceMs - now;
         if (left > 0)
         {
             next = left;
@@ -126,16 +125,16 @@ std::optional<std::int64_t> Housekeeping::removeWorkspaces(Batch& batch, TimeMs 
     return next;
 }
 
-std::optional<std::int64_t> Housekeeping::compressLogs(Batch& batch, TimeMs now)
+std::optional<std::int64_t> Retention::compressLogs(Batch& batch, TimeMs now)
 {
-    if (_retention.plainLogsMs == 0)
+    if (_policy.plainLogsMs == 0)
         return std::nullopt;
     EndedPlace place = from(_logs, now);
     const auto stages = batch.runs.endedStages(place, foldersAtOnce);
     std::optional<std::int64_t> next = moreAfter(stages.size(), foldersAtOnce);
     for (const auto& stage : stages)
     {
-        const std::int64_t left = stage.updatedAt + _retention.plainLogsMs - now;
+        const std::int64_t left = stage.updatedAt + _policy.plainLogsMs - now;
         if (left > 0)
         {
             next = left;

@@ -1,4 +1,4 @@
-#include "agent/run/Undying.h"
+#include "agent/run/UnkillableStage.h"
 
 #include <algorithm>
 #include <exception>
@@ -12,7 +12,7 @@ bool heldByKernel(const std::vector<ProcessInfo>& processes)
                                              [](const ProcessInfo& one) { return one.unkillable; });
 }
 
-std::string undyingInWords(const std::vector<ProcessInfo>& processes)
+std::string describeUnkillable(const std::vector<ProcessInfo>& processes)
 {
     constexpr std::size_t named = 5;
     std::string words = processes.size() == 1
@@ -29,6 +29,20 @@ std::string undyingInWords(const std::vector<ProcessInfo>& processes)
     return words + (processes.size() > named ? " …" : "");
 }
 
+std::vector<ProcessInfo> processesOf(const StateFolder& state, const Stage& stage)
+{
+    if (stage.status != Status::InProgress || stage.attempt == 0)
+        return {};
+    try
+    {
+        return processesOf(state.attempt(stage, stage.attempt));
+    }
+    catch (const std::exception&)
+    {
+        return {}; // its folder is damaged or gone: nothing tells what belongs to it
+    }
+}
+
 std::vector<ProcessInfo> livingIn(const std::filesystem::path& folder)
 {
     try
@@ -40,7 +54,7 @@ std::vector<ProcessInfo> livingIn(const std::filesystem::path& folder)
     }
     catch (const std::exception&)
     {
-        return {}; // the folder was spoilt
+        return {}; // the folder is damaged
     }
 }
 

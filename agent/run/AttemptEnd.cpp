@@ -1,0 +1,137 @@
+#include "agent/run/AttemptEnd.h"
+
+#include <algorithm>
+
+namespace agent
+{
+
+namespace
+{
+
+/// The agent lost the attempt; what was decided about it still applies.
+bool lostByUs(Cause cause)
+{
+    return cause == Cause::ShimLost || cause == Cause::HostReboot || cause == Cause::SpawnError;
+}
+
+/// The command never ran, so its time is a point.
+bool neverStarted(Cause cause)
+{
+    return cause == Cause::SpawnError || cause == Cause::PluginMissing;
+}
+
+/// A shim that was asked to end, but not by the agent: at the shutdown of the host, or by a person.
+Outcome endedFromOutside(Outcome outcome, bool rebooted)
+{
+    outcome.cause = rebooted ? Cause::HostReboot : Cause::ShimLost;
+    outcome.message =
+        rebooted ? "the host was shut down while the stage was running"
+                 : "the stage's shim was ended by another process than the agent (SIGTERM)";
+    return outcome;
+}
+
+} // namespace
+
+void AttemptEnd::record(Batch& batch, const Finished& finished)
+{
+    auto found = batch.runs.stage(finished.stageId);
+    if (!found || found->status != Status::InProgress || found->attempt != finished.attempt)
+        return;
+    Stage& stage = *found;
+    Run run = *batch.runs.run(stage.runId);
+    batch.afterCommit.push_back([this, id = stage.id] { _timers.cancel(id); });
+    stage.clearStuck();
+    // A stop by the agent is on record before the shim is asked.
+    const bool outside = finished.outcome.cause == Cause::Stopped && stage.intent == Intent::None;
+    const Outcome outcome =
+        outside ? endedFromOutside(finished.outcome, finished.rebooted) : finished.outcome;
+
+    // What the process did …
+    if (!stage.startedCorrected && !neverStarted(outcome.cause) && outcome.startedAt > 0)
+        stage.startedAt = outcome.startedAt;
+    stage.endedAt = neverStarted(outcome.cause) ? *stage.startedAt
+                                                : std::max(*stage.startedAt, outcome.endedAt);
+    stage.cause = outcome.cause;
+    stage.exitCode = outcome.exitCode;
+    stage.signal = outcome.signal;
+    stage.message = outcome.message;
+    if (!outcome.containment
+             .empty()) // an attempt that lost its shim keeps what was known at its start
+        stage.containment = outcome.containment;
+    if (finished.limitsMissing)
+        stage.limitsMissing = *finished.limitsMissing;
+    for (const Cause cause : outcome.notes)
+        stage.notes += (stage.notes.empty() ? "" : ",") + std::string(toString(cause));
+    stage.logBytes = outcome.logBytes;
+    stage.usage = outcome.usage;
+    Status status = outcome.succeeded() ? Status::Success : Status::Failure;
+    std::string actor = agentActor;
+    std::string reason;
+
+    // … and what was decided about it. A decision that came too late does not change a true end.
+    const bool decided = stage.intent != Intent::None &&
+                         (outcome.cause == Cause::Stopped || lostByUs(outcome.cause));
+    if (decided)
+    {
+        actor = stage.intentActor;
+        reason = stage.intentReason;
+        stage.cause = stage.intent == Intent::Stop ? Cause::Stopped : Cause::Operator;
+        status = stage.intent == Intent::Succeed ? Status::Success : Status::Failure;
+        stage.message = reason;
+        stage.startedAt = stage.intentStartedAt ? stage.intentStartedAt : stage.startedAt;
+        stage.endedAt = std::max(*stage.startedAt, stage.intentEndedAt.value_or(*stage.endedAt));
+        stage.startedCorrected = stage.startedCorrected || stage.intentStartedAt.has_value();
+    }
+    else if (status == Status::Success)
+    {
+        takeOutputs(run, stage);
+        if (stage.cause != Cause::Exit)
+            status = Status::Failure;
+    }
+
+    stage.message = _specs.masked(batch, run.id, stage.message);
+
+    const auto event = status == Status::Success ? StageEvent::EndedWell : StageEvent::EndedBadly;
+    const Transition next = transition(_specs.state(stage), event);
+    if (next.effect != Effect::RecordEnd)
+        return;
+    const bool undecided = stage.intent == Intent::None;
+    stage.status = next.to;
+    stage.clearIntent();
+    const RecordedEnd end{stage, decided};
+    const bool again = undecided && !run.stopping && stage.status == Status::Failure &&
+                       _retries.plan(batch, run, stage);
+    if (!again)
+    {
+        batch.runs.update(stage);
+        _writer.stageChanged(batch, stage, Status::InProgress, actor,
+                             decided ? reason : stage.message);
+    }
+    if (end.stage.cause == Cause::ShimLost)
+        batch.log.push_back("stage " + stage.id + " (" + stage.name + " of run " + stage.runId +
+                            "): " + end.stage.message);
+    batch.afterCommit.push_back(
+        [this, end, folder = _state.attempt(stage, finished.attempt)]
+        {
+            _runner.forget(folder);
+            _waiters.ended(end);
+        });
+    _flow.advance(batch, run);
+}
+
+/// Reads what the plugin gave to later stages. Outputs that can't be used are the plugin's fault.
+void AttemptEnd::takeOutputs(Run& run, Stage& stage)
+{
+    try
+    {
+        agent::takeOutputs(run, stage, _state.attempt(stage, stage.attempt),
+                           _specs.pipeline(run)->secrets, _specs.orders().secretsDir);
+    }
+    catch (const std::runtime_error& error)
+    {
+        stage.cause = Cause::PluginError;
+        stage.message = error.what();
+    }
+}
+
+} // namespace agent

@@ -1,0 +1,46 @@
+#pragma once
+
+#include "agent/run/EndWaiters.h"
+#include "agent/run/Retries.h"
+#include "agent/run/RunFlow.h"
+#include "agent/run/StageRunner.h"
+
+namespace agent
+{
+
+/// Records how an attempt ended: what its processes did, and what was decided about it before.
+/// Threads: the engine's.
+class AttemptEnd
+{
+public:
+    AttemptEnd(RunSpecs& specs, RunWriter& writer, Retries& retries, RunFlow& flow, Timers& timers,
+               EndWaiters& waiters, const StateFolder& state, StageRunner& runner)
+        : _specs(specs),
+          _writer(writer),
+          _retries(retries),
+          _flow(flow),
+          _timers(timers),
+          _waiters(waiters),
+          _state(state),
+          _runner(runner)
+    {
+    }
+
+    /// Records the end, plans a retry where the stage's retry says so, and takes the run on. An end of
+    /// another attempt than the one at work changes nothing.
+    void record(Batch& batch, const Finished& finished);
+
+private:
+    void takeOutputs(Run& run, Stage& stage);
+
+    RunSpecs& _specs;
+    RunWriter& _writer;
+    Retries& _retries;
+    RunFlow& _flow;
+    Timers& _timers;
+    EndWaiters& _waiters;
+    const StateFolder& _state;
+    StageRunner& _runner;
+};
+
+} // namespace agent

@@ -1,0 +1,61 @@
+#include "agent/run/DeleteRun.h"
+
+#include "agent/run/Engine.h"
+#include "agent/run/Lookup.h"
+
+#include <algorithm>
+
+namespace agent::commands
+{
+
+Run deleteRun(Engine& engine, const std::string& runId, const std::string& actor)
+{
+    return engine.call<Run>(
+        [&](Batch& batch, EngineParts& parts) -> Run
+        {
+            Run run = needRun(batch, runId);
+            const auto stages = batch.runs.stages(runId);
+            const bool busy =
+                run.status == Status::InProgress || run.status == Status::AwaitingApproval ||
+                std::any_of(stages.begin(), stages.end(),
+                            [](const Stage& s) { return s.status == Status::InProgress; });
+            if (busy)
+                throw Declined::conflict("run_in_progress", "the run is " +
+                                                                std::string(toString(run.status)) +
+                                                                "; stop it first");
+            parts.retention.remove(batch, run, actor, "deleted");
+            return run;
+        });
+}
+
+Stage deleteStage(Engine& engine, const std::string& stageId,
+                  const std::optional<Versions>& ifVersion, const std::string& actor)
+{
+    return engine.call<Stage>(
+        [&](Batch& batch, EngineParts& parts) -> Stage
+        {
+            Stage stage = needStage(batch, stageId, ifVersion);
+            if (transition(parts.specs.state(stage), StageEvent::Delete).effect != Effect::Remove)
+                throw Declined::conflict("stage_in_progress",
+                                         "the stage is IN_PROGRESS; end it first");
+            batch.runs.removeStage(stageId);
+            batch.changedRuns.insert(stage.runId);
+            batch.history.append({.at = nowMs(),
+                                  .runId = stage.runId,
+                                  .stageId = stage.id,
+                                  .actor = actor,
+                                  .from = std::string(toString(stage.status)),
+                                  .cause = stage.cause,
+                                  .reason = "deleted",
+                                  .attempt = stage.attempt});
+            Run run = needRun(batch, stage.runId);
+            if (!run.ended())
+                parts.flow.advance(batch, run);
+            batch.afterCommit.push_back(
+                [&janitor = parts.janitor, folder = parts.state.stage(stage)]
+                { janitor.discard(folder); });
+            return stage;
+        });
+}
+
+} // namespace agent::commands

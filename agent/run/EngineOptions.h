@@ -1,0 +1,24 @@
+#pragma once
+
+#include "agent/model/Stage.h"
+#include "agent/run/OrderBuilder.h"
+#include "agent/run/Retention.h"
+
+#include <cstdint>
+#include <map>
+
+namespace agent
+{
+
+/// How the engine is set up; from the configuration.
+struct EngineOptions
+{
+    int slots = 1;
+    std::int64_t minFreeBytes = 0;
+    std::int64_t stuckAfterMs = 0; ///< a stage without output for so long is stuck; 0: never
+    std::map<StageType, std::int64_t> stuckAfterByType; ///< where a type has its own
+    RetentionPolicy retention;
+    OrderDefaults orders;
+};
+
+} // namespace agent

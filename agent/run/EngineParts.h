@@ -1,0 +1,79 @@
+#pragma once
+
+#include "agent/run/Approvals.h"
+#include "agent/run/AttemptEnd.h"
+#include "agent/run/DiskSpace.h"
+#include "agent/run/EndWaiters.h"
+#include "agent/run/EngineOptions.h"
+#include "agent/run/ExternalStages.h"
+#include "agent/run/Janitor.h"
+#include "agent/run/Recovery.h"
+#include "agent/run/Retention.h"
+#include "agent/run/Retries.h"
+#include "agent/run/RunFlow.h"
+#include "agent/run/RunSpecs.h"
+#include "agent/run/RunWriter.h"
+#include "agent/run/Scheduler.h"
+#include "agent/run/StageRunner.h"
+#include "agent/run/StageStarter.h"
+#include "agent/run/StateFolder.h"
+#include "agent/run/StuckWatch.h"
+#include "agent/run/Timers.h"
+
+namespace agent
+{
+
+/// What the engine consists of beside its mailbox, wired up once. A part knows only those above it.
+/// Commands (SubmitRun, PatchStage, StopRun …) use them on a Batch.
+/// Threads: the engine's, but for what a part says otherwise.
+struct EngineParts
+{
+    EngineParts(EngineOptions engineOptions, const StateFolder& stateFolder,
+                const PluginRegistry& plugins, const ServiceCatalog& services,
+                StageRunner& stageRunner, Janitor& cleaner)
+        : options(std::move(engineOptions)),
+          state(stateFolder),
+          runner(stageRunner),
+          janitor(cleaner),
+          disk(state, options.minFreeBytes),
+          waiters(runner),
+          specs(options, plugins),
+          writer(specs),
+          approvals(specs, writer),
+          externalStages(specs, writer, timers),
+          stuckWatch(specs, writer, timers, state, runner),
+          starter(specs, writer, externalStages, stuckWatch, state, plugins, runner),
+          flow(specs, writer, approvals, starter, disk),
+          retries(specs, writer, timers),
+          attemptEnd(specs, writer, retries, flow, timers, waiters, state, runner),
+          scheduler(options.slots, services, disk, flow, timers),
+          recovery(specs, retries, externalStages, stuckWatch, starter, flow, state, runner),
+          retention(options.retention, state, janitor)
+    {
+    }
+
+    const EngineOptions options;
+    const StateFolder& state;
+    StageRunner& runner;
+    Janitor& janitor;
+    DiskSpace disk;
+    Timers timers;
+    EndWaiters waiters;
+    RunSpecs specs;
+    RunWriter writer;
+    Approvals approvals;
+    ExternalStages externalStages;
+    StuckWatch stuckWatch;
+    StageStarter starter;
+    RunFlow flow;
+    Retries retries;
+    AttemptEnd attemptEnd;
+    Scheduler scheduler;
+    Recovery recovery;
+    Retention retention;
+
+    /// Does what `timer` was set for.
+    void due(Batch& batch, const Timer& timer);
+};
+
+} // namespace agent

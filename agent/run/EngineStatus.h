@@ -1,0 +1,45 @@
+#pragma once
+
+#include "agent/model/Stage.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace agent
+{
+
+/// What happened since the daemon started.
+struct EngineCounts
+{
+    std::map<std::pair<Status, Cause>, std::uint64_t> ended; ///< stages; each attempt counts
+    std::uint64_t stuck = 0;
+};
+
+/// A slot that can't be used: the stage in it was to end and its processes can't be killed.
+struct BlockedSlot
+{
+    std::string stageId;
+    std::string runId;
+    std::string processes; ///< as in UnkillableStage
+    TimeMs since = 0;
+};
+
+/// The state of the engine after its last transaction.
+struct EngineStatus
+{
+    int slots = 0;
+    int running = 0; ///< runs that hold a slot
+    int queued = 0;  ///< runs that wait for one
+    std::vector<BlockedSlot> blockedSlots;
+    bool draining = false;
+    bool diskLow = false;
+    std::int64_t freeBytes = 0;
+    bool alive = false; ///< the last transaction succeeded
+    bool cgroup = false;
+    EngineCounts counts;
+};
+
+} // namespace agent

@@ -1,0 +1,45 @@
+#include "agent/run/PatchRun.h"
+
+#include "agent/run/Engine.h"
+#include "agent/run/Lookup.h"
+
+namespace agent::commands
+{
+
+namespace
+{
+
+Done apply(Batch& batch, const std::string& runId, const RunPatch& patch)
+{
+    Run run = needRun(batch, runId);
+    const bool changes = patch.commitHash || patch.commitMessage || patch.committer ||
+                         patch.pullNumber || patch.trigger || patch.priority;
+    if (!changes)
+        return {};
+    run.commitHash = patch.commitHash.value_or(run.commitHash);
+    run.commitMessage = patch.commitMessage.value_or(run.commitMessage);
+    run.committer = patch.committer.value_or(run.committer);
+    if (patch.pullNumber)
+        run.pullNumber = patch.pullNumber;
+    run.trigger = patch.trigger.value_or(run.trigger);
+    run.priority = patch.priority.value_or(run.priority);
+    batch.runs.update(run);
+    batch.changedRuns.insert(runId);
+    const std::string status(toString(run.status));
+    batch.history.append({.at = run.updatedAt,
+                          .runId = runId,
+                          .actor = patch.actor,
+                          .from = status,
+                          .to = status,
+                          .reason = "corrected"});
+    return {};
+}
+
+} // namespace
+
+void patchRun(Engine& engine, const std::string& runId, const RunPatch& patch)
+{
+    engine.call<Done>([&](Batch& batch, EngineParts&) { return apply(batch, runId, patch); });
+}
+
+} // namespace agent::commands

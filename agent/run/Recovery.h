@@ -1,0 +1,46 @@
+#pragma once
+
+#include "agent/run/ExternalStages.h"
+#include "agent/run/Retries.h"
+#include "agent/run/RunFlow.h"
+#include "agent/run/StageStarter.h"
+#include "agent/run/StuckWatch.h"
+
+namespace agent
+{
+
+/// Takes up what was open when the last daemon ended. Source: design, "At start (Recovery)".
+/// Threads: the engine's.
+class Recovery
+{
+public:
+    Recovery(RunSpecs& specs, Retries& retries, ExternalStages& externalStages,
+             StuckWatch& stuckWatch, StageStarter& starter, RunFlow& flow, const StateFolder& state,
+             StageRunner& runner)
+        : _specs(specs),
+          _retries(retries),
+          _externalStages(externalStages),
+          _stuckWatch(stuckWatch),
+          _starter(starter),
+          _flow(flow),
+          _state(state),
+          _runner(runner)
+    {
+    }
+
+    void recover(Batch& batch);
+
+private:
+    void recoverStage(Batch& batch, Run& run, Stage& stage);
+
+    RunSpecs& _specs;
+    Retries& _retries;
+    ExternalStages& _externalStages;
+    StuckWatch& _stuckWatch;
+    StageStarter& _starter;
+    RunFlow& _flow;
+    const StateFolder& _state;
+    StageRunner& _runner;
+};
+
+} // namespace agent

@@ -1,0 +1,66 @@
+#include "agent/run/RunSpecs.h"
+
+#include "agent/plugin/PluginRegistry.h"
+#include "agent/run/PipelineParser.h"
+
+namespace agent
+{
+
+std::shared_ptr<const PipelineSpec> RunSpecs::pipeline(const Run& run)
+{
+    const auto kept = _pipelines.find(run.id);
+    if (kept != _pipelines.end())
+        return kept->second;
+    auto parsed = std::make_shared<const PipelineSpec>(pipelineFromJson(run.pipeline));
+    return _pipelines.emplace(run.id, std::move(parsed)).first->second;
+}
+
+const StageSpec& RunSpecs::stage(const Run& run, const Stage& stage)
+{
+    return pipeline(run)->stages.at(static_cast<std::size_t>(stage.ordinal));
+}
+
+bool RunSpecs::external(const Stage& stage) const
+{
+    const Plugin* plugin = _plugins.find(stage.plugin);
+    return plugin && plugin->kind == Plugin::Kind::External;
+}
+
+std::int64_t RunSpecs::graceMs(const Run& run, const Stage& stage)
+{
+    return this->stage(run, stage).graceMs.value_or(_options.orders.graceMs);
+}
+
+std::int64_t RunSpecs::timeoutMs(const Run& run, const Stage& stage)
+{
+    return this->stage(run, stage).timeoutMs.value_or(_options.orders.timeoutMs);
+}
+
+std::int64_t RunSpecs::stuckAfterMs(const Run& run, const Stage& stage)
+{
+    const auto byType = _options.stuckAfterByType.find(stage.type);
+    return this->stage(run, stage)
+        .stuckAfterMs.value_or(byType != _options.stuckAfterByType.end() ? byType->second
+                                                                         : _options.stuckAfterMs);
+}
+
+std::string RunSpecs::masked(Batch& batch, const std::string& runId, const std::string& text) const
+{
+    const auto run = text.empty() ? std::nullopt : batch.runs.run(runId);
+    if (!run)
+        return text;
+    const auto kept = _pipelines.find(runId);
+    if (kept != _pipelines.end())
+        return agent::masked(text, kept->second->secrets, _options.orders.secretsDir);
+    try
+    {
+        return agent::masked(text, pipelineFromJson(run->pipeline).secrets,
+                             _options.orders.secretsDir);
+    }
+    catch (const std::runtime_error&)
+    {
+        return text; // an unreadable pipeline names no secrets, and its run must end all the same
+    }
+}
+
+} // namespace agent

@@ -1,0 +1,62 @@
+#pragma once
+
+#include "agent/model/Lifecycle.h"
+#include "agent/model/PipelineSpec.h"
+#include "agent/model/Run.h"
+#include "agent/run/Batch.h"
+#include "agent/run/EngineOptions.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace agent
+{
+
+class PluginRegistry;
+
+/// What a stage was submitted with, completed by the configuration. Keeps the pipelines of begun runs in
+/// memory.
+/// Errors: std::runtime_error where the pipeline of the run can't be read from the record.
+/// Threads: the engine's.
+class RunSpecs
+{
+public:
+    RunSpecs(const EngineOptions& options, const PluginRegistry& plugins)
+        : _options(options), _plugins(plugins)
+    {
+    }
+
+    [[nodiscard]] const OrderDefaults& orders() const { return _options.orders; }
+
+    std::shared_ptr<const PipelineSpec> pipeline(const Run& run);
+
+    /// Valid until release().
+    const StageSpec& stage(const Run& run, const Stage& stage);
+
+    /// Drops what is kept of a run that ended.
+    void release(const std::string& runId) { _pipelines.erase(runId); }
+
+    /// Whether the plugin of `stage` is the one without code.
+    [[nodiscard]] bool external(const Stage& stage) const;
+    [[nodiscard]] StageState state(const Stage& stage) const
+    {
+        return stateOf(stage, external(stage));
+    }
+
+    // 0: none.
+    std::int64_t graceMs(const Run& run, const Stage& stage);
+    std::int64_t timeoutMs(const Run& run, const Stage& stage);
+    std::int64_t stuckAfterMs(const Run& run, const Stage& stage);
+
+    /// Returns `text` without the secrets that the stages of the run have: the record is shown and kept.
+    std::string masked(Batch& batch, const std::string& runId, const std::string& text) const;
+
+private:
+    const EngineOptions& _options;
+    const PluginRegistry& _plugins;
+    std::map<std::string, std::shared_ptr<const PipelineSpec>> _pipelines; ///< by run id
+};
+
+} // namespace agent

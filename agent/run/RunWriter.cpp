@@ -1,0 +1,69 @@
+#include "agent/run/RunWriter.h"
+
+#include <algorithm>
+
+namespace agent
+{
+
+void RunWriter::endRun(Batch& batch, Run& run, Status status, const std::string& actor,
+                       const std::string& reason)
+{
+    run.endedAt = std::max(nowMs(), run.startedAt.value_or(0));
+    run.holdsSlot = run.wantsSlot = run.resumed = run.stopping = false;
+    setStatus(batch, run, status, actor, reason);
+    batch.afterCommit.push_back([this, id = run.id] { _specs.release(id); });
+}
+
+void RunWriter::setStatus(Batch& batch, Run& run, Status status, const std::string& actor,
+                          const std::string& reason)
+{
+    const Status from = run.status;
+    run.status = status;
+    batch.runs.update(run);
+    batch.changedRuns.insert(run.id);
+    batch.ended = batch.ended || run.ended();
+    if (from != status)
+        batch.history.append({.at = run.updatedAt,
+                              .runId = run.id,
+                              .actor = actor,
+                              .from = std::string(toString(from)),
+                              .to = std::string(toString(status)),
+                              .reason = _specs.masked(batch, run.id, reason)});
+}
+
+void RunWriter::stageChanged(Batch& batch, const Stage& stage, Status from,
+                             const std::string& actor, const std::string& reason)
+{
+    batch.changedRuns.insert(stage.runId);
+    if (stage.ended() && stage.status != from && stage.cause)
+        batch.endedStages.emplace_back(stage.status, *stage.cause);
+    batch.ended = batch.ended || stage.ended();
+    batch.history.append({.at = stage.updatedAt,
+                          .runId = stage.runId,
+                          .stageId = stage.id,
+                          .actor = actor,
+                          .from = std::string(toString(from)),
+                          .to = std::string(toString(stage.status)),
+                          .cause = stage.cause,
+                          .reason = _specs.masked(batch, stage.runId, reason),
+                          .attempt = stage.attempt});
+}
+
+void RunWriter::endStage(Batch& batch, Stage& stage, Status status, Cause cause,
+                         const std::string& actor, const std::string& reason)
+{
+    const Status from = stage.status;
+    if (!stage.endedAt)
+        stage.endedAt = nowMs();
+    if (!stage.startedAt)
+        stage.startedAt = stage.endedAt;
+    stage.endedAt = std::max(*stage.startedAt, *stage.endedAt);
+    stage.status = status;
+    stage.cause = cause;
+    stage.message = _specs.masked(batch, stage.runId, reason);
+    stage.retryAt.reset();
+    batch.runs.update(stage);
+    stageChanged(batch, stage, from, actor, reason);
+}
+
+} // namespace agent

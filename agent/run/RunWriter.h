@@ -1,0 +1,39 @@
+#pragma once
+
+#include "agent/run/RunSpecs.h"
+
+#include <string>
+
+namespace agent
+{
+
+/// The actor of changes that no person asked for.
+inline constexpr const char* agentActor = "agent";
+
+/// Writes changes of runs and stages together with their history, and marks the effects in the batch.
+/// Reasons are masked. Threads: the engine's.
+class RunWriter
+{
+public:
+    explicit RunWriter(RunSpecs& specs) : _specs(specs) {}
+
+    /// Writes the run, and a history entry where its status changed.
+    void setStatus(Batch& batch, Run& run, Status status, const std::string& actor,
+                   const std::string& reason);
+
+    void endRun(Batch& batch, Run& run, Status status, const std::string& actor,
+                const std::string& reason);
+
+    /// Writes the history entry of a change of `stage`; the stage itself is written by the caller.
+    void stageChanged(Batch& batch, const Stage& stage, Status from, const std::string& actor,
+                      const std::string& reason);
+
+    /// Ends a stage that has no process (never had one, or is an external one). Writes the stage.
+    void endStage(Batch& batch, Stage& stage, Status status, Cause cause, const std::string& actor,
+                  const std::string& reason);
+
+private:
+    RunSpecs& _specs;
+};
+
+} // namespace agent

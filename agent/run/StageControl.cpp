@@ -1,0 +1,91 @@
+#include "agent/run/StageControl.h"
+
+#include "agent/model/Declined.h"
+
+#include <algorithm>
+#include <filesystem>
+
+namespace agent::commands
+{
+
+std::optional<Stage> unfinishedBefore(Batch& batch, const Stage& stage)
+{
+    const auto stages = batch.runs.stages(stage.runId);
+    const auto found =
+        std::find_if(stages.begin(), stages.end(),
+                     [](const Stage& other) { return other.status != Status::Success; });
+    if (found == stages.end() || found->ordinal >= stage.ordinal)
+        return std::nullopt;
+    return *found;
+}
+
+void needWorkspace(Batch& batch, const EngineParts& parts, const Run& run)
+{
+    if (std::filesystem::is_directory(parts.state.workspace(run.id)))
+        return;
+    for (const auto& stage : batch.runs.stages(run.id))
+    {
+        const bool neverRan = stage.cause == Cause::SpawnError ||
+                              stage.cause == Cause::PluginError ||
+                              stage.cause == Cause::PluginMissing || stage.cause == Cause::DiskFull;
+        if (stage.attempt > 0 && !neverRan && !parts.specs.external(stage))
+            throw Declined::conflict("workspace_gone",
+                                     "the run's workspace was removed; rerun the run instead");
+    }
+}
+
+void startByHand(Batch& batch, EngineParts& parts, Run& run, Stage& stage, const std::string& actor,
+                 const std::string& reason)
+{
+    if (run.stopping)
+        throw Declined::conflict("run_stopping", "the run is being stopped; wait for its end");
+    if (const auto other = unfinishedBefore(batch, stage))
+        throw Declined::conflict("stage_not_due",
+                                 "the stage can't start: " + other->name + " before it is " +
+                                     std::string(toString(other->status)) +
+                                     (other->status == Status::Failure
+                                          ? "; make that one IDLE to try it again, or SUCCESS to "
+                                            "accept it"
+                                          : ""));
+    if (run.ended())
+        needWorkspace(batch, parts, run);
+    if (!parts.specs.external(stage) && parts.disk.low())
+        throw Declined::unavailable(
+            "disk_low", "the disk of the state folder is below disk.min_free; free some space and "
+                        "try again");
+    stage.approved = true;
+    if (run.ended())
+    {
+        run.endedAt.reset();
+        parts.writer.setStatus(batch, run, Status::InProgress, actor, reason);
+    }
+    parts.starter.start(batch, run, stage, StageEvent::PatchInProgress, actor, reason);
+}
+
+void decideEnd(Batch& batch, EngineParts& parts, const Run& run, Stage& stage, Intent intent,
+               const StagePatch& patch)
+{
+    const TimeMs started = patch.startedAt.value_or(*stage.startedAt);
+    if (patch.endedAt && *patch.endedAt < started)
+        throw Declined::invalid("endedAt", "endedAt is before startedAt");
+    if (patch.durationSeconds && !patch.endedAt)
+        throw Declined::invalid("duration", "give endedAt with the duration: the end of a running "
+                                            "stage is not yet known");
+    if (patch.durationSeconds && *patch.durationSeconds != ceilSeconds(started, *patch.endedAt))
+        throw Declined::invalid("duration",
+                                "duration is not endedAt - startedAt, rounded up: " +
+                                    std::to_string(ceilSeconds(started, *patch.endedAt)));
+    stage.intent = intent;
+    stage.intentActor = patch.actor;
+    stage.intentReason = parts.specs.masked(batch, stage.runId, patch.reason);
+    // Who gives end and duration says by that when it started; the shim's own time differs by a moment.
+    stage.intentStartedAt = patch.durationSeconds ? started : patch.startedAt;
+    stage.intentEndedAt = patch.endedAt;
+    batch.runs.update(stage);
+    batch.changedRuns.insert(run.id);
+    batch.afterCommit.push_back(
+        [&runner = parts.runner, id = stage.id, grace = parts.specs.graceMs(run, stage)]
+        { runner.stop(id, grace); });
+}
+
+} // namespace agent::commands

@@ -1,0 +1,68 @@
+#include "agent/run/StageStarter.h"
+
+#include "agent/plugin/PluginRegistry.h"
+
+namespace agent
+{
+
+void StageStarter::start(Batch& batch, Run& run, Stage& stage, StageEvent event,
+                         const std::string& actor, const std::string& reason)
+{
+    const Status from = stage.status;
+    const Transition next = transition(_specs.state(stage), event);
+    stage.clearEnd();
+    stage.clearIntent();
+    stage.status = next.to;
+    stage.startedAt = nowMs();
+    ++stage.attempt;
+    const bool external = _specs.external(stage);
+    if (!external)
+    {
+        stage.containment = _runner.hasCgroup() ? "cgroup" : "subreaper";
+        stage.limitsMissing = _runner.missing(_specs.stage(run, stage).limits);
+    }
+    batch.runs.update(stage);
+    _writer.stageChanged(batch, stage, from, actor, reason);
+
+    if (!run.startedAt)
+        run.startedAt = stage.startedAt;
+    run.wantsSlot = false;
+    run.resumed = false;
+    run.holdsSlot = !external;
+    if (external)
+        _externalStages.watch(batch, run, stage);
+    else
+        launch(batch, run, stage);
+}
+
+void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
+{
+    const Plugin* plugin = _plugins.find(stage.plugin);
+    if (!plugin)
+    {
+        batch.afterCommit.push_back(
+            [this, id = stage.id, attempt = stage.attempt, name = stage.plugin]
+            {
+                _runner.refuse(id, attempt, Cause::PluginMissing,
+                               "there is no plugin '" + name + "' on this host");
+            });
+        return;
+    }
+    const auto folder = _state.attempt(stage, stage.attempt);
+    const auto pipeline = _specs.pipeline(run);
+    const Order order =
+        buildOrder({.run = run,
+                    .stage = stage,
+                    .spec = _specs.stage(run, stage),
+                    .pipeline = *pipeline,
+                    .plugin = *plugin,
+                    .outputs = outputsBefore(stage.ordinal, batch.runs.stages(run.id)),
+                    .workspace = _state.workspace(run.id),
+                    .attemptFolder = folder},
+                   _specs.orders());
+    _stuckWatch.watch(batch, run, stage);
+    batch.afterCommit.push_back([this, folder, order]
+                                { _runner.launch(folder, order, _specs.orders().secretsDir); });
+}
+
+} // namespace agent

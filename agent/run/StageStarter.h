@@ -1,0 +1,51 @@
+#pragma once
+
+#include "agent/run/ExternalStages.h"
+#include "agent/run/RunWriter.h"
+#include "agent/run/StageRunner.h"
+#include "agent/run/StateFolder.h"
+#include "agent/run/StuckWatch.h"
+
+#include <string>
+
+namespace agent
+{
+
+class PluginRegistry;
+
+/// Starts a stage's next attempt. Threads: the engine's.
+class StageStarter
+{
+public:
+    StageStarter(RunSpecs& specs, RunWriter& writer, ExternalStages& externalStages,
+                 StuckWatch& stuckWatch, const StateFolder& state, const PluginRegistry& plugins,
+                 StageRunner& runner)
+        : _specs(specs),
+          _writer(writer),
+          _externalStages(externalStages),
+          _stuckWatch(stuckWatch),
+          _state(state),
+          _plugins(plugins),
+          _runner(runner)
+    {
+    }
+
+    /// Starts the stage now, whether or not a slot is free. `event` is what starts it. Writes the stage
+    /// and sets the run's use of slots; the run is written by the caller.
+    void start(Batch& batch, Run& run, Stage& stage, StageEvent event, const std::string& actor,
+               const std::string& reason);
+
+    /// Launches the attempt that the record calls running, after the commit.
+    void launch(Batch& batch, const Run& run, const Stage& stage);
+
+private:
+    RunSpecs& _specs;
+    RunWriter& _writer;
+    ExternalStages& _externalStages;
+    StuckWatch& _stuckWatch;
+    const StateFolder& _state;
+    const PluginRegistry& _plugins;
+    StageRunner& _runner;
+};
+
+} // namespace agent

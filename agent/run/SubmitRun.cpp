@@ -1,0 +1,107 @@
+#include "agent/run/SubmitRun.h"
+
+#include "agent/model/Id.h"
+#include "agent/run/Engine.h"
+#include "agent/run/Lookup.h"
+#include "agent/run/PipelineParser.h"
+
+namespace agent::commands
+{
+
+namespace
+{
+
+constexpr TimeMs idempotencyMs = TimeMs{24} * 3'600'000;
+
+/// Returns the run that was made under the same Idempotency-Key.
+std::optional<Run> earlier(Batch& batch, const Submission& submission, TimeMs now)
+{
+    const auto found = batch.runs.submitted(submission.idempotencyKey, now - idempotencyMs);
+    if (!found)
+        return std::nullopt;
+    if (found->bodyHash != submission.bodyHash)
+        throw Declined::conflict("idempotency_key_reused",
+                                 "this Idempotency-Key was used for another request");
+    auto run = batch.runs.run(found->runId);
+    if (!run)
+        throw Declined::conflict("run_deleted", "the run of this Idempotency-Key was deleted");
+    return run;
+}
+
+Run create(Batch& batch, const EngineParts& parts, const Submission& submission)
+{
+    // The client shall look for another host instead of waiting for this one.
+    if (parts.scheduler.draining())
+        throw Declined::unavailable(
+            "draining", "the agent takes no new runs: it is draining until POST /api/agent/resume "
+                        "or a restart");
+    Run run;
+    run.id = newId();
+    run.createdAt = run.updatedAt = nowMs();
+    run.commitHash = submission.commit;
+    run.commitMessage = submission.commitMessage;
+    run.committer = submission.committer;
+    run.trigger = submission.trigger;
+    run.serviceId = submission.serviceId;
+    run.serviceName = submission.serviceName;
+    run.branch = submission.branch;
+    run.pullNumber = submission.pullNumber;
+    run.priority = submission.priority;
+    run.pipeline = toJson(submission.pipeline);
+    run.wantsSlot = true;
+    batch.runs.insert(run);
+    batch.history.append({.at = run.createdAt,
+                          .runId = run.id,
+                          .actor = submission.actor,
+                          .to = std::string(toString(run.status)),
+                          .reason = "submitted"});
+    for (const auto& stage : stagesOf(submission.pipeline, run))
+        batch.runs.insert(stage);
+    batch.changedRuns.insert(run.id);
+    return run;
+}
+
+} // namespace
+
+Submitted submit(Engine& engine, const Submission& submission)
+{
+    return engine.call<Submitted>(
+        [&submission](Batch& batch, EngineParts& parts) -> Submitted
+        {
+            if (submission.idempotencyKey.empty())
+                return {create(batch, parts, submission), true};
+            const TimeMs now = nowMs();
+            if (auto run = earlier(batch, submission, now))
+                return {*run, false};
+            Run run = create(batch, parts, submission);
+            batch.runs.remember(submission.idempotencyKey, {run.id, submission.bodyHash}, now);
+            return {run, true};
+        });
+}
+
+std::string rerun(Engine& engine, const std::string& runId, const std::string& actor)
+{
+    return engine.call<std::string>(
+        [&](Batch& batch, EngineParts& parts) -> std::string
+        {
+            const Run run = needRun(batch, runId);
+            if (!run.ended())
+                throw Declined::conflict("run_not_ended",
+                                         "the run is " + std::string(toString(run.status)) +
+                                             "; only an ended run can be run again");
+            const Submission again{.pipeline = pipelineFromJson(run.pipeline),
+                                   .serviceId = run.serviceId,
+                                   .serviceName = run.serviceName,
+                                   .commit = run.commitHash,
+                                   .branch = run.branch,
+                                   .commitMessage = run.commitMessage,
+                                   .committer = run.committer,
+                                   .trigger = run.trigger,
+                                   .pullNumber = run.pullNumber,
+                                   .priority = run.priority,
+                                   .actor = actor};
+            return create(batch, parts, again).id;
+        });
+}
+
+} // namespace agent::commands

@@ -1,0 +1,51 @@
+#pragma once
+
+#include "agent/model/PipelineSpec.h"
+#include "agent/model/Run.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace agent
+{
+
+class Engine;
+
+/// A run to be made. Its pipeline was checked.
+struct Submission
+{
+    PipelineSpec pipeline;
+    std::string serviceId;
+    std::string serviceName;
+    std::string commit;
+    std::string branch;
+    std::string commitMessage;
+    std::string committer;
+    TriggerType trigger = TriggerType::Manual;
+    std::optional<std::int64_t> pullNumber;
+    std::int64_t priority = 0;
+    std::string idempotencyKey; ///< empty: none
+    std::string bodyHash;
+    std::string actor;
+};
+
+struct Submitted
+{
+    Run run;
+    bool created = true; ///< false: the Idempotency-Key was there already
+};
+
+namespace commands
+{
+
+/// Queues a run. Errors: Declined: Conflict, Unavailable while draining.
+Submitted submit(Engine& engine, const Submission& submission);
+
+/// Submits the pipeline of an ended run once more. Returns the new run's id.
+/// Errors: Declined: NotFound, Conflict, Unavailable.
+std::string rerun(Engine& engine, const std::string& runId, const std::string& actor);
+
+} // namespace commands
+
+} // namespace agent
