@@ -121,6 +121,7 @@ void AgentApplication::defineOptions(Poco::Util::OptionSet& options)
         Option("doctor", "",
                "look at this host, tell what was found as JSON, then end; for people: "
                "stagectl doctor"));
+    options.addOption(Option("record", "", "with --doctor: read the whole record too"));
     ExecRequest::defineOptions(options);
 }
 
@@ -133,6 +134,7 @@ void AgentApplication::handleOption(const std::string& name, const std::string& 
     _version = _version || name == "version";
     _check = _check || name == "check";
     _doctor = _doctor || name == "doctor";
+    _wholeRecord = _wholeRecord || name == "record";
     _exec.take(name, value);
     if (name == "config")
         _file = value;
@@ -209,8 +211,11 @@ int AgentApplication::check()
 
 int AgentApplication::examineHost(const std::vector<Problem>& problems) const
 {
-    const Findings findings = doctor::examine(
-        {.config = _config, .file = _file, .problems = problems, .programs = _programs});
+    const Findings findings = doctor::examine({.config = _config,
+                                               .file = _file,
+                                               .problems = problems,
+                                               .wholeRecord = _wholeRecord,
+                                               .programs = _programs});
     std::cout << doctor::toJson(findings) << std::endl;
     return findings.count(Health::Fail) == 0 ? 0 : 1;
 }
@@ -316,7 +321,8 @@ try
     engine.start();
     // 4 Those who follow logs and events.
     followers.start();
-    // 5 The API.
+    // 5 The API, and what it tells of the record.
+    RecordCheck recordCheck(state.record(), database.endedUncleanly(), error);
     std::unique_ptr<Guard> guard;
     std::unique_ptr<Routes> routes;
     HttpServer server({.address = _config.httpAddress, .port = _config.httpPort, .logError = error},
@@ -325,7 +331,8 @@ try
                                                  .port = Poco::URI(server.url()).getPort(),
                                                  .hosts = _config.httpHosts});
     routes = std::make_unique<Routes>(
-        ApiParts{engine, database, _services, _plugins, state, stageLists, followers}, *guard);
+        ApiParts{engine, database, _services, _plugins, state, stageLists, followers, recordCheck},
+        *guard);
     // However this ends: the engine first, for it answers those who wait in the server's threads.
     const std::shared_ptr<Engine> stopped(&engine, [](Engine* running) { running->stop(); });
     server.start();
@@ -335,6 +342,7 @@ try
          counted(_services.all().size(), "service") + ", " +
          counted(_plugins.all().size(), "plugin"));
     ::sd_notify(0, "READY=1");
+    recordCheck.start();
 
     const sigset_t set = signals();
     while (true)
@@ -360,6 +368,8 @@ try
     info("stopping; running stages go on under their shims");
     ::sd_notify(0, "STOPPING=1");
     state.removeAddress();
+    recordCheck
+        .stop(); // its connection closes before the writer's: that one makes the last checkpoint
     followers.stop();
     // Before the server: it answers those who wait, so that the server's threads come free.
     engine.stop();

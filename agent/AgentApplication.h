@@ -42,6 +42,7 @@ private:
     bool _version = false;
     bool _check = false;
     bool _doctor = false;
+    bool _wholeRecord = false; ///< of the doctor
     ExecRequest _exec;
     std::filesystem::path _file;
     std::vector<std::string> _definitions; ///< of -D, as given

@@ -16,6 +16,7 @@ add_executable(unit-tests
     tests/unit/StageFilesTest.cpp
     tests/unit/DatabaseTest.cpp
     tests/unit/QueryPlanTest.cpp
+    tests/unit/RecordCheckTest.cpp
     tests/unit/RunStoreTest.cpp
     tests/unit/AttemptEndsTest.cpp
     tests/unit/HistoryTest.cpp

@@ -36,8 +36,10 @@ Response answerTo(const std::vector<Fact>& facts, const std::string& whenGood)
             .body = body + (good ? "" : "not ") + whenGood + "\n"};
 }
 
-Fact storeFact(const EngineStatus& facts)
+Fact storeFact(const EngineStatus& facts, const RecordCheck& check)
 {
+    if (const auto damage = check.result().damage; facts.alive && !damage.empty())
+        return {"store: the record is damaged: " + damage, false};
     return {facts.alive ? "store: ok" : "store: the last transaction failed", facts.alive};
 }
 
@@ -116,22 +118,25 @@ Response health(const ApiParts& api, const Request&, const std::string&)
 {
     // A full disk or a draining agent is for people to see to: another start of the agent mends neither.
     const auto facts = api.engine.status();
-    return answerTo(
-        {storeFact(facts), {diskFact(facts).line, true}, {executorFact(facts).line, true}},
-        "healthy");
+    return answerTo({storeFact(facts, api.recordCheck),
+                     {diskFact(facts).line, true},
+                     {executorFact(facts).line, true}},
+                    "healthy");
 }
 
 Response ready(const ApiParts& api, const Request&, const std::string&)
 {
     const auto facts = api.engine.status();
-    return answerTo({storeFact(facts), diskFact(facts), executorFact(facts)}, "ready");
+    return answerTo({storeFact(facts, api.recordCheck), diskFact(facts), executorFact(facts)},
+                    "ready");
 }
 
 Response metrics(const ApiParts& api, const Request&, const std::string&)
 {
     auto reader = api.database.reader();
     return {.contentType = "text/plain; version=0.0.4; charset=utf-8",
-            .body = metricsText(api.engine.status(), RunStore(*reader).stuckStages().size())};
+            .body = metricsText(api.engine.status(), RunStore(*reader).stuckStages().size()) +
+                    recordMetrics(api.recordCheck.result())};
 }
 
 } // namespace agent

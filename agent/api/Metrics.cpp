@@ -67,4 +67,15 @@ std::string metricsText(const EngineStatus& facts, std::size_t stuck)
     return page.text();
 }
 
+std::string recordMetrics(const RecordCheck::Result& result)
+{
+    Page page;
+    page.gauge("stage_agent_record_damaged", "1 when the last check of the record found a fault.",
+               result.damage.empty() ? 0 : 1);
+    page.gauge("stage_agent_record_checked_timestamp_seconds",
+               "When the whole record was last read and found without a fault; 0: not yet.",
+               static_cast<std::uint64_t>(result.wholeAt.value_or(0) / 1000));
+    return page.text();
+}
+
 } // namespace agent

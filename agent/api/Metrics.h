@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/run/EngineStatus.h"
+#include "agent/store/RecordCheck.h"
 
 #include <cstddef>
 #include <string>
@@ -11,5 +12,8 @@ namespace agent
 /// What is measured, as Prometheus reads it. Counters begin at 0 with each start of the daemon.
 /// Source: https://prometheus.io/docs/instrumenting/exposition_formats/
 std::string metricsText(const EngineStatus& facts, std::size_t stuck);
+
+/// The same of the record's background check.
+std::string recordMetrics(const RecordCheck::Result& result);
 
 } // namespace agent

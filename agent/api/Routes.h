@@ -5,6 +5,7 @@
 #include "agent/api/Http.h"
 #include "agent/api/StageListCache.h"
 #include "agent/run/Engine.h"
+#include "agent/store/RecordCheck.h"
 
 namespace agent
 {
@@ -19,6 +20,7 @@ struct ApiParts
     const StateFolder& state;
     StageListCache& stageLists;
     Followers& followers;
+    const RecordCheck& recordCheck;
 };
 
 /// The HTTP API: which request goes to which handler.

@@ -260,6 +260,8 @@ void CommandLine::addAgentVerbs()
     // No action: it works without an agent, and tells what is wrong with the settings too.
     _doctor = _app.add_subcommand(
         "doctor", "Check agent and host, and say what to do; exit 1 if something fails");
+    _doctor->add_flag("--record", _doctorRequest.record,
+                      "Read the whole record too, not its first pages only");
     _doctor
         ->add_option("-c,--config", _doctorRequest.config,
                      "The agent's; /etc/stage-agent/stage-agent.properties if it is there")

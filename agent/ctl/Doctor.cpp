@@ -24,7 +24,7 @@ namespace
 
 constexpr const char* rightAddress = "give the right address: --agent URL";
 constexpr std::chrono::seconds patience{10};
-/// It reads the whole record and loads every plugin.
+/// It may read the whole record, and loads every plugin.
 constexpr std::chrono::minutes patienceWithTheHost{5};
 
 /// A message's first line says what is wrong, those below it what to do.
@@ -63,7 +63,11 @@ void checkReady(const Answer& answer, Findings& findings)
     for (std::string line; std::getline(lines, line);)
     {
         const std::size_t before = findings.all().size();
-        if (line.starts_with("store: the"))
+        if (line.starts_with("store: the record is damaged"))
+            findings.fail("ready", line,
+                          "stop the agent and restore the state folder from a backup, or move "
+                          "record.db away to start with an empty record (docs/operating.md)");
+        else if (line.starts_with("store: the"))
             findings.fail("ready", line,
                           "journalctl -u stage-agent says why; the record is looked at below");
         else if (line.starts_with("disk: below"))
@@ -213,6 +217,8 @@ void checkHost(const DoctorRequest& request, Findings& findings)
                                                        : "";
     if (!config.empty())
         argv.insert(argv.end(), {"--config", config});
+    if (request.record)
+        argv.emplace_back("--record");
     for (const std::string& definition : request.definitions)
         argv.insert(argv.end(), {"-D", definition});
     std::string wrong;

@@ -16,6 +16,7 @@ struct DoctorRequest
     std::string tokenFile;                ///< likewise
     std::string config;                   ///< the agent's file; empty: the installed one
     std::vector<std::string> definitions; ///< each `KEY=VALUE`, as for the agent's -D
+    bool record = false;                  ///< read the whole record too
 };
 
 /// Looks at the agent over its API, has the stage-agent program of this host look at the host, and prints

@@ -140,7 +140,9 @@ std::optional<TimeMs> checkRecord(const Visit& visit, Findings& findings)
             findings.ok("record", "there is none yet: the first start makes it");
         return std::nullopt;
     }
-    const RecordReport report = reportOn(file);
+    const bool whole = visit.setup.wholeRecord;
+    const RecordReport report =
+        reportOn(file, whole ? RecordDepth::Whole : RecordDepth::FirstPages);
     const std::string schema = "schema " + std::to_string(report.schema);
     if (!report.damage.empty())
         findings.fail("record", file.string() + " is damaged: " + report.damage,
@@ -157,11 +159,12 @@ std::optional<TimeMs> checkRecord(const Visit& visit, Findings& findings)
                       "run the newer stage-agent again, or restore the state folder as it was "
                       "before the upgrade");
     else
-        findings.ok("record", "whole, " + schema +
+        findings.ok("record", (whole ? "whole, " : "can be opened, ") + schema +
                                   (report.schema < report.newestSchema
                                        ? "; the next start brings it to " +
                                              std::to_string(report.newestSchema)
-                                       : ""));
+                                       : "") +
+                                  (whole ? "" : "; --record reads all of it"));
     return report.lastEnd;
 }
 

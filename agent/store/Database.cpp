@@ -1,5 +1,6 @@
 #include "agent/store/Database.h"
 
+#include "agent/store/RecordCheck.h"
 #include "agent/store/Schema.h"
 #include "agent/wire/Failpoint.h"
 
@@ -10,6 +11,7 @@
 #include <Poco/Exception.h>
 #include <Poco/NumberFormatter.h>
 
+#include <sqlite3.h>
 #include <stdexcept>
 #include <sys/stat.h>
 
@@ -90,6 +92,8 @@ RecordSession::RecordSession(const std::filesystem::path& file, Mode mode)
     {
         execute("PRAGMA journal_mode = WAL");
         execute("PRAGMA synchronous = FULL");
+        execute(
+            "PRAGMA journal_size_limit = 16777216"); // what a long reader made of it is given back
         execute("PRAGMA foreign_keys = ON");
     }
     else
@@ -115,6 +119,11 @@ Statement& RecordSession::prepare(const Query& query)
     return kept->reset();
 }
 
+void RecordSession::interrupt()
+{
+    sqlite3_interrupt(_handle);
+}
+
 Statement RecordSession::prepareOnce(const std::string& sql) const
 {
     return {_handle, sql.c_str()};
@@ -128,13 +137,13 @@ void RecordSession::execute(const std::string& sql)
 Database::Database(const std::filesystem::path& file) : _file(file)
 {
     Poco::Data::SQLite::Connector::registerConnector();
+    std::error_code none;
+    const auto log = std::filesystem::file_size(file.string() + "-wal", none);
+    _endedUncleanly = !none && log > 0;
     try
     {
         _writer = std::make_unique<RecordSession>(file, RecordSession::Mode::Write);
-        std::string found;
-        _writer->session() << "PRAGMA quick_check(1)", into(found), now;
-        if (found != "ok")
-            throw Poco::Data::DataException(found);
+        checkFirstPages(*_writer);
     }
     catch (const Poco::Exception& error)
     {

@@ -41,6 +41,9 @@ public:
     /// Returns a statement for one use.
     [[nodiscard]] Statement prepareOnce(const std::string& sql) const;
 
+    /// Ends the statement that runs now with an error. Threads: any, while the session is there.
+    void interrupt();
+
     /// Runs statements without values or rows.
     void execute(const std::string& sql);
 
@@ -60,10 +63,14 @@ private:
 class Database
 {
 public:
-    /// Opens the record, makes it or brings it to this build's schema.
-    /// Errors: std::runtime_error: not readable, damaged, or of a newer schema, each by name.
+    /// Opens the record, makes it or brings it to this build's schema. Reads its first pages only:
+    /// RecordCheck reads the others.
+    /// Errors: std::runtime_error: not readable, its first pages damaged, or of a newer schema, each by name.
     explicit Database(const std::filesystem::path& file);
     ~Database();
+
+    /// Whether the last daemon left a write-ahead log: it did not close the record.
+    [[nodiscard]] bool endedUncleanly() const { return _endedUncleanly; }
 
     /// The engine's connection. Threads: the engine's, or the starting thread before it runs.
     [[nodiscard]] RecordSession& writer() { return *_writer; }
@@ -91,6 +98,7 @@ public:
 
 private:
     std::filesystem::path _file;
+    bool _endedUncleanly = false;
     std::unique_ptr<RecordSession> _writer;
     std::mutex _mutex;
     std::vector<std::unique_ptr<RecordSession>> _idle; // guarded by _mutex

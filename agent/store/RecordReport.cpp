@@ -1,6 +1,7 @@
 #include "agent/store/RecordReport.h"
 
 #include "agent/store/Database.h"
+#include "agent/store/RecordCheck.h"
 #include "agent/store/Schema.h"
 
 #include <Poco/Data/DataException.h>
@@ -18,15 +19,19 @@ using Mode = RecordSession::Mode;
 
 const Query newestEnd{"SELECT MAX(ended_at) FROM runs WHERE ended_at IS NOT NULL"};
 
-void look(const std::filesystem::path& record, Mode mode, RecordReport& report)
+void look(const std::filesystem::path& record, RecordDepth depth, Mode mode, RecordReport& report)
 {
     RecordSession session(record, mode);
-    Statement check = session.prepareOnce("PRAGMA quick_check(1)");
-    const std::string found = check.step() ? check.text() : "no answer";
-    if (found != "ok")
+    checkFirstPages(session);
+    if (depth == RecordDepth::Whole)
     {
-        report.damage = found;
-        return;
+        Statement check = session.prepareOnce("PRAGMA quick_check(1)");
+        const std::string found = check.step() ? check.text() : "no answer";
+        if (found != "ok")
+        {
+            report.damage = found;
+            return;
+        }
     }
     Statement version = session.prepareOnce("PRAGMA user_version");
     report.schema = version.step() ? static_cast<int>(version.integer()) : 0;
@@ -39,7 +44,7 @@ void look(const std::filesystem::path& record, Mode mode, RecordReport& report)
 
 } // namespace
 
-RecordReport reportOn(const std::filesystem::path& record)
+RecordReport reportOn(const std::filesystem::path& record, RecordDepth depth)
 {
     RecordReport report{.newestSchema = static_cast<int>(schemaSteps.size())};
     const auto with = [&](const char* ending)
@@ -54,7 +59,7 @@ RecordReport reportOn(const std::filesystem::path& record)
     Poco::Data::SQLite::Connector::registerConnector();
     try
     {
-        look(record, log ? Mode::Beside : Mode::Settled, report);
+        look(record, depth, log ? Mode::Beside : Mode::Settled, report);
     }
     catch (const Poco::Data::SQLite::CorruptImageException& error)
     {

@@ -1,4 +1,5 @@
 // What `stagectl doctor` says of hosts that are not as they should be: one fault a test.
+#include "agent/store/RunStore.h"
 #include "tests/support/DoctorFixture.h"
 #include "tests/support/Namespace.h"
 #include "tests/support/Stages.h"
@@ -15,6 +16,7 @@ using agent::test::listOf;
 using agent::test::MountNamespace;
 using agent::test::Seen;
 using agent::test::shell;
+using agent::test::waitFor;
 
 namespace
 {
@@ -40,6 +42,7 @@ class DoctorFaultsTest: public DoctorFixture
     CPPUNIT_TEST(testWithoutGit);
     CPPUNIT_TEST(testSecretsAreLookedAtAndNeverShown);
     CPPUNIT_TEST(testADamagedRecord);
+    CPPUNIT_TEST(testADamagedPageDeepInTheRecord);
     CPPUNIT_TEST(testARecordOfANewerVersion);
     CPPUNIT_TEST_SUITE_END();
 
@@ -240,6 +243,33 @@ public:
         const auto all = examined(1);
         assertSeen(all, "record", "fail", record.string() + " is damaged: ");
         CPPUNIT_ASSERT(holds(oneOf(all, "record").advice, "backup"));
+    }
+
+    /// A start does not read it, and works; the check behind it tells of it.
+    void testADamagedPageDeepInTheRecord()
+    {
+        const fs::path record = recordOfAStoppedAgent();
+        {
+            agent::Database database(record);
+            agent::Transaction transaction(database.writer());
+            for (int i = 0; i < 3000; ++i)
+                agent::RunStore(database.writer()).serviceId("service " + std::to_string(i));
+            transaction.commit();
+        }
+        overwrite(record, static_cast<std::streamoff>(fs::file_size(record) / 4096 - 20) * 4096,
+                  std::string(16384, '\xa5'));
+        fs::remove(_daemon.state() / "record.checked"); // a week is over
+        assertSeen(examined(1), "record", "ok", "can be opened, ");
+        assertSeen(examined(1, {"--record"}), "record", "fail", record.string() + " is damaged: ");
+        _daemon.start();
+        waitFor("the damage in /healthz", [&]
+                { return holds(_daemon.get("/healthz").body, "store: the record is damaged: "); });
+        CPPUNIT_ASSERT_EQUAL(503, _daemon.get("/healthz").status);
+        CPPUNIT_ASSERT_EQUAL(503, _daemon.get("/readyz").status);
+        CPPUNIT_ASSERT(holds(_daemon.get("/metrics").body, "\nstage_agent_record_damaged 1\n"));
+        CPPUNIT_ASSERT(holds(_daemon.output(), "the record " + record.string() + " is damaged: "));
+        CPPUNIT_ASSERT(!fs::exists(_daemon.state() / "record.checked"));
+        assertSeen(examined(1), "ready", "fail", "store: the record is damaged: ");
     }
 
     void testARecordOfANewerVersion()

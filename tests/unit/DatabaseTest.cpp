@@ -78,7 +78,8 @@ class DatabaseTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testBringsTheFirstSchemaToThisOneWithAllThatIsInIt);
     CPPUNIT_TEST(testBringsTheSecondSchemaToThisOneWithAllThatIsInIt);
     CPPUNIT_TEST(testRefusesADamagedHeader);
-    CPPUNIT_TEST(testRefusesDamagedPages);
+    CPPUNIT_TEST(testRefusesADamagedRoot);
+    CPPUNIT_TEST(testKnowsWhetherItWasClosed);
     CPPUNIT_TEST(testRefusesWhatIsNoRecord);
     CPPUNIT_TEST(testRefusesAPlaceThatIsNone);
     CPPUNIT_TEST(testAReaderCannotWrite);
@@ -270,25 +271,42 @@ public:
         CPPUNIT_ASSERT_MESSAGE("what is left stays as it is", before == contentOf(_file));
     }
 
-    /// The header is right, the pages behind it are not: only quick_check sees that.
-    void testRefusesDamagedPages()
+    /// The header is right, the root page of a table is not.
+    void testRefusesADamagedRoot()
     {
+        for (const std::string table : {"runs", "stages", "history", "idempotency"})
+        {
+            std::filesystem::remove(_file);
+            std::int64_t page = 0;
+            {
+                Database database(_file);
+                const auto query =
+                    "SELECT rootpage FROM sqlite_schema WHERE name = '" + table + "'";
+                page = numberOf(database.writer(), query.c_str());
+            }
+            std::fstream file(_file, std::ios::in | std::ios::out | std::ios::binary);
+            file.seekp(static_cast<std::streamoff>((page - 1) * 4096));
+            file << std::string(4096, '\xa5');
+            file.close();
+            const std::string said = problemOf(_file);
+            assertHolds("the record " + _file.string() + " can't be used: ", said);
+            assertHolds("Restore it from a backup", said);
+        }
+    }
+
+    void testKnowsWhetherItWasClosed()
+    {
+        const auto copy = _files.path() / "copy.db";
         {
             Database database(_file);
-            Transaction transaction(database.writer());
-            for (int i = 0; i < 2000; ++i)
-                addService(database.writer(), "service " + std::to_string(i));
-            transaction.commit();
+            CPPUNIT_ASSERT(!database.endedUncleanly());
+            addService(database.writer(), "shop");
+            std::filesystem::copy_file(_file, copy); // as a killed daemon leaves it
+            std::filesystem::copy_file(_file.string() + "-wal", copy.string() + "-wal");
         }
-        const auto size = std::filesystem::file_size(_file);
-        std::fstream file(_file, std::ios::in | std::ios::out | std::ios::binary);
-        file.seekp(static_cast<std::streamoff>(size / 2 / 4096 * 4096));
-        file << std::string(8192, '\xa5');
-        file.close();
-
-        const std::string said = problemOf(_file);
-        assertHolds("the record " + _file.string() + " can't be used: ", said);
-        assertHolds("Restore it from a backup", said);
+        CPPUNIT_ASSERT(!Database(_file).endedUncleanly());
+        CPPUNIT_ASSERT(Database(copy).endedUncleanly());
+        CPPUNIT_ASSERT(!Database(copy).endedUncleanly());
     }
 
     void testRefusesWhatIsNoRecord()

@@ -122,7 +122,8 @@ public:
     void testNoStatementIsLeftOut()
     {
         // Brings the statements of the last file into this program.
-        CPPUNIT_ASSERT_EQUAL(std::string(), reportOn(_files.path() / "record.db").damage);
+        CPPUNIT_ASSERT_EQUAL(std::string(),
+                             reportOn(_files.path() / "record.db", RecordDepth::Whole).damage);
         std::size_t declared = 0;
         const std::filesystem::path folder(STAGE_AGENT_SOURCE_DIR "/agent/store");
         for (const auto& entry : std::filesystem::directory_iterator(folder))
