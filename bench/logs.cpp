@@ -1,6 +1,7 @@
 // Both ends of `bench/logs`: what the stages print, and a client that asks meanwhile.
 //   bench-logs lines N         N lines of 100 bytes; each 1,000th has the value of $SECRET_1 … $SECRET_5, or
 //                              *** where there is none
+//   bench-logs base64 N        the same, of random base64
 //   bench-logs line BYTES      one line of that size
 //   bench-logs binary BYTES    bytes of all values
 //   bench-logs endless SECONDS lines as fast as they are taken
@@ -68,9 +69,25 @@ std::vector<std::string> templates()
     return lines;
 }
 
-int printLines(std::uint64_t count, Clock::time_point until)
+/// Enough of them that none is in the processor's cache for long.
+std::vector<std::string> base64Templates()
 {
-    const std::vector<std::string> lines = templates();
+    constexpr std::string_view letters =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::uint32_t random = 7;
+    std::vector<std::string> lines(20000);
+    for (std::string& line : lines)
+    {
+        line = "[0000000] ";
+        while (line.size() < lineBytes - 1)
+            line += letters[((random = random * 1664525 + 1013904223) >> 16U) % letters.size()];
+        line += '\n';
+    }
+    return lines;
+}
+
+int printLines(const std::vector<std::string>& lines, std::uint64_t count, Clock::time_point until)
+{
     std::array<std::string, 5> secrets;
     for (std::size_t i = 0; i < secrets.size(); ++i)
     {
@@ -170,13 +187,17 @@ int main(int argc, char** argv)
     const std::string what = argc > 1 ? argv[1] : "";
     const std::uint64_t size = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 0;
     if (argc == 3 && what == "lines")
-        return printLines(size, Clock::time_point::max());
+        return printLines(templates(), size, Clock::time_point::max());
+    if (argc == 3 && what == "base64")
+        return printLines(base64Templates(), size, Clock::time_point::max());
     if (argc == 3 && what == "endless")
-        return printLines(~std::uint64_t{0}, Clock::now() + std::chrono::seconds(size));
+        return printLines(templates(), ~std::uint64_t{0},
+                          Clock::now() + std::chrono::seconds(size));
     if (argc == 3 && (what == "line" || what == "binary"))
         return printBytes(size, what == "binary");
     if (argc == 5 && what == "ask")
         return askFor(static_cast<int>(size), argv[3],
                       std::chrono::milliseconds(std::atol(argv[4])));
-    fail("usage: lines N | line BYTES | binary BYTES | endless SECONDS | ask PORT TARGET MS");
+    fail("usage: lines N | base64 N | line BYTES | binary BYTES | endless SECONDS | ask PORT "
+         "TARGET MS");
 }

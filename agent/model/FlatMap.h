@@ -7,8 +7,7 @@
 namespace agent
 {
 
-/// A hash map from unsigned numbers to small values: one array, open addressing, no removal of single
-/// keys.
+/// A hash map from unsigned numbers to small values: one array, open addressing, no removal.
 template <typename Key, typename Value> class FlatMap
 {
 public:
@@ -43,12 +42,6 @@ public:
         for (const Slot& slot : _slots)
             if (slot.used)
                 visit(slot.key);
-    }
-
-    void clear()
-    {
-        _slots.clear();
-        _size = 0;
     }
 
 private:

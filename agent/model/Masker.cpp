@@ -44,6 +44,9 @@ void Masker::scan(std::string_view in)
             }
             asked = std::max(asked, at - state.depth + 1);
         }
+        at += automaton.follow(state, in.substr(at));
+        if (at == in.size())
+            break;
         const std::size_t matched = automaton.step(state, in[at++]);
         if (matched > 0)
             cover(_at + at - matched, _at + at);

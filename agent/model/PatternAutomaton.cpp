@@ -18,7 +18,8 @@ std::uint64_t branchKey(PatternAutomaton::NodeId node, std::uint8_t byte)
 
 std::size_t PatternAutomaton::add(std::string_view pattern)
 {
-    forgetLinks();
+    if (_linked)
+        forgetLinks();
     NodeId node = root;
     std::size_t known = 0;
     while (known < pattern.size())
@@ -90,7 +91,7 @@ PatternAutomaton::NodeId PatternAutomaton::advance(State& state, std::uint8_t by
         const NodeId child = childOf(state.node, byte);
         if (child != none || state.node == root)
             return child;
-        state = link(state.node).suffix;
+        state = _links[state.node].suffix;
     }
 }
 
@@ -102,7 +103,22 @@ std::size_t PatternAutomaton::step(State& state, char byte)
     if (!has(child, Linked))
         makeLinks(state, child);
     state = {.node = child, .depth = state.depth + 1};
-    return has(child, Matches) ? link(child).matched : 0;
+    return has(child, Matches) ? _links[child].matched : 0;
+}
+
+std::size_t PatternAutomaton::follow(State& state, std::string_view bytes)
+{
+    std::size_t taken = 0;
+    for (const Node* node = &_nodes[state.node];
+         taken < bytes.size() && (node->flags & HasNext) != 0 &&
+         node[1].byte == static_cast<std::uint8_t>(bytes[taken]) &&
+         (node[1].flags & (Linked | Matches)) == Linked;
+         ++node)
+        ++taken;
+    state.node += static_cast<NodeId>(taken);
+    state.depth += static_cast<std::uint32_t>(taken);
+    _work += taken;
+    return taken;
 }
 
 /// Links a child of `parent`, which is linked, and what it links to in turn: each of the child's suffixes
@@ -116,7 +132,7 @@ void PatternAutomaton::makeLinks(State parent, NodeId node)
         _unlinked.push_back({.node = node, .depth = parent.depth + 1});
         if (parent.node == root)
             break;
-        parent = link(parent.node).suffix;
+        parent = _links[parent.node].suffix;
         node = advance(parent, byte);
         if (node == none)
             break;
@@ -138,18 +154,20 @@ void PatternAutomaton::makeLink(const State& state, const State& suffix)
     Link made;
     if (suffix.node != root)
     {
-        made = link(suffix.node);
+        made = _links[suffix.node];
         if (has(suffix.node, HasNext | Branches))
             made.suffix = suffix;
     }
     if (has(state.node, Ends))
         made.matched = state.depth;
     _links[state.node] = made;
+    _linked = true;
     _nodes[state.node].flags |= made.matched != 0 ? Linked | Matches : Linked;
 }
 
 void PatternAutomaton::restore(const State& state)
 {
+    _links.resize(_nodes.size());
     std::vector<NodeId> path;
     for (NodeId node = state.node; node != root && !has(node, Linked); node = parentOf(node))
         path.push_back(node);
@@ -168,15 +186,15 @@ std::size_t PatternAutomaton::unfinished(const State& state) const
 {
     if (state.node == root || has(state.node, HasNext | Branches))
         return state.depth;
-    return link(state.node).suffix.depth;
+    return _links[state.node].suffix.depth;
 }
 
 /// A new node may be a longer suffix of any other.
 void PatternAutomaton::forgetLinks()
 {
-    _links.forEachKey([this](NodeId node)
-                      { _nodes[node].flags &= static_cast<std::uint8_t>(~(Linked | Matches)); });
-    _links.clear();
+    for (Node& node : _nodes)
+        node.flags &= static_cast<std::uint8_t>(~(Linked | Matches));
+    _linked = false;
 }
 
 } // namespace agent

@@ -17,8 +17,8 @@ namespace agent
 /// The automaton of Aho and Corasick: a trie of the patterns; each node links to the longest proper suffix
 /// that is a node as well. Two things differ from the textbook, for tens of thousands of patterns that
 /// are looked for in streams which hardly ever have one:
-/// - Links are made when the stream first leads to a node. A node of a trie costs two bytes until then,
-///   and to add a pattern costs a walk over it.
+/// - Links are made when the stream first leads to a node. To add a pattern costs a walk over it,
+///   and until then nothing more.
 /// - A trie of long patterns is nearly all chains, so the first child of a node is the next node in the
 ///   array; only further children are in a map.
 ///
@@ -40,11 +40,15 @@ public:
     /// its size when it was known.
     std::size_t add(std::string_view pattern);
 
-    /// To be called with a state from before the last `add`, before it is used.
+    /// To be called with each stream's state after an `add`, before its next step.
     void restore(const State& state);
 
     /// Takes the stream's next byte. Returns the length of the longest pattern that ends with it; 0: none.
     std::size_t step(State& state, char byte);
+
+    /// Takes the stream's next bytes as far as it can do so at once: while they go on with the same patterns,
+    /// and none ends. Returns how many it took, which may be none.
+    std::size_t follow(State& state, std::string_view bytes);
 
     /// How many of the stream's last bytes may be the beginning of a pattern that is not yet complete.
     [[nodiscard]] std::size_t unfinished(const State& state) const;
@@ -64,7 +68,7 @@ private:
         HasNext = 1,  ///< the next node in the array is a child
         Branches = 2, ///< has children in _branches
         Ends = 4,     ///< a pattern ends here
-        Linked = 8,   ///< has an entry in _links
+        Linked = 8,   ///< its link is made
         Matches = 16  ///< linked, and a pattern ends here or in a suffix
     };
 
@@ -89,7 +93,6 @@ private:
 
     [[nodiscard]] NodeId childOf(NodeId node, std::uint8_t byte) const;
     [[nodiscard]] NodeId parentOf(NodeId node) const;
-    [[nodiscard]] const Link& link(NodeId node) const { return *_links.find(node); }
     [[nodiscard]] bool has(NodeId node, unsigned flags) const
     {
         return (_nodes[node].flags & flags) != 0;
@@ -104,8 +107,9 @@ private:
     std::array<NodeId, 256> _first = {};      ///< the root's children, by their byte
     FlatMap<std::uint64_t, NodeId> _branches; ///< by node and byte
     std::vector<Chain> _chains;               ///< ascending by `first`
-    FlatMap<std::uint32_t, Link> _links;
-    std::vector<State> _unlinked; ///< of makeLinks
+    std::vector<Link> _links;                 ///< by node; not yet made where the flag is not set
+    bool _linked = false;                     ///< whether one is made
+    std::vector<State> _unlinked;             ///< of makeLinks
     std::uint64_t _work = 0;
 };
 
