@@ -15,10 +15,10 @@ namespace agent::ctl
 namespace
 {
 
-// Most looks take milliseconds; this is for a host far away that is busy.
-constexpr std::chrono::seconds patience{15};
-// They only wait; more would be a burden for a fleet's worth of addresses.
-constexpr std::size_t mostThreads = 32;
+// Requests usually take milliseconds; this allows for a busy host far away.
+constexpr std::chrono::seconds answerTimeout{15};
+// They only wait; a thread for each of a fleet's addresses would cost memory without speed.
+constexpr std::size_t maxThreads = 32;
 
 bool same(const Client& one, const Client& other)
 {
@@ -26,7 +26,7 @@ bool same(const Client& one, const Client& other)
            one.uri().getPort() == other.uri().getPort() && one.path() == other.path();
 }
 
-/// Names for it, the shortest first; the last one is nobody else's.
+/// Returns names for it, the shortest first; the last is unique.
 std::vector<std::string> namesOf(const Client& client)
 {
     std::string host = client.uri().getHost();
@@ -36,12 +36,12 @@ std::vector<std::string> namesOf(const Client& client)
     return {host, withPort, withPort + client.path()};
 }
 
-/// A Failure that says whose it is.
+/// Returns a Failure that names its agent.
 Failure failureOf(const Client& client, Exit exit, const std::string& message)
 {
     const std::string url = visible(client.url());
-    const bool told = message.find(url) != std::string::npos;
-    return {exit, told ? message : url + ": " + message};
+    const bool named = message.find(url) != std::string::npos;
+    return {exit, named ? message : url + ": " + message};
 }
 
 std::optional<Failure> attempt(const Client& client, const std::function<void(const Client&)>& work)
@@ -89,20 +89,20 @@ Agents::Agents(const std::vector<std::string>& urls, const std::string& token, b
 }
 
 std::vector<Failure>
-Agents::atOnce(const std::function<void(std::size_t, const Client&)>& work) const
+Agents::inParallel(const std::function<void(std::size_t, const Client&)>& work) const
 {
     std::vector<std::optional<Failure>> failures(_all.size());
     std::atomic<std::size_t> next = 0;
-    const auto takeTurns = [&]
+    const auto worker = [&]
     {
         for (std::size_t i = next++; i < _all.size(); i = next++)
-            failures[i] = attempt(_all[i].client.within(patience),
+            failures[i] = attempt(_all[i].client.within(answerTimeout),
                                   [&](const Client& client) { work(i, client); });
     };
     {
-        std::vector<std::jthread> threads; // joined at the end of their scope
-        while (threads.size() < std::min(_all.size(), mostThreads))
-            threads.emplace_back(takeTurns);
+        std::vector<std::jthread> threads; // joined at the end of this scope
+        while (threads.size() < std::min(_all.size(), maxThreads))
+            threads.emplace_back(worker);
     }
     std::vector<Failure> missing;
     for (const auto& failure : failures)

@@ -14,26 +14,25 @@
 namespace agent::ctl
 {
 
-/// One of the agents that a command talks to.
+/// One of the agents that a command addresses.
 struct Agent
 {
     Client client;
-    std::string
-        host; ///< tells it from the others: its host; with port, or path too, where two share it
+    std::string host; ///< unique among them: the host, with port or path as well where two share it
 };
 
-/// What the agents said to one question.
+/// The agents' answers to one question.
 template <typename T> struct Replies
 {
     std::vector<std::pair<const Agent*, T>> given; ///< in the order of the agents
-    std::vector<Failure> missing; ///< why the others gave nothing; each names its agent
+    std::vector<Failure> missing; ///< why the others gave none; each names its agent
 };
 
-/// The agents that a command talks to: one, or several that are asked at once.
+/// The agents that a command addresses: one, or several that are asked in parallel.
 class Agents
 {
 public:
-    /// Takes at least one address; one that is given twice counts once. `named`: on the command line.
+    /// `urls` holds at least one; duplicates are dropped. `named`: they come from the command line.
     /// Errors: as Client.
     Agents(const std::vector<std::string>& urls, const std::string& token, bool named);
 
@@ -41,9 +40,10 @@ public:
     [[nodiscard]] bool several() const { return _all.size() > 1; }
     [[nodiscard]] bool named() const { return _named; }
 
-    /// Asks each: one in this thread, whose Failure goes on to the caller; several in threads of their
-    /// own, each with a client that gives up after 15 s in all, so that a host that hangs holds up
-    /// nobody for longer.
+    /// Returns the answers of all agents. A single agent's Failure is thrown; those of several are in
+    /// `missing`.
+    /// Threads: a single agent is asked in the caller's; several each in one of their own, for at most
+    /// 15 s, so that one host that hangs delays the others no longer.
     template <typename Ask> auto ask(const Ask& ask) const
     {
         using T = std::invoke_result_t<Ask, const Client&>;
@@ -54,8 +54,8 @@ public:
             return replies;
         }
         std::vector<std::optional<T>> values(_all.size());
-        replies.missing =
-            atOnce([&](std::size_t i, const Client& client) { values[i].emplace(ask(client)); });
+        replies.missing = inParallel([&](std::size_t i, const Client& client)
+                                     { values[i].emplace(ask(client)); });
         for (std::size_t i = 0; i < _all.size(); ++i)
             if (values[i])
                 replies.given.emplace_back(&_all[i], std::move(*values[i]));
@@ -63,16 +63,17 @@ public:
     }
 
 private:
-    std::vector<Failure> atOnce(const std::function<void(std::size_t, const Client&)>& work) const;
+    std::vector<Failure>
+    inParallel(const std::function<void(std::size_t, const Client&)>& work) const;
 
     std::vector<Agent> _all;
     bool _named = false;
 };
 
-/// The failures' first lines, each on a line of its own with a line end before it.
+/// Returns the first line of each failure, each preceded by a line break.
 std::string listed(const std::vector<Failure>& failures);
 
-/// The highest exit code of all.
+/// Returns the highest exit code of them and `atLeast`.
 Exit worst(const std::vector<Failure>& failures, Exit atLeast);
 
 } // namespace agent::ctl

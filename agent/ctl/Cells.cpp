@@ -21,7 +21,7 @@ bool endsWith(const std::string& text, std::string_view end)
            text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-/// A member's value for a person; the key's ending tells its unit.
+/// Returns a member's value for a reader; the suffix of the key gives its unit.
 std::string readable(const std::string& key, const rapidjson::Value& value)
 {
     std::string plain = asText(value);

@@ -19,17 +19,17 @@ namespace agent::ctl
 namespace
 {
 
-// A stop answers when every process is seen gone: the grace of each stage, then the kill.
+// A stop answers once no process is left: after each stage's grace and the kill.
 constexpr std::chrono::seconds stopTimeout{120};
 
 Exit follow(const Session& session, const Client& client, const std::string& run)
 {
     const bool live = !session.json && session.terminal.interactive;
-    endOnInterrupt(live ? LiveView::undo : "",
-                   "\nstagectl: the run goes on: stagectl stages " + run +
-                       "\nstagectl:   end it with: stagectl stop " + run + "\n");
+    exitOnInterrupt(live ? LiveView::reset : "",
+                    "\nstagectl: the run goes on: stagectl stages " + run +
+                        "\nstagectl:   to end it: stagectl stop " + run + "\n");
     std::unique_ptr<FollowView> view;
-    if (session.json) // standard output is for the one document at the end
+    if (session.json) // standard output is for the document at the end
         view = std::make_unique<PlainView>([](std::string_view text) { std::cerr << text; });
     else if (live)
         view = std::make_unique<LiveView>(session.terminal);
@@ -41,7 +41,7 @@ Exit follow(const Session& session, const Client& client, const std::string& run
     return success ? Exit::Ok : Exit::Failed;
 }
 
-/// Says what became of it, in one line, or prints the API's answer.
+/// Prints the result in one line, or the API's answer.
 void report(const Session& session, const Answer& answer, const std::string& line)
 {
     if (session.json)
@@ -50,12 +50,12 @@ void report(const Session& session, const Answer& answer, const std::string& lin
         writeOut(line + "\n");
 }
 
-/// The new run's id alone, so that `id=$(stagectl run …)` works.
-void reportRun(const Session& session, const std::string& id, const std::string& said)
+/// Prints only the new run's id, so that `id=$(stagectl run …)` works.
+void reportRun(const Session& session, const std::string& id, const std::string& state)
 {
     writeOut(id + "\n");
     if (session.terminal.interactive)
-        note(said + "; see it with: stagectl stages " + id.substr(0, 8));
+        note(state + "; to see it: stagectl stages " + id.substr(0, 8));
 }
 
 std::string environmentJson(const std::vector<std::string>& entries)
@@ -71,8 +71,7 @@ std::string environmentJson(const std::vector<std::string>& entries)
     return env.done();
 }
 
-/// Posts the run. When the answer got lost it is asked for once more: the key makes sure that this
-/// starts no second run.
+/// Posts the run, once more if the answer was lost: the key prevents a second run.
 Answer postRun(const Client& client, const Call& call)
 {
     try
@@ -103,13 +102,13 @@ Answer patch(const Client& client, const std::string& stage, const std::string& 
     return client.ask(call);
 }
 
-/// Posts the verb to the agent, or to all that were named on the command line: a list in a file is for
-/// looking, nobody means a whole fleet by leaving --agent out.
-Exit tellAgents(const Session& session, const std::string& verb, const std::string& line)
+/// Posts the verb to the agent, or to all that --agent names: leaving --agent out must not change a whole
+/// fleet that is listed in a file.
+Exit postToAgents(const Session& session, const std::string& verb, const std::string& line)
 {
     if (session.agents.several() && !session.agents.named())
     {
-        std::string message = verb + " needs --agent, once for each agent that is meant:";
+        std::string message = verb + " needs --agent, once for each agent it is to apply to:";
         for (const Agent& agent : session.agents.all())
             message += "\n--agent " + visible(agent.client.url());
         throw Failure(Exit::Usage, message);
@@ -125,8 +124,8 @@ Exit tellAgents(const Session& session, const std::string& verb, const std::stri
     return agents.end(out);
 }
 
-/// Patches a stage only if it stands where the verb means it to, also when it moves meanwhile: a
-/// `skip` that meets a stage which has just started must not end it.
+/// Patches a stage only if its status is in `from`, and conditionally (If-Match): a `skip` must not end a
+/// stage that has just started.
 Answer patchFrom(const Client& client, const std::string& stage,
                  std::initializer_list<const char*> from, const std::string& to,
                  const std::string& reason, const std::string& hint)
@@ -169,7 +168,7 @@ Exit startRun(const Session& session, const RunRequest& request)
     if (session.json)
         printJson(answer.body);
     else
-        reportRun(session, id, answer.status == 200 ? "this key has started it before" : "queued");
+        reportRun(session, id, answer.status == 200 ? "already started with this key" : "queued");
     return Exit::Ok;
 }
 
@@ -193,18 +192,18 @@ Exit rerun(const Session& session, const std::string& run, bool followIt)
 Exit stopRun(const Session& session, const std::string& name)
 {
     const Target run = findRun(session.agents, name, Use::Change);
-    // Asked before: an ended run and one that was queued are both answered with 0 stages.
+    // Asked first: the answer is 0 stages both for an ended and for a queued run.
     const std::string before =
         text(objectOf(run.client->ask({.path = "/api/runs/" + run.id})), "status");
     const Answer answer = run.client->ask(
         {.method = "POST", .path = "/api/runs/" + run.id + "/stop", .timeout = stopTimeout});
     const auto stopped = number(objectOf(answer), "executionsStopped").value_or(0);
-    std::string said = "ended; none of its stages was running";
+    std::string result = "ended; no stage was running";
     if (before == "SUCCESS" || before == "FAILURE")
-        said = "had ended before in " + before;
+        result = "had already ended in " + before;
     else if (stopped > 0)
-        said = "stopped " + std::to_string(stopped) + (stopped == 1 ? " stage" : " stages");
-    report(session, answer, "run " + run.id + ": " + said);
+        result = "stopped " + std::to_string(stopped) + (stopped == 1 ? " stage" : " stages");
+    report(session, answer, "run " + run.id + ": " + result);
     return Exit::Ok;
 }
 
@@ -229,10 +228,10 @@ Exit reject(const Session& session, const std::string& runOrStage, const std::st
                 stage = parseId(text(entry, "id")).value_or("");
         if (stage.empty())
             throw Failure(Exit::Conflict,
-                          "run " + target.id + ": no stage is waiting for an approval");
+                          "run " + target.id + ": no stage is waiting for approval");
     }
     const Answer answer = patchFrom(*target.client, stage, {"AWAITING_APPROVAL"}, "FAILURE", reason,
-                                    "only one that is AWAITING_APPROVAL can be rejected");
+                                    "only a stage that is AWAITING_APPROVAL can be rejected");
     report(session, answer, "stage " + stage + ": rejected");
     return Exit::Ok;
 }
@@ -241,7 +240,7 @@ Exit patchStage(const Session& session, const PatchRequest& request)
 {
     const Target stage = findStage(session.agents, request.stage, Use::Change);
     std::string version = request.ifMatch;
-    // The header wants it in quotes, which a shell eats.
+    // The header needs quotes, which a shell removes.
     if (!version.empty() && version != "*" && version.front() != '"')
         version = '"' + version + '"';
     const Answer answer = patch(*stage.client, stage.id, request.status, request.reason, version);
@@ -253,7 +252,7 @@ Exit retryStage(const Session& session, const std::string& name, const std::stri
 {
     const Target stage = findStage(session.agents, name, Use::Change);
     const Answer answer = patchFrom(*stage.client, stage.id, {"FAILURE"}, "IDLE", reason,
-                                    "only one that ended in FAILURE can be tried again");
+                                    "only a stage that ended in FAILURE can be retried");
     report(session, answer, "stage " + stage.id + ": queued again");
     return Exit::Ok;
 }
@@ -261,19 +260,19 @@ Exit retryStage(const Session& session, const std::string& name, const std::stri
 Exit skipStage(const Session& session, const std::string& name, const std::string& reason)
 {
     const Target stage = findStage(session.agents, name, Use::Change);
-    const Answer answer =
-        patchFrom(*stage.client, stage.id, {"IDLE", "AWAITING_APPROVAL"}, "SUCCESS", reason,
-                  "only one that is IDLE or AWAITING_APPROVAL can be skipped; to end or accept it: "
-                  "stagectl patch " +
-                      stage.id + " SUCCESS --reason TEXT");
+    const Answer answer = patchFrom(
+        *stage.client, stage.id, {"IDLE", "AWAITING_APPROVAL"}, "SUCCESS", reason,
+        "only a stage that is IDLE or AWAITING_APPROVAL can be skipped; to end or accept it: "
+        "stagectl patch " +
+            stage.id + " SUCCESS --reason TEXT");
     report(session, answer, "stage " + stage.id + ": skipped");
     return Exit::Ok;
 }
 
-Exit deleteTarget(const Session& session, const std::string& runOrStage, bool sure)
+Exit deleteTarget(const Session& session, const std::string& runOrStage, bool confirmed)
 {
-    if (!sure && session.terminal.interactive)
-        throw Failure(Exit::Usage, "delete takes records and logs away for good: add --yes");
+    if (!confirmed && session.terminal.interactive)
+        throw Failure(Exit::Usage, "delete removes records and logs permanently: add --yes");
     const Target target = findRunOrStage(session.agents, runOrStage, Use::Change);
     const bool run = target.kind == Target::Kind::Run;
     const Answer answer = target.client->ask(
@@ -284,12 +283,12 @@ Exit deleteTarget(const Session& session, const std::string& runOrStage, bool su
 
 Exit drainAgent(const Session& session)
 {
-    return tellAgents(session, "drain", "draining: running runs go on, no new ones are taken");
+    return postToAgents(session, "drain", "draining: running runs go on, no new ones are accepted");
 }
 
 Exit resumeAgent(const Session& session)
 {
-    return tellAgents(session, "resume", "taking new runs again");
+    return postToAgents(session, "resume", "accepting new runs again");
 }
 
 } // namespace agent::ctl

@@ -24,8 +24,8 @@ namespace
 using Clock = std::chrono::steady_clock;
 
 constexpr int connectSeconds = 5;
-// Far above any page of the API; a bound for an address that is not an agent.
-constexpr std::size_t largestBody = 64U << 20U;
+// Far above any page of the API; bounds the answer of a server that is not an agent.
+constexpr std::size_t maxBodyBytes = 64U << 20U;
 
 std::string withoutEndSlash(std::string url)
 {
@@ -89,12 +89,12 @@ void refuse(const Answer& answer)
     if (parseJson(answer.body, document))
         error = member(document, "error");
     if (error == nullptr || !error->IsObject())
-        // A proxy's or another server's page: its 404 must not pass for "no such run".
+        // From a proxy or another server: its 404 does not mean "no such run".
         throw Failure(
             Exit::AgentFailed,
-            "answer " + status + " that is not a stage-agent's (" +
+            "answer " + status + " is not from a stage-agent (" +
                 (answer.contentType.empty() ? "no content type" : visible(answer.contentType)) +
-                "): is the address right?");
+                "): check the address");
 
     std::string message = visible(text(*error, "message"));
     if (message.empty())
@@ -104,12 +104,11 @@ void refuse(const Answer& answer)
     message += " (" + status + (code.empty() ? "" : " " + code) +
                (field.empty() ? "" : ", field " + field) + ")";
     if (answer.status == 401)
-        message +=
-            "\ngive a token: --token-file FILE or $STAGE_AGENT_TOKEN; the agent wrote its first "
-            "one to admin.token in its state folder";
+        message += "\nset a token: --token-file FILE or $STAGE_AGENT_TOKEN; the first one is in "
+                   "admin.token in the agent's state folder";
     if (answer.status == 421)
-        message += "\nadd " + visible(answer.host) + " to http.hosts of the agent";
-    if (code == "draining") // nothing that a wait would end
+        message += "\nadd " + visible(answer.host) + " to the agent's http.hosts";
+    if (code == "draining") // waiting would not end it
         message += "\nto take new runs again: stagectl resume";
     else if (const auto after = answer.headers.find("retry-after"); after != answer.headers.end())
         message += "\ntry again in " + visible(after->second) + " s";
@@ -155,17 +154,18 @@ Answer Client::exchange(const Call& call, const Sink* sink) const
 {
     const auto unreachable = [this](const std::string& why)
     {
-        return Failure(Exit::Unreachable,
-                       "no answer from " + visible(_url) + ": " + visible(why) +
-                           "\nis it running? systemctl status stage-agent; another address: "
-                           "--agent URL");
+        return Failure(
+            Exit::Unreachable,
+            "no answer from " + visible(_url) + ": " + visible(why) +
+                "\ncheck that it runs: systemctl status stage-agent; for another address: "
+                "--agent URL");
     };
     Answer answer;
     bool begun = false;
     const auto started = Clock::now();
     const auto end = std::min(started + call.timeout, _end.value_or(Clock::time_point::max()));
     if (end <= started)
-        throw unreachable("nothing came in time");
+        throw unreachable("timed out");
     try
     {
         Poco::Net::HTTPClientSession session(_uri.getHost(), _uri.getPort());
@@ -204,7 +204,7 @@ Answer Client::exchange(const Call& call, const Sink* sink) const
         std::streamsize received = 0;
         while (body.good())
         {
-            // readsome-like: what is there now goes on at once, a log must not wait for 64 KiB.
+            // As readsome: forward what has arrived; a log must not wait for 64 KiB.
             body.peek();
             std::streamsize size = body.rdbuf()->in_avail();
             if (size <= 0)
@@ -220,7 +220,7 @@ Answer Client::exchange(const Call& call, const Sink* sink) const
                 continue;
             }
             answer.body += piece;
-            if (answer.body.size() > largestBody)
+            if (answer.body.size() > maxBodyBytes)
                 throw Failure(Exit::AgentFailed, "the answer is larger than 64 MiB");
             if (Clock::now() > end)
             {
@@ -232,14 +232,14 @@ Answer Client::exchange(const Call& call, const Sink* sink) const
         if (const Poco::Exception* broken = session.networkException(); broken != nullptr)
             broken->rethrow();
         if (response.hasContentLength() && received < response.getContentLength64())
-            throw unreachable("the answer was cut off");
+            throw unreachable("the answer was truncated");
         return answer;
     }
     catch (const Poco::TimeoutException&)
     {
         if (begun && call.mayPause)
             return answer;
-        throw unreachable("nothing came in time");
+        throw unreachable("timed out");
     }
     catch (const Poco::Net::NoMessageException&)
     {

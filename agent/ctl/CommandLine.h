@@ -5,8 +5,8 @@
 namespace agent::ctl
 {
 
-/// Reads the command line, does what it says and gives how the program ends.
-/// Errors: Failure, from any verb; a wrong command line is told here and gives Exit::Usage.
+/// Executes the command line and returns the exit code.
+/// Errors: Failure; Usage for an invalid command line.
 Exit runCommandLine(int argc, char** argv);
 
 } // namespace agent::ctl

@@ -55,10 +55,10 @@ void printJson(const std::string& body)
 
 Exit listStages(const Session& session, const std::string& name)
 {
-    const Target run = findRun(session.agents, name, Use::Look);
+    const Target run = findRun(session.agents, name, Use::Read);
     const Answer answer = run.client->ask({.path = "/api/stages?runId=" + run.id});
     const auto stages = listOf(answer);
-    // An unknown run has no stages, says the API; a person wants to know that it is unknown.
+    // The API returns an empty list for an unknown run; the user is to get an error.
     if (stages.Empty())
         static_cast<void>(run.client->ask({.path = "/api/runs/" + run.id}));
     if (session.json)
@@ -77,7 +77,7 @@ Exit listStages(const Session& session, const std::string& name)
 
 Exit showStage(const Session& session, const std::string& name)
 {
-    const Target stage = findStage(session.agents, name, Use::Look);
+    const Target stage = findStage(session.agents, name, Use::Read);
     const Answer answer = stage.client->ask({.path = "/api/stages/" + stage.id});
     const auto detail = objectOf(answer);
     if (session.json)
@@ -89,7 +89,7 @@ Exit showStage(const Session& session, const std::string& name)
 
 Exit showHistory(const Session& session, const std::string& stageOrRun)
 {
-    const Target target = findRunOrStage(session.agents, stageOrRun, Use::Look);
+    const Target target = findRunOrStage(session.agents, stageOrRun, Use::Read);
     if (target.kind == Target::Kind::Run)
         return showRunHistory(session, target);
     const Answer answer = target.client->ask({.path = "/api/stages/" + target.id + "/history"});

@@ -12,18 +12,18 @@
 namespace agent::ctl
 {
 
-/// What every verb works with.
+/// What all verbs share.
 struct Session
 {
     const Agents& agents;
     Terminal terminal;
-    bool json = false; ///< print the API's JSON as it came, nothing else
+    bool json = false; ///< print only the API's JSON, unchanged
 };
 
 struct RunsQuery
 {
     std::string service; ///< name or id; empty: all
-    std::string status;  ///< as the API writes it; empty: all
+    std::string status;  ///< in the API's spelling; empty: all
     std::int64_t limit = 20;
 };
 
@@ -33,7 +33,7 @@ struct LogsQuery
     bool follow = false;
     bool timestamps = false;
     bool raw = false;
-    std::string since; ///< a time, or how long ago; empty: all
+    std::string since; ///< a time, or an age; empty: all
     std::optional<std::int64_t> tail;
     std::optional<std::int64_t> attempt;
 };
@@ -53,29 +53,28 @@ struct RunRequest
 struct PatchRequest
 {
     std::string stage;
-    std::string status; ///< as the API writes it
+    std::string status; ///< in the API's spelling
     std::string reason;
     std::string ifMatch;
 };
 
-// Verbs that look at one run or stage. Each prints and gives how the program ends.
-// Errors of all verbs: Failure.
+// Verbs that show one run or stage. All verbs print and return the exit code. Errors: Failure.
 Exit listStages(const Session& session, const std::string& name);
 Exit showStage(const Session& session, const std::string& name);
 Exit showHistory(const Session& session, const std::string& stageOrRun);
 
-// Verbs that ask all agents: in Lists.cpp.
+// Verbs that ask all agents: Lists.cpp.
 Exit listRuns(const Session& session, const RunsQuery& query);
 Exit listServices(const Session& session);
 Exit listPlugins(const Session& session);
 Exit showAgent(const Session& session);
 Exit showHealth(const Session& session);
-Exit listStuck(const Session& session); ///< in Stuck.cpp
+Exit listStuck(const Session& session); ///< Stuck.cpp
 
-/// `logs`: in Logs.cpp.
+/// `logs`: Logs.cpp.
 Exit showLogs(const Session& session, const LogsQuery& query);
 
-// Verbs that change something: in Changes.cpp.
+// Verbs that change something: Changes.cpp.
 Exit startRun(const Session& session, const RunRequest& request);
 Exit rerun(const Session& session, const std::string& run, bool follow);
 Exit stopRun(const Session& session, const std::string& name);
@@ -84,12 +83,12 @@ Exit reject(const Session& session, const std::string& runOrStage, const std::st
 Exit patchStage(const Session& session, const PatchRequest& request);
 Exit retryStage(const Session& session, const std::string& name, const std::string& reason);
 Exit skipStage(const Session& session, const std::string& name, const std::string& reason);
-/// Without `sure` it refuses on a terminal.
-Exit deleteTarget(const Session& session, const std::string& runOrStage, bool sure);
+/// On a terminal, refuses unless `confirmed`.
+Exit deleteTarget(const Session& session, const std::string& runOrStage, bool confirmed);
 Exit drainAgent(const Session& session);
 Exit resumeAgent(const Session& session);
 
-/// Prints an answer's body untouched, as one document with a line end.
+/// Prints an answer's body unchanged, ending with a line break.
 void printJson(const std::string& body);
 
 } // namespace agent::ctl

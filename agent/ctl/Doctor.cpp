@@ -1,11 +1,11 @@
-// `stagectl doctor`: what the agent says of itself, and what its program sees of the host.
+// `stagectl doctor`: checks of the agent over its API, and of the host by `stage-agent --doctor`.
 #include "agent/ctl/Doctor.h"
 
+#include "agent/ctl/AgentProgram.h"
 #include "agent/ctl/Agents.h"
 #include "agent/ctl/Commands.h"
 #include "agent/ctl/Json.h"
 #include "agent/ctl/Settings.h"
-#include "agent/ctl/Sibling.h"
 #include "agent/ctl/Text.h"
 #include "agent/process/Program.h"
 
@@ -22,12 +22,12 @@ namespace agent::ctl
 namespace
 {
 
-constexpr const char* rightAddress = "give the right address: --agent URL";
-constexpr std::chrono::seconds patience{10};
-/// It may read the whole record, and loads every plugin.
-constexpr std::chrono::minutes patienceWithTheHost{5};
+constexpr const char* checkAddress = "give the correct address: --agent URL";
+constexpr std::chrono::seconds requestTimeout{10};
+// It may read the whole record, and loads every plugin.
+constexpr std::chrono::minutes hostTimeout{5};
 
-/// A message's first line says what is wrong, those below it what to do.
+/// Adds a failure as a finding: the first line of its message is what was seen, the others the advice.
 void failAs(const std::string& check, const Failure& failure, const std::string& advice,
             Findings& findings)
 {
@@ -41,16 +41,16 @@ void checkToken(const Settings& settings, int status, Findings& findings)
 {
     if (status == 401 || status == 403)
         findings.fail("token",
-                      settings.token.empty() ? "none is sent, and the agent wants one"
-                                             : "the agent refuses the one of " + settings.tokenFrom,
-                      "--token-file FILE or $STAGE_AGENT_TOKEN: ask who runs the agent");
+                      settings.token.empty() ? "none is sent, but the agent requires one"
+                                             : "the agent refuses that of " + settings.tokenFrom,
+                      "--token-file FILE or $STAGE_AGENT_TOKEN: ask the agent's operator for one");
     else if (settings.token.empty())
-        findings.ok("token", "none is sent, and the agent asks for none");
+        findings.ok("token", "none is sent, and none is required");
     else
-        findings.ok("token", "of " + settings.tokenFrom);
+        findings.ok("token", "from " + settings.tokenFrom);
 }
 
-/// Each line of /readyz that is not ok, with what to do about it.
+/// Adds each line of /readyz that is not ok, with advice.
 void checkReady(const Answer& answer, Findings& findings)
 {
     if (answer.status == 200)
@@ -59,7 +59,7 @@ void checkReady(const Answer& answer, Findings& findings)
         return findings.ok("ready", Poco::replace(all, "\n", "; "));
     }
     std::istringstream lines(answer.body);
-    std::size_t told = 0;
+    std::size_t added = 0;
     for (std::string line; std::getline(lines, line);)
     {
         const std::size_t before = findings.all().size();
@@ -68,19 +68,18 @@ void checkReady(const Answer& answer, Findings& findings)
                           "stop the agent and restore the state folder from a backup, or move "
                           "record.db away to start with an empty record (docs/operating.md)");
         else if (line.starts_with("store: the"))
-            findings.fail("ready", line,
-                          "journalctl -u stage-agent says why; the record is looked at below");
+            findings.fail("ready", line, "see journalctl -u stage-agent, and the record below");
         else if (line.starts_with("disk: below"))
-            findings.fail("ready", line, "see below: disk");
+            findings.fail("ready", line, "see disk below");
         else if (line.starts_with("executor: no slot"))
             findings.fail("ready", line,
-                          "stagectl stuck names the processes that the kernel holds; what they "
-                          "wait for must come back, or the host be restarted");
+                          "stagectl stuck lists the processes in uninterruptible sleep; restore "
+                          "what they wait for, or reboot the host");
         else if (line.starts_with("executor: draining"))
-            findings.warn("ready", line, "stagectl resume takes new runs again");
-        told += findings.all().size() - before;
+            findings.warn("ready", line, "to accept new runs again: stagectl resume");
+        added += findings.all().size() - before;
     }
-    if (told == 0)
+    if (added == 0)
         findings.fail("ready", "/readyz answers " + std::to_string(answer.status),
                       "stagectl health; journalctl -u stage-agent");
 }
@@ -93,12 +92,12 @@ void checkVersion(const Answer& answer, Findings& findings)
         findings.ok("version", own + ", as stagectl");
     else
         findings.warn("version", "the agent is " + version + ", stagectl " + own,
-                      "after an upgrade: systemctl restart stage-agent (stages go on meanwhile); "
-                      "else install the same on both hosts");
+                      "after an upgrade: systemctl restart stage-agent (stages keep running); "
+                      "else install the same version on both hosts");
 }
 
-/// Whether a stage-agent said so: its own words, or an error as the API writes it.
-bool isOurs(const Answer& health)
+/// Returns whether the answer is a stage-agent's: its text, or an error of its API.
+bool isStageAgent(const Answer& health)
 {
     rapidjson::Document document;
     return health.body.find("healthy") != std::string::npos ||
@@ -109,17 +108,17 @@ void askAgent(const Client& client, const Settings& settings, Findings& findings
 try
 {
     const auto get = [&](const char* path)
-    { return client.send({.path = path, .timeout = patience}); };
+    { return client.send({.path = path, .timeout = requestTimeout}); };
     const std::string who = visible(client.url()) + " (" + settings.agentsFrom + ")";
     const Answer health = get("/healthz");
     if (health.status == 421)
-        return findings.fail("agent", who + " does not answer to this name (421)",
-                             "add " + visible(health.host) + " to http.hosts of the agent");
-    if (!isOurs(health) || health.status == 404)
+        return findings.fail("agent", who + " refuses this host name (421)",
+                             "add " + visible(health.host) + " to the agent's http.hosts");
+    if (!isStageAgent(health) || health.status == 404)
         return findings.fail("agent",
                              who + " answers " + std::to_string(health.status) +
-                                 " to /healthz, as no stage-agent does",
-                             "is the address right? another one: --agent URL");
+                                 " to /healthz, unlike a stage-agent",
+                             "check the address; for another one: --agent URL");
     if (health.status == 200)
         findings.ok("agent", who + " is healthy");
     else
@@ -133,10 +132,10 @@ try
 }
 catch (const Failure& failure)
 {
-    failAs("agent", failure, rightAddress, findings);
+    failAs("agent", failure, checkAddress, findings);
 }
 
-/// Of several agents each finding says whose it is.
+/// With several agents each finding names its agent.
 void askAgents(const Agents& agents, const Settings& settings, Findings& findings)
 {
     for (const Agent& agent : agents.all())
@@ -154,9 +153,9 @@ void askAgents(const Agents& agents, const Settings& settings, Findings& finding
 
 void checkAgents(const DoctorRequest& request, Findings& findings)
 {
-    const std::string advice = "put it right and look again: the agent was not asked";
+    const std::string advice = "correct it and run doctor again: the agent was not asked";
     Settings settings;
-    const auto holds = [&](const std::string& check, const std::string& otherwise, auto step)
+    const auto succeeds = [&](const std::string& check, const std::string& otherwise, auto step)
     {
         try
         {
@@ -169,10 +168,10 @@ void checkAgents(const DoctorRequest& request, Findings& findings)
             return false;
         }
     };
-    (void)(holds("settings", advice, [&] { findAgents(request.agents, settings); }) &&
-           holds("token", advice, [&] { findToken(request.tokenFile, settings); }) &&
-           holds(
-               "agent", rightAddress, // it is no address
+    (void)(succeeds("settings", advice, [&] { findAgents(request.agents, settings); }) &&
+           succeeds("token", advice, [&] { findToken(request.tokenFile, settings); }) &&
+           succeeds(
+               "agent", checkAddress, // a malformed address
                [&] {
                    askAgents({settings.agents, settings.token, settings.named}, settings, findings);
                }));
@@ -183,8 +182,8 @@ Health healthFrom(const std::string& status)
     return status == "ok" ? Health::Ok : status == "warn" ? Health::Warn : Health::Fail;
 }
 
-/// What the program says in JSON. Shape: false when that is not what it said.
-bool take(const std::string& out, Findings& findings)
+/// Adds the findings from the program's JSON. Returns false if it is malformed.
+bool addFromJson(const std::string& out, Findings& findings)
 {
     rapidjson::Document document;
     if (!parseJson(out, document) || !document.IsArray() || document.Empty())
@@ -207,13 +206,13 @@ void checkHost(const DoctorRequest& request, Findings& findings)
     catch (const Failure& failure)
     {
         return findings.warn("host", failure.what(),
-                             "stagectl doctor on the agent's host looks at that host too");
+                             "run stagectl doctor on the agent's host to check that host too");
     }
     std::vector<std::string> argv{program.string(), "--doctor"};
     std::error_code error;
-    const bool installed = std::filesystem::exists(unitsConfiguration, error);
+    const bool installed = std::filesystem::exists(installedConfiguration, error);
     const std::string config = !request.config.empty() ? request.config
-                               : installed || error    ? unitsConfiguration
+                               : installed || error    ? installedConfiguration
                                                        : "";
     if (!config.empty())
         argv.insert(argv.end(), {"--config", config});
@@ -225,8 +224,8 @@ void checkHost(const DoctorRequest& request, Findings& findings)
     try
     {
         const ProgramEnd end =
-            runProgram({.argv = argv, .timeout = patienceWithTheHost, .mostBytes = 4U << 20U});
-        if (take(end.out, findings))
+            runProgram({.argv = argv, .timeout = hostTimeout, .mostBytes = 4U << 20U});
+        if (addFromJson(end.out, findings))
             return;
         wrong = program.string() + " --doctor: " + end.describe();
     }
@@ -234,13 +233,12 @@ void checkHost(const DoctorRequest& request, Findings& findings)
     {
         wrong = failure.what();
     }
-    findings.fail("host", wrong,
-                  "install all of stage-agent anew: stagectl is " STAGE_AGENT_VERSION);
+    findings.fail("host", wrong, "reinstall stage-agent: stagectl is " STAGE_AGENT_VERSION);
 }
 
 } // namespace
 
-Exit examine(const DoctorRequest& request, const Terminal& terminal, bool json)
+Exit runDoctor(const DoctorRequest& request, const Terminal& terminal, bool json)
 {
     Findings findings;
     checkAgents(request, findings);

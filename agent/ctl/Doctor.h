@@ -12,21 +12,21 @@ namespace agent::ctl
 
 struct DoctorRequest
 {
-    std::vector<std::string> agents;      ///< of the command line; empty: not given
-    std::string tokenFile;                ///< likewise
-    std::string config;                   ///< the agent's file; empty: the installed one
+    std::vector<std::string> agents; ///< from the command line; may be empty
+    std::string tokenFile;           ///< likewise
+    std::string config;              ///< the agent's configuration file; empty: the installed one
     std::vector<std::string> definitions; ///< each `KEY=VALUE`, as for the agent's -D
     bool record = false;                  ///< read the whole record too
 };
 
-/// Looks at the agent over its API, has the stage-agent program of this host look at the host, and prints
-/// what was found. Shape: Failed when one check failed; what can't be looked at is a finding.
-Exit examine(const DoctorRequest& request, const Terminal& terminal, bool json);
+/// Checks the agents over their API and the host with its `stage-agent --doctor`, and prints the findings.
+/// Returns Failed if a check failed. A check that can't be done is a finding, not an error.
+Exit runDoctor(const DoctorRequest& request, const Terminal& terminal, bool json);
 
-/// The findings for a person: a line each, and below it what to do.
+/// Returns the findings as text: a line each, with the advice below.
 std::string described(const Findings& findings, const Terminal& terminal);
 
-/// For a program: an array of objects `{check, status, seen, advice}`.
+/// Returns a JSON array of `{check, status, seen, advice}`.
 std::string toJson(const Findings& findings);
 
 } // namespace agent::ctl

@@ -6,12 +6,12 @@
 namespace agent::ctl
 {
 
-/// `exec`: the one verb that needs no agent. What is said about a run's options holds here too.
+/// The arguments of `exec`, the verb that needs no agent. `commit`, `branch` and `env` are as in RunRequest.
 struct ExecCommand
 {
     std::string service;
     std::string stage;
-    std::string config; ///< empty: the one that the unit names, where there is one
+    std::string config;                   ///< empty: the installed one, if there is one
     std::vector<std::string> definitions; ///< each `key=value`
     std::string commit;
     std::string branch;
@@ -19,11 +19,11 @@ struct ExecCommand
     std::string workspace;
     bool keep = false;
     bool raw = false;
-    bool sure = false;
+    bool confirmed = false;
 };
 
-/// Becomes the agent's program that executes the stage; it ends as ExecExit says.
-/// Errors: Failure Usage: that program or the configuration file can't be had.
-[[noreturn]] void becomeExec(const ExecCommand& command);
+/// Replaces this process by `stage-agent --exec`; its exit codes are ExecExit.
+/// Errors: Failure Usage if that program can't be executed or the configuration file not be read.
+[[noreturn]] void execStage(const ExecCommand& command);
 
 } // namespace agent::ctl

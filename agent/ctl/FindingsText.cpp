@@ -12,7 +12,7 @@ namespace
 {
 
 constexpr std::size_t statusWidth = 6; // `warn` and two blanks
-constexpr std::size_t narrowest = 20;  // of a column that is still to be read
+constexpr std::size_t minColumns = 20; // readable column
 
 std::string colourOf(Health health)
 {
@@ -25,8 +25,8 @@ std::string padded(std::string text, std::size_t width)
     return text;
 }
 
-/// The text in lines of at most `width` columns, cut at blanks, each further one below `indent` blanks. A
-/// longer word stays whole: it may be a path that is to be copied. 0: one line.
+/// Returns the text wrapped at blanks to `width` columns (0: not wrapped), lines after the first indented
+/// by `indent`. Longer words are not broken: they may be paths to copy.
 std::string wrapped(const std::string& text, std::size_t indent, std::size_t width)
 {
     if (width == 0)
@@ -56,7 +56,7 @@ std::string described(const Findings& findings, const Terminal& terminal)
     for (const Finding& finding : findings.all())
         names = std::max(names, displayWidth(finding.check));
     const std::size_t indent = statusWidth + names + 2;
-    const std::size_t width = terminal.width > indent + narrowest ? terminal.width - indent : 0;
+    const std::size_t width = terminal.width > indent + minColumns ? terminal.width - indent : 0;
 
     std::string out;
     for (const Finding& finding : findings.all())
@@ -83,7 +83,7 @@ std::string toJson(const Findings& findings)
             .append(ObjectWriter()
                         .add("check", finding.check)
                         .add("status", std::string(toString(finding.health)))
-                        .add("seen", visible(finding.seen)) // a path may be no UTF-8
+                        .add("seen", visible(finding.seen)) // a path may not be UTF-8
                         .add("advice", visible(finding.advice))
                         .done());
     return "[" + all + "]";

@@ -16,8 +16,8 @@ namespace
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::milliseconds betweenLooks{500};
-constexpr std::chrono::minutes longestAbsence{2}; // an upgrade takes seconds
+constexpr std::chrono::milliseconds pollInterval{500};
+constexpr std::chrono::minutes maxOutage{2}; // an upgrade takes seconds
 
 bool ended(const std::string& status)
 {
@@ -36,35 +36,35 @@ FollowedStage stageFrom(const rapidjson::Value& value)
 
 } // namespace
 
-bool Patience::attempt(const std::function<void()>& look,
-                       const std::function<void(const std::string&)>& say)
+bool OutageTolerance::attempt(const std::function<void()>& poll,
+                              const std::function<void(const std::string&)>& notify)
 {
     try
     {
-        look();
+        poll();
         if (_failingSince)
-            say("the agent answers again");
+            notify("the agent answers again");
         _failingSince.reset();
         return true;
     }
     catch (const Failure& failure)
     {
-        const bool passing =
+        const bool transient =
             failure.exit() == Exit::Unreachable || failure.exit() == Exit::AgentFailed;
-        if (!passing || (_failingSince && Clock::now() - *_failingSince > longestAbsence))
+        if (!transient || (_failingSince && Clock::now() - *_failingSince > maxOutage))
             throw;
         if (!_failingSince)
         {
             _failingSince = Clock::now();
-            say("the agent does not answer; its stages go on without it; trying again");
+            notify("the agent does not answer (its stages keep running); retrying");
         }
         return false;
     }
 }
 
-void pauseBetweenLooks()
+void waitForNextPoll()
 {
-    std::this_thread::sleep_for(betweenLooks);
+    std::this_thread::sleep_for(pollInterval);
 }
 
 RunFollower::RunFollower(const Client& client, std::string runId, FollowView& view)
@@ -75,23 +75,23 @@ RunFollower::RunFollower(const Client& client, std::string runId, FollowView& vi
 
 bool RunFollower::follow()
 {
-    const auto say = [this](const std::string& line) { _view.say(line); };
+    const auto notify = [this](const std::string& line) { _view.notify(line); };
     while (true)
     {
-        const bool seen = _patience.attempt([this] { look(); }, say);
-        const bool last = seen && ended(_run.status);
-        _view.looked(_run, last);
+        const bool polled = _tolerance.attempt([this] { poll(); }, notify);
+        const bool last = polled && ended(_run.status);
+        _view.refresh(_run, last);
         if (last)
             return _run.status == "SUCCESS";
-        const auto next = Clock::now() + betweenLooks;
+        const auto next = Clock::now() + pollInterval;
         while (resizedUntil(next))
-            _view.looked(_run, false);
+            _view.refresh(_run, false);
     }
 }
 
-void RunFollower::look()
+void RunFollower::poll()
 {
-    // The run first: when it has ended, the stages read after it have too.
+    // The run is read first: if it has ended, so have the stages that are read after it.
     const auto run = objectOf(_client.ask({.path = "/api/runs/" + _run.id}));
     const auto stages = listOf(_client.ask({.path = "/api/stages?runId=" + _run.id}));
 
@@ -110,14 +110,14 @@ void RunFollower::look()
     }
     catch (const Failure&)
     {
-        // What was not looked at stays as it was known: it is told when the agent is back.
+        // Stages not yet polled keep their known state: changes are shown once the agent is back.
         for (const FollowedStage& stage : known)
             if (std::none_of(_run.stages.begin(), _run.stages.end(),
                              [&](const FollowedStage& done) { return done.id == stage.id; }))
                 _run.stages.push_back(stage);
         throw;
     }
-    // Only now: a look that failed half-way must not end the watch.
+    // Only now: a poll that failed half-way must not end the following.
     _run.startedAt = parseTime(text(run, "startedAt"));
     _run.duration = number(run, "duration");
     _run.status = text(run, "status");
@@ -130,12 +130,12 @@ void RunFollower::update(FollowedStage seen, const FollowedStage* known)
     else
         addDetail(seen);
 
-    tellPastAttempts(seen);
+    showPastAttempts(seen);
     const bool newAttempt = known != nullptr && known->attempt != seen.attempt;
     const bool changed = known == nullptr ? seen.status != "IDLE" || seen.attempt > 0
                                           : known->status != seen.status || newAttempt;
     const bool logOpen = known == nullptr || !ended(known->status) || newAttempt;
-    // An attempt's log stands between the line that begins it and the one that ends it.
+    // An attempt's log comes between the line of its start and the line of its end.
     const bool begins = seen.status == "IN_PROGRESS";
     if (changed && begins)
         _view.changed(seen);
@@ -145,9 +145,9 @@ void RunFollower::update(FollowedStage seen, const FollowedStage* known)
         _view.changed(seen);
 
     if (seen.status != "AWAITING_APPROVAL")
-        _asked.erase(seen.id);
-    else if (_asked.insert(seen.id).second)
-        _view.say("waiting for approval: stagectl approve " + _run.id);
+        _waiting.erase(seen.id);
+    else if (_waiting.insert(seen.id).second)
+        _view.notify("waiting for approval: stagectl approve " + _run.id);
     _run.stages.push_back(std::move(seen));
 }
 
@@ -161,15 +161,15 @@ void RunFollower::readLog(const FollowedStage& stage)
     tail->second.read([&](std::string_view bytes) { _view.log(stage, bytes); });
 }
 
-/// The attempts that another has followed, or will: several may have ended since the last look.
-void RunFollower::tellPastAttempts(const FollowedStage& stage)
+/// Shows the ends of the attempts before the current one; several may have ended since the last poll.
+void RunFollower::showPastAttempts(const FollowedStage& stage)
 {
-    std::int64_t& told = _told[stage.id];
+    std::int64_t& shown = _shown[stage.id];
     const bool current = stage.status == "IN_PROGRESS" || ended(stage.status);
-    while (told < stage.attempt - (current ? 1 : 0))
+    while (shown < stage.attempt - (current ? 1 : 0))
     {
         FollowedStage attempt = stage;
-        attempt.attempt = told + 1;
+        attempt.attempt = shown + 1;
         readLog(attempt);
         try
         {
@@ -180,13 +180,13 @@ void RunFollower::tellPastAttempts(const FollowedStage& stage)
         }
         catch (const Failure& failure)
         {
-            if (failure.exit() != Exit::NotFound) // an agent that kept no ends of attempts
+            if (failure.exit() != Exit::NotFound) // an agent without records of attempts
                 throw;
         }
-        ++told;
+        ++shown;
     }
     if (ended(stage.status))
-        told = stage.attempt; // its end is the stage's
+        shown = stage.attempt; // its end is the stage's end
 }
 
 void RunFollower::addDetail(FollowedStage& stage, const std::string& query) const

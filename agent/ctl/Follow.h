@@ -13,46 +13,47 @@
 namespace agent::ctl
 {
 
-/// Keeps a command that watches going while the agent restarts: a failed look is made again.
-class Patience
+/// Lets a command that polls survive a restart of the agent.
+class OutageTolerance
 {
 public:
-    /// Calls `look` once; a Failure that may pass (no connection, 5xx) is swallowed and told once to
-    /// `say`, until it has lasted for two minutes. Shape: whether `look` went through.
-    bool attempt(const std::function<void()>& look,
-                 const std::function<void(const std::string&)>& say);
+    /// Calls `poll` and returns whether it succeeded. A transient Failure (no connection, 5xx) is caught
+    /// and passed once to `notify`, but thrown after two minutes without a success.
+    bool attempt(const std::function<void()>& poll,
+                 const std::function<void(const std::string&)>& notify);
 
 private:
     std::optional<std::chrono::steady_clock::time_point> _failingSince;
 };
 
-/// Waits until the next look.
-void pauseBetweenLooks();
+/// Waits until the next poll is due.
+void waitForNextPoll();
 
-/// Watches a run to its end and shows it.
+/// Follows a run to its end and shows it in a view.
 class RunFollower
 {
 public:
     RunFollower(const Client& client, std::string runId, FollowView& view);
 
-    /// Blocking: until the run has ended. Shape: whether it ended in SUCCESS.
-    /// Errors: Failure, when the agent stays away for two minutes or the run is deleted.
+    /// Blocks until the run has ended; returns whether it ended in SUCCESS.
+    /// Errors: Failure if the agent is unavailable for two minutes or the run is deleted.
     bool follow();
 
 private:
-    void look();
+    void poll();
     void update(FollowedStage seen, const FollowedStage* known);
     void readLog(const FollowedStage& stage);
-    void tellPastAttempts(const FollowedStage& stage);
+    void showPastAttempts(const FollowedStage& stage);
     void addDetail(FollowedStage& stage, const std::string& query = "") const;
 
     const Client& _client;
     FollowView& _view;
-    Patience _patience;
+    OutageTolerance _tolerance;
     FollowedRun _run;
     std::map<std::pair<std::string, std::int64_t>, LogTail> _tails; ///< by stage id and attempt
-    std::map<std::string, std::int64_t> _told; ///< by stage id: the last attempt whose end was told
-    std::set<std::string> _asked;              ///< stages whose approval was asked for
+    std::map<std::string, std::int64_t>
+        _shown;                     ///< by stage id: the last attempt whose end was shown
+    std::set<std::string> _waiting; ///< stages shown as waiting for approval
 };
 
 } // namespace agent::ctl

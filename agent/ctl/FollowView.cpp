@@ -13,10 +13,10 @@ namespace agent::ctl
 namespace
 {
 
-// A line without an end is shown in pieces of this size, so that it can't fill the memory.
+// An endless line is shown in pieces of this size, which bounds the memory.
 constexpr std::size_t longestLine = 65536;
-// What a terminal that shrinks can't hold goes to its history, where it stays.
-constexpr std::size_t mostLogLines = 20;
+// Bounded: lines that a shrinking terminal can't hold stay in its scrollback.
+constexpr std::size_t maxLogLines = 20;
 constexpr std::size_t tabColumns = 8;
 
 std::string elapsed(const FollowedStage& stage)
@@ -28,7 +28,7 @@ std::string elapsed(const FollowedStage& stage)
     return durationText((nowMs() - *stage.startedAt) / 1000);
 }
 
-/// `BUILD`, or `OTHER (lint)` where it has a name.
+/// Returns `BUILD`, or `OTHER (lint)` if it has a name.
 std::string titleOf(const FollowedStage& stage)
 {
     return stage.name.empty() ? stage.type : stage.type + " (" + stage.name + ")";
@@ -42,13 +42,13 @@ std::string runLine(const FollowedRun& run)
     return running || run.duration ? "  " + durationText(seconds) : "";
 }
 
-/// The line as it fits into `width` columns, tabs as blanks; colours take no room and are ended. A line
-/// that was cut ends in `…`.
+/// Returns the line cut to `width` columns, with tabs expanded; a cut line ends in `…`. Colours take no
+/// columns and are reset at the end.
 std::string fitted(std::string_view line, std::size_t width)
 {
     std::string out;
     std::size_t used = 0;
-    std::size_t beforeMark = 0; // bytes of `out` that leave a column for the mark
+    std::size_t beforeMark = 0; // bytes of `out` that leave a column for `…`
     bool coloured = false;
     for (std::size_t pos = 0; pos < line.size();)
     {
@@ -102,7 +102,7 @@ void PlainView::writeLines(const FollowedStage& stage, Lines& lines, bool flush)
             break;
         const std::string line = lines.partial.substr(pos, end - pos);
         out += visible(titleOf(stage)) + " | " + line;
-        // A colour must not run on into the next line's prefix.
+        // A colour must not extend to the next line's prefix.
         const bool coloured = line.rfind('\x1b') != std::string::npos;
         out += coloured && line.substr(line.rfind('\x1b')) != "\x1b[0m" ? "\x1b[0m\n" : "\n";
         pos = end == std::string::npos ? lines.partial.size() : end + 1;
@@ -127,18 +127,18 @@ void PlainView::changed(const FollowedStage& stage)
     if (!stage.outcome.empty())
         line += " (" + stage.outcome + ")";
     if (stage.status == "IDLE" && stage.attempt > 0)
-        line += ", waits for attempt " + std::to_string(stage.attempt + 1);
+        line += ", waiting for attempt " + std::to_string(stage.attempt + 1);
     else if (stage.attempt > 1 && !stage.past)
         line += ", " + attempt;
     _write(visible(line) + "\n");
 }
 
-void PlainView::say(const std::string& line)
+void PlainView::notify(const std::string& line)
 {
     note(line);
 }
 
-void PlainView::looked(const FollowedRun& run, bool last)
+void PlainView::refresh(const FollowedRun& run, bool last)
 {
     if (last)
         _write(visible(clockTime(nowMs()) + " run " + run.status +
@@ -153,7 +153,7 @@ LiveView::LiveView(const Terminal& terminal)
 {
 }
 
-void LiveView::take(const std::string& text)
+void LiveView::append(const std::string& text)
 {
     std::size_t pos = 0;
     while (pos < text.size())
@@ -162,13 +162,13 @@ void LiveView::take(const std::string& text)
         if (_logLines.empty())
             _logLines.emplace_back();
         std::string& line = _logLines.back();
-        // What no terminal shows of a line is not kept.
+        // The rest of a line longer than any terminal is dropped.
         if (line.size() < longestLine)
             line += text.substr(pos, end - pos);
         if (end == std::string::npos)
             return;
         _logLines.emplace_back();
-        if (_logLines.size() > mostLogLines + 1)
+        if (_logLines.size() > maxLogLines + 1)
             _logLines.pop_front();
         pos = end + 1;
     }
@@ -184,19 +184,19 @@ void LiveView::log(const FollowedStage& stage, std::string_view bytes)
         _logLines.clear();
         _filter = LogFilter(_colours);
     }
-    take(_filter.filter(bytes));
+    append(_filter.filter(bytes));
 }
 
 void LiveView::changed(const FollowedStage& stage)
 {
-    _said.clear();
+    _notice.clear();
     if (stage.id == _logStage)
-        take(_filter.finish());
+        append(_filter.finish());
 }
 
-void LiveView::say(const std::string& line)
+void LiveView::notify(const std::string& line)
 {
-    _said = visible(line);
+    _notice = visible(line);
 }
 
 std::string LiveView::stageLines(const FollowedRun& run, std::size_t rows) const
@@ -206,7 +206,7 @@ std::string LiveView::stageLines(const FollowedRun& run, std::size_t rows) const
     for (std::size_t i = 0; i < run.stages.size(); ++i)
         if (run.stages[i].status != "IDLE")
             current = i;
-    // Where not all fit: the current one with those around it.
+    // If not all fit: the current one and its neighbours.
     std::size_t first = 0;
     if (run.stages.size() > rows)
         first = std::min(current > rows / 2 ? current - rows / 2 : 0, run.stages.size() - rows);
@@ -222,11 +222,11 @@ std::string LiveView::stageLines(const FollowedRun& run, std::size_t rows) const
     return table.render(_terminal);
 }
 
-void LiveView::looked(const FollowedRun& run, bool last)
+void LiveView::refresh(const FollowedRun& run, bool last)
 {
     const Terminal now = Terminal::ofOutput();
     _terminal.height = std::max<std::size_t>(now.height, 8);
-    // A full line makes terminals wrap, each in its own way.
+    // Terminals differ in how they wrap after a full line.
     _terminal.width = std::max<std::size_t>(now.width, 20) - 1;
 
     std::istringstream stages(stageLines(run, _terminal.height - 6));
@@ -235,26 +235,27 @@ void LiveView::looked(const FollowedRun& run, bool last)
                                    runLine(run)};
     for (std::string line; std::getline(stages, line);)
         lines.push_back(line);
-    if (!_said.empty() && !last)
-        lines.push_back(_said);
-    // The end of a run that went well needs no log; that of a failure is why one looks.
+    if (!_notice.empty() && !last)
+        lines.push_back(_notice);
+    // At the end the log is shown only if the run failed.
     const bool blank = !_logLines.empty() && _logLines.back().empty();
-    const std::size_t there = _logLines.size() - (blank ? 1 : 0);
-    if (there > 0 && (!last || run.status == "FAILURE") && _terminal.height > lines.size() + 2)
+    const std::size_t available = _logLines.size() - (blank ? 1 : 0);
+    if (available > 0 && (!last || run.status == "FAILURE") && _terminal.height > lines.size() + 2)
     {
         lines.push_back("-- log of " + _logTitle + " --");
         const std::size_t shown =
-            std::min({there, mostLogLines, _terminal.height - lines.size() - 1});
-        lines.insert(lines.end(), _logLines.begin() + static_cast<std::ptrdiff_t>(there - shown),
-                     _logLines.begin() + static_cast<std::ptrdiff_t>(there));
+            std::min({available, maxLogLines, _terminal.height - lines.size() - 1});
+        lines.insert(lines.end(),
+                     _logLines.begin() + static_cast<std::ptrdiff_t>(available - shown),
+                     _logLines.begin() + static_cast<std::ptrdiff_t>(available));
     }
     draw(lines);
 }
 
-/// Over what stands there, without a moment in which nothing does.
+/// Overwrites the last drawing without clearing the screen first, which would flicker.
 void LiveView::draw(const std::vector<std::string>& lines)
 {
-    // A terminal that became narrower has wrapped the lines that were too long for it.
+    // A terminal that became narrower has wrapped the longer lines.
     std::size_t rows = 0;
     for (const std::size_t columns : _drawn)
         rows += std::max<std::size_t>(1, (columns + _terminal.width) / (_terminal.width + 1));
@@ -269,7 +270,7 @@ void LiveView::draw(const std::vector<std::string>& lines)
         _drawn.push_back(columnsOf(shown));
         out += shown + "\x1b[K\n";
     }
-    writeOut(out + "\x1b[J" + undo);
+    writeOut(out + "\x1b[J" + reset);
 }
 
 } // namespace agent::ctl

@@ -16,7 +16,7 @@
 namespace agent::ctl
 {
 
-/// A stage as its followers see it.
+/// A stage of a followed run.
 struct FollowedStage
 {
     std::string id;
@@ -26,9 +26,9 @@ struct FollowedStage
     std::optional<TimeMs> startedAt;
     std::optional<std::int64_t> duration; ///< seconds
     std::int64_t attempt = 0;
-    std::string outcome = {}; ///< why it ended, for a person: `EXIT 2: make: no rule`
-    std::string name = {};    ///< its own, if it has another than its type
-    bool past = false;        ///< it tells an attempt that ended without ending the stage
+    std::string outcome = {}; ///< why it ended, for display: `EXIT 2: make: no rule`
+    std::string name = {};    ///< empty if it equals the type
+    bool past = false;        ///< describes an attempt that ended without ending the stage
 };
 
 /// The run that is followed.
@@ -41,26 +41,26 @@ struct FollowedRun
     std::vector<FollowedStage> stages;
 };
 
-/// Shows a run while it goes on. Called from one thread.
+/// Shows a run in progress. Threads: one.
 class FollowView
 {
 public:
     virtual ~FollowView() = default;
 
-    /// Bytes of a stage's log, as written; always before the change that ends its attempt.
+    /// Takes bytes of a stage's log, as written; always before the change that ends the attempt.
     virtual void log(const FollowedStage& stage, std::string_view bytes) = 0;
 
-    /// The stage's status or attempt changed, or an attempt ended (`past`).
+    /// Called when the stage's status or attempt changed, or an attempt ended (`past`).
     virtual void changed(const FollowedStage& stage) = 0;
 
-    /// Something to say once, in one line.
-    virtual void say(const std::string& line) = 0;
+    /// Shows a notice, once, in one line.
+    virtual void notify(const std::string& line) = 0;
 
-    /// All changes of one look at the run were told; `last` when it has ended.
-    virtual void looked(const FollowedRun& run, bool last) = 0;
+    /// Called after all changes of one poll; `last` when the run has ended.
+    virtual void refresh(const FollowedRun& run, bool last) = 0;
 };
 
-/// For a pipe or file: a line for each change, log lines behind their stage's name.
+/// For a pipe or file: a line per change, log lines prefixed by the stage's name.
 class PlainView: public FollowView
 {
 public:
@@ -69,8 +69,8 @@ public:
 
     void log(const FollowedStage& stage, std::string_view bytes) override;
     void changed(const FollowedStage& stage) override;
-    void say(const std::string& line) override;
-    void looked(const FollowedRun& run, bool last) override;
+    void notify(const std::string& line) override;
+    void refresh(const FollowedRun& run, bool last) override;
 
 private:
     struct Lines
@@ -84,35 +84,35 @@ private:
     std::map<std::string, Lines> _lines; ///< by stage id
 };
 
-/// For a terminal: the stages with their time, redrawn in place, above the end of the current stage's
-/// log.
+/// For a terminal: the stages and their times, redrawn in place, above the last lines of the current
+/// stage's log.
 class LiveView: public FollowView
 {
 public:
     explicit LiveView(const Terminal& terminal);
 
-    /// What a terminal needs when a drawing was interrupted.
-    static constexpr const char* undo = "\x1b[0m\x1b[?25h\x1b[?2026l";
+    /// Resets the terminal after an interrupted drawing.
+    static constexpr const char* reset = "\x1b[0m\x1b[?25h\x1b[?2026l";
 
     void log(const FollowedStage& stage, std::string_view bytes) override;
     void changed(const FollowedStage& stage) override;
-    void say(const std::string& line) override;
-    void looked(const FollowedRun& run, bool last) override;
+    void notify(const std::string& line) override;
+    void refresh(const FollowedRun& run, bool last) override;
 
 private:
-    void take(const std::string& text);
+    void append(const std::string& text);
     [[nodiscard]] std::string stageLines(const FollowedRun& run, std::size_t rows) const;
     void draw(const std::vector<std::string>& lines);
 
     Terminal _terminal;
     LogFilter::Colours _colours;
     LogFilter _filter;
-    std::string _logStage; ///< id of the stage whose log is shown
+    std::string _logStage; ///< the id of the stage whose log is shown
     std::int64_t _logAttempt = 0;
     std::string _logTitle;
     std::deque<std::string> _logLines; ///< the last one may still grow
-    std::string _said;
-    std::vector<std::size_t> _drawn; ///< the columns of each line that stands there
+    std::string _notice;
+    std::vector<std::size_t> _drawn; ///< the columns of each line on the screen
 };
 
 } // namespace agent::ctl

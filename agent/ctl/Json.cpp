@@ -16,13 +16,13 @@ namespace agent::ctl
 namespace
 {
 
-[[noreturn]] void notTheApi(const Answer& answer, const std::string& what)
+[[noreturn]] void refuseForeign(const Answer& answer, const std::string& what)
 {
     throw Failure(
         Exit::AgentFailed,
         "the answer is " + what + " (" + std::to_string(answer.status) + ", " +
             (answer.contentType.empty() ? "no content type" : visible(answer.contentType)) +
-            "): is the address that of a stage-agent?");
+            "): check that the address is that of a stage-agent");
 }
 
 } // namespace
@@ -37,7 +37,7 @@ rapidjson::Document jsonOf(const Answer& answer)
 {
     rapidjson::Document document;
     if (!parseJson(answer.body, document))
-        notTheApi(answer, "no JSON");
+        refuseForeign(answer, "not JSON");
     return document;
 }
 
@@ -45,10 +45,10 @@ rapidjson::Document listOf(const Answer& answer)
 {
     rapidjson::Document document = jsonOf(answer);
     if (!document.IsArray())
-        notTheApi(answer, "no list");
+        refuseForeign(answer, "not a list");
     for (const rapidjson::Value& entry : document.GetArray())
         if (!entry.IsObject())
-            notTheApi(answer, "no list of objects");
+            refuseForeign(answer, "not a list of objects");
     return document;
 }
 
@@ -56,7 +56,7 @@ rapidjson::Document objectOf(const Answer& answer)
 {
     rapidjson::Document document = jsonOf(answer);
     if (!document.IsObject())
-        notTheApi(answer, "no object");
+        refuseForeign(answer, "not an object");
     return document;
 }
 

@@ -13,41 +13,41 @@ namespace agent::ctl
 
 struct Answer;
 
-/// Reads JSON of any depth without recursion. Shape: false when it is malformed or cut off.
+/// Parses JSON of any depth without recursion. Returns false if it is malformed or truncated.
 bool parseJson(std::string_view text, rapidjson::Document& document);
 
-/// The answer's JSON. Errors: Failure AgentFailed when it is none.
+/// Returns the answer's JSON. Errors: Failure AgentFailed if it is not JSON.
 rapidjson::Document jsonOf(const Answer& answer);
 
-/// As jsonOf, when it must be an array of objects (other entries: AgentFailed too).
+/// As jsonOf; anything but an array of objects is AgentFailed.
 rapidjson::Document listOf(const Answer& answer);
 
-/// As jsonOf, when it must be an object.
+/// As jsonOf; anything but an object is AgentFailed.
 rapidjson::Document objectOf(const Answer& answer);
 
-/// A member of an object; nullptr when `object` is none or lacks it.
+/// Returns a member of an object; nullptr if `object` is not an object or lacks it.
 const rapidjson::Value* member(const rapidjson::Value& object, const char* key);
 
-/// A value as a person reads it: strings bare, null empty, a list of strings as its words, other lists
-/// and objects by their size.
+/// Returns a value for display: strings without quotes, null as empty, a list of strings separated by
+/// commas, other lists and objects as their size.
 std::string asText(const rapidjson::Value& value);
 
-/// asText of a member; empty when absent.
+/// Returns asText of a member; empty if absent.
 std::string text(const rapidjson::Value& object, const char* key);
 
-/// A whole number; nothing when absent, null or no number.
+/// Returns an integer member; nullopt if absent or anything else.
 std::optional<std::int64_t> number(const rapidjson::Value& object, const char* key);
 
-/// A JSON string with its quotes.
+/// Returns a JSON string with its quotes.
 std::string quoted(const std::string& text);
 
-/// The outermost objects of a JSON text as they are written: a list's entries, or the text's one object.
+/// Returns the text of each top-level object: the entries of a list, or the single object.
 std::vector<std::string_view> objectsIn(std::string_view json);
 
-/// An object's text with a member more in front; all else stays as it is written.
+/// Returns an object's text with one more member in front, otherwise unchanged.
 std::string withMember(std::string_view object, const std::string& key, const std::string& json);
 
-/// Writes one object of strings, numbers and ready JSON, in the order given.
+/// Writes an object of strings, numbers and raw JSON, in the order of the calls.
 class ObjectWriter
 {
 public:

@@ -55,9 +55,9 @@ std::vector<std::string> Listing::row(const Entry& entry, std::vector<std::strin
     return cells;
 }
 
-std::string Listing::host(const Entry& entry, const std::string& then) const
+std::string Listing::host(const Entry& entry, const std::string& separator) const
 {
-    return _several ? entry.agent->host + then : "";
+    return _several ? entry.agent->host + separator : "";
 }
 
 std::string Listing::json() const
@@ -76,7 +76,7 @@ Exit Listing::end(const std::string& text) const
     if (!_replies.given.empty())
         writeOut(text.empty() || text.back() == '\n' ? text : text + "\n");
     for (const Failure& failure : _replies.missing)
-        tell(failure.what());
+        printError(failure.what());
     return worst(_replies.missing, Exit::Ok);
 }
 

@@ -12,16 +12,16 @@
 namespace agent::ctl
 {
 
-/// An object that an agent gave.
+/// An object from an agent's answer.
 struct Entry
 {
     const Agent* agent = nullptr;
     const rapidjson::Value* value = nullptr;
-    std::string_view json; ///< as it was written
+    std::string_view json; ///< its text in the answer
 };
 
-/// What all agents gave, as one list: the objects of their lists, or of each its one object.
-/// With one agent it looks as if there were no others: no HOST, its JSON as it came.
+/// The answers of all agents as one list: the objects of their lists, or one object per agent.
+/// With a single agent there is no column HOST, and its JSON is unchanged.
 class Listing
 {
 public:
@@ -31,28 +31,30 @@ public:
         Objects
     };
 
-    /// Asks the agents. Errors: Failure, of one agent; with several it is told at the end.
+    /// Asks the agents. Errors: the Failure of a single agent; end() reports those of several.
     Listing(const Agents& agents, Of of, const std::function<Answer(const Client&)>& ask);
     Listing(const Listing&) = delete;
     Listing& operator=(const Listing&) = delete;
 
     [[nodiscard]] const std::vector<Entry>& entries() const { return _entries; }
 
-    /// Orders what several gave by `createdAt`, newest first, and keeps `limit` of it.
+    /// Merges the lists of several agents by `createdAt`, newest first, and keeps `limit` entries.
     void keepNewest(std::size_t limit);
 
-    /// The headings of a table, and the cells of a row: with the host in front where there are several.
+    /// Return a table's headings and a row's cells, with the host in front if there are several agents.
     [[nodiscard]] std::vector<std::string> headings(std::vector<std::string> names) const;
     [[nodiscard]] std::vector<std::string> row(const Entry& entry,
                                                std::vector<std::string> cells) const;
 
-    /// What begins a line about the entry: nothing, or `HOST` and what follows it.
-    [[nodiscard]] std::string host(const Entry& entry, const std::string& then) const;
+    /// Returns the prefix of a line about the entry: `HOST` and `separator`, or nothing with one agent.
+    [[nodiscard]] std::string host(const Entry& entry, const std::string& separator) const;
 
-    /// One document. Shape: of several a list, each object with its agent's address as `agent` in front.
+    /// Returns one document: the single agent's, or a list whose objects begin with their agent's URL as
+    /// `agent`.
     [[nodiscard]] std::string json() const;
 
-    /// Prints the text, unless nobody answered; tells who gave nothing and why. Shape: the worst of it.
+    /// Prints the text if any agent answered, reports the agents that did not, and returns the highest
+    /// exit code.
     [[nodiscard]] Exit end(const std::string& text) const;
 
     [[nodiscard]] const std::vector<Failure>& missing() const { return _replies.missing; }

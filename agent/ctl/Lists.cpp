@@ -1,4 +1,4 @@
-// Verbs that ask all agents and show what they gave as one table.
+// Verbs that ask all agents and show their answers as one table.
 #include "agent/ctl/Cells.h"
 #include "agent/ctl/Commands.h"
 #include "agent/ctl/Json.h"
@@ -30,7 +30,7 @@ std::string firstLine(const std::string& text)
     return text.substr(0, text.find('\n'));
 }
 
-/// Service ids with their names. The table is as good without them: no failure.
+/// Returns names of services by id; empty on failure, since the table only shows ids then.
 Names serviceNames(const Client& client)
 {
     Names names;
@@ -47,18 +47,18 @@ Names serviceNames(const Client& client)
     return names;
 }
 
-/// What an agent has besides the runs themselves.
-struct OfAgent
+/// What is needed of an agent besides its runs.
+struct AgentInfo
 {
     Names services;
-    std::optional<Failure> noService; ///< it lacks the one that was asked for
+    std::optional<Failure> noService; ///< if it lacks the requested service
 };
 
-/// By address.
-using OfAgents = std::map<std::string, OfAgent>;
+using AgentInfos = std::map<std::string, AgentInfo>; ///< by address
 
-/// The agent's runs, and in `own` what else is shown of them. One of several agents may lack the service.
-Answer askRuns(const Session& session, const RunsQuery& query, const Client& client, OfAgent& own)
+/// Returns the agent's runs and fills `info`. One of several agents may lack the service.
+Answer askRuns(const Session& session, const RunsQuery& query, const Client& client,
+               AgentInfo& info)
 {
     std::string path = "/api/runs?limit=" + std::to_string(query.limit);
     if (!query.status.empty())
@@ -72,17 +72,18 @@ Answer askRuns(const Session& session, const RunsQuery& query, const Client& cli
     {
         if (!session.agents.several() || failure.exit() != Exit::NotFound)
             throw;
-        own.noService = failure;
+        info.noService = failure;
         return {.status = 200, .body = "[]"};
     }
     Answer answer = client.ask({.path = path});
     if (!session.json)
-        own.services = serviceNames(client);
+        info.services = serviceNames(client);
     return answer;
 }
 
-/// Errors: Failure NotFound, or worse, when none of the agents that answered has it.
-void requireService(const Agents& agents, const OfAgents& known, const std::vector<Failure>& silent)
+/// Errors: Failure NotFound, or the worst of `silent`, if no agent that answered has the service.
+void requireService(const Agents& agents, const AgentInfos& known,
+                    const std::vector<Failure>& silent)
 {
     std::vector<Failure> lack;
     for (const Agent& agent : agents.all())
@@ -90,14 +91,14 @@ void requireService(const Agents& agents, const OfAgents& known, const std::vect
             lack.emplace_back(none->exit(), agent.host + ": " + none->what());
     if (!lack.empty() && lack.size() + silent.size() == agents.all().size())
         throw Failure(worst(silent, Exit::NotFound),
-                      "no agent has that service" + listed(lack) + listed(silent));
+                      "no agent has this service" + listed(lack) + listed(silent));
 }
 
 } // namespace
 
 Exit listRuns(const Session& session, const RunsQuery& query)
 {
-    OfAgents known; // its entries are there before the threads that fill them
+    AgentInfos known; // complete before the threads start: they only change their own entry
     for (const Agent& agent : session.agents.all())
         known[agent.client.url()] = {};
     Listing runs(session.agents, Of::Lists,
@@ -191,7 +192,7 @@ Exit showAgent(const Session& session)
 
 Exit showHealth(const Session& session)
 {
-    // Its lines as an object, so that they can stand in a list; what is no text is not an agent's.
+    // An object with its lines, so that --json can list several. Other than text/plain is not an agent.
     const auto readiness = [](const Client& client)
     {
         Answer answer = client.send({.path = "/readyz"});
@@ -218,15 +219,15 @@ Exit showHealth(const Session& session)
         {
             lines += visible(fact) + "\n";
             const bool last = facts.peek() == std::istringstream::traits_type::eof();
-            if (!last) // that one is `ready` or `not ready`
+            if (!last) // the last one is `ready` or `not ready`
                 detail += (detail.empty() ? "" : "; ") + fact;
         }
         table.add(
             agents.row(entry, {text(*entry.value, "ready") == "true" ? "yes" : "no", detail}));
     }
     const std::string shown = session.agents.several() ? table.render(session.terminal) : lines;
-    const Exit told = agents.end(session.json ? agents.json() : shown);
-    return allReady ? told : std::max(told, Exit::AgentFailed);
+    const Exit exit = agents.end(session.json ? agents.json() : shown);
+    return allReady ? exit : std::max(exit, Exit::AgentFailed);
 }
 
 } // namespace agent::ctl

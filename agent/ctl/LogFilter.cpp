@@ -13,9 +13,9 @@ namespace
 {
 
 // A true-colour foreground and background with attributes needs about 45.
-constexpr std::size_t longestColour = 64;
+constexpr std::size_t maxColourBytes = 64;
 
-/// Whether these SGR parameters (ECMA-48 8.3.117) only colour or emphasise.
+/// Returns whether these SGR parameters (ECMA-48 8.3.117) only colour or emphasise.
 bool onlyColours(std::string_view parameters)
 {
     std::vector<int> values;
@@ -60,7 +60,7 @@ std::size_t LogFilter::colourAt(std::string_view text, std::size_t pos)
             return onlyColours(text.substr(pos + 2, i - pos - 2)) ? i + 1 - pos : 0;
         if ((c < '0' || c > '9') && c != ';' && c != ':')
             return 0;
-        if (i - pos > longestColour)
+        if (i - pos > maxColourBytes)
             return 0;
     }
     return std::string_view::npos;

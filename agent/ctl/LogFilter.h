@@ -6,9 +6,9 @@
 namespace agent::ctl
 {
 
-/// Makes a log safe for a terminal, chunk by chunk: colours pass, every other escape sequence and
-/// control character becomes visible (`\x1b]52;…`). Line ends and tabs stay, `\r\n` becomes `\n`.
-/// Text that hides itself (SGR 8, conceal) does not pass as a colour.
+/// Makes a log safe for a terminal, chunk by chunk: colours pass, all other escape sequences and control
+/// characters are escaped (`\x1b]52;…`). Line breaks and tabs stay, `\r\n` becomes `\n`. SGR 8 (conceal)
+/// is not a colour.
 class LogFilter
 {
 public:
@@ -19,17 +19,16 @@ public:
     };
     explicit LogFilter(Colours colours) : _colours(colours) {}
 
-    /// Filters the next bytes. Holds back what can't be judged yet: a sequence or character cut by the
-    /// end of the chunk.
+    /// Returns the next bytes, filtered. Holds back a sequence or character that the chunk's end cuts.
     std::string filter(std::string_view chunk);
 
-    /// What was held back, and the end of a colour that is still on.
+    /// Returns what was held back, and a reset if a colour is still on.
     std::string finish();
 
 private:
     std::string run(std::string_view text, bool last);
-    /// Bytes of the colour sequence at `pos`; 0 when it is none, npos when the text ends before it is
-    /// known.
+    /// Returns the size of the colour sequence at `pos`; 0 if it is something else, npos if the text ends
+    /// too early to tell.
     static std::size_t colourAt(std::string_view text, std::size_t pos);
 
     Colours _colours;

@@ -20,13 +20,13 @@ bool success(const Answer& answer)
     return answer.status >= 200 && answer.status <= 299;
 }
 
-/// An answer that says "nothing (more) there": no log yet, or a range that begins at its end.
-bool nothingThere(const Answer& answer)
+/// Returns whether there is nothing (more) to read: no log yet, or a range that begins at its end.
+bool nothingToRead(const Answer& answer)
 {
     return answer.status == 404 || answer.status == 416;
 }
 
-/// The first byte's place of `bytes 100-199/200`; 0 where it says nothing.
+/// Returns the first offset of `Content-Range: bytes 100-199/200`; 0 without one.
 std::uint64_t firstByte(const Answer& head)
 {
     const auto found = head.headers.find("content-range");
@@ -38,7 +38,7 @@ std::uint64_t firstByte(const Answer& head)
     return first;
 }
 
-/// Where the bytes end of which `bytes 100-199/200` tells; nothing where it says nothing.
+/// Returns the offset behind the last byte of `Content-Range: bytes 100-199/200`.
 std::optional<std::uint64_t> endOfRange(const Answer& head)
 {
     const auto found = head.headers.find("content-range");
@@ -90,7 +90,7 @@ Call LogTail::call(bool follow) const
     return call;
 }
 
-/// An answer to `since` says where it begins.
+/// The answer to `since` has the offset at which it begins.
 void LogTail::begin(const Answer& head)
 {
     const auto found = head.headers.find("log-offset");
@@ -99,7 +99,7 @@ void LogTail::begin(const Answer& head)
     _placed = true;
 }
 
-/// Counts what came. A timestamp before a line is no part of the log.
+/// Counts received bytes; the timestamps in front of lines are not part of the log.
 void LogTail::advance(std::string_view piece)
 {
     while (_choice.timestamps && !piece.empty())
@@ -119,8 +119,8 @@ void LogTail::advance(std::string_view piece)
 
 Answer LogTail::get(const Call& call, const Sink& sink)
 {
-    // What came already and comes again: all, where the range was not heard; the beginning of a timestamp,
-    // where the last answer was cut within it.
+    // Skipped because received before: all bytes if the Range was ignored, and the beginning of a
+    // timestamp in which the last answer was cut.
     std::uint64_t skipPlain = _choice.timestamps ? 0 : _offset;
     std::size_t skipStamp = _stamp < stampBytes ? _stamp : 0;
     Answer answer = _client.stream(
@@ -141,8 +141,8 @@ Answer LogTail::get(const Call& call, const Sink& sink)
             sink(piece);
         });
     if (success(answer))
-        begin(answer); // also one without a byte
-    else if (!nothingThere(answer))
+        begin(answer); // even if the body is empty
+    else if (!nothingToRead(answer))
         refuse(answer);
     return answer;
 }
@@ -154,8 +154,8 @@ void LogTail::read(const Sink& sink)
 
 void LogTail::readRest(const Sink& sink)
 {
-    // A text with times does not tell its length, so it looks whole where it was cut off. Only behind the end
-    // nothing is there.
+    // A text with timestamps has no Content-Length, so a truncated answer looks complete: only an empty
+    // answer at the end proves that it was not.
     Answer answer;
     do
         answer = get(call(false), sink);
@@ -171,7 +171,7 @@ bool LogTail::follow(const Sink& sink)
     }
     catch (const Failure& failure)
     {
-        // Not the caller's patience: the agent may have answered for hours.
+        // Not thrown: the caller polls, and counts the time of the outage from there.
         if (failure.exit() != Exit::Unreachable)
             throw;
     }
@@ -180,7 +180,7 @@ bool LogTail::follow(const Sink& sink)
 
 void LogTail::readLast(std::size_t lines, const Sink& sink)
 {
-    // Most lines are shorter than 200 bytes; a try that gave too few is made again with four times more.
+    // Most lines are shorter than 200 bytes; if there are too few, retry with four times the size.
     for (std::uint64_t wanted = std::max<std::uint64_t>(65536, lines * 200);; wanted *= 4)
     {
         std::string bytes;
@@ -188,14 +188,14 @@ void LogTail::readLast(std::size_t lines, const Sink& sink)
         _offset = 0;
         _stamp = 0;
         Call call = this->call(false);
-        if (!_choice.since) // else the answer begins where it should, and all of it is read
+        if (!_choice.since) // with it, the answer begins at the right place and is read whole
             call.headers = {{"Range", "bytes=-" + std::to_string(wanted)}};
         const auto take = [&](const Answer& head, std::string_view piece)
         {
             if (bytes.empty() && first == 0)
                 first = firstByte(head);
             bytes += piece;
-            // A whole log in place of its end: keep no more of it than is needed.
+            // The Range was ignored: keep no more of the log than is needed.
             if (bytes.size() > 2 * wanted + 65536)
             {
                 const std::size_t at = lastLinesAt(bytes, lines);
@@ -210,7 +210,7 @@ void LogTail::readLast(std::size_t lines, const Sink& sink)
                                                  advance(piece);
                                                  take(head, piece);
                                              });
-        if (nothingThere(answer))
+        if (nothingToRead(answer))
             return;
         if (!success(answer))
             refuse(answer);

@@ -13,17 +13,17 @@
 namespace agent::ctl
 {
 
-/// Which log is wanted.
+/// Which log to read, and how.
 struct LogChoice
 {
     std::string stageId;
-    std::optional<std::int64_t> attempt; ///< the newest when none is named
+    std::optional<std::int64_t> attempt; ///< nullopt: the newest
     bool timestamps = false;
-    std::optional<TimeMs> since = {}; ///< only lines written then or later
+    std::optional<TimeMs> since = {}; ///< only lines from this time on
 };
 
-/// The log of one attempt while it grows. Each call goes on where the last one ended (Range), however that
-/// ended, so over a restart of the agent there is neither a gap nor a repeated byte.
+/// Reads the log of one attempt while it grows. Each call resumes where the last one ended (Range), even
+/// after an error, so that a restart of the agent causes neither a gap nor a repeated byte.
 class LogTail
 {
 public:
@@ -31,19 +31,20 @@ public:
 
     using Sink = std::function<void(std::string_view)>;
 
-    /// Hands over what is new; nothing while there is no log yet.
-    /// Errors: as Client::ask; what was handed over until then is not given again.
+    /// Passes the new bytes to `sink`; none while there is no log yet.
+    /// Errors: as Client::ask; bytes passed until then are not passed again.
     void read(const Sink& sink);
 
-    /// As read(), of an attempt that is over: hands over all that is left, or fails.
+    /// As read(), of an attempt that has ended: passes the whole rest, or fails.
     void readRest(const Sink& sink);
 
-    /// Hands over what comes as it comes. Blocks: until the attempt is over, nothing came for a minute, or
-    /// the connection is lost: look then, and call it again where the attempt goes on.
-    /// Shape: false when nothing came. Errors: what the agent refuses.
+    /// Passes bytes as they arrive; returns whether any did.
+    /// Blocks until the attempt has ended, nothing arrived for a minute, or the connection is lost; call it
+    /// again if the attempt is still running.
+    /// Errors: as Client::ask, except Unreachable.
     bool follow(const Sink& sink);
 
-    /// Hands over the last `lines` lines only, and goes on from the log's end.
+    /// Passes only the last `lines` lines; later calls resume from the log's end.
     void readLast(std::size_t lines, const Sink& sink);
 
 private:
@@ -55,13 +56,11 @@ private:
     const Client& _client;
     LogChoice _choice;
     std::uint64_t _offset = 0; ///< of the next byte of the log
-    std::size_t _stamp =
-        0; ///< how much of the current line's timestamp came; all of it within the line
-    bool _placed = false; ///< _offset is the place where the next call begins
+    std::size_t _stamp = 0;    ///< bytes received of the current line's timestamp
+    bool _placed = false;      ///< _offset is where the next call begins
 };
 
-/// Where the last `lines` lines of `text` begin. A text that does not end in a line end ends in a line
-/// all the same.
+/// Returns the offset of the last `lines` lines of `text`. An unterminated last line counts.
 std::size_t lastLinesAt(std::string_view text, std::size_t lines);
 
 } // namespace agent::ctl

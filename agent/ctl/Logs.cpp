@@ -14,9 +14,9 @@ namespace agent::ctl
 namespace
 {
 
-constexpr std::size_t page = 1000; // the largest the API gives
+constexpr std::size_t page = 1000; // the API's maximum
 
-/// All lines of the log as one JSON array, page after page as the API wrote them.
+/// Prints all lines of the log as one JSON array, page by page, in the API's JSON.
 void printJsonLines(const Client& client, const std::string& stage)
 {
     std::string after;
@@ -27,7 +27,7 @@ void printJsonLines(const Client& client, const std::string& stage)
             client.ask({.path = "/api/logs?stageId=" + stage + "&limit=" + std::to_string(page) +
                                 (after.empty() ? "" : "&after=" + encoded(after))});
         const auto lines = listOf(answer);
-        if (after.empty()) // not before: a refusal prints no half document
+        if (after.empty()) // not earlier: an error must not leave half a document
             writeOut("[");
         if (!lines.Empty())
         {
@@ -45,32 +45,32 @@ void printJsonLines(const Client& client, const std::string& stage)
     writeOut("]\n");
 }
 
-struct Standing
+struct StageState
 {
     std::int64_t attempt = 0;
     bool running = false;
     bool ended = false;
 };
 
-/// Where the stage stands; one that can't start any more counts as ended.
-Standing standingOf(const Client& client, const std::string& id)
+/// Returns the state of the stage; one that can no longer start counts as ended.
+StageState stateOf(const Client& client, const std::string& id)
 {
     const auto stage = objectOf(client.ask({.path = "/api/stages/" + id}));
     const std::string status = text(stage, "status");
-    Standing standing{.attempt = number(stage, "attempt").value_or(0),
-                      .running = status == "IN_PROGRESS",
-                      .ended = status == "SUCCESS" || status == "FAILURE"};
+    StageState state{.attempt = number(stage, "attempt").value_or(0),
+                     .running = status == "IN_PROGRESS",
+                     .ended = status == "SUCCESS" || status == "FAILURE"};
     if (status == "IDLE")
     {
         const auto run =
             objectOf(client.ask({.path = "/api/runs/" + encoded(text(stage, "runId"))}));
-        const std::string ofRun = text(run, "status");
-        standing.ended = ofRun == "SUCCESS" || ofRun == "FAILURE";
+        const std::string runStatus = text(run, "status");
+        state.ended = runStatus == "SUCCESS" || runStatus == "FAILURE";
     }
-    return standing;
+    return state;
 }
 
-/// Prints log bytes as the person wants them: as they are, or safe for a terminal.
+/// Prints log bytes unchanged, or made safe for a terminal.
 class LogOutput
 {
 public:
@@ -90,7 +90,7 @@ private:
     LogFilter _filter{LogFilter::Colours::Keep};
 };
 
-/// `10m` is a time so long ago. Errors: Failure Usage.
+/// Returns the time given as such, or as an age (`10m`). Errors: Failure Usage.
 std::optional<TimeMs> sinceFrom(const std::string& text)
 {
     if (text.empty())
@@ -106,29 +106,29 @@ std::optional<TimeMs> sinceFrom(const std::string& text)
     const auto day = parseTime("2000-01-01T00:00:00Z");
     if (local && ahead && day && (text[at] == '+' || text[at] == '-'))
         return text[at] == '+' ? *local - (*ahead - *day) : *local + (*ahead - *day);
-    throw Failure(Exit::Usage, "--since takes how long ago, such as 10m or 2h, or a time such as "
+    throw Failure(Exit::Usage, "--since takes an age, such as 10m or 2h, or a time, such as "
                                "2026-03-20T17:17:13.760Z or 2026-03-20T19:17:13+02:00, not '" +
                                    visible(text) + "'");
 }
 
-/// Goes through the attempts one after the other: one that ended while the agent was away has its lines too.
+/// Follows the attempts in order, including those that ended while the agent was unavailable.
 void followLog(const Client& client, const LogsQuery& query, LogChoice choice, LogOutput& output)
 {
     const auto sink = [&](std::string_view bytes) { output.write(bytes); };
-    Patience patience;
+    OutageTolerance tolerance;
     std::optional<LogTail> tail;
     std::optional<std::int64_t> lastLines = query.tail;
     enum class Next
     {
-        Look,
+        Poll,
         Follow,
         Wait,
         End
     };
-    const auto look = [&]
+    const auto poll = [&]
     {
-        // The stage first: when the attempt is over, the log read after it is whole.
-        const Standing now = standingOf(client, choice.stageId);
+        // The stage is read first: if the attempt has ended, the log read after it is complete.
+        const StageState now = stateOf(client, choice.stageId);
         if (!tail && now.attempt >= 1)
         {
             choice.attempt = query.attempt.value_or(now.attempt);
@@ -149,18 +149,18 @@ void followLog(const Client& client, const LogsQuery& query, LogChoice choice, L
             tail.emplace(client, choice);
             output.finish();
             note("attempt " + std::to_string(*choice.attempt));
-            return Next::Look;
+            return Next::Poll;
         }
         return now.ended || now.attempt > choice.attempt ? Next::End : Next::Wait;
     };
     for (bool lost = false;;)
     {
         Next next = Next::Wait;
-        patience.attempt([&] { next = look(); }, note);
+        tolerance.attempt([&] { next = poll(); }, note);
         if (next == Next::End)
             return;
         if (next == Next::Wait || (next == Next::Follow && lost))
-            pauseBetweenLooks();
+            waitForNextPoll();
         lost = next == Next::Follow && !tail->follow(sink);
     }
 }
@@ -173,9 +173,9 @@ Exit showLogs(const Session& session, const LogsQuery& query)
     if (session.json &&
         (query.follow || query.raw || query.timestamps || query.tail || query.attempt || since))
         throw Failure(Exit::Usage,
-                      "logs --json gives all lines of the newest attempt: it goes with "
-                      "none of -f, --raw, --timestamps, --tail, --since, --attempt");
-    const Target stage = findStage(session.agents, query.stage, Use::Look);
+                      "logs --json prints all lines of the newest attempt and can't be combined "
+                      "with -f, --raw, --timestamps, --tail, --since or --attempt");
+    const Target stage = findStage(session.agents, query.stage, Use::Read);
     const Client& client = *stage.client;
     if (session.json)
     {
@@ -189,13 +189,13 @@ Exit showLogs(const Session& session, const LogsQuery& query)
                            .since = since};
     if (query.follow)
     {
-        endOnInterrupt(session.terminal.interactive && !query.raw ? "\x1b[0m\n" : "", "");
+        exitOnInterrupt(session.terminal.interactive && !query.raw ? "\x1b[0m\n" : "", "");
         followLog(client, query,
                   {.stageId = stage.id, .timestamps = query.timestamps, .since = since}, output);
     }
     else
     {
-        static_cast<void>(client.ask({.path = "/api/stages/" + stage.id})); // unknown: 404
+        static_cast<void>(client.ask({.path = "/api/stages/" + stage.id})); // 404 if unknown
         const auto sink = [&](std::string_view bytes) { output.write(bytes); };
         LogTail tail(client, choice);
         if (query.tail)

@@ -19,7 +19,7 @@ namespace agent::ctl
 namespace
 {
 
-constexpr std::size_t shortest = 6; // fewer would soon fit a stranger
+constexpr std::size_t minPrefix = 6; // a shorter one may soon match another id
 
 struct Candidate
 {
@@ -27,7 +27,7 @@ struct Candidate
     std::string shown;
 };
 
-/// What may be named, and what is said when nothing is found by a beginning, or by a whole id.
+/// What an id may refer to, and the beginnings of the messages if no id has the prefix, or equals it.
 struct Wanted
 {
     bool run = false;
@@ -44,15 +44,16 @@ constexpr Wanted either{.run = true,
                         .noneBegins = "no run, and no stage of the newest 100 runs, begins",
                         .none = "no run and no stage has"};
 
-/// The name in lower case. Errors: Failure Usage when it can't begin a UUID.
+/// Returns the name in lower case. Errors: Failure Usage if it can't be the prefix of a UUID.
 std::string prefixOf(const std::string& name)
 {
     std::string prefix = Poco::toLower(name);
-    const bool fits = prefix.size() >= shortest && prefix.size() < 36 &&
+    const bool fits = prefix.size() >= minPrefix && prefix.size() < 36 &&
                       prefix.find_first_not_of("0123456789abcdef-") == std::string::npos;
     if (!fits)
-        throw Failure(Exit::Usage, "'" + visible(name) +
-                                       "' is no id: a UUID, or its first characters (at least 6)");
+        throw Failure(Exit::Usage,
+                      "'" + visible(name) +
+                          "' is not an id: give a UUID, or its first 6 or more characters");
     return prefix;
 }
 
@@ -61,7 +62,7 @@ bool begins(const std::string& id, const std::string& prefix)
     return id.rfind(prefix, 0) == 0;
 }
 
-/// All runs, page after page: only the last one tells that no other begins so too.
+/// Adds all runs with the prefix, from all pages: the prefix may match a run on any of them.
 void addRuns(const Client& client, const std::string& prefix, std::vector<Candidate>& found)
 {
     std::string before;
@@ -84,7 +85,7 @@ void addRuns(const Client& client, const std::string& prefix, std::vector<Candid
     }
 }
 
-/// Of the newest runs only: it is a request for each.
+/// Adds stages of the newest runs only: each run costs a request.
 void addStages(const Client& client, const std::string& prefix, std::vector<Candidate>& found)
 {
     const auto runs = listOf(client.ask({.path = "/api/runs?limit=100"}));
@@ -141,7 +142,7 @@ std::vector<Candidate> withPrefix(const Client& client, const std::string& prefi
 
 using Candidates = std::vector<Candidate>;
 
-/// What all agents have, each with its agent.
+/// Returns the candidates of all agents, each with its agent.
 Candidates merged(const Agents& agents, const Replies<Candidates>& replies)
 {
     Candidates found;
@@ -156,10 +157,10 @@ Candidates merged(const Agents& agents, const Replies<Candidates>& replies)
     return found;
 }
 
-[[noreturn]] void fitsSeveral(const Agents& agents, const std::string& name,
-                              const Candidates& found)
+[[noreturn]] void refuseAmbiguous(const Agents& agents, const std::string& name,
+                                  const Candidates& found)
 {
-    std::string message = visible(name) + " fits " + std::to_string(found.size()) + ":";
+    std::string message = visible(name) + " matches " + std::to_string(found.size()) + ":";
     for (const Candidate& candidate : found)
         message += "\n" + candidate.shown;
     throw Failure(Exit::Usage, message + (agents.several() ? "\nor choose with --agent" : ""));
@@ -178,7 +179,7 @@ Target find(const Agents& agents, const std::string& name, Use use, const Wanted
         { return id ? withId(client, *id, wanted) : withPrefix(client, prefix, wanted); });
     const Candidates found = merged(agents, replies);
     if (found.size() > 1)
-        fitsSeveral(agents, name, found);
+        refuseAmbiguous(agents, name, found);
 
     const std::string silent = listed(replies.missing);
     const Exit exit = worst(replies.missing, Exit::NotFound);
@@ -186,16 +187,16 @@ Target find(const Agents& agents, const std::string& name, Use use, const Wanted
         throw Failure(exit, (id ? wanted.none + (" the id " + *id)
                                 : wanted.noneBegins + (" with " + visible(name))) +
                                 (silent.empty() ? "" : " on the agents that answered") +
-                                (id || !wanted.stage ? "" : ": give the whole id of an older one") +
+                                (id || !wanted.stage ? "" : ": give the full id of an older one") +
                                 silent);
     if (!id && !silent.empty() && use == Use::Change)
-        throw Failure(exit, visible(name) + " fits " + found.front().shown +
-                                "\nbut may fit another on an agent that gave no answer: give the "
-                                "whole id, or --agent" +
+        throw Failure(exit, visible(name) + " matches " + found.front().shown +
+                                "\nbut may match another on an agent that did not answer: give the "
+                                "full id, or --agent" +
                                 silent);
     if (!id)
         for (const Failure& failure : replies.missing)
-            tell(failure.what());
+            printError(failure.what());
     return found.front().target;
 }
 
@@ -230,7 +231,7 @@ std::string findService(const Client& client, const std::string& name)
     }
     throw Failure(Exit::NotFound,
                   "no service is named '" + visible(name) + "'" +
-                      (names.empty() ? ": none is declared" : "; there are: " + names));
+                      (names.empty() ? ": no services are declared" : "; there are: " + names));
 }
 
 const Client& findAgentOf(const Agents& agents, const std::string& service)
@@ -256,8 +257,8 @@ const Client& findAgentOf(const Agents& agents, const std::string& service)
     const std::string named = "the service '" + visible(service) + "'";
     if (owners.empty())
         throw Failure(worst(replies.missing, Exit::NotFound),
-                      "no agent has " + named +
-                          (silent.empty() ? "" : " of those that answered" + silent));
+                      (silent.empty() ? "no agent has " : "no agent that answered has ") + named +
+                          silent);
     if (owners.size() > 1)
     {
         std::string message =
@@ -269,7 +270,7 @@ const Client& findAgentOf(const Agents& agents, const std::string& service)
     if (!silent.empty())
         throw Failure(worst(replies.missing, Exit::NotFound),
                       owners.front()->host + " has " + named +
-                          ", but so may an agent that gave no answer: choose with --agent" +
+                          ", but so may an agent that did not answer: choose with --agent" +
                           silent);
     return owners.front()->client;
 }

@@ -7,7 +7,7 @@
 namespace agent::ctl
 {
 
-/// What an id on the command line turned out to be.
+/// What an id on the command line refers to.
 struct Target
 {
     enum class Kind
@@ -17,32 +17,31 @@ struct Target
     };
     Kind kind = Kind::Run;
     std::string id;
-    const Client* client = nullptr; ///< of the agent that has it, one of the Agents'; never null
+    const Client* client = nullptr; ///< of the agent that has it; owned by the Agents, never null
 };
 
-/// What it is looked for: to change it, a beginning of an id must fit on no agent that is silent now.
+/// Why it is looked up. For a change, a prefix is ambiguous while an agent does not answer.
 enum class Use
 {
-    Look,
+    Read,
     Change
 };
 
-/// The run or stage a person named: a full UUID (not asked for here, where there is one agent), or the
-/// first characters, at least 6, looked for among all of each agent's runs, or the stages of its newest
-/// 100.
-/// Errors: Failure Usage when it is neither, or fits more than one (the message lists them); NotFound;
-/// where agents gave no answer and may have it, theirs.
+/// Return the run or stage with this UUID (not verified with a single agent) or prefix of at least 6
+/// characters, searched among all runs of each agent, or the stages of its newest 100 runs.
+/// Errors: Failure Usage if it is neither, or matches more than one (the message lists them); NotFound;
+/// if an agent that may have it did not answer, that agent's Failure.
 Target findRun(const Agents& agents, const std::string& name, Use use);
 Target findStage(const Agents& agents, const std::string& name, Use use);
 
-/// As above where a run or a stage may be named; a full UUID is asked for to know which.
+/// As above, for a run or a stage; a UUID is looked up to find out which.
 Target findRunOrStage(const Agents& agents, const std::string& name, Use use);
 
-/// The id of a service by name or id. Errors: Failure NotFound.
+/// Returns the id of a service, given by name or id. Errors: Failure NotFound.
 std::string findService(const Client& client, const std::string& name);
 
-/// The one agent that has the service, by name or id; one agent alone is not asked.
-/// Errors: Failure Usage when several have it; NotFound; where agents gave no answer, theirs.
+/// Returns the agent that has the service, given by name or id; a single agent is not asked.
+/// Errors: Failure Usage if several have it; NotFound; if an agent did not answer, that agent's.
 const Client& findAgentOf(const Agents& agents, const std::string& service);
 
 } // namespace agent::ctl

@@ -33,7 +33,7 @@ std::vector<std::string> words(const std::string& text)
     return {std::istream_iterator<std::string>(stream), {}};
 }
 
-/// Errors: Failure Usage when it is no address, beginning with `where`.
+/// Errors: Failure Usage, its message prefixed by `where`, if the address is malformed.
 void checkAddress(const std::string& url, const std::string& where)
 {
     try
@@ -91,7 +91,7 @@ File readFile()
 std::string checkedToken(const std::string& text, const std::string& from)
 {
     std::string token = Poco::trim(text);
-    // A line break or blank here would become a second header.
+    // A line break would begin another header.
     const bool plain = std::all_of(token.begin(), token.end(),
                                    [](unsigned char c) { return c > 0x20 && c < 0x7F; });
     if (token.empty() || !plain)
@@ -105,17 +105,18 @@ std::string tokenFrom(const std::string& path)
     std::ifstream file(path);
     if (!file)
         throw Failure(Exit::Usage, "can't read the token file " + visible(path));
-    // As ssh does with a key. A group may share one, and a pipe is nobody else's.
+    // As ssh checks keys. A group may share a token; a pipe is private.
     const auto status = std::filesystem::status(path);
     if (status.type() == std::filesystem::file_type::regular &&
         (status.permissions() & std::filesystem::perms::others_all) != std::filesystem::perms::none)
         throw Failure(Exit::Usage,
                       "the token file " + visible(path) +
-                          " is open to every user of this host\nchmod o= " + visible(path) +
-                          ", and make a new token if one may have read it");
-    constexpr std::size_t longest = 4096; // no token is; the option may name any file by mistake
-    std::string text(longest, '\0');
-    file.read(text.data(), static_cast<std::streamsize>(longest));
+                          " is accessible to all users of this host\nchmod o= " + visible(path) +
+                          ", and replace the token if it may have been read");
+    constexpr std::size_t maxTokenBytes =
+        4096; // no token is longer; the option may name the wrong file
+    std::string text(maxTokenBytes, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(maxTokenBytes));
     text.resize(static_cast<std::size_t>(file.gcount()));
     return checkedToken(text, path);
 }

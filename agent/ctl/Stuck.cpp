@@ -1,4 +1,4 @@
-// `stagectl stuck`: what hangs, since when, why we think so, and what it does right now.
+// `stagectl stuck`: stages reported as stuck, since when and why, with their processes and last lines.
 #include "agent/ctl/Cells.h"
 #include "agent/ctl/Commands.h"
 #include "agent/ctl/Json.h"
@@ -17,7 +17,7 @@ namespace
 
 constexpr std::string_view indent = "    ";
 
-/// A process's state letter as people know it from ps, with a word for the ones that matter.
+/// Returns a process's state letter as in ps, with a word for those that may explain a hang.
 std::string stateInWords(const std::string& letter)
 {
     if (letter == "D")
@@ -55,24 +55,24 @@ std::string processTable(const Terminal& terminal, const rapidjson::Value& proce
     return table.render(inside);
 }
 
-std::string story(const Terminal& terminal, const rapidjson::Value& stage)
+std::string stuckText(const Terminal& terminal, const rapidjson::Value& stage)
 {
     const std::string service = text(stage, "service");
-    const auto told = parseTime(text(stage, "stuckSince"));
+    const auto reported = parseTime(text(stage, "stuckSince"));
     std::string out = idCell(terminal, text(stage, "id"));
     out.append("  ").append(visible(text(stage, "name")));
     if (!service.empty())
         out.append(" of ").append(visible(service));
     out.append(", run ").append(idCell(terminal, text(stage, "runId")));
     out.append(": ").append(visible(text(stage, "stuckWhy")));
-    if (told)
-        out.append(" (told at ").append(clockTime(*told)).append(")");
+    if (reported)
+        out.append(" (reported at ").append(clockTime(*reported)).append(")");
     out += "\n";
     const rapidjson::Value* processes = member(stage, "processes");
     if (processes != nullptr && processes->IsArray() && !processes->Empty())
         out += indented(processTable(terminal, *processes));
     else
-        out.append(indent).append("no process of it is left\n");
+        out.append(indent).append("no processes left\n");
     if (const rapidjson::Value* lines = member(stage, "lastLines");
         lines != nullptr && lines->IsArray())
         for (const rapidjson::Value& line : lines->GetArray())
@@ -88,12 +88,12 @@ Exit listStuck(const Session& session)
                          [](const Client& client) { return client.ask({.path = "/api/stuck"}); });
     if (session.json)
         return stages.end(stages.json());
-    std::string out = stages.entries().empty() ? "nothing is stuck\n" : "";
+    std::string out = stages.entries().empty() ? "no stage is stuck\n" : "";
     for (const Entry& entry : stages.entries())
-        out += stages.host(entry, "  ") + story(session.terminal, *entry.value);
+        out += stages.host(entry, "  ") + stuckText(session.terminal, *entry.value);
     if (!stages.entries().empty() && session.terminal.interactive)
         out += "\nTo end one: stagectl patch STAGE failure --reason TEXT "
-               "(or success, to go on without it)\n";
+               "(or success, to go on with the next stage)\n";
     return stages.end(out);
 }
 

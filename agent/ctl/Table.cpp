@@ -12,15 +12,16 @@ namespace
 {
 
 constexpr std::size_t gap = 2;
-constexpr std::size_t narrowest = 8; // less than this tells nobody anything; an id has as much
+constexpr std::size_t minWidth = 8; // a narrower column is useless; a short id has 8
 
 bool showsStatus(const std::string& heading)
 {
     return heading == "STATUS" || heading == "FROM" || heading == "TO";
 }
 
-/// Half a status is none, and hosts often differ in their last letters: in the port of a tunnel.
-bool staysWhole(const std::string& heading)
+/// Returns whether the column is never cut: hosts often differ only in their last characters, such as the
+/// port of a tunnel.
+bool isNeverCut(const std::string& heading)
 {
     return showsStatus(heading) || heading == "HOST";
 }
@@ -42,8 +43,8 @@ std::string Table::line(const std::vector<std::string>& cells,
                         bool heading) const
 {
     std::string out;
-    std::size_t column = 0; // where the text stands
-    std::size_t wanted = 0; // where the next cell begins
+    std::size_t column = 0; // of the end of `out`
+    std::size_t wanted = 0; // of the next cell
     for (std::size_t i = 0; i < cells.size(); ++i)
     {
         std::string cell = cells[i];
@@ -68,12 +69,12 @@ std::string Table::line(const std::vector<std::string>& cells,
     return out + '\n';
 }
 
-/// Lowers the widest columns, all of them to the same width, until the row has room.
+/// Cuts the widest columns to a common width until the row fits.
 void Table::fit(std::vector<std::size_t>& widths, std::size_t room) const
 {
     std::size_t level = *std::max_element(widths.begin(), widths.end());
     const auto cut = [&](std::size_t i)
-    { return staysWhole(_headings[i]) ? widths[i] : std::min(widths[i], level); };
+    { return isNeverCut(_headings[i]) ? widths[i] : std::min(widths[i], level); };
     const auto needed = [&]
     {
         std::size_t sum = gap * (widths.size() - 1);
@@ -81,7 +82,7 @@ void Table::fit(std::vector<std::size_t>& widths, std::size_t room) const
             sum += cut(i);
         return sum;
     };
-    while (level > narrowest && needed() > room)
+    while (level > minWidth && needed() > room)
         --level;
     for (std::size_t i = 0; i < widths.size(); ++i)
         widths[i] = cut(i);

@@ -9,17 +9,16 @@
 namespace agent::ctl
 {
 
-/// Rows under headings, aligned by what a terminal shows, not by bytes.
-/// Shape: two blanks between columns, none at a line's end. Where the terminal has a width no row is
-/// wider: the widest columns are cut to one width, 8 at least, but never statuses, hosts and short
-/// ids; what still has no room falls off at the right, which `…` tells. The columns STATUS, FROM and
-/// TO show statuses in colour where there are colours.
+/// Rows under headings, aligned by display width, with two blanks between columns and none at the end of
+/// a line. No row exceeds the terminal's width, if it has one: the widest columns are cut to a common
+/// width of at least 8, except statuses, hosts and short ids; columns that still do not fit are dropped
+/// at the right and marked by `…`. STATUS, FROM and TO are coloured if the terminal has colours.
 class Table
 {
 public:
     explicit Table(std::vector<std::string> headings);
 
-    /// Takes one cell a heading; missing ones stay empty, control characters become visible.
+    /// Adds a row of one cell per heading; missing cells stay empty, control characters are escaped.
     void add(const std::vector<std::string>& cells);
 
     [[nodiscard]] std::string render(const Terminal& terminal) const;

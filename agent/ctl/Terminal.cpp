@@ -22,8 +22,8 @@ namespace agent::ctl
 namespace
 {
 
-// Written before the handler is set, read in it: a signal handler may build no string.
-struct Farewell
+// Prepared before the handler is set, because a signal handler may not allocate.
+struct ExitMessage
 {
     std::array<char, 320> text{};
     std::size_t size = 0;
@@ -40,13 +40,13 @@ struct Farewell
     }
 };
 
-Farewell lastOutput;
-Farewell lastWords;
+ExitMessage exitOutput;
+ExitMessage exitError;
 
 void onInterrupt(int)
 {
-    lastOutput.write(STDOUT_FILENO);
-    lastWords.write(STDERR_FILENO);
+    exitOutput.write(STDOUT_FILENO);
+    exitError.write(STDERR_FILENO);
     ::_exit(130);
 }
 
@@ -106,7 +106,7 @@ void writeOut(std::string_view text)
         }
         if (errno == EINTR)
             continue;
-        if (errno == EAGAIN) // a terminal or pipe shared with a program that made it non-blocking
+        if (errno == EAGAIN) // another program made the shared terminal or pipe non-blocking
         {
             pollfd output{.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
             ::poll(&output, 1, -1);
@@ -118,10 +118,10 @@ void writeOut(std::string_view text)
     }
 }
 
-void endOnInterrupt(const std::string& output, const std::string& said)
+void exitOnInterrupt(const std::string& output, const std::string& message)
 {
-    lastOutput.set(output);
-    lastWords.set(said);
+    exitOutput.set(output);
+    exitError.set(message);
     struct sigaction action = {};
     action.sa_handler = onInterrupt;
     ::sigaction(SIGINT, &action, nullptr);
@@ -135,7 +135,7 @@ bool resizedUntil(std::chrono::steady_clock::time_point end)
     sigset_t resize;
     ::sigemptyset(&resize);
     ::sigaddset(&resize, SIGWINCH);
-    ::pthread_sigmask(SIG_BLOCK, &resize, nullptr); // it waits for the next call
+    ::pthread_sigmask(SIG_BLOCK, &resize, nullptr); // pending until the next call
     while (true)
     {
         const auto left =
@@ -153,7 +153,7 @@ void note(std::string_view text)
     std::cerr << "stagectl: " << visible(text) << std::endl;
 }
 
-void tell(const std::string& message)
+void printError(const std::string& message)
 {
     std::istringstream lines(message);
     std::string line;

@@ -18,8 +18,8 @@ struct Range
     char32_t last;
 };
 
-// Unicode 15, chapter 23: what changes the direction or the place of text without being seen. The
-// joiners U+200C and U+200D stay: scripts and emoji need them.
+// Unicode 15, chapter 23: invisible characters that change the direction or position of text. The joiners
+// U+200C and U+200D are allowed: scripts and emoji need them.
 constexpr std::array<Range, 11> deceptive{{{0x00AD, 0x00AD},
                                            {0x061C, 0x061C},
                                            {0x180E, 0x180E},
@@ -42,7 +42,7 @@ constexpr std::array<Range, 9> zeroWidth{{{0x0300, 0x036F},
                                           {0xFE00, 0xFE0F},
                                           {0xFE20, 0xFE2F}}};
 
-// East Asian wide and emoji presentation, in blocks: exact enough to keep columns straight.
+// East Asian wide and emoji presentation, by block: exact enough to align columns.
 constexpr std::array<Range, 13> doubleWidth{{{0x1100, 0x115F},
                                              {0x2E80, 0x303E},
                                              {0x3041, 0x33FF},
@@ -106,7 +106,7 @@ Character characterAt(std::string_view text, std::size_t pos)
         const unsigned char next = byte(pos + i);
         if ((next & 0xC0U) != 0x80)
             return invalid;
-        // The second byte alone decides about overlong forms, surrogates and what is past U+10FFFF.
+        // The second byte excludes overlong forms, surrogates and values above U+10FFFF.
         if (i == 1 && ((lead == 0xE0 && next < 0xA0) || (lead == 0xED && next > 0x9F) ||
                        (lead == 0xF0 && next < 0x90) || (lead == 0xF4 && next > 0x8F)))
             return invalid;

@@ -18,7 +18,7 @@ namespace
 
 using Words = std::vector<std::string>;
 
-/// The nearest of `known`, if one is near.
+/// Returns a suggestion from `known`, if one is similar.
 std::string nearest(const std::string& word, const Words& known)
 {
     return suggestion(word, {known.begin(), known.end()});
@@ -41,12 +41,12 @@ void addOptions(const CLI::App& app, Words& to)
 
 } // namespace
 
-std::string wrongUsage(const CLI::App& app, const CLI::ParseError& error)
+std::string usageMessage(const CLI::App& app, const CLI::ParseError& error)
 {
     const auto parsed = app.get_subcommands();
     const std::string verb = parsed.empty() ? "" : parsed.front()->get_name() + " ";
     const std::string see = "\nsee: stagectl " + verb + "--help";
-    // CLI11 reports what is missing before it looks at what it could not place.
+    // CLI11 reports missing arguments before unknown ones, which are the likelier mistake.
     const int code = error.get_exit_code();
     const bool missing = code == static_cast<int>(CLI::ExitCodes::RequiredError);
     const Words left = app.remaining(true);
@@ -55,7 +55,7 @@ std::string wrongUsage(const CLI::App& app, const CLI::ParseError& error)
                                      [](const std::string& word)
                                      { return word.size() > 1 && word.front() == '-'; });
     if (unplaced && verb.empty() && !left.empty() && left.begin() != option)
-        return "there is no verb '" + visible(left.front()) + "'" +
+        return "unknown verb '" + visible(left.front()) + "'" +
                nearest(left.front(), verbsOf(app)) + see;
     if (unplaced && option != left.end())
     {
@@ -64,11 +64,10 @@ std::string wrongUsage(const CLI::App& app, const CLI::ParseError& error)
         if (!parsed.empty())
             addOptions(*parsed.front(), known);
         const std::string name = option->substr(0, option->find('='));
-        return verb + (verb.empty() ? "there is" : "has") + " no option '" + visible(name) + "'" +
-               nearest(name, known) + see;
+        return "unknown option '" + visible(name) + "'" + nearest(name, known) + see;
     }
     if (missing && verb.empty())
-        return "say what to do: a verb is missing" + see;
+        return "a verb is missing" + see;
     return error.what() + see;
 }
 

@@ -11,9 +11,8 @@ class ParseError;
 namespace agent::ctl
 {
 
-/// What was wrong with the command line that `app` could not parse, for a person: an unknown verb or
-/// option by its name, with the one that may have been meant; else the error's own words. The second
-/// line is where to look.
-std::string wrongUsage(const CLI::App& app, const CLI::ParseError& error);
+/// Returns the message for a command line that `app` could not parse: the unknown verb or option with a
+/// suggestion, else the error's text. The second line names the help to read.
+std::string usageMessage(const CLI::App& app, const CLI::ParseError& error);
 
 } // namespace agent::ctl

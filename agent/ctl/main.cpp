@@ -10,25 +10,25 @@
 int main(int argc, char** argv)
 {
     using agent::ctl::Exit;
-    using agent::ctl::tell;
-    std::signal(SIGPIPE, SIG_IGN); // an agent that closes the connection must not end us
-    std::setlocale(LC_TIME, "");   // the months in tables
+    using agent::ctl::printError;
+    std::signal(SIGPIPE, SIG_IGN); // a closed connection is an error of write, not fatal
+    std::setlocale(LC_TIME, "");   // names of months in tables
     try
     {
         return static_cast<int>(agent::ctl::runCommandLine(argc, argv));
     }
     catch (const agent::ctl::Failure& failure)
     {
-        tell(failure.what());
+        printError(failure.what());
         return static_cast<int>(failure.exit());
     }
     catch (const Poco::Exception& error)
     {
-        tell(error.displayText());
+        printError(error.displayText());
     }
     catch (const std::exception& error)
     {
-        tell(error.what());
+        printError(error.what());
     }
     return static_cast<int>(Exit::AgentFailed);
 }

@@ -183,7 +183,7 @@ public:
 
     void testStuckStagesNameTheHost()
     {
-        CPPUNIT_ASSERT_EQUAL(std::string("nothing is stuck\n"), done({"stuck"}).out);
+        CPPUNIT_ASSERT_EQUAL(std::string("no stage is stuck\n"), done({"stuck"}).out);
         CPPUNIT_ASSERT_EQUAL(0, _two.stop());
         _two.set("stage.stuck_after", "1s");
         _two.start();
@@ -212,7 +212,7 @@ public:
         const std::string run = ended(_two);
         const Ended ended = told(6, {"--agent", silent.url(), "--agent", _two.url(), "runs"});
         assertHas(ended.out, run);
-        assertHas(ended.err, "no answer from " + silent.url() + ": nothing came in time");
+        assertHas(ended.err, "no answer from " + silent.url() + ": timed out");
     }
 
     void testHealthIsThatOfTheWorst()
@@ -300,7 +300,7 @@ public:
         {
             const Ended ended = told(6, withDead(change));
             CPPUNIT_ASSERT_EQUAL(std::string(), ended.out);
-            assertHas(ended.err, "give the whole id");
+            assertHas(ended.err, "give the full id");
             assertHas(ended.err, nobody);
         }
         CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _one.statusOf(run));
@@ -333,7 +333,7 @@ public:
         told(7, {"--agent", _one.url(), "health"});
         told(7, {"--agent", _two.url(), "health"});
         const Ended partly = told(6, withDead({"resume"}));
-        assertHas(partly.out, hostOf(_one.url()) + ": taking new runs again");
+        assertHas(partly.out, hostOf(_one.url()) + ": accepting new runs again");
         told(0, {"--agent", _one.url(), "health"});
     }
 

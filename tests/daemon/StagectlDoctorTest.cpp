@@ -193,7 +193,7 @@ public:
         const std::vector<std::string> option{"--token-file", file.string()};
         ::chmod(file.c_str(), 0644);
         assertSeen(examined(1, option), "token", "fail",
-                   file.string() + " is open to every user of this host");
+                   file.string() + " is accessible to all users of this host");
         ::chmod(file.c_str(), 0600);
         assertSeen(examined(0, option), "token", "ok", "of " + file.string());
         fs::remove(file);
@@ -255,7 +255,7 @@ public:
         _daemon.start();
         const std::string agent = _daemon.url().substr(std::string("http://").size());
         const LocalServer tunnel([&](StreamSocket& client) { carry(client, agent); });
-        const std::string add = "add " + tunnel.host() + " to http.hosts of the agent";
+        const std::string add = "add " + tunnel.host() + " to the agent's http.hosts";
         const Ended refused = run({"--agent", tunnel.url(), "runs"});
         CPPUNIT_ASSERT_EQUAL(3, refused.exitCode);
         CPPUNIT_ASSERT_MESSAGE(refused.err, holds(refused.err, "\nstagectl:   " + add + "\n"));
@@ -292,7 +292,7 @@ public:
         const auto all = examined(1, {"--agent", page.url()});
         assertSeen(all, "agent", "fail", page.url() + " (--agent) answers 404");
         const std::string advice = oneOf(all, "agent").advice;
-        CPPUNIT_ASSERT_MESSAGE(advice, holds(advice, "is the address right?"));
+        CPPUNIT_ASSERT_MESSAGE(advice, holds(advice, "check the address"));
         CPPUNIT_ASSERT(oneOf(all, "version").status.empty());
     }
 
@@ -369,7 +369,7 @@ public:
         const auto all = parsed(ended);
         CPPUNIT_ASSERT_EQUAL(0, ended.exitCode);
         assertSeen(all, "agent", "ok", "");
-        assertSeen(all, "host", "warn", "stage-agent program");
+        assertSeen(all, "host", "warn", "stage-agent not found");
         std::ofstream(alone.parent_path() / "stage-agent")
             << "#!/bin/sh\necho 'too old' >&2\nexit 64\n";
         ::chmod((alone.parent_path() / "stage-agent").c_str(), 0755);

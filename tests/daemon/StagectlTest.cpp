@@ -243,7 +243,7 @@ public:
         _daemon.waitForRun(run, "IN_PROGRESS");
         refused(5, {"rerun", run});
         assertHas(done({"stop", run}).out, "stopped 1 stage");
-        assertHas(done({"stop", run}).out, "had ended before in FAILURE");
+        assertHas(done({"stop", run}).out, "had already ended in FAILURE");
         const std::string again = started({"rerun", run});
         CPPUNIT_ASSERT(again != run);
         _daemon.waitForRun(again, "IN_PROGRESS");

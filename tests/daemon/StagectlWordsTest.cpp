@@ -70,18 +70,17 @@ public:
     void testAnUnknownVerbOrOptionIsNamed()
     {
         const auto said = [&](const Words& line) { return ended(2, line).err; };
-        CPPUNIT_ASSERT_EQUAL(std::string("stagectl: there is no verb 'log', did you mean 'logs'?\n"
+        CPPUNIT_ASSERT_EQUAL(std::string("stagectl: unknown verb 'log', did you mean 'logs'?\n"
                                          "stagectl:   see: stagectl --help\n"),
                              said({"log", "3f2a9c"}));
-        CPPUNIT_ASSERT_EQUAL(std::string("stagectl: there is no verb 'foo'\n"
+        CPPUNIT_ASSERT_EQUAL(std::string("stagectl: unknown verb 'foo'\n"
                                          "stagectl:   see: stagectl --help\n"),
                              said({"foo"}));
         assertHas(said({"servces", "--json"}), "'servces', did you mean 'services'?");
-        assertHas(said({"--bogus"}), "there is no option '--bogus'\n");
-        assertHas(said({"--jsn=1"}), "there is no option '--jsn', did you mean '--json'?");
-        assertHas(said({"logs", "--folow"}),
-                  "logs has no option '--folow', did you mean '--follow'?");
-        assertHas(said({"logs", "3f2a9c", "--bogus"}), "logs has no option '--bogus'\n");
+        assertHas(said({"--bogus"}), "unknown option '--bogus'\n");
+        assertHas(said({"--jsn=1"}), "unknown option '--jsn', did you mean '--json'?");
+        assertHas(said({"logs", "--folow"}), "unknown option '--folow', did you mean '--follow'?");
+        assertHas(said({"logs", "3f2a9c", "--bogus"}), "unknown option '--bogus'\n");
         assertHas(said({"logs", "3f2a9c", "--bogus"}), "see: stagectl logs --help");
         assertHas(said({}), "a verb is missing");
         assertHas(said({"logs"}), "STAGE is required");
@@ -100,9 +99,9 @@ public:
         const std::string first = _daemon.submitService("slow");
         _daemon.waitForRun(first, "IN_PROGRESS");
         const std::string queued = _daemon.submitService("slow");
-        assertHas(ended(0, {"stop", queued}).out, "ended; none of its stages was running");
+        assertHas(ended(0, {"stop", queued}).out, "ended; no stage was running");
         CPPUNIT_ASSERT_EQUAL(std::string("FAILURE"), _daemon.statusOf(queued));
-        assertHas(ended(0, {"stop", queued}).out, "had ended before in FAILURE");
+        assertHas(ended(0, {"stop", queued}).out, "had already ended in FAILURE");
         assertHas(ended(0, {"stop", first}).out, "stopped 1 stage");
     }
 
@@ -119,7 +118,7 @@ public:
         assertHas(ended(0, {"stage", stage}).out, oldest);
         const std::string none = ended(4, {"stage", stage.substr(0, 8)}).err;
         assertHas(none, "no stage of the newest 100 runs begins with " + stage.substr(0, 8));
-        assertHas(none, "give the whole id");
+        assertHas(none, "give the full id");
         assertHas(ended(4, {"history", stage.substr(0, 8)}).err,
                   "no run, and no stage of the newest 100 runs, begins with");
     }

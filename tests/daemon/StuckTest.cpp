@@ -68,7 +68,7 @@ public:
     {
         _daemon.set("stage.stuck_after", "1s");
         _daemon.start();
-        CPPUNIT_ASSERT_EQUAL(std::string("nothing is stuck\n"), stagectl("stuck"));
+        CPPUNIT_ASSERT_EQUAL(std::string("no stage is stuck\n"), stagectl("stuck"));
         const auto id = _daemon.stagesOf(_daemon.submit(one("echo last words; sleep 974")))[0];
         waitForStuck(id);
         const std::string told = stagectl("stuck");

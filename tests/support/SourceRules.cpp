@@ -37,7 +37,7 @@ const std::map<std::string, std::set<std::string>> mayInclude{
 constexpr const char* program = "agent/process/Program.h";
 
 /// Becomes another program; it starts none.
-constexpr const char* sibling = "agent/ctl/Sibling.cpp";
+constexpr const char* sibling = "agent/ctl/AgentProgram.cpp";
 
 constexpr const char* pluginContract = "agent/plugin/StagePlugin.h";
 

@@ -1,4 +1,4 @@
-#include "agent/ctl/Sibling.h"
+#include "agent/ctl/AgentProgram.h"
 
 #include "agent/ctl/Failure.h"
 
@@ -15,22 +15,22 @@ std::filesystem::path agentProgram()
     const auto here = std::filesystem::read_symlink("/proc/self/exe").parent_path();
     const auto beside = here / "stage-agent";
     const auto installed = here.parent_path() / "lib/stage-agent/stage-agent";
-    for (const auto& place : {beside, installed})
-        if (::access(place.c_str(), X_OK) == 0)
-            return place;
-    throw Failure(Exit::Usage, "this needs the stage-agent program, which is neither " +
-                                   beside.string() + " nor " + installed.string());
+    for (const auto& path : {beside, installed})
+        if (::access(path.c_str(), X_OK) == 0)
+            return path;
+    throw Failure(Exit::Usage, "stage-agent not found: neither " + beside.string() + " nor " +
+                                   installed.string() + " is an executable");
 }
 
-void becomeAgent(const std::vector<std::string>& arguments)
+void execAgent(const std::vector<std::string>& arguments)
 {
     std::string program = agentProgram().string();
-    std::vector<std::string> copies = arguments; // execv wants them writable
+    std::vector<std::string> copies = arguments; // execv takes non-const strings
     std::vector<char*> argv{program.data()};
     for (auto& argument : copies)
         argv.push_back(argument.data());
     argv.push_back(nullptr);
-    std::signal(SIGPIPE, SIG_DFL); // main ignores it, and that would be inherited
+    std::signal(SIGPIPE, SIG_DFL); // main ignores it, and execv would pass that on
     ::execv(program.c_str(), argv.data());
     throw Failure(Exit::Usage, program + ": " + std::strerror(errno));
 }
