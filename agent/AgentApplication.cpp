@@ -211,11 +211,11 @@ int AgentApplication::check()
 
 int AgentApplication::examineHost(const std::vector<Problem>& problems) const
 {
-    const Findings findings = doctor::examine({.config = _config,
-                                               .file = _file,
-                                               .problems = problems,
-                                               .wholeRecord = _wholeRecord,
-                                               .programs = _programs});
+    const Findings findings = doctor::checkHost({.config = _config,
+                                                 .file = _file,
+                                                 .problems = problems,
+                                                 .wholeRecord = _wholeRecord,
+                                                 .programs = _programs});
     std::cout << doctor::toJson(findings) << std::endl;
     return findings.count(Health::Fail) == 0 ? 0 : 1;
 }

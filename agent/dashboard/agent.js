@@ -1,12 +1,12 @@
 // The agent itself: slots, queue, disk, plugins, services.
-import { getJson, request, tellable } from '/dashboard/api.js';
+import { getJson, request, isShowable } from '/dashboard/api.js';
 import { confirm } from '/dashboard/dialog.js';
 import { el, problem, refill } from '/dashboard/dom.js';
 import { bytesWords, shortId, timeWords, typeWords } from '/dashboard/words.js';
 
 const pollMs = 5000;
 
-/** /readyz answers 503 with the same lines when it is not ready. */
+/** /readyz answers 503 with the same lines if not ready. */
 async function readiness(signal) {
     const response = await fetch('/readyz', { signal, cache: 'no-store' });
     return { ready: response.ok, lines: (await response.text()).trim().split('\n') };
@@ -26,9 +26,9 @@ function setAside(stages) {
 
 function askDrain(agent) {
     return agent.draining
-        ? confirm({ title: 'Take runs again', what: 'New runs are taken again, and those that wait start as soon as there is a slot.', verb: 'Resume', tone: 'go',
+        ? confirm({ title: 'Accept new runs', what: 'New runs are accepted again, and queued runs start when a slot is free.', verb: 'Resume', tone: 'go',
             withReason: false, act: () => request('POST', '/api/agent/resume') })
-        : confirm({ title: 'Drain the agent', what: 'No more runs start: those that run go on to their end, those in the queue wait, new ones are refused.', verb: 'Drain', tone: 'stop',
+        : confirm({ title: 'Drain the agent', what: 'No more runs start: running ones go on to their end, queued ones wait, new ones are refused.', verb: 'Drain', tone: 'stop',
             withReason: false, act: () => request('POST', '/api/agent/drain') });
 }
 
@@ -55,13 +55,13 @@ export function mountAgent(main, _, { stream, signal }) {
             el('dl', { class: 'facts' },
                 fact('Slots', `${agent.running} of ${agent.slots} in use${agent.setAside > 0 ? `, ${agent.setAside} set aside: processes can't be ended` : ''} `,
                     el('meter', { min: 0, max: agent.slots, value: agent.running, 'aria-label': 'Slots in use' })),
-                fact('Queue', agent.queueLength === 1 ? '1 run waits' : `${agent.queueLength} runs wait`),
-                fact('New runs', agent.draining ? 'are refused: the agent is draining' : 'are taken'),
+                fact('Queue', agent.queueLength === 1 ? '1 run' : `${agent.queueLength} runs`),
+                fact('New runs', agent.draining ? 'refused: the agent is draining' : 'accepted'),
                 fact('Disk', `${bytesWords(agent.freeBytes)} free`),
                 fact('Version', agent.version)),
             el('h2', {}, health.ready ? 'Ready' : 'Not ready'),
             el('ul', { class: 'health' }, health.lines.slice(0, -1).map((line) => el('li', {}, line))));
-        // Links stay under the finger.
+        // Redrawn only on a change, which keeps a click in progress.
         const asideNow = JSON.stringify(agent.setAsideStages);
         if (asideNow !== drawnAside)
             refill(aside, setAside(agent.setAsideStages));
@@ -71,11 +71,11 @@ export function mountAgent(main, _, { stream, signal }) {
             return;
         drawnLists = now;
         refill(lists,
-            table('Services', ['Name', 'Stages', 'Repository', 'Branch', 'At a time'], services.map((service) => [
+            table('Services', ['Name', 'Stages', 'Repository', 'Branch', 'Concurrency'], services.map((service) => [
                 el('a', { href: `#/?service=${service.id}` }, service.name),
                 service.stages.map((stage) => (stage.name === stage.type ? typeWords(stage.type) : stage.name)).join(', '),
                 service.repository, service.branch, String(service.concurrency)])),
-            table('Plugins', ['Name', 'Version', 'What it does', 'SHA-256'], agent.plugins.map((plugin) => [
+            table('Plugins', ['Name', 'Version', 'Description', 'SHA-256'], agent.plugins.map((plugin) => [
                 plugin.name, plugin.version, plugin.description, el('code', { title: plugin.sha256 }, plugin.sha256.slice(0, 16))])));
     }
 
@@ -87,12 +87,12 @@ export function mountAgent(main, _, { stream, signal }) {
             refill(notice);
             draw(health, services);
         } catch (error) {
-            if (tellable(error) && !agent)
+            if (isShowable(error) && !agent)
                 refill(notice, problem(error));
         }
     }
 
-    // The disk fills without an event.
+    // Free disk space changes without an event.
     const timer = setInterval(() => document.hidden || refresh(), pollMs);
     signal.addEventListener('abort', () => clearInterval(timer));
     let frame = 0;

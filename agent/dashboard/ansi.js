@@ -1,17 +1,17 @@
-// A line of a log as elements: its colours, and nothing else that it may ask of a terminal.
+// A log line as elements: its colours, but no other terminal control.
 import { el } from '/dashboard/dom.js';
 
-// The rest of a longer line is in the whole log.
-const mostCharacters = 4000;
+// Longer lines are cut; the saved log has them in full.
+const maxCharacters = 4000;
 
-/** Control characters, and those that turn the direction of text, as a mark that can be seen. */
+/** Replaces control and bidirectional characters by visible ones. */
 function visible(text) {
     return text
         .replace(/[\x00-\x08\x0b-\x1f\x7f]/g, (c) => String.fromCharCode(c === '\x7f' ? 0x2421 : 0x2400 + c.charCodeAt(0)))
         .replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
 }
 
-/** The nearest of the sixteen named colours: the style sheet makes those readable, in the light and in the dark. */
+/** Returns the nearest of the 16 named colours, which the style sheet keeps readable in light and dark mode. */
 function named(colour, palette) {
     if (colour.class_name !== 'truecolor')
         return colour.class_name;
@@ -19,11 +19,11 @@ function named(colour, palette) {
     return palette.reduce((best, other) => (distance(other) < distance(best) ? other : best)).class_name;
 }
 
-/** The parts of a line: text with what is on there. */
+/** Returns the parts of a line with their classes. */
 function fragments(line) {
     const parser = new AnsiUp();
     const found = [];
-    // Instead of markup, what the markup would be made of.
+    // Collects the fragments instead of generating markup.
     parser.transform_to_html = (fragment) => { found.push(fragment); return ''; };
     parser.process_hyperlink = (packet) => { found.push(parser.with_state(packet)); return ''; };
     parser.ansi_to_html(line);
@@ -49,14 +49,14 @@ function marked(text, wanted) {
     return nodes;
 }
 
-/** The nodes of a line; `wanted`, in lower case, is marked where it stands within one colour. */
+/** Returns the nodes of a line; matches of `wanted` (lower case) within one colour are marked. */
 export function lineNodes(message, wanted = '') {
-    // What a terminal would show of a line that was written over.
+    // Of an overwritten line (`\r`), what a terminal would show last.
     let line = message.replace(/\r+$/, '');
     line = line.slice(line.lastIndexOf('\r') + 1);
-    const cut = line.length - mostCharacters;
+    const cut = line.length - maxCharacters;
     if (cut > 0)
-        line = line.slice(0, mostCharacters);
+        line = line.slice(0, maxCharacters);
     const parts = line.includes('\x1b') ? fragments(line) : [{ text: line, classes: '' }];
     const nodes = parts.flatMap(({ text, classes }) => {
         const inside = marked(visible(text), wanted);

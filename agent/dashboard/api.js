@@ -1,8 +1,8 @@
-// Requests to the agent this page came from.
+// Requests to the agent that serves this page.
 
 const tokenKey = 'stage-agent-token';
 
-/** What the agent answered instead, or that it did not answer (status 0). */
+/** An error from the agent; status 0 if it did not answer. */
 export class ApiError extends Error {
     constructor(status, code, message) {
         super(message);
@@ -11,8 +11,8 @@ export class ApiError extends Error {
     }
 }
 
-/** Whether there is something to tell a person: not when nobody waits for the answer any more. Throws what is our own mistake. */
-export function tellable(error) {
+/** Returns whether the error is to be shown: true for ApiError, false for an abort. Rethrows others, which are bugs. */
+export function isShowable(error) {
     if (error.name === 'AbortError')
         return false;
     if (error instanceof ApiError)
@@ -20,10 +20,10 @@ export function tellable(error) {
     throw error;
 }
 
-/** Says `unauthorized` when the agent wants a token, or another one. */
+/** Dispatches `unauthorized` when the agent requires a token or refuses the current one. */
 export const session = new EventTarget();
 
-/** The token lives as long as the tab does, and no other tab sees it. */
+/** The token is kept per tab, until it is closed. */
 export function useToken(token) {
     if (token)
         sessionStorage.setItem(tokenKey, token);
@@ -46,7 +46,7 @@ async function refusal(response) {
     }
 }
 
-/** Waits for a part of an answer: what breaks then is the connection. */
+/** Awaits a part of an answer; an error in it means that the connection failed. */
 async function answered(part) {
     try {
         return await part;
@@ -57,7 +57,7 @@ async function answered(part) {
     }
 }
 
-/** The response, once its head is there. Errors: ApiError for all that is no success; an abort as it is. */
+/** Returns the response once its head has arrived. Errors: ApiError unless it is a success; AbortError. */
 export async function request(method, path, { body, headers = {}, signal } = {}) {
     const token = sessionStorage.getItem(tokenKey);
     const all = { ...headers };
@@ -78,17 +78,17 @@ export async function getJson(path, options) {
     return answered(response.json());
 }
 
-/** A stage in detail; it carries its version. */
+/** Returns a stage's detail view, which includes its version. */
 export function stageDetail(id, options) {
     return getJson(`/api/stages/${id}`, options);
 }
 
-/** Errors: ApiError 409 when the change is not possible, 412 when the stage is no longer as it was shown. */
+/** Errors: ApiError 409 if the change is not possible, 412 if the stage changed since it was shown. */
 export function patchStage(stage, body) {
     return request('PATCH', `/api/stages/${stage.id}`, { body, headers: { 'If-Match': `"${stage.version}"` } });
 }
 
-/** id → name of the services this host knows now. */
+/** Returns the names of the current services by id. */
 export async function serviceNames(options) {
     const services = await getJson('/api/services', options);
     return new Map(services.map((service) => [service.id, service.name]));

@@ -1,4 +1,4 @@
-// Which page the address names, the connection, the token.
+// Routing by the address, the state of the connection, the token.
 import { getJson, hasToken, session } from '/dashboard/api.js';
 import { EventStream } from '/dashboard/events.js';
 import { askToken } from '/dashboard/dialog.js';
@@ -15,7 +15,7 @@ const stream = new EventStream();
 
 let shown = { key: null, view: null, stop: null };
 
-/** `#/runs/RUN/STAGE/ATTEMPT.LINE?…` → what to mount, with what. */
+/** Returns the page to mount for `#/runs/RUN/STAGE/ATTEMPT.LINE?…`, with its parameters. */
 function routeOf(hash) {
     const [path, query = ''] = hash.replace(/^#\/?/, '').split('?');
     const [page, run, stage, line] = path.split('/').map(decodeURIComponent);
@@ -54,21 +54,21 @@ function show() {
 
 const countdown = el('span', { 'aria-hidden': 'true' });
 
-/** The seconds until the next try are for the eye: who has it read to them hears of the loss once. */
+/** The countdown is hidden from screen readers, which announce the loss only once. */
 function showCountdown() {
     const seconds = Math.round((stream.retryAt - Date.now()) / 1000);
-    countdown.textContent = stream.state !== 'lost' ? '' : seconds > 0 ? `, trying again in ${seconds} s` : ', trying again';
+    countdown.textContent = stream.state !== 'lost' ? '' : seconds > 0 ? `, retrying in ${seconds} s` : ', retrying';
 }
 
 function showConnection() {
     const words = { connecting: 'Connecting…', live: 'Live', lost: 'Connection lost', paused: 'Paused' };
     connection.dataset.state = stream.state;
-    connection.title = stream.state === 'lost' ? 'What you see is how it was' : '';
+    connection.title = stream.state === 'lost' ? 'The page may be out of date' : '';
     showCountdown();
     refill(connection, words[stream.state], countdown);
 }
 
-/** Shape: whether the token is another one now. */
+/** Returns whether the token was changed. */
 async function changeToken() {
     if (!(await askToken()))
         return false;
@@ -83,7 +83,7 @@ function showToken() {
     tokenButton.textContent = hasToken() ? 'Token ✓' : 'Token';
 }
 
-// Who does not want to be asked is not asked again, but finds the button.
+// After a cancelled dialog only the button asks again.
 let mayAsk = true;
 session.addEventListener('unauthorized', async () => {
     if (!mayAsk)

@@ -1,21 +1,21 @@
-// What a person may do to a stage or a run, and what will happen then: the table of PATCH in words.
+// The actions on a stage or run and their effects: the table of PATCH in words.
 import { patchStage, request } from '/dashboard/api.js';
 import { confirm } from '/dashboard/dialog.js';
 import { countWords, stageName, statusWords } from '/dashboard/words.js';
 
 const goesOn = 'The run goes on with the next stage.';
 
-/** The changes that a stage's status allows; which of them the agent takes, it says itself. */
+/** Returns the changes that a stage's status allows; the agent may still refuse them. */
 function changesOf(stage) {
     const external = stage.plugin === 'external';
     switch (stage.status) {
     case 'IDLE':
         return [
             { verb: 'Start now', to: 'IN_PROGRESS', tone: 'go', what: external
-                ? 'The stage is recorded as started: an outside party does its work. Possible only if all stages before it ended in success.'
-                : 'The stage starts now, without waiting for a slot. Possible only if all stages before it ended in success.' },
+                ? 'The stage is recorded as started; its work is done outside the agent. Possible only if all stages before it succeeded.'
+                : 'The stage starts now, without waiting for a slot. Possible only if all stages before it succeeded.' },
             { verb: 'Skip', to: 'SUCCESS', what:
-                'The stage does not run: it is recorded as a success of no duration, cause SKIPPED. The run goes on without it.' },
+                'The stage does not run: it is recorded as a success with duration 0, cause SKIPPED. The run goes on without it.' },
         ];
     case 'AWAITING_APPROVAL':
         return [
@@ -23,13 +23,13 @@ function changesOf(stage) {
             { verb: 'Reject', to: 'FAILURE', tone: 'stop', what:
                 'The stage does not run, and the run ends as failed, cause REJECTED.' },
             { verb: 'Skip', to: 'SUCCESS', what:
-                'The stage does not run: it is recorded as a success of no duration, cause SKIPPED. The run goes on without it.' },
+                'The stage does not run: it is recorded as a success with duration 0, cause SKIPPED. The run goes on without it.' },
         ];
     case 'IN_PROGRESS': {
         const ends = external
             ? 'The stage ends now, cause EXTERNAL.'
-            : 'All processes of the stage are ended; the answer comes when the agent has seen that none is left. ' +
-              'If the stage ends by itself before that, its own end stands and you are told so.';
+            : 'All processes of the stage are ended; the answer comes when none is left. ' +
+              'If the stage ends by itself before that, its own outcome is kept and an error is shown.';
         return [
             { verb: 'End as failed', to: 'FAILURE', tone: 'stop', what: `${ends} The run ends as failed.` },
             { verb: 'End as success', to: 'SUCCESS', what: `${ends} ${goesOn}` },
@@ -38,10 +38,10 @@ function changesOf(stage) {
     case 'FAILURE':
         return [
             { verb: 'Retry', to: 'IDLE', tone: 'go', what:
-                'This stage and all after it become waiting again, with their times cleared. The run is first in the queue ' +
+                'This stage and all after it wait again, with their times cleared. The run is first in the queue ' +
                 'and resumes here, in the same workspace, as a new attempt. Earlier attempts and their logs stay readable.' },
             { verb: 'Accept', to: 'SUCCESS', what:
-                `The failure is accepted: the stage becomes a success, cause OPERATOR. Its times and what its process did stay as they are. ${goesOn}` },
+                `The failure is accepted: the stage becomes a success, cause OPERATOR. Its times and exit code are kept. ${goesOn}` },
         ];
     default:
         return [];
@@ -65,15 +65,15 @@ function runDialog(run, stages, verb) {
     const texts = {
         Stop: {
             title: 'Stop this run',
-            what: `${countWords(open, 'stage that runs or waits for approval ends', 'stages that run or wait for approval end')} as failed, ` +
-                'cause STOPPED; the answer comes when all processes are seen gone. Stages that have not started stay as they are. ' +
-                'The run is failed.',
+            what: `${countWords(open, 'running or waiting stage ends', 'running or waiting stages end')} as failed, ` +
+                'cause STOPPED; the answer comes when no process is left. Stages that have not started stay as they are. ' +
+                'The run ends as failed.',
             verb: 'Stop the run', tone: 'stop', waits: 'Waiting until no process is left…',
             act: () => request('POST', `/api/runs/${run.id}/stop`),
         },
         Rerun: {
             title: 'Run this again',
-            what: 'A new run starts with the same pipeline and the same commit. This one stays as it is.',
+            what: 'A new run starts with the same pipeline and commit. This run stays as it is.',
             verb: 'Run again', tone: 'go',
             act: async () => {
                 const response = await request('POST', `/api/runs/${run.id}/rerun`);
@@ -84,7 +84,7 @@ function runDialog(run, stages, verb) {
     return confirm({ ...texts[verb], withReason: false });
 }
 
-/** `verb`, what a click does, and how it looks. `done` is called when something was changed. */
+/** Returns a button's label (`verb`), click handler and style per action. `done` is called after a change. */
 export function stageActions(stage, done) {
     return changesOf(stage).map((change) => ({
         verb: change.verb, tone: change.tone, click: async () => (await stageDialog(stage, change)) && done(),

@@ -1,8 +1,8 @@
-// Questions that are asked before something is done.
+// Dialogs that ask for confirmation or for the token.
 import { useToken } from '/dashboard/api.js';
 import { el, problem, refill } from '/dashboard/dom.js';
 
-/** Shows a dialog until it is closed; the focus goes back to where it was. */
+/** Shows a modal dialog; resolves when it is closed. The browser restores the focus. */
 function open(dialog) {
     document.body.append(dialog);
     dialog.showModal();
@@ -15,8 +15,8 @@ function open(dialog) {
 }
 
 /**
- * Says what will happen and does it when the person agrees: `act(reason)`. What it throws is shown, and the
- * dialog stays. Shape: whether it was done.
+ * Describes an action and calls `act(reason)` on confirmation; returns whether it was done. An error of `act`
+ * is shown, and the dialog stays open.
  */
 export async function confirm({ title, what, subject, verb, tone, act, waits = 'Working…', withReason = true }) {
     const reason = withReason && el('textarea', { id: 'reason', rows: 2, maxlength: 4096 });
@@ -47,17 +47,17 @@ export async function confirm({ title, what, subject, verb, tone, act, waits = '
     return (await open(dialog)) === 'done';
 }
 
-/** Asks for the token and keeps it for this tab. Shape: whether it was given or taken away. */
+/** Asks for the token and keeps it for this tab; returns whether it was set or cleared. */
 export async function askToken() {
     const input = el('input', { id: 'token-input', type: 'password', autocomplete: 'off', spellcheck: 'false' });
     const form = el('form', { method: 'dialog' },
-        el('h2', { id: 'dialog-title' }, 'Token of this agent'),
-        el('p', { id: 'dialog-what' }, 'Kept in this tab until it is closed, and sent to this agent only. Leave it empty to forget it.'),
+        el('h2', { id: 'dialog-title' }, 'Token for this agent'),
+        el('p', { id: 'dialog-what' }, 'Kept in this tab until it is closed, and sent only to this agent. Leave it empty to forget it.'),
         el('label', { for: 'token-input' }, 'Token'),
         input,
         el('div', { class: 'buttons' },
             el('button', { type: 'button', class: 'quiet', onclick: () => dialog.close('') }, 'Cancel'),
-            el('button', { type: 'submit', class: 'go' }, 'Use it')));
+            el('button', { type: 'submit', class: 'go' }, 'Use token')));
     const dialog = el('dialog', { 'aria-labelledby': 'dialog-title', 'aria-describedby': 'dialog-what' }, form);
     form.addEventListener('submit', (event) => {
         event.preventDefault();

@@ -1,9 +1,9 @@
-// Elements and pictures. Text is always text: nothing in this dashboard reads markup.
+// Elements and icons. Text is always inserted as text nodes: the dashboard never parses markup.
 
 const svgSpace = 'http://www.w3.org/2000/svg';
 
-/** Children as they are given: nested lists, and nothing where a condition did not hold. */
-function real(children) {
+/** Flattens nested lists and drops empty children, which conditions leave. */
+function flattened(children) {
     return children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== '');
 }
 
@@ -16,21 +16,21 @@ function fill(element, attributes, children) {
         else
             element.setAttribute(name, value === true ? '' : value);
     }
-    element.append(...real(children));
+    element.append(...flattened(children));
     return element;
 }
 
-/** An element with attributes (`onclick` and the like are listeners) and children; null ones are left out. */
+/** Returns an element with attributes (`on…` are listeners) and children; null ones are dropped. */
 export function el(tag, attributes = {}, ...children) {
     return fill(document.createElement(tag), attributes, children);
 }
 
-/** Puts other children into an element. */
+/** Replaces the children of an element. */
 export function refill(element, ...children) {
-    element.replaceChildren(...real(children));
+    element.replaceChildren(...flattened(children));
 }
 
-/** Says something else, where it is something else: what a person has selected or presses stays. */
+/** Sets the text only if it differs, which keeps selections and clicks in progress. */
 export function retext(element, text) {
     if (element.textContent !== text)
         element.textContent = text;
@@ -40,7 +40,7 @@ function svg(tag, attributes, ...children) {
     return fill(document.createElementNS(svgSpace, tag), attributes, children);
 }
 
-// One shape a status, so that none is told by its colour alone.
+// A shape per status, so that none depends on colour alone.
 const shapes = {
     IDLE: () => [svg('circle', { cx: 8, cy: 8, r: 5.5, class: 'ring' })],
     IN_PROGRESS: () => [
@@ -53,12 +53,12 @@ const shapes = {
     FAILURE: () => [svg('path', { d: 'M3.5 3.5 L12.5 12.5 M12.5 3.5 L3.5 12.5', class: 'stroke' })],
 };
 
-/** The picture of a status; what it says stands beside it in words. */
+/** Returns the icon of a status, to be shown beside its text. */
 export function picture(status) {
     return svg('svg', { viewBox: '0 0 16 16', class: 'picture', 'aria-hidden': 'true' }, ...shapes[status]());
 }
 
-/** Puts what was thrown where a person sees it. */
+/** Returns an error as an alert. */
 export function problem(error) {
     return el('p', { role: 'alert', class: 'problem' }, error.message);
 }

@@ -1,14 +1,14 @@
 // Server-Sent Events, read with fetch: an EventSource can't send a token.
 import { request } from '/dashboard/api.js';
 
-// The agent sends a heartbeat far more often.
+// The agent's heartbeat is much more frequent.
 const silenceMs = 60_000;
 const firstDelayMs = 1000;
 const lastDelayMs = 10_000;
-// A hidden tab gives its connection back: a browser has six for each agent.
+// A hidden tab closes its connection: a browser has only six per host.
 const hiddenMs = 30_000;
 
-/** One event of the stream: lines up to an empty one. */
+/** Parses one event of the stream. */
 function parse(block) {
     const event = { id: undefined, type: 'message', data: '' };
     for (const line of block.split('\n')) {
@@ -52,9 +52,8 @@ export async function readEvents(path, { headers, signal, opened, take }) {
 }
 
 /**
- * The events of the whole agent. Says `run`, `stage` and `deleted` with `detail`, `open` each time the stream
- * (re)opened, and `state` when `state` changed: connecting, live, lost or paused. After a loss it goes on
- * where it was.
+ * The agent's events. Dispatches `run`, `stage` and `deleted` with `detail`, `open` when the stream (re)opened,
+ * and `state` when `state` changed: connecting, live, lost or paused. Resumes after a loss (Last-Event-ID).
  */
 export class EventStream extends EventTarget {
     state = 'connecting';
@@ -76,7 +75,7 @@ export class EventStream extends EventTarget {
         window.addEventListener('online', () => this.start());
     }
 
-    /** Connects now, whatever went before. */
+    /** Connects now, dropping the current connection. */
     start() {
         this.#stop?.abort();
         this.#stop = new AbortController();
@@ -105,10 +104,10 @@ export class EventStream extends EventTarget {
                         this.#become('live');
                         this.dispatchEvent(new Event('open'));
                     },
-                    take: (events) => events.forEach((event) => this.#tell(event)),
+                    take: (events) => events.forEach((event) => this.#dispatch(event)),
                 });
             } catch {
-                // The loop says what follows.
+                // Retried below.
             }
             if (signal.aborted)
                 return;
@@ -122,7 +121,7 @@ export class EventStream extends EventTarget {
         }
     }
 
-    #tell({ id, type, data }) {
+    #dispatch({ id, type, data }) {
         this.#lastId = id ?? this.#lastId;
         if (data)
             this.dispatchEvent(new CustomEvent(type, { detail: JSON.parse(data) }));

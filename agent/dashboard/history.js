@@ -1,5 +1,5 @@
-// Who changed what, when and why.
-import { getJson, tellable } from '/dashboard/api.js';
+// The history: who changed what, when and why.
+import { getJson, isShowable } from '/dashboard/api.js';
 import { el, problem, refill } from '/dashboard/dom.js';
 import { statusWords, timeWords } from '/dashboard/words.js';
 
@@ -12,13 +12,13 @@ function change(entry) {
     return entry.from ? `${words(entry.from)} → ${entry.to ? words(entry.to) : 'deleted'}` : `${words(entry.to)}`;
 }
 
-/** Draws the history at `path` into `root`; `names` says what a stage is called. */
+/** Draws the history at `path` into `root`; `names` maps stage ids to names. */
 export async function drawHistory(root, path, names, signal) {
     let entries;
     try {
         entries = await getJson(path, { signal });
     } catch (error) {
-        if (tellable(error))
+        if (isShowable(error))
             refill(root, problem(error));
         return;
     }

@@ -1,5 +1,5 @@
-// The log of a stage: one of its attempts, live while it runs.
-import { request, tellable } from '/dashboard/api.js';
+// The log of one attempt of a stage, live while it runs.
+import { request, isShowable } from '/dashboard/api.js';
 import { lineNodes } from '/dashboard/ansi.js';
 import { el, problem, refill } from '/dashboard/dom.js';
 import { LogLines } from '/dashboard/loglines.js';
@@ -15,10 +15,10 @@ function isLive(stage, attempt) {
 
 function emptyWords(stage, live) {
     if (stage.plugin === 'external')
-        return 'An outside party does the work of this stage: there is no log here.';
+        return 'The work of this stage is done outside the agent: there is no log.';
     if (stage.attempt === 0)
         return 'This stage has not run.';
-    return live ? 'No output yet.' : 'This stage printed nothing.';
+    return live ? 'No output yet.' : 'This stage has no output.';
 }
 
 export class LogView {
@@ -29,7 +29,7 @@ export class LogView {
     #closed = new AbortController();
     #following = false;
     #times = false;
-    #marked = 0; // the line that the address names
+    #marked = 0; // the line in the address
     #match = 0;
     #wanted = '';
     #address = null;
@@ -45,7 +45,7 @@ export class LogView {
         this.followButton = el('button', { type: 'button', class: 'toggle', 'aria-pressed': 'false', onclick: () => this.#follow(!this.#following) }, 'Follow');
         this.timesButton = el('button', { type: 'button', class: 'toggle', 'aria-pressed': 'false', onclick: () => this.#toggleTimes() }, 'Times');
         this.lineInput = el('input', { type: 'text', inputmode: 'numeric', class: 'line-input', placeholder: 'Line', 'aria-label': 'Go to line',
-            title: 'Go to a line; the address then leads to it',
+            title: 'Go to a line; the address then refers to it',
             onkeydown: (event) => event.key === 'Enter' && this.#goTo(Number(this.lineInput.value)) });
         this.attempts = el('select', { 'aria-label': 'Attempt', hidden: true, onchange: () => this.#open(Number(this.attempts.value)) });
         this.saveButton = el('button', { type: 'button', class: 'quiet', onclick: () => this.#save() }, 'Save');
@@ -74,7 +74,7 @@ export class LogView {
 
     close() { this.#closed.abort(); }
 
-    /** The stage as it is now; `address` is `ATTEMPT.LINE`, or nothing. */
+    /** Updates the view; `address` is `ATTEMPT.LINE` or empty. */
     update(stage, address) {
         const newer = stage.attempt > this.#stage.attempt && this.#attempt === this.#stage.attempt;
         this.#stage = stage;
@@ -88,7 +88,7 @@ export class LogView {
             this.#showMarked();
         }
         if (newer)
-            this.#marked = 0; // it is a line of the attempt before
+            this.#marked = 0; // it belongs to the previous attempt
         if (this.#attempt === 0 || newer)
             this.#open(Math.max(1, stage.attempt));
         else if (this.#live && !isLive(stage, this.#attempt)) {
@@ -115,7 +115,7 @@ export class LogView {
         this.list.resize(0);
         this.#live = isLive(this.#stage, attempt);
         if (this.#stage.attempt === 0) {
-            this.#attempt = 0; // looked at again when it has started
+            this.#attempt = 0; // reopened when it has started
             this.#live = false;
             this.#grown();
             return;
@@ -127,7 +127,7 @@ export class LogView {
         try {
             await lines.open(this.#live);
         } catch (error) {
-            if (tellable(error))
+            if (isShowable(error))
                 refill(this.notice, problem(error));
             return;
         }
@@ -139,7 +139,7 @@ export class LogView {
 
     #grown() {
         const total = this.#lines?.total ?? 0;
-        this.scroller.hidden = total === 0; // a list that is hidden can't be scrolled
+        this.scroller.hidden = total === 0; // a hidden list can't be scrolled
         this.list.resize(total);
         if (this.#following)
             this.list.toEnd();
@@ -196,7 +196,7 @@ export class LogView {
         this.#wanted = text;
         if (number > 0) {
             this.#setFollowing(false);
-            // One that the stream has not told of yet.
+            // The stream has not delivered it yet.
             if (number > this.list.count)
                 this.list.resize(number);
             this.list.scrollTo(number - 1, 0.3);
@@ -221,7 +221,7 @@ export class LogView {
         this.list.refresh();
     }
 
-    /** As a file: a link would not carry the token. */
+    /** Saves the log as a file; a plain link would not send the token. */
     async #save() {
         try {
             const response = await request('GET', `/api/stages/${this.#stage.id}/log?attempt=${Math.max(1, this.#attempt)}`, { signal: this.signal });
@@ -229,7 +229,7 @@ export class LogView {
             el('a', { href: url, download: `${this.#stage.type.toLowerCase()}-${this.#stage.id.slice(0, 8)}.log` }).click();
             setTimeout(() => URL.revokeObjectURL(url), 60_000);
         } catch (error) {
-            if (tellable(error))
+            if (isShowable(error))
                 refill(this.notice, problem(error));
         }
     }

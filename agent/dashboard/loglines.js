@@ -1,10 +1,10 @@
-// The lines of one attempt's log: those in sight are read, those that come are taken as they come.
-import { getJson, request, tellable } from '/dashboard/api.js';
+// The lines of one attempt's log: visible ones are read on demand, new ones come from the event stream.
+import { getJson, request, isShowable } from '/dashboard/api.js';
 import { readEvents } from '/dashboard/events.js';
 
 const pageLines = 500;
 const mostPages = 40;
-// A stage that prints faster than anybody reads is looked at now and then.
+// A stage that prints faster than one can read is polled.
 const torrentLines = 4000;
 const lookMs = 500;
 const retryMs = 2000;
@@ -20,14 +20,14 @@ export function numberOf(line) {
     return Number(line.id.split('.')[1]);
 }
 
-/** Says `grown` when `total` changed, `read` when lines that were asked for are there. */
+/** Dispatches `grown` when `total` changed, `read` when requested lines have arrived. */
 export class LogLines extends EventTarget {
     total = 0;
-    failed = null; // what went wrong with the last reading
+    failed = null; // the error of the last read
     #stageId;
     #attempt;
     #signal;
-    #pages = new Map(); // number of the page → its lines without a gap; the oldest use first
+    #pages = new Map(); // page number → its lines without a gap; least recently used first
     #asked = new Map();
     #following = null;
 
@@ -40,7 +40,7 @@ export class LogLines extends EventTarget {
 
     get #query() { return `stageId=${this.#stageId}&attempt=${this.#attempt}`; }
 
-    /** `live`: lines are still added. Errors: ApiError. */
+    /** `live`: the attempt is running. Errors: ApiError. */
     async open(live) {
         await this.#look(live);
         if (live) {
@@ -49,7 +49,7 @@ export class LogLines extends EventTarget {
         }
     }
 
-    /** No line will be added any more. */
+    /** Called when the attempt has ended. */
     async finish() {
         if (!this.#following)
             return;
@@ -66,7 +66,7 @@ export class LogLines extends EventTarget {
         const response = await request('GET', `/api/logs?${this.#query}&limit=1`, { signal: this.#signal });
         await response.arrayBuffer();
         const count = Number(response.headers.get('Line-Count'));
-        // The last line may not be whole yet; it comes with the stream.
+        // The last line may be incomplete; it comes with the stream.
         this.#grow(live ? Math.max(this.total, count - 1) : count);
     }
 
@@ -75,12 +75,12 @@ export class LogLines extends EventTarget {
         this.dispatchEvent(new Event('grown'));
     }
 
-    /** Shape: undefined when it is not there (yet). */
+    /** Returns a line; undefined if not (yet) read. */
     line(number) {
         return this.#pages.get(Math.floor((number - 1) / pageLines))?.[(number - 1) % pageLines];
     }
 
-    /** Reads what is missing of these lines; what was asked for elsewhere is no longer wanted. */
+    /** Reads the missing lines of a range; cancels other reads. */
     need(first, last) {
         const from = Math.floor((Math.max(1, first) - 1) / pageLines);
         const to = Math.floor((Math.max(1, last) - 1) / pageLines);
@@ -103,7 +103,7 @@ export class LogLines extends EventTarget {
             this.#keep(page, lines);
             this.failed = null;
         } catch (error) {
-            if (tellable(error))
+            if (isShowable(error))
                 this.failed = error;
         } finally {
             this.#asked.delete(page);
@@ -156,7 +156,7 @@ export class LogLines extends EventTarget {
                     },
                 });
             } catch {
-                // Lost, or too much: in both cases it goes on from how things stand then.
+                // Lost, or too fast: resumes from the current end.
             }
             await pause(torrent.signal.aborted ? lookMs : retryMs, signal);
             if (signal.aborted)

@@ -1,19 +1,19 @@
-// Searching a log: the agent looks through it, only the lines that hold the text come here.
-import { getJson, tellable } from '/dashboard/api.js';
+// Search in a log, done by the agent, which returns only the matching lines.
+import { getJson, isShowable } from '/dashboard/api.js';
 import { el } from '/dashboard/dom.js';
 import { numberOf } from '/dashboard/loglines.js';
 
 const pageMatches = 1000;
 
 /**
- * The search field of a log. `where()` gives {stageId, attempt, line}: what is searched, and from which line on.
- * `found(number, text)` is told the match to show, number 0 when there is none.
+ * The search field of a log. `where()` returns {stageId, attempt, line}: what to search, and from which line.
+ * `found(number, text)` is called with the match to show; number 0 for none.
  */
 export class LogSearch {
     #where;
     #found;
     #signal;
-    #asked = null; // of the search that runs
+    #asked = null; // the AbortController of the running search
     #text = '';
     #numbers = [];
     #more = false;
@@ -60,12 +60,12 @@ export class LogSearch {
             else
                 await this.#move(step, asked.signal);
         } catch (error) {
-            if (tellable(error))
+            if (isShowable(error))
                 this.result.textContent = error.message;
             return;
         }
         const many = this.#more ? `${this.#numbers.length.toLocaleString('en')}+` : this.#numbers.length.toLocaleString('en');
-        this.result.textContent = this.#numbers.length > 0 ? `${(this.#at + 1).toLocaleString('en')} of ${many}` : 'No line has it';
+        this.result.textContent = this.#numbers.length > 0 ? `${(this.#at + 1).toLocaleString('en')} of ${many}` : 'No match';
         this.#found(this.#numbers[this.#at] ?? 0, text.toLowerCase());
     }
 
@@ -84,7 +84,7 @@ export class LogSearch {
 
     async #move(step, signal) {
         const last = this.#at === this.#numbers.length - 1;
-        // At the end it asks again: there may be more, also because the log has grown.
+        // At the last match, asks for more: the log may have grown.
         if (step > 0 && last)
             await this.#read(this.#text, signal);
         const count = this.#numbers.length;

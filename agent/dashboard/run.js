@@ -1,13 +1,13 @@
-// One run: what it is, its timeline, and the stage that is looked at.
-import { getJson, serviceNames, stageDetail, tellable } from '/dashboard/api.js';
+// One run: its facts, its timeline and the selected stage.
+import { getJson, serviceNames, stageDetail, isShowable } from '/dashboard/api.js';
 import { runActions } from '/dashboard/changes.js';
 import { el, picture, problem, refill } from '/dashboard/dom.js';
 import { StagePanel } from '/dashboard/stage.js';
 import { Timeline } from '/dashboard/timeline.js';
 import { shortId, statusWords, timeWords, took, triggerWords } from '/dashboard/words.js';
 
-/** The stage a person most likely wants to see. */
-function likely(stages) {
+/** Returns the stage to show by default. */
+function defaultStage(stages) {
     return stages.find((stage) => ['IN_PROGRESS', 'AWAITING_APPROVAL', 'FAILURE'].includes(stage.status)) ??
         stages.findLast((stage) => stage.startedAt) ?? stages[0];
 }
@@ -27,7 +27,7 @@ export function mountRun(main, parameters, { stream, signal }) {
     const notice = el('div', {});
     main.append(notice, head, timelineRoot, panelRoot);
     const timeline = new Timeline(timelineRoot);
-    // Until a person turns to a stage, the one that runs shows; then that one stays.
+    // The running stage is shown until the user focuses a stage, which then stays.
     panelRoot.addEventListener('focusin', () => {
         if (wanted.stage)
             return;
@@ -68,7 +68,7 @@ export function mountRun(main, parameters, { stream, signal }) {
     function draw() {
         if (!run || gone)
             return;
-        const selected = stages.find((stage) => stage.id === wanted.stage) ?? likely(stages);
+        const selected = stages.find((stage) => stage.id === wanted.stage) ?? defaultStage(stages);
         shownStage = selected?.id;
         drawHead();
         timeline.draw(stages, selected?.id);
@@ -78,7 +78,7 @@ export function mountRun(main, parameters, { stream, signal }) {
     let reading = null;
     let again = false;
 
-    /** Reads the run anew; calls that come meanwhile make one more reading. */
+    /** Reloads the run; calls during a reload cause one more. */
     async function refresh() {
         if (reading) {
             again = true;
@@ -95,7 +95,7 @@ export function mountRun(main, parameters, { stream, signal }) {
         try {
             const [nextRun, list, services] = await Promise.all([
                 getJson(`/api/runs/${id}`, { signal }), getJson(`/api/stages?runId=${id}`, { signal }), serviceNames({ signal })]);
-            // Stages that have not changed are not asked for again.
+            // Unchanged stages are not requested again.
             const known = new Map(stages.map((stage) => [stage.id, stage]));
             stages = await Promise.all(list.map((stage) => {
                 const had = known.get(stage.id);
@@ -108,7 +108,7 @@ export function mountRun(main, parameters, { stream, signal }) {
             refill(notice);
             draw();
         } catch (error) {
-            if (!tellable(error))
+            if (!isShowable(error))
                 return;
             gone = error.status === 404;
             if (gone)

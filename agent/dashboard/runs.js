@@ -1,28 +1,28 @@
-// All runs, newest first, with filter and search.
-import { request, serviceNames, tellable } from '/dashboard/api.js';
+// The list of runs, newest first, with filters and search.
+import { request, serviceNames, isShowable } from '/dashboard/api.js';
 import { el, picture, problem, refill, retext } from '/dashboard/dom.js';
 import { WindowedList } from '/dashboard/windowed.js';
 import { countWords, shortId, statusWords, timeWords, took, triggerWords } from '/dashboard/words.js';
 
-// A screen full comes first and quickly.
+// Small, for a fast first screen.
 const firstPage = 100;
 const nextPage = 1000;
-// A search goes through the newest ones, and says so.
+// A search covers only the newest runs, and the count says so.
 const mostSearched = 20_000;
 
 const narrow = matchMedia('(max-width: 720px)');
 
-/** The runs that were read so far, kept as the agent tells of changes. */
+/** The runs read so far, updated by events. */
 class Runs {
     all = [];
-    more = true; // there are older ones
+    more = true; // there are older runs
     #filter;
     #byId = new Map();
     #reading = null;
 
     constructor(filter) { this.#filter = filter; }
 
-    /** Reads the next page. Shape: resolves when it is there; one page at a time. */
+    /** Reads the next page, one at a time; resolves when it has arrived. */
     readOn(signal) {
         this.#reading ??= this.#read(signal).finally(() => { this.#reading = null; });
         return this.#reading;
@@ -56,7 +56,7 @@ class Runs {
         else {
             const at = this.all.findIndex((other) => other.createdAt <= run.createdAt);
             if (at < 0 && this.more)
-                return; // older than what was read
+                return; // older than the runs read so far
             this.all.splice(at < 0 ? this.all.length : at, 0, run);
             this.#byId.set(run.id, run);
         }
@@ -156,7 +156,7 @@ export function mountRuns(main, parameters, { stream, signal }) {
         list.refresh();
         if (shown.length === 0 && (!runs.more || wanted))
             refill(notice, el('p', { class: 'empty' }, wanted || status.value || service.value
-                ? 'No run is like that.' : 'No run yet. Start one with stagectl run SERVICE.'));
+                ? 'No matching runs.' : 'No runs yet. Start one with stagectl run SERVICE.'));
         else
             refill(notice);
     }
@@ -168,12 +168,12 @@ export function mountRuns(main, parameters, { stream, signal }) {
             if (reading === runs)
                 show();
         } catch (error) {
-            if (tellable(error) && reading === runs && shown.length === 0)
+            if (isShowable(error) && reading === runs && shown.length === 0)
                 refill(notice, problem(error));
         }
     }
 
-    /** Goes on until a search has seen enough. */
+    /** Reads on until the search limit. */
     async function searchOn() {
         const reading = runs;
         while (reading === runs && search.value && runs.more && runs.all.length < mostSearched && !signal.aborted) {
@@ -232,7 +232,7 @@ export function mountRuns(main, parameters, { stream, signal }) {
     });
     narrow.addEventListener('change', () => list.setRowHeight(narrow.matches ? 62 : 34), { signal });
 
-    // Many changes in a moment are drawn once.
+    // Several changes are drawn once.
     let frame = 0;
     const soon = () => { frame ||= requestAnimationFrame(() => { frame = 0; show(); }); };
     stream.addEventListener('run', ({ detail }) => { runs.take(detail); soon(); }, { signal });
@@ -257,7 +257,7 @@ export function mountRuns(main, parameters, { stream, signal }) {
             list.refresh();
     }
 
-    // A service in the address must be known before its runs are asked for.
+    // A service in the address must be known before its runs are requested.
     if (parameters.service)
         readServices().then(begin);
     else {
@@ -267,8 +267,8 @@ export function mountRuns(main, parameters, { stream, signal }) {
     let opened = false;
     return {
         refresh() {
-            // What was missed while the connection was lost comes with the stream; what fell between the first
-            // answer and the stream does not.
+            // Events missed during a lost connection are resent; changes between the first answer and the
+            // opening of the stream are not.
             if (!opened)
                 begin();
             opened = true;

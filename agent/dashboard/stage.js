@@ -1,17 +1,17 @@
-// One stage: what it did, what was decided, what can be done; its log and its history.
+// One stage: its facts, actions, log and history.
 import { stageActions } from '/dashboard/changes.js';
 import { el, picture, refill } from '/dashboard/dom.js';
 import { drawHistory } from '/dashboard/history.js';
 import { LogView } from '/dashboard/log.js';
 import { bytesWords, causeWords, stageName, statusWords, timeWords } from '/dashboard/words.js';
 
-/** What the process did, whatever was decided afterwards. */
+/** Returns how the process ended, whatever an operator decided afterwards. */
 function processWords(stage) {
     if (stage.exitCode !== null)
-        return `ended with exit code ${stage.exitCode}`;
+        return `exit code ${stage.exitCode}`;
     if (stage.signal !== null)
         return `ended by signal ${stage.signal}`;
-    return stage.status === 'IN_PROGRESS' && stage.plugin !== 'external' ? 'runs' : '';
+    return stage.status === 'IN_PROGRESS' && stage.plugin !== 'external' ? 'running' : '';
 }
 
 function facts(stage) {
@@ -27,8 +27,8 @@ function facts(stage) {
         ['Log', stage.logBytes > 0 && bytesWords(stage.logBytes)],
         ['Notes', stage.notes],
         ['Stuck since', stage.stuckSince && `${timeWords(stage.stuckSince)}: ${stage.stuckWhy ?? ''}`],
-        ['Limits not held', stage.limitsMissing.join(', ')],
-        ['Kept together by', stage.containment],
+        ['Limits not enforced', stage.limitsMissing.join(', ')],
+        ['Containment', stage.containment],
     ];
     return el('dl', { class: 'facts' }, all.filter(([, value]) => value).map(([name, value]) =>
         el('div', {}, el('dt', {}, name), el('dd', {}, ...[value].flat()))));
@@ -39,18 +39,18 @@ export class StagePanel {
     #signal;
     #changed;
     #stage = null;
-    #version = ''; // what is drawn of the stage
-    #story = ''; // what is drawn of the run's history
+    #version = ''; // of the stage as drawn
+    #historyVersion = ''; // versions of the run's stages as drawn in the history
     #log = null;
     #tab = 'log';
 
-    /** `changed` is called when something was done to the stage. */
+    /** `changed` is called after an action on the stage. */
     constructor(root, { signal, changed }) {
         this.#root = root;
         this.#signal = signal;
         this.#changed = changed;
         this.head = el('div', {});
-        this.tabs = el('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Of this stage' }, this.#tabButton('log', 'Log'),
+        this.tabs = el('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Stage views' }, this.#tabButton('log', 'Log'),
             this.#tabButton('history', 'History'));
         this.logRoot = el('div', { class: 'log', role: 'tabpanel', id: 'panel-log', 'aria-labelledby': 'tab-log' });
         this.historyRoot = el('div', { class: 'past', role: 'tabpanel', id: 'panel-history', 'aria-labelledby': 'tab-history', tabindex: 0, hidden: true });
@@ -58,7 +58,7 @@ export class StagePanel {
         root.hidden = true;
     }
 
-    /** Shows a stage as it is now; `line` of its log is named by the address. */
+    /** Shows the stage; `line` of its log comes from the address. */
     show(stage, { run, stages, line }) {
         this.#root.hidden = !stage;
         if (!stage)
@@ -69,10 +69,10 @@ export class StagePanel {
         if (version !== this.#version)
             this.#drawHead();
         this.#version = version;
-        const story = stages.map((each) => `${each.id} ${each.version}`).join();
-        if (story !== this.#story)
+        const historyVersion = stages.map((each) => `${each.id} ${each.version}`).join();
+        if (historyVersion !== this.#historyVersion)
             this.#drawHistory(run, stages);
-        this.#story = story;
+        this.#historyVersion = historyVersion;
         if (other) {
             this.#log?.close();
             this.#log = new LogView(this.logRoot, stage, { signal: this.#signal });
@@ -95,7 +95,7 @@ export class StagePanel {
             this.#focusTab();
     }
 
-    /** The button that was pressed may be gone: who works by keyboard goes on beside it. */
+    /** The pressed button may be gone: moves the keyboard focus to the tab beside it. */
     async #done() {
         await this.#changed();
         if (document.activeElement === document.body)
@@ -106,7 +106,7 @@ export class StagePanel {
         this.tabs.querySelector('[aria-selected=true]').focus();
     }
 
-    /** All of the run: what an operator did to one stage tells on the others. */
+    /** Shows the history of the whole run: an action on one stage affects others. */
     #drawHistory(run, stages) {
         this.drawHistory = () => drawHistory(this.historyRoot, `/api/runs/${run.id}/history`,
             new Map(stages.map((stage) => [stage.id, stageName(stage)])), this.#signal);

@@ -1,15 +1,15 @@
-// The page stands before its program comes: twenty files that arrive meanwhile hold up the first paint.
+// Loads the program after the first paint, which the requests for its twenty files would delay.
 function start() {
     const template = document.getElementById('program');
     const program = template.content.cloneNode(true);
-    // Run in the order they stand in, as scripts of the page would.
+    // Execute in document order, as scripts of the page would.
     for (const script of program.querySelectorAll('script'))
         script.async = false;
     document.head.append(program);
     template.remove();
 }
 
-// A page that nobody looks at gets no frame, and is to be there all the same.
+// A hidden page gets no animation frame; the timeout starts it anyway.
 const begun = new Promise((done) => {
     requestAnimationFrame(() => setTimeout(done));
     setTimeout(done, 300);

@@ -1,17 +1,17 @@
-// Stages that do not get on, over all runs, with what they do right now.
-import { getJson, tellable } from '/dashboard/api.js';
+// Stages reported as stuck, over all runs, with their processes and last lines.
+import { getJson, isShowable } from '/dashboard/api.js';
 import { lineNodes } from '/dashboard/ansi.js';
 import { stageActions } from '/dashboard/changes.js';
 import { el, problem, refill } from '/dashboard/dom.js';
 import { durationWords, shortId, stageName, timeWords, took } from '/dashboard/words.js';
 
 const soonMs = 500;
-// What processes do changes without an event.
-const lookMs = 5000;
+// Processes change without an event.
+const pollMs = 5000;
 
-const processStates = { R: 'runs', S: 'sleeps', D: 'waits for a device', T: 'is stopped', t: 'is traced', Z: 'has ended', I: 'is idle' };
+const processStates = { R: 'running', S: 'sleeping', D: 'uninterruptible', T: 'stopped', t: 'traced', Z: 'zombie', I: 'idle' };
 
-/** Calls `act` soon after a change, once for many. */
+/** Calls `act` soon after a change, once for several. */
 function onChange(stream, act, signal) {
     let timer = 0;
     const soon = () => {
@@ -21,7 +21,7 @@ function onChange(stream, act, signal) {
         stream.addEventListener(type, soon, { signal });
 }
 
-/** Keeps the number beside the page's name. */
+/** Keeps the count in the navigation up to date. */
 export function countStuck(badge, stream) {
     onChange(stream, async () => {
         try {
@@ -29,14 +29,14 @@ export function countStuck(badge, stream) {
             badge.hidden = count === 0;
             badge.textContent = String(count);
         } catch (error) {
-            tellable(error); // the page itself says what is wrong
+            isShowable(error); // the page itself shows the error
         }
     });
 }
 
 function processTable(processes) {
-    return el('div', { class: 'processes', tabindex: 0, role: 'region', 'aria-label': 'Its processes' }, el('table', {},
-        el('thead', {}, el('tr', {}, ['Process', 'Command', 'State', 'Waits in', 'CPU', 'Age'].map((words) => el('th', { scope: 'col' }, words)))),
+    return el('div', { class: 'processes', tabindex: 0, role: 'region', 'aria-label': 'Processes' }, el('table', {},
+        el('thead', {}, el('tr', {}, ['PID', 'Command', 'State', 'Waits in', 'CPU', 'Age'].map((words) => el('th', { scope: 'col' }, words)))),
         el('tbody', {}, processes.map((process) => el('tr', {},
             el('td', {}, String(process.pid)),
             el('td', {}, el('code', {}, process.command)),
@@ -55,16 +55,16 @@ function card(stage, done) {
             el('span', { class: 'actions' }, stageActions(stage, done).map(({ verb, tone, click }) =>
                 el('button', { type: 'button', class: tone, onclick: click }, verb)))),
         el('p', {}, el('b', { class: 'stuck' }, `Stuck since ${timeWords(stage.stuckSince)}`),
-            `, for ${durationWords(now - Date.parse(stage.stuckSince))}: ${stage.stuckWhy ?? 'it does not get on'}. Runs for ${took(stage, now)}.`),
+            `, for ${durationWords(now - Date.parse(stage.stuckSince))}: ${stage.stuckWhy ?? 'no progress'}. Running for ${took(stage, now)}.`),
         stage.processes.length > 0 && processTable(stage.processes),
-        stage.lastLines.length > 0 ? el('pre', { class: 'tail', 'aria-label': 'Last lines of its log', tabindex: 0 },
-            stage.lastLines.flatMap((line) => [...lineNodes(line), '\n'])) : el('p', { class: 'hint' }, 'It printed nothing.'));
+        stage.lastLines.length > 0 ? el('pre', { class: 'tail', 'aria-label': 'Last log lines', tabindex: 0 },
+            stage.lastLines.flatMap((line) => [...lineNodes(line), '\n'])) : el('p', { class: 'hint' }, 'No output.'));
 }
 
 export function mountStuck(main, _, { stream, signal }) {
     const list = el('div', { class: 'cards' });
     main.append(el('h1', {}, 'Stuck stages'),
-        el('p', { class: 'intro' }, 'Running stages that print nothing for longer than their stuck_after, or run far past their usual time.'), list);
+        el('p', { class: 'intro' }, 'Running stages without output for longer than their stuck_after, or running far beyond their usual time.'), list);
 
     async function refresh() {
         try {
@@ -74,14 +74,14 @@ export function mountStuck(main, _, { stream, signal }) {
             if (hadFocus)
                 main.focus({ preventScroll: true });
         } catch (error) {
-            if (tellable(error))
+            if (isShowable(error))
                 refill(list, problem(error));
         }
     }
 
-    // Nothing changes under the hands of a person who is about to do something.
+    // No redraw while the user is about to click or type.
     const busy = () => document.hidden || list.matches(':focus-within, :hover') || document.querySelector('dialog');
-    const timer = setInterval(() => busy() || refresh(), lookMs);
+    const timer = setInterval(() => busy() || refresh(), pollMs);
     signal.addEventListener('abort', () => clearInterval(timer));
     onChange(stream, refresh, signal);
     refresh();

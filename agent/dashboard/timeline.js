@@ -1,4 +1,4 @@
-// The stages of a run, one below the other, with bars to scale.
+// The stages of a run as rows with bars to scale.
 import { el, picture, refill, retext } from '/dashboard/dom.js';
 import { causeWords, durationWords, stageName, statusWords, timeWords, took } from '/dashboard/words.js';
 
@@ -7,7 +7,7 @@ const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500]
     .concat([1, 2, 5, 10, 15, 30].map((m) => m * 60_000))
     .concat([1, 2, 4, 8, 12, 24].map((h) => h * 3600_000));
 
-/** Places for marks that a person can read off, at most five. */
+/** Returns positions of at most five ticks at round values. */
 function ticksOf(span) {
     const step = steps.find((each) => span / each <= 5) ?? span / 4;
     const ticks = [];
@@ -20,7 +20,7 @@ function tickWords(ms) {
     return ms === 0 ? '0' : durationWords(ms).replace(/\.0 s$/, ' s').replace(/ 00 [sm]$/, '');
 }
 
-/** From when to when the bars go. */
+/** Returns the time span of the bars. */
 function spanOf(stages, now) {
     const starts = stages.filter((stage) => stage.startedAt).map((stage) => Date.parse(stage.startedAt));
     if (starts.length === 0)
@@ -30,7 +30,7 @@ function spanOf(stages, now) {
     return { begin, length: Math.max(1, Math.max(...ends) - begin) };
 }
 
-/** A stage's row: made once and changed where it changes, so that a press on it is not lost. */
+/** A stage's row, created once and updated in place, which keeps a click in progress. */
 class Row {
     #drawn = '';
 
@@ -84,7 +84,7 @@ export class Timeline {
         root.append(el('div', { class: 'axis', 'aria-hidden': 'true' }, this.#axis), this.#list);
     }
 
-    /** Each stage is a link to itself. */
+    /** Draws a row per stage, each a link to the stage. */
     draw(stages, selected) {
         const now = Date.now();
         const span = spanOf(stages, now);

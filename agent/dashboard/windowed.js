@@ -1,7 +1,7 @@
-// A list of any length, of which only the rows in sight exist.
+// A virtual list: only visible rows have elements.
 import { el } from '/dashboard/dom.js';
 
-// Browsers can't lay out much more; a longer list is scrolled to scale.
+// Browsers limit the height of an element; a longer list is scrolled to scale.
 const mostPixels = 8_000_000;
 const overscan = 8;
 
@@ -15,9 +15,8 @@ export class WindowedList {
     #shown = false;
 
     /**
-     * `row(index, element)` fills and gives back the element of a row, a new one where none is given.
-     * `inSight(first, last)` is told which rows show, `scrolled()` that the person moved the list, `resized()` that
-     * there is more or less room.
+     * `row(index, element)` fills and returns a row's element, a new one if none is given. `inSight(first, last)` is
+     * called with the visible rows, `scrolled()` when the user scrolled, `resized()` when the size changed.
      */
     constructor({ scroller, body, rowHeight, row, inSight = () => {}, scrolled = () => {}, resized = () => {} }) {
         this.scroller = scroller;
@@ -30,7 +29,7 @@ export class WindowedList {
         this.inSight = inSight;
         this.scrolled = scrolled;
         scroller.addEventListener('scroll', () => this.#onScroll(), { passive: true });
-        // One that was hidden meanwhile has forgotten where it was scrolled to.
+        // A hidden list loses its scroll position.
         new ResizeObserver(() => {
             this.#shown = scroller.clientHeight > 0;
             if (!this.#shown)
@@ -63,12 +62,12 @@ export class WindowedList {
         this.resize(this.count);
     }
 
-    /** Brings a row to the upper edge, or moved down by `share` of the height. */
+    /** Scrolls a row to the top, or below it by `share` of the height. */
     scrollTo(index, share = 0) {
         this.#place(index - share * this.visible);
     }
 
-    /** Brings a row into sight, moving no further than needed. */
+    /** Scrolls a row into view, no further than needed. */
     reveal(index) {
         if (index < this.#position)
             this.#place(index);
@@ -80,7 +79,7 @@ export class WindowedList {
 
     elementOf(index) { return this.#rows.get(index); }
 
-    /** Fills all rows in sight anew. */
+    /** Redraws all visible rows. */
     refresh() {
         for (const [index, element] of this.#rows)
             if (index < this.count)
@@ -88,7 +87,7 @@ export class WindowedList {
         this.draw();
     }
 
-    /** Makes the rows in sight exist, and no others. */
+    /** Creates the visible rows and removes the others. */
     draw() {
         this.#position = Math.max(0, Math.min(this.#position, this.#mostPosition));
         const first = Math.max(0, Math.floor(this.#position) - overscan);
@@ -111,7 +110,7 @@ export class WindowedList {
         this.inSight(Math.floor(this.#position), Math.min(this.count - 1, Math.ceil(this.#position + this.visible)));
     }
 
-    /** In the document rows stand in their order, for those who have it read to them. */
+    /** Keeps rows in document order, for screen readers. */
     #insert(index, element) {
         const next = this.#rows.get(index + 1);
         if (next)
@@ -126,7 +125,7 @@ export class WindowedList {
         this.draw();
     }
 
-    /** Puts the scroll bar where the position is. */
+    /** Sets the scroll bar from the position. */
     #follow() {
         const most = this.#mostPosition;
         const top = this.#toScale ? this.#position * this.rowHeight
@@ -136,19 +135,19 @@ export class WindowedList {
     }
 
     #onScroll() {
-        // Told of only after the list was hidden, or before it has its place back: nobody moved it.
+        // Delivered after the list was hidden, or before its position is restored: not by the user.
         if (!this.#shown || this.scroller.clientHeight === 0)
             return;
         const top = this.scroller.scrollTop;
         if (Math.abs(top - this.#expected) < 1) {
             this.#expected = -1;
-            return; // our own doing
+            return; // caused by #place
         }
         this.#expected = -1;
         if (this.#toScale)
             this.#position = top / this.rowHeight;
         else if (Math.abs(top - this.#lastTop) <= 2 * this.scroller.clientHeight)
-            this.#position += (top - this.#lastTop) / this.rowHeight; // a wheel or a finger moves by lines
+            this.#position += (top - this.#lastTop) / this.rowHeight; // wheel and touch scroll by lines
         else
             this.#position = top / this.#mostTop * this.#mostPosition; // the bar was dragged
         this.#lastTop = top;

@@ -1,4 +1,4 @@
-// What the API says, in words for a person.
+// Display texts for the API's values.
 
 export const statusWords = {
     IDLE: 'Waiting',
@@ -8,29 +8,29 @@ export const statusWords = {
     FAILURE: 'Failed',
 };
 
-export const triggerWords = { MAIN: 'main', PR_OPEN: 'pull request', PR_SYNC: 'pull request', MANUAL: 'by hand' };
+export const triggerWords = { MAIN: 'main', PR_OPEN: 'pull request', PR_SYNC: 'pull request', MANUAL: 'manual' };
 
-/** Why a stage ended as it did; empty where the status says it all. */
+/** Returns why a stage ended; empty if the status is enough. */
 export function causeWords(stage) {
     switch (stage.cause) {
     case null: return '';
     case 'EXIT': return stage.exitCode === 0 ? '' : `exit code ${stage.exitCode}`;
     case 'SIGNAL': return `ended by signal ${stage.signal}`;
-    case 'EXTERNAL': return 'ended by an outside party';
-    case 'TIMEOUT': return 'ran past its time limit';
-    case 'SILENT': return 'printed nothing for too long';
+    case 'EXTERNAL': return 'ended externally';
+    case 'TIMEOUT': return 'exceeded its time limit';
+    case 'SILENT': return 'no output for too long';
     case 'STOPPED': return 'the run was stopped';
-    case 'REJECTED': return 'the approval was refused';
+    case 'REJECTED': return 'the approval was rejected';
     case 'OPERATOR': return stage.status === 'SUCCESS' ? 'set to success by an operator' : 'ended by an operator';
     case 'SKIPPED': return 'skipped by an operator';
-    case 'OOM': return 'out of memory, ended by the kernel';
+    case 'OOM': return 'out of memory, killed by the kernel';
     case 'DISK_FULL': return 'the disk was full';
-    case 'LOG_LIMIT': return 'its log reached the limit';
-    case 'PLUGIN_MISSING': return 'its plugin is missing';
-    case 'PLUGIN_ERROR': return 'its plugin broke';
+    case 'LOG_LIMIT': return 'the log reached its limit';
+    case 'PLUGIN_MISSING': return 'the plugin is missing';
+    case 'PLUGIN_ERROR': return 'the plugin failed';
     case 'SPAWN_ERROR': return 'could not be started';
-    case 'SHIM_LOST': return 'its supervisor was lost';
-    case 'HOST_REBOOT': return 'the host restarted under it';
+    case 'SHIM_LOST': return 'its shim was lost';
+    case 'HOST_REBOOT': return 'the host rebooted';
     default: return stage.cause.toLowerCase().replaceAll('_', ' ');
     }
 }
@@ -41,7 +41,7 @@ export function typeWords(type) {
     return words[0].toUpperCase() + words.slice(1);
 }
 
-/** A stage's own name, or that of its type. */
+/** Returns a stage's name, or that of its type. */
 export function stageName(stage) {
     return stage.name && stage.name !== stage.type ? stage.name : typeWords(stage.type);
 }
@@ -67,7 +67,7 @@ export function durationWords(ms) {
     return `${Math.floor(seconds / 86400)} d ${Math.floor(seconds / 3600) % 24} h`;
 }
 
-/** How long a run or stage took, or has taken until `now`; empty before it started. */
+/** Returns how long a run or stage took, or has run until `now`; empty before it started. */
 export function took(record, now) {
     if (!record.startedAt)
         return '';
@@ -78,7 +78,7 @@ export function took(record, now) {
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
 const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
 
-/** The time of day, with the day where it is not today. */
+/** Returns the time of day, with the date unless it is today. */
 export function timeWords(iso) {
     const time = new Date(iso);
     const today = new Date().toDateString() === time.toDateString();

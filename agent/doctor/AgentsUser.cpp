@@ -38,7 +38,7 @@ std::optional<User> ownerOf(const std::filesystem::path& folder)
     return userOf(info.st_uid);
 }
 
-void endWithWhoAsked()
+void endWithParent()
 {
     sigset_t set;
     sigemptyset(&set);
@@ -48,26 +48,26 @@ void endWithWhoAsked()
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
-LookingAs::LookingAs(const User& user) : _user(ourselves())
+AsUser::AsUser(const User& user) : _user(ourselves())
 {
     if (_user.id != 0 || user.id == 0)
         return;
-    // The real one too: access(2) goes by it. The saved one stays root's, for the way back.
+    // The real ids too, which access(2) uses. The saved ones stay root's, to switch back.
     if (::initgroups(user.name.c_str(), user.group) != 0 ||
         ::setresgid(user.group, user.group, 0) != 0 || ::setresuid(user.id, user.id, 0) != 0)
         return;
-    endWithWhoAsked(); // another user forgets it
+    endWithParent(); // the switch clears PR_SET_PDEATHSIG
     _user = user;
     _changed = true;
 }
 
-LookingAs::~LookingAs()
+AsUser::~AsUser()
 {
     if (!_changed)
         return;
     if (::setresuid(0, 0, 0) != 0 || ::setresgid(0, 0, 0) != 0 || ::setgroups(0, nullptr) != 0)
-        std::abort(); // never go on as somebody that nobody asked for
-    endWithWhoAsked();
+        std::abort(); // never continue as the wrong user
+    endWithParent();
 }
 
 } // namespace agent::doctor

@@ -13,7 +13,7 @@ struct User
 {
     uid_t id = 0;
     gid_t group = 0;
-    std::string name; ///< its number where it has none
+    std::string name; ///< the number of a user without a name
 };
 
 User userOf(uid_t id);
@@ -21,26 +21,25 @@ User ourselves();
 
 std::optional<User> userNamed(const std::string& name);
 
-/// Whose this folder is: the state folder is its agent's, `/proc/PID` that process's.
-/// Shape: nothing when it is not there.
+/// Returns the owner of a folder; of `/proc/PID`, the user of the process. nullopt if it does not exist.
 std::optional<User> ownerOf(const std::filesystem::path& folder);
 
-/// From now on TERM and INT end us, and so does the end of who started us: a look at a big record takes
-/// its time, and nobody may wait for it any more.
-void endWithWhoAsked();
+/// Makes SIGTERM, SIGINT, SIGHUP and the death of the parent end this process: checking a large record may
+/// take longer than stagectl lives.
+void endWithParent();
 
-/// Makes root the agent's user until its end, so that each look and each program that is run sees what the
-/// agent would see. For anyone else it does nothing.
-/// Threads: there may be one only.
-class LookingAs
+/// Switches root to another user while it exists, so that checks and the programs that they run see what
+/// the agent would see. Does nothing for other users.
+/// Threads: the process must have only one.
+class AsUser
 {
 public:
-    explicit LookingAs(const User& user);
-    LookingAs(const LookingAs&) = delete;
-    LookingAs& operator=(const LookingAs&) = delete;
-    ~LookingAs();
+    explicit AsUser(const User& user);
+    AsUser(const AsUser&) = delete;
+    AsUser& operator=(const AsUser&) = delete;
+    ~AsUser();
 
-    /// As whom we look now.
+    /// Returns the user in effect.
     [[nodiscard]] const User& user() const { return _user; }
 
 private:

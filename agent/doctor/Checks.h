@@ -10,41 +10,41 @@
 namespace agent::doctor
 {
 
-/// What every check knows.
-struct Visit
+/// What all checks share.
+struct Context
 {
     const Setup& setup;
-    std::optional<int> running; ///< the pid of the agent that has the state folder
-    User user;                  ///< as whom we look
-    User agents;                ///< whose the agent is
+    std::optional<int> running; ///< the pid of the agent that holds the state folder
+    User user;                  ///< the user that the checks run as
+    User agents;                ///< the agent's user
 };
 
-// Each tells what it finds under the name of its check, in the order of the table. None throws.
+// Each adds findings under its name, in the order of the table. Errors: none.
 
 // SetupChecks.cpp
-void checkConfiguration(const Visit& visit, Findings& findings);
-void checkPrograms(const Visit& visit, Findings& findings);
-void checkPlugins(const Visit& visit, PluginRegistry& plugins, Findings& findings);
-void checkServices(const Visit& visit, const PluginRegistry& plugins, ServiceCatalog& services,
+void checkConfiguration(const Context& context, Findings& findings);
+void checkPrograms(const Context& context, Findings& findings);
+void checkPlugins(const Context& context, PluginRegistry& plugins, Findings& findings);
+void checkServices(const Context& context, const PluginRegistry& plugins, ServiceCatalog& services,
                    Findings& findings);
 
-// MaterialChecks.cpp: what stages need besides
-void checkSecrets(const Visit& visit, const ServiceCatalog& services, Findings& findings);
-/// `services`: null where they are not known.
+// MaterialChecks.cpp: what stages need
+void checkSecrets(const Context& context, const ServiceCatalog& services, Findings& findings);
+/// `services`: null if unknown.
 void checkGit(const ServiceCatalog* services, Findings& findings);
 
 // StateChecks.cpp
-void checkStateFolder(const Visit& visit, Findings& findings);
-/// Shape: the newest end of a run, when there is one.
-std::optional<TimeMs> checkRecord(const Visit& visit, Findings& findings);
-void checkDisk(const Visit& visit, Findings& findings);
+void checkStateFolder(const Context& context, Findings& findings);
+/// Returns the time of the last end of a run, if any.
+std::optional<TimeMs> checkRecord(const Context& context, Findings& findings);
+void checkDisk(const Context& context, Findings& findings);
 
 // HostChecks.cpp
 void checkKernel(Findings& findings);
-void checkCgroups(const Visit& visit, Findings& findings);
+void checkCgroups(const Context& context, Findings& findings);
 void checkClock(std::optional<TimeMs> lastEnd, Findings& findings);
 
 // PortCheck.cpp
-void checkPort(const Visit& visit, Findings& findings);
+void checkPort(const Context& context, Findings& findings);
 
 } // namespace agent::doctor

@@ -12,8 +12,8 @@ namespace agent::doctor
 namespace
 {
 
-/// With the installed configuration, which others may not even read, it is systemd's agent that is meant;
-/// its user is known also where the folder is not there yet, or is root's by mistake.
+/// Returns the user of the running agent; else, with the installed configuration, the unit's user, even if
+/// the state folder is missing or owned by root by mistake; else the folder's owner.
 User agentsUser(const Setup& setup, std::optional<int> running, const User& us)
 {
     if (running)
@@ -25,74 +25,75 @@ User agentsUser(const Setup& setup, std::optional<int> running, const User& us)
     return ownerOf(setup.config.stateDir).value_or(us);
 }
 
-/// A DynamicUser= reaches its state folder through the unit's own mounts only; root sees it from here.
-bool hiddenFromItsUser(const std::filesystem::path& state)
+/// Returns whether the state folder is that of a DynamicUser=, which can reach it only through the unit's
+/// mounts, while root can reach it from here.
+bool isHiddenFromItsUser(const std::filesystem::path& state)
 {
     std::error_code error;
     return std::filesystem::canonical(state, error).string().starts_with("/var/lib/private/");
 }
 
-/// What an outsider sees of the agent's folders would be wrong more often than right.
-void tellOutsider(const User& us, const User& agents, Findings& findings)
+/// Another user's view of the agent's folders would mostly be wrong: these checks are skipped.
+void warnOtherUser(const User& us, const User& agents, Findings& findings)
 {
     findings.warn("user",
-                  us.name + ", but the agent is " + agents.name +
-                      "'s: its configuration, state folder, record, disk, plugins, services, "
-                      "secrets, cgroups and port are not looked at",
+                  us.name + ", but the agent's user is " + agents.name +
+                      ": its configuration, state folder, record, disk, plugins, services, "
+                      "secrets, cgroups and port are not checked",
                   "sudo stagectl doctor, or sudo -u " + agents.name + " stagectl doctor");
 }
 
-void checkAll(const Visit& visit, Findings& findings)
+void checkAll(const Context& context, Findings& findings)
 {
-    checkConfiguration(visit, findings);
-    checkStateFolder(visit, findings);
-    const auto lastEnd = checkRecord(visit, findings);
-    checkDisk(visit, findings);
+    checkConfiguration(context, findings);
+    checkStateFolder(context, findings);
+    const auto lastEnd = checkRecord(context, findings);
+    checkDisk(context, findings);
     checkKernel(findings);
-    checkCgroups(visit, findings);
+    checkCgroups(context, findings);
     checkClock(lastEnd, findings);
-    checkPrograms(visit, findings);
+    checkPrograms(context, findings);
     PluginRegistry plugins;
     ServiceCatalog services;
-    checkPlugins(visit, plugins, findings);
-    checkServices(visit, plugins, services, findings);
-    checkSecrets(visit, services, findings);
+    checkPlugins(context, plugins, findings);
+    checkServices(context, plugins, services, findings);
+    checkSecrets(context, services, findings);
     checkGit(&services, findings);
 }
 
-void checkWhatAnyoneSees(const Visit& visit, Findings& findings)
+void checkAsOtherUser(const Context& context, Findings& findings)
 {
     checkKernel(findings);
     checkClock(std::nullopt, findings);
-    checkPrograms(visit, findings);
+    checkPrograms(context, findings);
     checkGit(nullptr, findings);
 }
 
 } // namespace
 
-Findings examine(const Setup& setup)
+Findings checkHost(const Setup& setup)
 {
     Findings findings;
-    endWithWhoAsked();
+    endWithParent();
     const User us = ourselves();
     const auto running = StateFolder::holder(setup.config.stateDir);
     const User agents = agentsUser(setup, running, us);
-    const Visit visit{.setup = setup, .running = running, .user = us, .agents = agents};
+    const Context context{.setup = setup, .running = running, .user = us, .agents = agents};
     if (us.id != 0 && us.id != agents.id)
     {
-        tellOutsider(us, agents, findings);
-        checkWhatAnyoneSees(visit, findings);
+        warnOtherUser(us, agents, findings);
+        checkAsOtherUser(context, findings);
         return findings;
     }
     {
-        const LookingAs as(hiddenFromItsUser(setup.config.stateDir) ? us : agents);
+        const AsUser as(isHiddenFromItsUser(setup.config.stateDir) ? us : agents);
         findings.ok("user", as.user().id == us.id ? us.name
-                                                  : us.name + ", looking as " + as.user().name +
-                                                        ", whose the agent is");
+                                                  : us.name + ", checking as " + as.user().name +
+                                                        ", the agent's user");
         checkAll({.setup = setup, .running = running, .user = as.user(), .agents = agents},
                  findings);
     }
-    checkPort(visit, findings); // as ourselves: root sees whose socket it is
+    checkPort(context, findings); // not as the agent's user: root can see who holds a socket
     return findings;
 }
 

@@ -10,25 +10,25 @@
 namespace agent::doctor
 {
 
-/// The configuration as the daemon would have it, with all that is wrong with it.
+/// The configuration as the daemon would read it, with its problems.
 struct Setup
 {
     Config config;
-    std::filesystem::path file;       ///< empty: none was given
-    std::vector<Problem> problems;    ///< in the file or of `-D`
-    bool wholeRecord = false;         ///< read all of the record, not its first pages only
-    std::filesystem::path programs{}; ///< the folder of stage-agent and what comes along with it
+    std::filesystem::path file;    ///< empty: none
+    std::vector<Problem> problems; ///< of the file and of -D
+    bool wholeRecord = false;      ///< read all of the record, not only its first pages
+    std::filesystem::path
+        programs{}; ///< the folder of stage-agent, the shim and the built-in plugins
 };
 
-/// Looks at this host the way the daemon would find it, whether one runs or not. Started by root, it
-/// looks as the agent's user does. Takes no lock that a daemon would meet, changes nothing and leaves no file.
-/// Errors: none; what can't be seen is a finding. Blocks: for a read of the record where that is
-/// asked for, and 10 s at most for
-/// each program that is asked.
-/// Threads: while the caller has one only, for the user changes.
-Findings examine(const Setup& setup);
+/// Checks this host as the daemon would see it, whether it runs or not; for root, as the agent's user.
+/// Takes no lock that the daemon uses, changes nothing and leaves no file.
+/// Errors: none; a check that can't be done is a finding. Blocks while it reads the record, where that
+/// is asked for, and for up to 10 s per program that it runs.
+/// Threads: the process must have only one (see AsUser).
+Findings checkHost(const Setup& setup);
 
-/// An array of objects `{check, status, seen, advice}`.
+/// Returns a JSON array of `{check, status, seen, advice}`.
 std::string toJson(const Findings& findings);
 
 } // namespace agent::doctor

@@ -11,9 +11,9 @@ namespace agent::doctor
 namespace
 {
 
-constexpr TimeMs year2025 = 1'735'689'600'000; // before this was written: no right clock is
+constexpr TimeMs year2025 = 1'735'689'600'000; // no correct clock is earlier
 
-/// So far an end may lie ahead: it is the shim's start and a duration that the clock does not decide.
+/// An end may lie in the future by this much: it is the shim's start plus a monotonic duration.
 constexpr TimeMs tolerance = 60'000;
 
 std::string joined(const std::vector<std::string>& words)
@@ -32,30 +32,30 @@ void checkKernel(Findings& findings)
     ::uname(&names);
     const std::string kernel = std::string("Linux ") + names.release;
     if (const auto missing = missingKernelCalls(); missing.empty())
-        findings.ok("kernel", kernel + " has every call that is needed");
+        findings.ok("kernel", kernel + " has all required system calls");
     else
         findings.fail("kernel", kernel + " lacks " + joined(missing),
-                      "Linux 5.14 or newer has them; in a container its seccomp profile may refuse "
-                      "them: allow them there, or update what runs the container");
+                      "Linux 5.14 or newer has them; in a container, allow them in the seccomp "
+                      "profile, or update the container runtime");
 }
 
-void checkCgroups(const Visit& visit, Findings& findings)
+void checkCgroups(const Context& context, Findings& findings)
 {
-    const Cgroup cgroup = Cgroup::seen(visit.running.value_or(0));
-    const std::string whose = visit.running ? "the running agent" : "an agent started from here";
+    const Cgroup cgroup = Cgroup::seen(context.running.value_or(0));
+    const std::string whose = context.running ? "the running agent" : "an agent started from here";
     const std::string delegate =
-        visit.running
+        context.running
             ? "Delegate=cpu memory pids io in the unit (systemctl edit stage-agent), then "
               "systemctl restart stage-agent"
-            : "the unit of systemd has Delegate=cpu memory pids io: start it and look again";
+            : "the systemd unit has Delegate=cpu memory pids io: start it and check again";
     const std::string missing = cgroup.missing({.memoryBytes = 1, .cpuPercent = 1, .pids = 1});
     if (!cgroup.available())
         findings.warn("cgroups",
-                      cgroup.why() + ": no limit of memory, cpu or pids is held for " + whose,
+                      cgroup.why() + ": no memory, cpu or pids limit is enforced for " + whose,
                       delegate);
     else if (!missing.empty())
-        findings.warn("cgroups", "limits that nothing holds for " + whose + ": " + missing,
-                      delegate + "; on a host that has cgroup version 1 too, boot with "
+        findings.warn("cgroups", "limits not enforced for " + whose + ": " + missing,
+                      delegate + "; on a host that also mounts cgroup version 1, boot with "
                                  "systemd.unified_cgroup_hierarchy=1");
     else
         findings.ok("cgroups", "version 2 with memory, cpu and pids for " + whose);
@@ -70,14 +70,14 @@ void checkClock(std::optional<TimeMs> lastEnd, Findings& findings)
     const TimeMs now = nowMs();
     const std::string seen = formatTime(now);
     const std::string advice = "timedatectl set-ntp true (systemd-timesyncd), or install chrony; "
-                               "timedatectl shows how it is";
+                               "timedatectl shows the state";
     if (now < year2025)
-        findings.fail("clock", seen + " can't be true", advice);
+        findings.fail("clock", seen + " can't be correct", advice);
     else if (lastEnd && *lastEnd > now + tolerance)
         findings.warn("clock", seen + " is before the end of a run, " + formatTime(*lastEnd),
-                      "the clock is wrong now or was then: " + advice);
-    else if (state < 0) // a container's filter
-        findings.ok("clock", seen + "; whether it is synchronised can't be seen from here");
+                      "the clock is wrong now, or was then: " + advice);
+    else if (state < 0) // refused by a container's seccomp filter
+        findings.ok("clock", seen + "; can't tell whether it is synchronised");
     else if (!synchronised)
         findings.warn("clock", seen + ", not synchronised", advice);
     else

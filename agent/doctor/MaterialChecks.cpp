@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 namespace
 {
 
-/// plugins/git/Git.cpp asks for `rev-parse --end-of-options`, which 2.30 was the first to do right.
-constexpr int oldestGit[] = {2, 30};
+/// plugins/git/Git.cpp uses `rev-parse --end-of-options`, which works since 2.30.
+constexpr int minGit[] = {2, 30};
 
 bool openToOthers(const fs::path& path)
 {
@@ -26,13 +26,13 @@ bool openToOthers(const fs::path& path)
     return ::stat(path.c_str(), &info) == 0 && (info.st_mode & 077U) != 0;
 }
 
-/// Its owner too: closed as root's, the agent could not read it any more.
-std::string closing(const std::string& path, const std::string& mode, const User& owner)
+/// Returns the command that restricts access. It also sets the owner: the agent could not read root's file.
+std::string restrictCommand(const std::string& path, const std::string& mode, const User& owner)
 {
     return "chown " + owner.name + " " + path + " && chmod " + mode + " " + path;
 }
 
-/// The secrets' names, each with a service that wants it.
+/// Returns the names of the secrets, each with a service that uses it.
 std::map<std::string, std::string> secretsOf(const ServiceCatalog& services)
 {
     std::map<std::string, std::string> wanted;
@@ -42,28 +42,29 @@ std::map<std::string, std::string> secretsOf(const ServiceCatalog& services)
     return wanted;
 }
 
-/// Shape: whether all is well with this one.
-bool checkSecret(const std::string& name, const std::string& service, const Visit& visit,
+/// Returns whether the secret is readable and private.
+bool checkSecret(const std::string& name, const std::string& service, const Context& context,
                  Findings& findings)
 {
-    const fs::path& folder = visit.setup.config.secretsDir;
-    const std::string forWhom = " (for the service " + service + ")";
+    const fs::path& folder = context.setup.config.secretsDir;
+    const std::string usedBy = " (for the service " + service + ")";
     const std::string file = (folder / name).string();
     try
     {
         readSecrets({name}, folder);
     }
-    catch (const std::runtime_error& error) // it names the secret and never its value
+    catch (const std::runtime_error& error) // it never contains the value
     {
-        findings.fail("secrets", error.what() + forWhom,
-                      "write it with mode 0600 for the agent's user to " + file +
-                          "; it is read at each launch");
+        findings.fail("secrets", error.what() + usedBy,
+                      "write it to " + file +
+                          ", mode 0600, owned by the agent's user; it is read "
+                          "at each launch");
         return false;
     }
     if (!openToOthers(file))
         return true;
-    findings.warn("secrets", file + " is open to others" + forWhom,
-                  closing(file, "600", visit.agents));
+    findings.warn("secrets", file + " is accessible to others" + usedBy,
+                  restrictCommand(file, "600", context.agents));
     return false;
 }
 
@@ -80,11 +81,11 @@ bool usesGit(const ServiceCatalog& services)
                        });
 }
 
-/// `git version 2.39.5`. Shape: whether it is new enough.
-bool newEnough(const std::string& said)
+/// Returns whether the version in `git version 2.39.5` is at least minGit.
+bool isRecent(const std::string& output)
 {
-    const char* at = said.data();
-    const char* const end = at + said.size();
+    const char* at = output.data();
+    const char* const end = at + output.size();
     at = std::find_if(at, end, [](char c) { return c >= '0' && c <= '9'; });
     int found[2] = {0, 0};
     for (int& number : found)
@@ -92,41 +93,41 @@ bool newEnough(const std::string& said)
         at = std::from_chars(at, end, number).ptr;
         at += at != end ? 1 : 0; // the dot
     }
-    return !std::lexicographical_compare(std::begin(found), std::end(found), std::begin(oldestGit),
-                                         std::end(oldestGit));
+    return !std::lexicographical_compare(std::begin(found), std::end(found), std::begin(minGit),
+                                         std::end(minGit));
 }
 
 } // namespace
 
-void checkSecrets(const Visit& visit, const ServiceCatalog& services, Findings& findings)
+void checkSecrets(const Context& context, const ServiceCatalog& services, Findings& findings)
 {
-    const fs::path& folder = visit.setup.config.secretsDir;
+    const fs::path& folder = context.setup.config.secretsDir;
     const auto wanted = secretsOf(services);
     std::error_code error;
     if (!fs::is_directory(folder, error))
     {
         if (wanted.empty())
-            return findings.ok("secrets", "no service wants one");
+            return findings.ok("secrets", "no service uses any");
         return findings.fail("secrets",
-                             folder.string() + " is not there, but services name " +
+                             folder.string() + " does not exist, but services use " +
                                  std::to_string(wanted.size()) + " secrets",
-                             "as root: install -d -m 700 -o " + visit.user.name + " " +
+                             "as root: install -d -m 700 -o " + context.user.name + " " +
                                  folder.string() + ", or set secrets.dir");
     }
-    bool well = !openToOthers(folder);
-    if (!well)
-        findings.warn("secrets", folder.string() + " is open to others",
-                      closing(folder.string(), "700", visit.agents));
+    bool ok = !openToOthers(folder);
+    if (!ok)
+        findings.warn("secrets", folder.string() + " is accessible to others",
+                      restrictCommand(folder.string(), "700", context.agents));
     for (const auto& [name, service] : wanted)
-        well = checkSecret(name, service, visit, findings) && well;
-    if (well)
-        findings.ok("secrets", std::to_string(wanted.size()) + " that services name, all in " +
-                                   folder.string());
+        ok = checkSecret(name, service, context, findings) && ok;
+    if (ok)
+        findings.ok("secrets",
+                    std::to_string(wanted.size()) + " used by services, all in " + folder.string());
 }
 
 void checkGit(const ServiceCatalog* services, Findings& findings)
 {
-    const auto tell = [&](const std::string& seen)
+    const auto report = [&](const std::string& seen)
     {
         const std::string advice = "apt install git (2.30 or newer)";
         if (services != nullptr && usesGit(*services))
@@ -137,21 +138,21 @@ void checkGit(const ServiceCatalog* services, Findings& findings)
     };
     const auto program = findProgram("git", standardPath);
     if (program.empty())
-        return tell(std::string("not found in ") + standardPath);
+        return report(std::string("not found in ") + standardPath);
     try
     {
         const auto end = runProgram({.argv = {program.string(), "--version"}});
-        const std::string said = end.out.substr(0, end.out.find('\n'));
+        const std::string version = end.out.substr(0, end.out.find('\n'));
         if (!end.passed())
-            tell(program.string() + " --version: " + end.describe());
-        else if (!newEnough(said))
-            tell(program.string() + " is too old: " + said);
+            report(program.string() + " --version: " + end.describe());
+        else if (!isRecent(version))
+            report(program.string() + " is too old: " + version);
         else
-            findings.ok("git", program.string() + ", " + said);
+            findings.ok("git", program.string() + ", " + version);
     }
     catch (const std::system_error& error)
     {
-        tell(error.what());
+        report(error.what());
     }
 }
 

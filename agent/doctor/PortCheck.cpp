@@ -24,7 +24,7 @@ using Poco::Net::SocketAddress;
 namespace
 {
 
-/// The inodes of the sockets that listen on this port, as `socket:[1234]`. Source: proc_net_tcp.
+/// Returns the sockets that listen on this port, as `socket:[1234]`. Source: proc_net_tcp.rst.
 std::set<std::string> listenersOn(std::uint16_t port)
 {
     std::set<std::string> sockets;
@@ -49,7 +49,7 @@ std::set<std::string> listenersOn(std::uint16_t port)
     return sockets;
 }
 
-/// Who has one of these sockets: `nginx (pid 4711)`; empty when we may not see it.
+/// Returns the process that holds one of these sockets, `nginx (pid 4711)`; empty if it is not visible.
 std::string holderOf(const std::set<std::string>& sockets)
 {
     for (const auto& process : allProcesses())
@@ -67,7 +67,7 @@ std::string holderOf(const std::set<std::string>& sockets)
     return "";
 }
 
-/// Binds for a moment, without listening: nobody can take it for a server. Shape: the errno; 0: it is free.
+/// Returns the errno of a bind to the address; 0 if it is free. Does not listen, so no client can connect.
 int bindError(const SocketAddress& address)
 {
     const FileDescriptor socket(::socket(address.af(), SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -76,24 +76,25 @@ int bindError(const SocketAddress& address)
     return ::bind(socket.get(), address.addr(), address.length()) == 0 ? 0 : errno;
 }
 
-void checkOurs(const Visit& visit, Findings& findings)
+void checkOurs(const Context& context, Findings& findings)
 {
-    const Config& config = visit.setup.config;
+    const Config& config = context.setup.config;
     const auto text = readFile(config.stateDir / "address");
-    const std::string who = "the agent with pid " + std::to_string(*visit.running);
+    const std::string who = "the agent with pid " + std::to_string(*context.running);
     if (!text)
         return findings.warn("port", who + " does not listen yet",
-                             "it is starting or ending: look again; journalctl -u stage-agent");
+                             "it is starting or stopping: check again; journalctl -u stage-agent");
     const std::string url = text->substr(0, text->find('\n'));
     const std::uint16_t port = Poco::URI(url).getPort();
     if (listenersOn(port).empty())
-        findings.fail("port", who + " says " + url + ", but nobody listens there",
-                      "systemctl restart stage-agent: stages go on meanwhile");
+        findings.fail("port", who + " announces " + url + ", but nothing listens there",
+                      "systemctl restart stage-agent (stages keep running)");
     else if (config.httpPort != 0 && config.httpPort != port)
-        findings.warn("port",
-                      who + " listens on " + url +
-                          ", the configuration says http.port = " + std::to_string(config.httpPort),
-                      "systemctl restart stage-agent makes it take the configuration as it is now");
+        findings.warn(
+            "port",
+            who + " listens on " + url +
+                ", the configuration says http.port = " + std::to_string(config.httpPort),
+            "to apply the configuration: systemctl restart stage-agent (stages keep running)");
     else
         findings.ok("port", url + ", " + who);
 }
@@ -103,7 +104,7 @@ void checkFree(const SocketAddress& address, const User& agents, Findings& findi
     const std::string seen = address.toString();
     int error = 0;
     {
-        const LookingAs as(agents); // root may bind what the agent may not
+        const AsUser as(agents); // root may bind what the agent may not
         error = bindError(address);
     }
     const std::string why = std::generic_category().message(error);
@@ -113,7 +114,7 @@ void checkFree(const SocketAddress& address, const User& agents, Findings& findi
         findings.fail("port",
                       seen + " is taken by " +
                           (holder.empty() ? "a process that only root can see" : holder),
-                      "end that process, or set http.port to another one");
+                      "end that process, or change http.port");
     }
     else if (error == EADDRNOTAVAIL)
         findings.fail("port", seen + ": no network interface has this address",
@@ -121,25 +122,25 @@ void checkFree(const SocketAddress& address, const User& agents, Findings& findi
     else if (error == EACCES)
         findings.fail("port", seen + ": " + why, "set http.port to 1024 or above");
     else if (error != 0)
-        findings.fail("port", seen + ": " + why, "set http.address and http.port to others");
+        findings.fail("port", seen + ": " + why, "change http.address and http.port");
     else if (address.port() == 0)
-        findings.ok("port", seen + ": the kernel picks one at the start");
+        findings.ok("port", seen + ": the kernel picks one at start");
     else
         findings.ok("port", seen + " is free");
 }
 
 } // namespace
 
-void checkPort(const Visit& visit, Findings& findings)
+void checkPort(const Context& context, Findings& findings)
 {
-    const Config& config = visit.setup.config;
+    const Config& config = context.setup.config;
     try
     {
         const SocketAddress address(config.httpAddress, config.httpPort);
-        if (visit.running)
-            checkOurs(visit, findings);
+        if (context.running)
+            checkOurs(context, findings);
         else
-            checkFree(address, visit.agents, findings);
+            checkFree(address, context.agents, findings);
     }
     catch (const Poco::Exception& error)
     {

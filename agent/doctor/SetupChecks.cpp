@@ -15,17 +15,17 @@ namespace fs = std::filesystem;
 namespace
 {
 
-/// A file that is wrong from top to bottom must not hide the other checks.
-constexpr std::size_t mostShown = 20;
+/// A file full of errors must not hide the other checks.
+constexpr std::size_t maxShown = 20;
 
 void failEach(const std::string& check, const std::vector<Problem>& problems,
               const std::string& advice, Findings& findings)
 {
-    for (std::size_t i = 0; i < problems.size() && i < mostShown; ++i)
+    for (std::size_t i = 0; i < problems.size() && i < maxShown; ++i)
         findings.fail(check, problems[i].describe(), advice);
-    if (problems.size() > mostShown)
-        findings.fail(check, std::to_string(problems.size() - mostShown) + " more problems",
-                      "stage-agent --check lists them all");
+    if (problems.size() > maxShown)
+        findings.fail(check, std::to_string(problems.size() - maxShown) + " more problems",
+                      "stage-agent --check lists all of them");
 }
 
 std::string checkCommand(const Setup& setup)
@@ -34,7 +34,7 @@ std::string checkCommand(const Setup& setup)
                               : "stage-agent --config " + setup.file.string() + " --check";
 }
 
-/// Why a library can't be used, in the plugin host's own words; empty when it can.
+/// Returns why the library can't be loaded, as reported by the plugin host; empty if it can.
 std::string loadProblem(const Plugin& plugin, const fs::path& host)
 {
     try
@@ -52,12 +52,12 @@ void checkLibrary(const Plugin& plugin, const fs::path& host, Findings& findings
 {
     if (const auto wrong = loadProblem(plugin, host); !wrong.empty())
         findings.fail("plugins", plugin.name + ": " + wrong,
-                      "build it again with this agent's StagePlugin.h, and see with ldd that its "
-                      "libraries are there (plugins/README.md)");
+                      "rebuild it with this agent's StagePlugin.h, and check with ldd that its "
+                      "libraries exist (plugins/README.md)");
 }
 
-/// As far as that is to be seen here: a service may have a PATH of its own, and a path that is not absolute
-/// begins in the workspace; a name that a setting gives is empty.
+/// Only as far as known without a run: a service may set PATH, a relative path begins in the workspace,
+/// and a name that comes from a setting is empty here.
 void checkProgram(const Plugin& plugin, Findings& findings)
 {
     const std::string program = plugin.argv({}).front();
@@ -65,9 +65,8 @@ void checkProgram(const Plugin& plugin, Findings& findings)
         return;
     if (program.find('/') == std::string::npos && findProgram(program, standardPath).empty())
         findings.warn("plugins",
-                      plugin.name + ": there is no program '" + program + "' in " + standardPath,
-                      "install it, or let the env of each service that uses the plugin set a PATH "
-                      "that has it");
+                      plugin.name + ": program '" + program + "' not found in " + standardPath,
+                      "install it, or set PATH in the env of each service that uses the plugin");
     else if (program.front() == '/' && ::access(program.c_str(), X_OK) != 0)
         findings.fail("plugins",
                       plugin.name + ": " + program +
@@ -77,38 +76,39 @@ void checkProgram(const Plugin& plugin, Findings& findings)
 
 } // namespace
 
-void checkConfiguration(const Visit& visit, Findings& findings)
+void checkConfiguration(const Context& context, Findings& findings)
 {
-    const Setup& setup = visit.setup;
+    const Setup& setup = context.setup;
     if (!setup.file.empty() && ::access(setup.file.c_str(), R_OK) != 0)
     {
         const int error = errno;
         return findings.fail("configuration",
-                             setup.file.string() + " can't be read by " + visit.user.name + ": " +
+                             setup.file.string() + " can't be read by " + context.user.name + ": " +
                                  std::generic_category().message(error),
                              error == ENOENT
-                                 ? "name the one of the agent: --config FILE. What follows goes by "
-                                   "the defaults"
-                                 : "chgrp " + visit.user.name + " " + setup.file.string() +
+                                 ? "give the agent's: --config FILE. The checks below use the "
+                                   "defaults"
+                                 : "chgrp " + context.user.name + " " + setup.file.string() +
                                        " && chmod 640 " + setup.file.string());
     }
-    failEach("configuration", setup.problems,
-             "put it right, then: systemctl restart stage-agent (each key is explained in "
-             "stage-agent.properties)",
-             findings);
+    failEach(
+        "configuration", setup.problems,
+        "correct it, then: systemctl restart stage-agent (stage-agent.properties describes each "
+        "key)",
+        findings);
     if (setup.problems.empty())
-        findings.ok("configuration",
-                    setup.file.empty() ? "no file: each key has its default" : setup.file.string());
+        findings.ok("configuration", setup.file.empty() ? "no file: all keys have their defaults"
+                                                        : setup.file.string());
 }
 
-void checkPrograms(const Visit& visit, Findings& findings)
+void checkPrograms(const Context& context, Findings& findings)
 {
     const std::string advice =
-        "install all of stage-agent anew: its programs belong to one version and one folder";
-    bool whole = true;
+        "reinstall stage-agent: its programs must be of one version, in one folder";
+    bool complete = true;
     for (const std::string name : {"stage-shim", "stage-plugin-host"})
     {
-        const std::string program = (visit.setup.programs / name).string();
+        const std::string program = (context.setup.programs / name).string();
         const std::string expected = name + " " STAGE_AGENT_VERSION "\n";
         std::string wrong;
         try
@@ -117,7 +117,7 @@ void checkPrograms(const Visit& visit, Findings& findings)
             if (!end.passed())
                 wrong = program + " --version: " + end.describe();
             else if (end.out != expected)
-                wrong = program + " is of another version: " + end.out.substr(0, 100);
+                wrong = program + " is another version: " + end.out.substr(0, 100);
         }
         catch (const std::system_error& error)
         {
@@ -125,58 +125,58 @@ void checkPrograms(const Visit& visit, Findings& findings)
         }
         if (!wrong.empty())
             findings.fail("programs", wrong, advice);
-        whole = whole && wrong.empty();
+        complete = complete && wrong.empty();
     }
-    if (whole)
+    if (complete)
         findings.ok("programs", "stage-agent, stage-shim and stage-plugin-host " STAGE_AGENT_VERSION
                                 " in " +
-                                    visit.setup.programs.string());
+                                    context.setup.programs.string());
 }
 
-void checkPlugins(const Visit& visit, PluginRegistry& plugins, Findings& findings)
+void checkPlugins(const Context& context, PluginRegistry& plugins, Findings& findings)
 {
     const std::size_t before = findings.all().size();
     std::vector<Problem> problems;
-    plugins.load(visit.setup.programs / "plugins", problems);
+    plugins.load(context.setup.programs / "plugins", problems);
     std::error_code error;
-    if (fs::is_directory(visit.setup.config.pluginsDir, error))
-        plugins.load(visit.setup.config.pluginsDir, problems);
+    if (fs::is_directory(context.setup.config.pluginsDir, error))
+        plugins.load(context.setup.config.pluginsDir, problems);
     failEach("plugins", problems,
-             "put it right, then: systemctl restart stage-agent (plugins/README.md)", findings);
+             "correct it, then: systemctl restart stage-agent (plugins/README.md)", findings);
 
     std::string names;
     for (const auto& [name, plugin] : plugins.all())
     {
         names += (names.empty() ? "" : ", ") + std::string(name).append(" ").append(plugin.version);
         if (plugin.kind == Plugin::Kind::Library)
-            checkLibrary(plugin, visit.setup.programs / "stage-plugin-host", findings);
+            checkLibrary(plugin, context.setup.programs / "stage-plugin-host", findings);
         else if (plugin.kind == Plugin::Kind::Program)
             checkProgram(plugin, findings);
     }
     if (findings.all().size() != before)
         return;
     if (plugins.all().empty())
-        findings.fail("plugins", "there are none in " + (visit.setup.programs / "plugins").string(),
-                      "install stage-agent anew: some come along with it");
+        findings.fail("plugins", "none in " + (context.setup.programs / "plugins").string(),
+                      "reinstall stage-agent, which includes some");
     else
         findings.ok("plugins", names);
 }
 
-void checkServices(const Visit& visit, const PluginRegistry& plugins, ServiceCatalog& services,
+void checkServices(const Context& context, const PluginRegistry& plugins, ServiceCatalog& services,
                    Findings& findings)
 {
-    const fs::path& folder = visit.setup.config.servicesDir;
-    // Secrets have a check of their own.
+    const fs::path& folder = context.setup.config.servicesDir;
+    // Secrets are checked separately.
     const auto problems =
         services.load(folder, plugins, [](const std::string& name) { return name; }, {});
     failEach("services", problems,
-             "put it right, then: " + checkCommand(visit.setup) + "; systemctl reload stage-agent",
+             "correct it, then: " + checkCommand(context.setup) + "; systemctl reload stage-agent",
              findings);
     std::error_code error;
     if (!problems.empty())
         return;
     if (!fs::is_directory(folder, error))
-        findings.warn("services", folder.string() + " is not there, so there are no services",
+        findings.warn("services", folder.string() + " does not exist: no services are declared",
                       "mkdir " + folder.string() +
                           ", or set services.dir to the folder with their YAML files");
     else

@@ -11,7 +11,7 @@ namespace agent
 enum class Health
 {
     Ok,
-    Warn, ///< it works, but not as well or as safely as it could
+    Warn, ///< works, but not as well or as safely as possible
     Fail
 };
 
@@ -20,7 +20,7 @@ inline std::string_view toString(Health health)
     return health == Health::Ok ? "ok" : health == Health::Warn ? "warn" : "fail";
 }
 
-/// What one look of `stagectl doctor` showed.
+/// The result of a check by `stagectl doctor`.
 struct Finding
 {
     std::string check;
@@ -29,7 +29,7 @@ struct Finding
     std::string advice; ///< what to do; empty with Ok
 };
 
-/// Findings in the order in which they were made.
+/// Findings in the order of the checks.
 class Findings
 {
 public:

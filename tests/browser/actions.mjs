@@ -34,7 +34,7 @@ export async function rejectsSkipsAndCancels({ page, daemon, open }) {
     await page.getByRole('button', { name: 'Reject' }).click();
     await page.getByRole('dialog').getByText('the run ends as failed, cause REJECTED').waitFor();
     await page.getByRole('dialog').getByRole('button', { name: 'Reject' }).click();
-    await page.locator('.timeline a', { hasText: 'the approval was refused' }).waitFor();
+    await page.locator('.timeline a', { hasText: 'the approval was rejected' }).waitFor();
     await daemon.runIs(rejected.id, 'FAILURE');
     await open(`#/runs/${skipped.id}`);
     await page.getByRole('button', { name: 'Skip' }).click();
@@ -86,7 +86,7 @@ export async function retriesAndAcceptsAFailure({ page, daemon, open }) {
     await page.getByRole('dialog').getByRole('button', { name: 'Accept' }).click();
     await page.locator('.run-head .status.SUCCESS').waitFor();
     // What the process did and what was decided are both there.
-    await page.locator('.panel .facts', { hasText: 'ended with exit code 1' }).filter({ hasText: 'OPERATOR' }).waitFor();
+    await page.locator('.panel .facts', { hasText: 'exit code 1' }).filter({ hasText: 'OPERATOR' }).waitFor();
 }
 
 export async function stopsAndRunsAgain({ page, daemon, open }) {

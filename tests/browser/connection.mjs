@@ -31,9 +31,9 @@ export async function asksForATokenOnceAndKeepsItInTheTab({ page, daemon, open, 
             : route.fulfill({ status: 401, json: { error: { code: 'unauthorized', message: 'a token is needed' } } });
     });
     await open();
-    const dialog = page.getByRole('dialog', { name: 'Token of this agent' });
+    const dialog = page.getByRole('dialog', { name: 'Token for this agent' });
     await dialog.getByLabel('Token').fill('open-sesame');
-    await dialog.getByRole('button', { name: 'Use it' }).click();
+    await dialog.getByRole('button', { name: 'Use token' }).click();
     await page.locator('.row').first().waitFor();
     await page.locator('#connection', { hasText: 'Live' }).waitFor();
     sent.length = 0;

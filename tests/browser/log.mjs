@@ -84,7 +84,7 @@ export async function searchesALog({ page, daemon, open, picture }) {
     await page.locator('.log-search .count', { hasText: '2 of 2' }).waitFor();
     await page.getByLabel('Search the log').fill('nowhere to be found');
     await page.keyboard.press('Enter');
-    await page.locator('.log-search .count', { hasText: 'No line has it' }).waitFor();
+    await page.locator('.log-search .count', { hasText: 'No match' }).waitFor();
     await page.getByRole('button', { name: 'Times' }).click();
     assert.match(await page.locator('.line .clock').first().textContent(), /^\d\d:\d\d:\d\d\.\d{3}$/);
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save' }).click()]);

@@ -69,8 +69,8 @@ public:
     void testAMissingStateFolderIsNotMade()
     {
         const auto all = examined(1); // the agent does not run
-        assertSeen(all, "state folder", "ok", "is not there yet");
-        assertSeen(all, "record", "ok", "none yet");
+        assertSeen(all, "state folder", "ok", "does not exist yet");
+        assertSeen(all, "record", "ok", "does not exist yet");
         CPPUNIT_ASSERT(!fs::exists(_daemon.state()));
     }
 
@@ -79,7 +79,7 @@ public:
         const fs::path file = _daemon.folder() / "file";
         std::ofstream(file) << "x";
         configure({{"state.dir", (file / "state").string()}});
-        assertSeen(examined(1), "state folder", "fail", file.string() + " is no folder");
+        assertSeen(examined(1), "state folder", "fail", file.string() + " is not a folder");
         if (!asRoot())
             return;
         const fs::path state = _daemon.folder() / "theirs";
@@ -88,7 +88,7 @@ public:
         ::chmod(state.c_str(), 0500);
         configure({{"state.dir", state.string()}});
         const auto all = examined(1);
-        assertSeen(all, "user", "ok", "root, looking as nobody");
+        assertSeen(all, "user", "ok", "root, checking as nobody");
         assertSeen(all, "state folder", "fail", "can't be written by nobody");
         ::chmod(state.c_str(), 0755);
         assertSeen(examined(1), "state folder", "warn", "mode 0755");
@@ -121,7 +121,7 @@ public:
         ::chmod(_daemon.state().c_str(), 0700);
         _config = "/etc/stage-agent/stage-agent.properties";
         const auto all = examined(1);
-        assertSeen(all, "user", "ok", "root, looking as stage-agent");
+        assertSeen(all, "user", "ok", "root, checking as stage-agent");
         assertSeen(all, "state folder", "fail", "can't be written by stage-agent");
         CPPUNIT_ASSERT(holds(oneOf(all, "state folder").advice, "chown -R stage-agent "));
         ::umount2("/etc", MNT_DETACH);
@@ -139,7 +139,7 @@ public:
     {
         configure({{"disk.min_free", "1000000G"}});
         const auto all = examined(1);
-        assertSeen(all, "disk", "fail", "no new stage starts");
+        assertSeen(all, "disk", "fail", "no new stages start");
         CPPUNIT_ASSERT(holds(oneOf(all, "disk").advice, "stagectl delete"));
     }
 
@@ -187,7 +187,7 @@ public:
         const auto all = examined(1);
         assertSeen(all, "plugins", "fail", "noise: " + (folder / "noise.so").string());
         // The services that use it may have a PATH that has it.
-        assertSeen(all, "plugins", "warn", "gone: there is no program 'no-such-program-here'");
+        assertSeen(all, "plugins", "warn", "gone: program 'no-such-program-here'");
         std::ofstream(folder / "plugin.yaml") << "name: noise\n";
         assertSeen(examined(1), "plugins", "fail", (folder / "plugin.yaml").string());
     }
@@ -219,8 +219,9 @@ public:
         ::chmod((secrets / "FIRST").c_str(), 0644);
         ::chmod(secrets.c_str(), 0755);
         const auto all = examined(1);
-        assertSeen(all, "secrets", "warn", secrets.string() + " is open to others");
-        assertSeen(all, "secrets", "warn", (secrets / "FIRST").string() + " is open to others");
+        assertSeen(all, "secrets", "warn", secrets.string() + " is accessible to others");
+        assertSeen(all, "secrets", "warn",
+                   (secrets / "FIRST").string() + " is accessible to others");
         for (const Seen& each : all)
             if (each.check == "secrets" && each.status == "warn") // closed for all but its owner
                 CPPUNIT_ASSERT_MESSAGE(each.advice, each.advice.starts_with("chown "));
@@ -276,7 +277,7 @@ public:
     {
         const fs::path record = recordOfAStoppedAgent();
         overwrite(record, 60, std::string("\0\0\0\x63", 4)); // user_version, in the file's header
-        assertSeen(examined(1), "record", "fail", "is of schema 99, this version knows up to ");
+        assertSeen(examined(1), "record", "fail", "has schema 99, this version supports up to ");
     }
 
 private:

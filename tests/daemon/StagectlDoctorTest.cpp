@@ -164,7 +164,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
         const auto all = examined(1);
         assertSeen(all, "agent", "fail", "no answer from " + _daemon.url());
-        assertSeen(all, "state folder", "", "in use by nobody");
+        assertSeen(all, "state folder", "", "not in use");
         assertSeen(all, "record", "ok", "can be opened, schema ");
         assertSeen(all, "port", "ok", "127.0.0.1:0");
         for (const char* check : {"configuration", "kernel", "programs", "plugins", "git"})
@@ -195,7 +195,7 @@ public:
         assertSeen(examined(1, option), "token", "fail",
                    file.string() + " is accessible to all users of this host");
         ::chmod(file.c_str(), 0600);
-        assertSeen(examined(0, option), "token", "ok", "of " + file.string());
+        assertSeen(examined(0, option), "token", "ok", "from " + file.string());
         fs::remove(file);
         const auto gone = examined(1, option);
         assertSeen(gone, "token", "fail", "can't read the token file " + file.string());
@@ -236,7 +236,7 @@ public:
         _daemon.kill();
         CPPUNIT_ASSERT(fs::exists(_daemon.state() / "record.db-wal"));
         assertUntouched("killed");
-        assertSeen(examined(1, {"--record"}), "record", "ok", "whole");
+        assertSeen(examined(1, {"--record"}), "record", "ok", "intact");
     }
 
     void testADrainingAgentAndOneThatIsNone()
@@ -351,7 +351,7 @@ public:
         }
         const auto all = parsed(ended);
         CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.out, 0, ended.exitCode);
-        assertSeen(all, "user", "warn", "nobody, but the agent is root's");
+        assertSeen(all, "user", "warn", "nobody, but the agent's user is root");
         CPPUNIT_ASSERT(holds(oneOf(all, "user").advice, "sudo stagectl doctor"));
         assertSeen(all, "kernel", "ok", "");
         assertSeen(all, "agent", "ok", "");
