@@ -82,7 +82,7 @@ export async function retriesAndAcceptsAFailure({ page, daemon, open }) {
     await page.getByLabel('Attempt').selectOption({ label: 'Attempt 1' });
     await page.locator('.line', { hasText: 'try 1' }).waitFor();
     await page.getByRole('button', { name: 'Accept' }).click();
-    await page.getByRole('dialog').getByText('what its process did stay as they are').waitFor();
+    await page.getByRole('dialog').getByText('Its times and exit code are kept').waitFor();
     await page.getByRole('dialog').getByRole('button', { name: 'Accept' }).click();
     await page.locator('.run-head .status.SUCCESS').waitFor();
     // What the process did and what was decided are both there.
@@ -94,7 +94,7 @@ export async function stopsAndRunsAgain({ page, daemon, open }) {
     await daemon.stageIs(run.stages[0], 'IN_PROGRESS');
     await open(`#/runs/${run.id}`);
     await page.getByRole('button', { name: 'Stop the run' }).click();
-    await page.getByRole('dialog').getByText('1 stage that runs or waits for approval ends as failed, cause STOPPED').waitFor();
+    await page.getByRole('dialog').getByText('1 running or waiting stage ends as failed, cause STOPPED').waitFor();
     await page.getByRole('dialog').getByRole('button', { name: 'Stop the run' }).click();
     await page.locator('.timeline a', { hasText: 'the run was stopped' }).waitFor();
     await page.getByRole('button', { name: 'Run again' }).click();
