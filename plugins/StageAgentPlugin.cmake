@@ -1,14 +1,13 @@
 # stage_agent_add_plugin(NAME [FOLDER folder] [SOURCES file…] [LIBRARIES target…]
 #                        [DESTINATION folder])
-# makes the plugin folder DESTINATION/NAME, by default bin/plugins/NAME of the build: the manifest and the other files of FOLDER and, where there are
-# SOURCES, the library NAME.so beside them. FOLDER is plugins/NAME here, by default; in a project of its
-# own, the current one.
+# Creates the plugin folder DESTINATION/NAME (default: bin/plugins/NAME of the build): the files of FOLDER and, if
+# there are SOURCES, the library NAME.so. FOLDER defaults to plugins/NAME here; in other projects, to the current
+# folder.
 #
 # In a project outside this tree:
 #     include(/path/to/StageAgentPlugin.cmake)
 #     stage_agent_add_plugin(greet SOURCES Greet.cpp)
-# The header is found beside this file's tree or where the package put it; else set
-# STAGE_AGENT_INCLUDE_DIR.
+# The header is found in this source tree or the installed package; else set STAGE_AGENT_INCLUDE_DIR.
 find_package(Poco REQUIRED COMPONENTS Foundation)
 find_path(STAGE_AGENT_INCLUDE_DIR agent/plugin/StagePlugin.h
     HINTS ${CMAKE_CURRENT_LIST_DIR}/..

@@ -12,7 +12,7 @@ namespace
 {
 
 constexpr std::array<std::string_view, 5> schemes{"https", "http", "ssh", "git", "file"};
-constexpr std::size_t maxRepositoryBytes = 4096; // as much as a path may have
+constexpr std::size_t maxRepositoryBytes = 4096; // PATH_MAX
 constexpr std::size_t maxRefBytes = 1024;
 
 bool isControl(unsigned char c)
@@ -38,7 +38,7 @@ bool holdsEncodedControl(std::string_view url)
     return false;
 }
 
-/// The host of `user:password@host:port`, or of `user@host`.
+/// Returns the host of `user:password@host:port`, or of `user@host`.
 std::string_view hostOf(std::string_view authority)
 {
     const auto at = authority.rfind('@');
@@ -78,8 +78,8 @@ std::string refuseRefPart(std::string_view part)
     return "";
 }
 
-/// What every call begins with. The operator's own ~/.gitconfig (proxy, credential helper, certificates)
-/// stays in force, but nothing in it or in a repository makes git run a hook or a monitor.
+/// Returns the beginning of every command. The operator's ~/.gitconfig (proxy, credential helper, certificates)
+/// applies, but neither it nor a repository can make git run a hook or a monitor.
 Arguments git(std::initializer_list<std::string_view> more)
 {
     Arguments argv{"git"};
@@ -87,9 +87,9 @@ Arguments git(std::initializer_list<std::string_view> more)
          {"core.hooksPath=/dev/null", "core.fsmonitor=false", "protocol.ext.allow=never",
           "protocol.fd.allow=never", "submodule.recurse=false", "fetch.recurseSubmodules=false",
           "init.defaultBranch=main", "advice.detachedHead=false",
-          // A process that tidies up in the background would outlive our lock of the mirror.
+          // Background maintenance would outlive the lock of the mirror.
           "gc.autoDetach=false", "maintenance.autoDetach=false",
-          // A server that sends nothing for a minute is gone.
+          // A server that sends nothing for a minute is considered dead.
           "http.lowSpeedLimit=1", "http.lowSpeedTime=60"})
     {
         argv.emplace_back("-c");
@@ -154,7 +154,7 @@ std::string refuseRef(std::string_view ref)
         return "looks like an option";
     if (ref.find_first_of(" ~^:?*[\\") != ref.npos || ref.find("..") != ref.npos ||
         ref.find("@{") != ref.npos || ref == "@" || ref.back() == '.')
-        return "is no name of a branch, tag or commit";
+        return "is not a valid name of a branch, tag or commit";
     for (std::size_t begin = 0; begin <= ref.size();)
     {
         const auto end = std::min(ref.find('/', begin), ref.size());
@@ -191,7 +191,7 @@ std::string withoutPassword(const std::string& repository)
     if (at == std::string::npos || at < authority || at >= end)
         return repository;
     const auto colon = repository.find(':', authority);
-    // https://TOKEN@host is a password too; for ssh the user alone is a part of the address.
+    // https://TOKEN@host is a password too; for ssh, a user alone is part of the address.
     if (colon < at)
         return repository.substr(0, colon) + repository.substr(at);
     return repository.starts_with("http")
@@ -267,8 +267,8 @@ Arguments verifyMirror(const std::string& mirror)
 
 Arguments cloneMirror(const std::string& mirror, const std::string& workspace)
 {
-    // No hard links: a stage that writes into its .git would write into the mirror, and so into the
-    // sources of every later run.
+    // No hard links: a stage that modifies its .git would modify the mirror, and so the sources of later
+    // runs.
     return git({"-C", "/", "clone", "--quiet", "--local", "--no-hardlinks", "--no-checkout",
                 "--template=", "--end-of-options", mirror, workspace});
 }

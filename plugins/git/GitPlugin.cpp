@@ -10,10 +10,10 @@ namespace agent::git
 namespace
 {
 
-constexpr std::size_t maxMessageBytes = 65'536; // as much as the record keeps of it
+constexpr std::size_t maxMessageBytes = 65'536; // the record's limit
 constexpr std::size_t maxCommitterBytes = 1024;
 
-/// `text` up to `end`, or all of it.
+/// Returns `text` up to `end`, or all of it.
 std::string upTo(const std::string& text, char end)
 {
     return text.substr(0, text.find(end));
@@ -65,14 +65,14 @@ private:
 
     static void refuseToEmpty(const std::filesystem::path& workspace)
     {
-        // A link could have been put there by an earlier attempt, to have something else emptied.
+        // An earlier attempt could have replaced it by a link to another folder.
         if (!workspace.is_absolute() || workspace == workspace.root_path() ||
             std::filesystem::is_symlink(workspace))
-            throw Failure("git: WORKSPACE is no folder to empty: '" + workspace.string() + "'");
+            throw Failure("git: WORKSPACE is not a folder: '" + workspace.string() + "'");
         std::filesystem::create_directories(workspace);
     }
 
-    /// The workspace is emptied before git looks at anything, see emptyFolder.
+    /// Empties the workspace before any use of git, see emptyFolder.
     static Target takeFromMirror(const Repository& repository, const std::string& ref,
                                  const v1::StageContext& context)
     {

@@ -68,20 +68,20 @@ void Mirror::create()
     fs::remove_all(unfinished);
     const Ended made = _repository.run(command::initMirror(unfinished));
     if (!made.passed())
-        throw Failure("git: can't make a mirror: " + _repository.why(made));
+        throw Failure("git: can't create the mirror: " + _repository.why(made));
     fs::rename(unfinished, _path);
     _fresh = true;
 }
 
-/// A git that was killed leaves its lock files, at which the next one fails, and half a pack. We hold
-/// the lock, so none of them is in use.
+/// A killed git leaves lock files, which make the next one fail, and partial packs. None of them is in use, since
+/// we hold the lock.
 void Mirror::removeLeftovers() const
 {
     for (auto i = fs::recursive_directory_iterator(_path); i != fs::end(i); ++i)
     {
         const std::string name = i->path().filename();
         if (i->is_directory() && i->path().parent_path() == _path / "objects" && name.size() == 2)
-            i.disable_recursion_pending(); // loose objects, many and never locked
+            i.disable_recursion_pending(); // many loose objects, which are never locked
         else if (!i->is_directory() && (name.ends_with(".lock") || name.starts_with("tmp_pack_") ||
                                         name.starts_with("tmp_idx_") || name == "gc.pid"))
             fs::remove(i->path());
@@ -121,7 +121,7 @@ Target Mirror::tryFind(const std::string& ref)
     }
     if (isCommit(wanted) && !resolve(wanted))
     {
-        // On no branch and no tag; many servers still give it by its name.
+        // On no branch or tag; many servers still serve it by its id.
         const Ended got = _repository.run(command::fetchCommit(_path, _repository.url(), wanted));
         if (!got.passed())
             failNoSuchRef(ref, _repository.why(got));
@@ -164,7 +164,7 @@ std::optional<std::string> Mirror::resolve(const std::string& name) const
     if (ended.errors.find("is ambiguous") != std::string::npos)
         throw Failure("git: " + _repository.name() + " has more than one object '" + name +
                       "': give more digits");
-    // This is what git says of a name that isn't there; of a broken object it says more.
+    // git's message for an unknown name; for a damaged object there is more.
     if (!_fresh && ended.errors != "fatal: Needed a single revision\n")
         throw Damaged("git: " + _repository.why(ended));
     return std::nullopt;
@@ -172,7 +172,7 @@ std::optional<std::string> Mirror::resolve(const std::string& name) const
 
 std::string Mirror::headOfRepository() const
 {
-    // Said first: a repository that never answers is named in the log.
+    // Printed before the call, so that the log names a repository that never answers.
     std::cout << "git: asking " << _repository.name() << " for its HEAD" << std::endl;
     const Ended ended = _repository.run(command::readHead(_path, _repository.url()));
     if (!ended.passed())
@@ -193,7 +193,7 @@ void Mirror::fetchAll() const
     const Ended ended = _repository.run(command::fetchAll(_path, _repository.url()));
     if (ended.passed())
         return;
-    // Whose fault is it? A repository that answers is all right, so the mirror isn't.
+    // If the repository answers, the mirror is at fault.
     if (!_fresh && _repository.run(command::readHead("/dev/null", _repository.url())).passed())
         throw Damaged("git: " + _repository.why(ended));
     throw Failure("git: can't fetch " + _repository.name() + ": " + _repository.why(ended));
@@ -204,7 +204,7 @@ void Mirror::cloneInto(const fs::path& workspace) const
     for (const Arguments& argv :
          {command::cloneMirror(_path, workspace), command::setOrigin(workspace, _repository.url())})
         if (const Ended ended = _repository.run(argv); !ended.passed())
-            throw Failure("git: can't make a repository of the workspace: " +
+            throw Failure("git: can't create a repository in the workspace: " +
                           _repository.why(ended));
 }
 
@@ -212,7 +212,7 @@ bool Mirror::discardIfDamaged()
 {
     if (_fresh || _repository.run(command::verifyMirror(_path)).passed())
         return false;
-    std::cout << "git: the mirror is damaged, making it anew" << std::endl;
+    std::cout << "git: the mirror is damaged, recreating it" << std::endl;
     fs::remove_all(_path);
     create();
     return true;

@@ -9,36 +9,35 @@
 namespace agent::git
 {
 
-/// What a ref stands for.
+/// A resolved ref.
 struct Target
 {
     std::string commit; ///< 40 hex digits
-    std::string branch; ///< empty: the ref is no branch
+    std::string branch; ///< empty: the ref is not a branch
 };
 
-/// The host's bare copy of a repository's branches and tags, in a folder named by the hash of its URL. Runs
-/// fetch into it what is new and take their workspaces from it.
-/// Threads and processes: an object holds the mirror's lock, so others of the same URL wait for its end.
-/// git's processes inherit the lock: where this process is killed, it is free when the last of them is gone.
+/// The host's bare mirror of a repository's branches and tags, in a folder named by the hash of its URL. Runs
+/// fetch into it and create their workspaces from it.
+/// Threads and processes: an object holds the mirror's lock, so others of the same URL wait. git's processes
+/// inherit the lock: if this process is killed, it is released when the last of them has ended.
 class Mirror
 {
 public:
-    /// Blocks until the mirror is ours.
+    /// Blocks until it has the lock.
     Mirror(const Repository& repository, const std::filesystem::path& cache);
     ~Mirror();
     Mirror(const Mirror&) = delete;
     Mirror& operator=(const Mirror&) = delete;
 
-    /// Fetches what is needed for `ref` and says what it is. A mirror that git can't use any more is made
-    /// anew, once.
-    /// Errors: Failure: no such ref, or the repository can't be reached.
+    /// Fetches what `ref` needs and returns the resolved ref. Recreates a damaged mirror once.
+    /// Errors: Failure if there is no such ref, or the repository can't be reached.
     Target find(const std::string& ref);
 
-    /// Makes `workspace`, an empty folder, a repository of its own that needs the mirror no more.
+    /// Turns `workspace`, an empty folder, into a repository that is independent of the mirror.
     /// Errors: Failure.
     void cloneInto(const std::filesystem::path& workspace) const;
 
-    /// Throws the mirror away if git finds damage in it.
+    /// Removes the mirror if git finds damage in it.
     bool discardIfDamaged();
 
 private:
@@ -60,7 +59,7 @@ private:
     const Repository& _repository;
     std::filesystem::path _path;
     int _lock = -1;
-    bool _fresh = false; ///< made by this object: nothing in it can be old damage
+    bool _fresh = false; ///< created by this object, so it can't be damaged
 };
 
 } // namespace agent::git

@@ -21,7 +21,7 @@ namespace
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t maxErrorBytes = 8192; // what a person reads of it
+constexpr std::size_t maxErrorBytes = 8192; // enough for a message
 constexpr auto progressEvery = std::chrono::seconds(10);
 
 class Pipe
@@ -48,14 +48,14 @@ public:
         _ends[i] = -1;
     }
 
-    /// Whether bytes wait to be read.
+    /// Returns whether it is readable.
     [[nodiscard]] bool readable() const
     {
         pollfd polled{.fd = _ends[0], .events = POLLIN, .revents = 0};
         return _ends[0] >= 0 && poll(&polled, 1, 0) > 0;
     }
 
-    /// What one read gives; closes the end when there is no more.
+    /// Returns the bytes of one read; closes the pipe at end of file.
     std::string takeSome()
     {
         std::string bytes(65'536, '\0');
@@ -70,7 +70,7 @@ private:
     std::array<int, 2> _ends{-1, -1};
 };
 
-/// Splits stderr into progress (lines that end with CR) and words.
+/// Splits stderr into progress (lines ending with CR) and messages.
 class ErrorStream
 {
 public:
@@ -124,7 +124,7 @@ private:
     Clock::time_point _nextProgress = Clock::now() + progressEvery;
 };
 
-/// What posix_spawn needs: all signals as a fresh process has them, stdin empty.
+/// Attributes for posix_spawn: default signal dispositions, empty stdin.
 class SpawnSettings
 {
 public:
@@ -173,7 +173,7 @@ pid_t spawn(std::vector<std::string> argv, const std::map<std::string, std::stri
     for (const auto& [name, value] : env)
         variables.emplace_back(name).append("=").append(value);
 
-    // posix_spawnp looks into this process's PATH; it is the one in env.
+    // posix_spawnp searches this process's PATH, which equals the one in env.
     pid_t pid = -1;
     const int error =
         posix_spawnp(&pid, argv.front().c_str(), &settings.actions, &settings.attributes,
@@ -213,7 +213,7 @@ Ended runProgram(const std::vector<std::string>& argv,
     const pid_t pid = spawn(argv, env, SpawnSettings(out.end(1), errors.end(1)));
     out.closeEnd(1);
     errors.closeEnd(1);
-    // Its end is waited for, not that of its pipes: ssh and credential daemons may keep those.
+    // Waits for the process, not for its pipes: ssh and credential daemons may hold those open.
     const auto pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
 
     Ended ended;

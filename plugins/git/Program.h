@@ -8,30 +8,30 @@
 namespace agent::git
 {
 
-/// A failure that is for the user to put right; its text is one line for the log.
+/// An error that the user can correct; its text is one line for the log.
 class Failure: public std::runtime_error
 {
 public:
     using std::runtime_error::runtime_error;
 };
 
-/// How a program ended and what it said.
+/// The result of a program.
 struct Ended
 {
-    int exitCode = -1; ///< 128 + N where signal N ended it
+    int exitCode = -1; ///< 128 + N if killed by signal N
     std::string out;
-    std::string errors; ///< without progress; of many lines the last ones
+    std::string errors; ///< stderr without progress; the last lines if there are many
 
     [[nodiscard]] bool passed() const { return exitCode == 0; }
 
-    /// git's own words in one line.
+    /// Returns git's error message as one line.
     [[nodiscard]] std::string why() const;
 };
 
-/// Runs `argv` with exactly `env`, stdin empty, and waits for its end. argv[0] is looked up in env's PATH.
-/// Progress that it shows on stderr goes to stdout as a line each ten seconds, so that a long transfer
-/// isn't taken for a stage that hangs. Descriptors without FD_CLOEXEC are inherited.
-/// Errors: Failure when it can't be started.
+/// Runs `argv` with exactly `env` and empty stdin, and waits for its end. argv[0] is looked up in env's PATH.
+/// Its progress on stderr is printed to stdout as a line every ten seconds, so that a long transfer does not look
+/// stuck. Descriptors without FD_CLOEXEC are inherited.
+/// Errors: Failure if it can't be started.
 Ended runProgram(const std::vector<std::string>& argv,
                  const std::map<std::string, std::string>& env);
 

@@ -10,8 +10,8 @@ Repository::Repository(std::string url) : _url(std::move(url)), _name(withoutPas
     if (const std::string why = refuseRepository(_url); !why.empty())
         throw Failure("git: repository '" + printable(_name) + "' " + why);
     _env = environment(_url, false);
-    // A question for a password or a host key would never be answered. An operator's own command (a
-    // deploy key, a jump host) would be overruled by the variable, so it is asked for first.
+    // Nothing would answer a prompt for a password or host key. The variable would override an operator's command
+    // (a deploy key, a jump host), so that is queried first.
     if (!isLocal(_url) && !run(command::readSshCommand()).passed())
         _env["GIT_SSH_COMMAND"] = "ssh -oBatchMode=yes -oConnectTimeout=30";
 }
@@ -20,7 +20,7 @@ Ended Repository::runForSubmodules(const Arguments& argv) const
 {
     auto env = environment(_url, true);
     env.insert(_env.begin(),
-               _env.end()); // what is there stays: the protocols are the narrower ones
+               _env.end()); // existing entries win: their protocols are the more restricted ones
     return runProgram(argv, env);
 }
 

@@ -9,25 +9,25 @@
 namespace agent::git
 {
 
-/// A repository as the stage names it, and how git is called for it.
+/// A repository as given by the stage, with the environment for git.
 class Repository
 {
 public:
-    /// Errors: Failure when `url` isn't used.
+    /// Errors: Failure if `url` is refused.
     explicit Repository(std::string url);
 
     [[nodiscard]] const std::string& url() const { return _url; }
 
-    /// For logs: without a password.
+    /// Returns the URL without its password, for logs.
     [[nodiscard]] const std::string& name() const { return _name; }
 
     /// Blocks until git has ended.
     [[nodiscard]] Ended run(const Arguments& argv) const { return runProgram(argv, _env); }
 
-    /// As `run`, for the submodules that a commit of this repository names.
+    /// As `run`, for the submodules of a commit.
     [[nodiscard]] Ended runForSubmodules(const Arguments& argv) const;
 
-    /// git's words about a failure in one line, without the URL's password.
+    /// Returns git's error message as one line, without the URL's password.
     [[nodiscard]] std::string why(const Ended& ended) const;
 
 private:

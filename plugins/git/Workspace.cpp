@@ -12,7 +12,7 @@ namespace agent::git
 namespace
 {
 
-/// The length of the UTF-8 character that `text` begins with; 0 when it begins with none.
+/// Returns the length of the UTF-8 character at the beginning of `text`; 0 if invalid.
 /// Source: RFC 3629, section 4.
 std::size_t characterLength(std::string_view text)
 {
@@ -36,12 +36,12 @@ std::size_t characterLength(std::string_view text)
     return overlong || surrogate || tooHigh ? 0 : length;
 }
 
-/// A folder without write permission keeps its entries from being removed.
+/// Entries of a folder without write permission can't be removed.
 void makeFoldersWritable(const fs::path& top)
 {
     if (fs::is_symlink(top) || !fs::is_directory(top))
         return;
-    std::error_code ignored; // the removal tells what can't be done, and with a reason
+    std::error_code ignored; // the removal reports errors, with the reason
     fs::permissions(top, fs::perms::owner_all, fs::perm_options::add, ignored);
     for (const fs::directory_entry& entry : fs::directory_iterator(top, ignored))
         makeFoldersWritable(entry.path());
