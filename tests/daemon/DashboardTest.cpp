@@ -11,9 +11,9 @@ class DashboardTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(DashboardTest);
     CPPUNIT_TEST(testEachFileHasItsTypeAndTheGuards);
-    CPPUNIT_TEST(testPageNamesOnlyFilesThatAreThere);
-    CPPUNIT_TEST(testPageHasStyleAndFirstScriptWithinIt);
-    CPPUNIT_TEST(testUnchangedFileIsNotSentAgain);
+    CPPUNIT_TEST(testPageRefersOnlyToExistingFiles);
+    CPPUNIT_TEST(testPageContainsStyleAndFirstScript);
+    CPPUNIT_TEST(testAnUnchangedFileIsNotResent);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -46,7 +46,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(405, _daemon.post("/", "{}").status);
     }
 
-    void testPageNamesOnlyFilesThatAreThere()
+    void testPageRefersOnlyToExistingFiles()
     {
         const std::string page = _daemon.get("/").body;
         std::size_t bytes = page.size();
@@ -67,7 +67,7 @@ public:
     }
 
     /// It can be painted before any other file came.
-    void testPageHasStyleAndFirstScriptWithinIt()
+    void testPageContainsStyleAndFirstScript()
     {
         const std::string page = _daemon.get("/").body;
         CPPUNIT_ASSERT(page.find(_daemon.get("/dashboard/style.css").body) != page.npos);
@@ -76,7 +76,7 @@ public:
         CPPUNIT_ASSERT(page.find("start.js\"") == page.npos);
     }
 
-    void testUnchangedFileIsNotSentAgain()
+    void testAnUnchangedFileIsNotResent()
     {
         const std::string etag = _daemon.get("/").headers.at("etag");
         const auto again = _daemon.request("GET", "/", "", {{"If-None-Match", etag}});

@@ -1,4 +1,4 @@
-// What `stagectl doctor` says of hosts that are not as they should be: one fault a test.
+// Findings of `stagectl doctor` on faulty hosts: one fault per test.
 #include "agent/store/RunStore.h"
 #include "tests/support/DoctorFixture.h"
 #include "tests/support/Namespace.h"
@@ -28,26 +28,26 @@ constexpr int nobody = 65534;
 class DoctorFaultsTest: public DoctorFixture
 {
     CPPUNIT_TEST_SUITE(DoctorFaultsTest);
-    CPPUNIT_TEST(testAWrongKeyIsNamedWithItsLine);
-    CPPUNIT_TEST(testAFileThatIsNotThereIsTold);
-    CPPUNIT_TEST(testAMissingStateFolderIsNotMade);
-    CPPUNIT_TEST(testAStateFolderThatCantBeMadeOrWritten);
-    CPPUNIT_TEST(testTheUnitsUserIsKnownBeforeItHasAFolder);
-    CPPUNIT_TEST(testAnAgentWhoseDiskWasFullAtItsStart);
-    CPPUNIT_TEST(testTooLittleRoom);
-    CPPUNIT_TEST(testAPortThatSomebodyElseHasIsToldWithWho);
-    CPPUNIT_TEST(testAnAgentThatListensElsewhereThanConfigured);
-    CPPUNIT_TEST(testAWrongServiceIsNamedWithItsLine);
-    CPPUNIT_TEST(testABrokenLibraryOfAPlugin);
-    CPPUNIT_TEST(testWithoutGit);
-    CPPUNIT_TEST(testSecretsAreLookedAtAndNeverShown);
-    CPPUNIT_TEST(testADamagedRecord);
-    CPPUNIT_TEST(testADamagedPageDeepInTheRecord);
-    CPPUNIT_TEST(testARecordOfANewerVersion);
+    CPPUNIT_TEST(testReportsAnInvalidKeyWithItsLine);
+    CPPUNIT_TEST(testReportsAMissingFile);
+    CPPUNIT_TEST(testDoesNotCreateAMissingStateFolder);
+    CPPUNIT_TEST(testReportsAnUnusableStateFolder);
+    CPPUNIT_TEST(testKnowsTheUnitsUserWithoutAStateFolder);
+    CPPUNIT_TEST(testFindsAnAgentThatStartedOnAFullDisk);
+    CPPUNIT_TEST(testReportsLowDiskSpace);
+    CPPUNIT_TEST(testReportsTheProcessThatHoldsThePort);
+    CPPUNIT_TEST(testReportsAPortThatDiffersFromTheConfiguration);
+    CPPUNIT_TEST(testReportsAnInvalidServiceWithItsLine);
+    CPPUNIT_TEST(testReportsPluginsThatDoNotLoad);
+    CPPUNIT_TEST(testReportsMissingGit);
+    CPPUNIT_TEST(testChecksSecretsWithoutShowingThem);
+    CPPUNIT_TEST(testReportsADamagedRecord);
+    CPPUNIT_TEST(testFindsADamagedPageOnlyByAFullCheck);
+    CPPUNIT_TEST(testReportsANewerRecord);
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void testAWrongKeyIsNamedWithItsLine()
+    void testReportsAnInvalidKeyWithItsLine()
     {
         configure({{"executor.slot", "3"}, {"stage.timeout", "soon"}});
         const auto all = examined(1);
@@ -55,18 +55,18 @@ public:
         assertSeen(all, "configuration", "fail", "unknown key");
         assertSeen(all, "configuration", "fail",
                    "agent.properties:" + lineOf("stage.timeout") + ": stage.timeout");
-        // Given on the command line, as the agent's own may be.
+        // On the command line, as for the agent.
         configure({});
         assertSeen(examined(1, {"-D", "http.port=many"}), "configuration", "fail", "'many'");
     }
 
-    void testAFileThatIsNotThereIsTold()
+    void testReportsAMissingFile()
     {
         fs::remove(_config);
         assertSeen(examined(1), "configuration", "fail", _config.string());
     }
 
-    void testAMissingStateFolderIsNotMade()
+    void testDoesNotCreateAMissingStateFolder()
     {
         const auto all = examined(1); // the agent does not run
         assertSeen(all, "state folder", "ok", "does not exist yet");
@@ -74,7 +74,7 @@ public:
         CPPUNIT_ASSERT(!fs::exists(_daemon.state()));
     }
 
-    void testAStateFolderThatCantBeMadeOrWritten()
+    void testReportsAnUnusableStateFolder()
     {
         const fs::path file = _daemon.folder() / "file";
         std::ofstream(file) << "x";
@@ -94,10 +94,11 @@ public:
         assertSeen(examined(1), "state folder", "warn", "mode 0755");
     }
 
-    void testTheUnitsUserIsKnownBeforeItHasAFolder()
+    void testKnowsTheUnitsUserWithoutAStateFolder()
     {
-        // Symptom: all was well for root where the state folder was root's by mistake and the unit could not start.
-        // Cause: its owner was taken for the agent's user. Bound: with the unit's configuration it is the unit's.
+        // Symptom: all checks passed as root although root owned the state folder and the unit could not start.
+        // Cause: its owner was taken for the agent's user. Bound: with the installed configuration it is the
+        // unit's.
         const MountNamespace mounts;
         const fs::path over = _daemon.folder() / "etc";
         for (const char* name : {"upper/stage-agent", "work"})
@@ -127,7 +128,7 @@ public:
         ::umount2("/etc", MNT_DETACH);
     }
 
-    void testAnAgentWhoseDiskWasFullAtItsStart()
+    void testFindsAnAgentThatStartedOnAFullDisk()
     {
         _daemon.start();
         std::ofstream(_daemon.state() / "lock", std::ios::trunc).flush();
@@ -135,7 +136,7 @@ public:
                    "in use by the agent with pid " + std::to_string(_daemon.pid()));
     }
 
-    void testTooLittleRoom()
+    void testReportsLowDiskSpace()
     {
         configure({{"disk.min_free", "1000000G"}});
         const auto all = examined(1);
@@ -143,7 +144,7 @@ public:
         CPPUNIT_ASSERT(holds(oneOf(all, "disk").advice, "stagectl delete"));
     }
 
-    void testAPortThatSomebodyElseHasIsToldWithWho()
+    void testReportsTheProcessThatHoldsThePort()
     {
         const Poco::Net::ServerSocket taken(Poco::Net::SocketAddress("127.0.0.1", 0));
         const std::string address = taken.address().toString();
@@ -154,14 +155,14 @@ public:
         assertSeen(examined(1), "configuration", "fail", "0.0.0.0 is not loopback");
     }
 
-    void testAnAgentThatListensElsewhereThanConfigured()
+    void testReportsAPortThatDiffersFromTheConfiguration()
     {
         _daemon.start();
         configure({{"http.port", "7"}});
         assertSeen(examined(0), "port", "warn", "the configuration says http.port = 7");
     }
 
-    void testAWrongServiceIsNamedWithItsLine()
+    void testReportsAnInvalidServiceWithItsLine()
     {
         _daemon.writeService("payment", "name: payment\nstages:\n"
                                         "  - { type: BUILD, plugin: shel, with: {} }\n");
@@ -170,7 +171,7 @@ public:
         CPPUNIT_ASSERT(holds(oneOf(all, "services").advice, "systemctl reload stage-agent"));
     }
 
-    void testABrokenLibraryOfAPlugin()
+    void testReportsPluginsThatDoNotLoad()
     {
         const fs::path folder = _daemon.folder() / "plugins" / "noise";
         fs::create_directories(folder);
@@ -186,13 +187,13 @@ public:
             ::chmod(path.c_str(), 0755);
         const auto all = examined(1);
         assertSeen(all, "plugins", "fail", "noise: " + (folder / "noise.so").string());
-        // The services that use it may have a PATH that has it.
+        // Services that use it may set a PATH that contains it.
         assertSeen(all, "plugins", "warn", "gone: program 'no-such-program-here'");
         std::ofstream(folder / "plugin.yaml") << "name: noise\n";
         assertSeen(examined(1), "plugins", "fail", (folder / "plugin.yaml").string());
     }
 
-    void testWithoutGit()
+    void testReportsMissingGit()
     {
         const MountNamespace mounts;
         if (!mounts.own() || ::mount("/dev/null", "/usr/bin/git", nullptr, MS_BIND, nullptr) != 0)
@@ -208,7 +209,7 @@ public:
         assertSeen(examined(1), "git", "fail", "not found in ");
     }
 
-    void testSecretsAreLookedAtAndNeverShown()
+    void testChecksSecretsWithoutShowingThem()
     {
         _daemon.writeService("payment",
                              "name: payment\nsecrets: [FIRST, SECOND, SHORT]\nstages:\n"
@@ -223,7 +224,7 @@ public:
         assertSeen(all, "secrets", "warn",
                    (secrets / "FIRST").string() + " is accessible to others");
         for (const Seen& each : all)
-            if (each.check == "secrets" && each.status == "warn") // closed for all but its owner
+            if (each.check == "secrets" && each.status == "warn") // accessible only to the owner
                 CPPUNIT_ASSERT_MESSAGE(each.advice, each.advice.starts_with("chown "));
         assertSeen(all, "secrets", "fail", "secret 'SECOND'");
         assertSeen(all, "secrets", "fail", "for the service payment");
@@ -233,7 +234,7 @@ public:
                 CPPUNIT_ASSERT(!holds(each.seen, value) && !holds(each.advice, value));
     }
 
-    void testADamagedRecord()
+    void testReportsADamagedRecord()
     {
         const fs::path record = recordOfAStoppedAgent();
         const auto size = fs::file_size(record);
@@ -246,8 +247,8 @@ public:
         CPPUNIT_ASSERT(holds(oneOf(all, "record").advice, "backup"));
     }
 
-    /// A start does not read it, and works; the check behind it tells of it.
-    void testADamagedPageDeepInTheRecord()
+    /// The start does not read the page and succeeds; the background check reports it.
+    void testFindsADamagedPageOnlyByAFullCheck()
     {
         const fs::path record = recordOfAStoppedAgent();
         {
@@ -259,7 +260,7 @@ public:
         }
         overwrite(record, static_cast<std::streamoff>(fs::file_size(record) / 4096 - 20) * 4096,
                   std::string(16384, '\xa5'));
-        fs::remove(_daemon.state() / "record.checked"); // a week is over
+        fs::remove(_daemon.state() / "record.checked"); // as after a week
         assertSeen(examined(1), "record", "ok", "can be opened, ");
         assertSeen(examined(1, {"--record"}), "record", "fail", record.string() + " is damaged: ");
         _daemon.start();
@@ -273,7 +274,7 @@ public:
         assertSeen(examined(1), "ready", "fail", "store: the record is damaged: ");
     }
 
-    void testARecordOfANewerVersion()
+    void testReportsANewerRecord()
     {
         const fs::path record = recordOfAStoppedAgent();
         overwrite(record, 60, std::string("\0\0\0\x63", 4)); // user_version, in the file's header

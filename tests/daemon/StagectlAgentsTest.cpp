@@ -1,5 +1,5 @@
-// stagectl with several agents: two real daemons, an address where nobody listens, and one that takes
-// connections and never answers.
+// stagectl with several agents: two daemons, an address without a listener, and a server that accepts
+// connections but never answers.
 #include "tests/support/Program.h"
 #include "tests/support/Stages.h"
 
@@ -38,13 +38,13 @@ void assertLacks(const std::string& text, const std::string& part)
     CPPUNIT_ASSERT_MESSAGE("'" + part + "' is in:\n" + text, !has(text, part));
 }
 
-/// As tables name an agent on this host.
+/// Returns an agent's name in tables.
 std::string hostOf(const std::string& url)
 {
     return url.substr(url.find("//") + 2);
 }
 
-/// Takes connections, as the kernel does for it, and says nothing.
+/// Accepts connections (in the kernel's backlog) and never answers.
 class SilentPeer
 {
 public:
@@ -60,18 +60,18 @@ class StagectlAgentsTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(StagectlAgentsTest);
     CPPUNIT_TEST(testRunsAreOneTableNewestFirst);
-    CPPUNIT_TEST(testRunsOfAServiceThatNotAllHave);
+    CPPUNIT_TEST(testRunsOfAServiceThatSomeAgentsLack);
     CPPUNIT_TEST(testTablesNameTheHost);
-    CPPUNIT_TEST(testOneAgentLooksAsIfThereWereNoOthers);
+    CPPUNIT_TEST(testASingleAgentHasNoHostColumn);
     CPPUNIT_TEST(testJsonIsOneListThatNamesTheAgents);
     CPPUNIT_TEST(testStuckStagesNameTheHost);
-    CPPUNIT_TEST(testADeadAgentIsToldAndTheOthersAreShown);
-    CPPUNIT_TEST(testAnAgentThatNeverAnswersHidesNobody);
-    CPPUNIT_TEST(testHealthIsThatOfTheWorst);
+    CPPUNIT_TEST(testADeadAgentIsReportedAndTheOthersAreShown);
+    CPPUNIT_TEST(testAnAgentThatNeverAnswersDoesNotHideOthers);
+    CPPUNIT_TEST(testHealthExitsWithTheWorstCode);
     CPPUNIT_TEST(testAnIdIsFoundOnTheAgentThatHasIt);
     CPPUNIT_TEST(testAnIdThatTwoAgentsHaveIsRefused);
-    CPPUNIT_TEST(testAnIdThatASilentAgentMayHaveIsNotCalledUnknown);
-    CPPUNIT_TEST(testAChangeByABeginningNeedsEveryAgent);
+    CPPUNIT_TEST(testAnIdThatASilentAgentMayHaveIsNotReportedUnknown);
+    CPPUNIT_TEST(testAChangeByPrefixNeedsEveryAgent);
     CPPUNIT_TEST(testRunGoesToTheOneAgentThatHasTheService);
     CPPUNIT_TEST(testDrainTakesOnlyAgentsNamedOnTheCommandLine);
     CPPUNIT_TEST(testAgentsComeFromTheEnvironmentOrTheFile);
@@ -104,7 +104,7 @@ public:
         assertLacks(some, oldest);
     }
 
-    void testRunsOfAServiceThatNotAllHave()
+    void testRunsOfAServiceThatSomeAgentsLack()
     {
         const std::string run = ended(_two, "second");
         ended(_one, "first");
@@ -132,14 +132,14 @@ public:
             assertHas(table, "\n" + one + "  ");
             assertHas(table, "\n" + two + "  ");
         }
-        // The host alone where that tells them apart.
+        // The host alone is enough here.
         const std::string local = "http://localhost" + two.substr(two.find(':'));
         const std::string table = told(0, {"--agent", _one.url(), "--agent", local, "agent"}).out;
         assertHas(table, "\n127.0.0.1  ");
         assertHas(table, "\nlocalhost  ");
     }
 
-    void testOneAgentLooksAsIfThereWereNoOthers()
+    void testASingleAgentHasNoHostColumn()
     {
         ended(_one);
         for (const char* verb : {"runs", "services", "plugins", "stuck"})
@@ -170,7 +170,7 @@ public:
                              done({"resume", "--json"}).out);
         const std::string health = done({"health", "--json"}).out;
         assertHas(health, named(_two) + ",\"ready\":true,\"text\":\"store: ok");
-        // What one run is about is what its agent says.
+        // A single run is shown as by its agent.
         CPPUNIT_ASSERT_EQUAL(_two.get("/api/stages?runId=" + newer).body + "\n",
                              done({"stages", newer, "--json"}).out);
         const Ended partial = told(6, withDead({"services", "--json"}));
@@ -194,7 +194,7 @@ public:
         assertHas(done({"stuck"}).out, hostOf(_two.url()) + "  " + stage + "  ");
     }
 
-    void testADeadAgentIsToldAndTheOthersAreShown()
+    void testADeadAgentIsReportedAndTheOthersAreShown()
     {
         const std::string run = ended(_one);
         const Ended some = told(6, withDead({"runs"}));
@@ -206,7 +206,7 @@ public:
         assertHas(none.err, "http://127.0.0.1:2");
     }
 
-    void testAnAgentThatNeverAnswersHidesNobody()
+    void testAnAgentThatNeverAnswersDoesNotHideOthers()
     {
         const SilentPeer silent;
         const std::string run = ended(_two);
@@ -215,7 +215,7 @@ public:
         assertHas(ended.err, "no answer from " + silent.url() + ": timed out");
     }
 
-    void testHealthIsThatOfTheWorst()
+    void testHealthExitsWithTheWorstCode()
     {
         told(0, {"--agent", _two.url(), "drain"});
         const std::string table = told(7, both({"health"})).out;
@@ -268,7 +268,7 @@ public:
         assertHas(done({"stages", run}).out, "SUCCESS");
     }
 
-    void testAnIdThatASilentAgentMayHaveIsNotCalledUnknown()
+    void testAnIdThatASilentAgentMayHaveIsNotReportedUnknown()
     {
         for (const std::string& name : {unknown, unknown.substr(0, 13)})
             for (const Words& verb : {Words{"stages"}, {"stop"}, {"logs"}, {"history"}})
@@ -279,8 +279,8 @@ public:
             }
     }
 
-    /// The agent that is away may have another run that begins so: only a whole id is safe.
-    void testAChangeByABeginningNeedsEveryAgent()
+    /// An agent that does not answer may have another run with this prefix: only a full id is safe.
+    void testAChangeByPrefixNeedsEveryAgent()
     {
         const std::string run = _one.submit(listOf({shell("sleep 974")}));
         _one.waitForRun(run, "IN_PROGRESS");
@@ -364,7 +364,7 @@ private:
         return run;
     }
 
-    /// How an object of the agent begins in --json.
+    /// Returns how an object of the agent begins in --json.
     static std::string named(const Daemon& daemon) { return R"({"agent":")" + daemon.url() + "\""; }
 
     Ended plain(const Words& arguments, std::map<std::string, std::string> environment) const

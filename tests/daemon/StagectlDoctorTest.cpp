@@ -27,7 +27,7 @@ using Poco::Net::StreamSocket;
 namespace
 {
 
-/// All of a folder that a doctor could change: names, kinds, modes, sizes, times, contents.
+/// Returns everything in a folder that a check could change: names, types, modes, sizes, times, contents.
 std::map<std::string, std::string> pictureOf(const fs::path& folder)
 {
     std::map<std::string, std::string> picture;
@@ -47,7 +47,7 @@ std::map<std::string, std::string> pictureOf(const fs::path& folder)
     return picture;
 }
 
-/// A port of this host where one client after the other is served.
+/// A server that handles one client after the other.
 class LocalServer
 {
 public:
@@ -77,7 +77,7 @@ private:
         }
         catch (const Poco::Exception&)
         {
-            client.close(); // one side is gone: the test sees what its client made of it
+            client.close(); // one side has ended; the test checks its client
         }
     }
 
@@ -85,7 +85,7 @@ private:
     std::jthread _thread;
 };
 
-/// Hands bytes over in both directions until one side has ended, as a tunnel does.
+/// Forwards bytes in both directions until one side has ended, as a tunnel does.
 void carry(StreamSocket& client, const std::string& address)
 {
     StreamSocket server{Poco::Net::SocketAddress(address)};
@@ -113,23 +113,23 @@ void carry(StreamSocket& client, const std::string& address)
 class StagectlDoctorTest: public DoctorFixture
 {
     CPPUNIT_TEST_SUITE(StagectlDoctorTest);
-    CPPUNIT_TEST(testAllIsWellWithARunningAgent);
-    CPPUNIT_TEST(testWithoutAnAgentTheHostIsLookedAtAllTheSame);
-    CPPUNIT_TEST(testOfSeveralAgentsEachIsAsked);
-    CPPUNIT_TEST(testTheTokenFile);
-    CPPUNIT_TEST(testAWrongLineOfItsOwnSettings);
-    CPPUNIT_TEST(testTheStateFolderStaysAsItWas);
-    CPPUNIT_TEST(testADrainingAgentAndOneThatIsNone);
-    CPPUNIT_TEST(testAPortThatIsNotTheAgentsOwn);
-    CPPUNIT_TEST(testAnAddressOfAnotherServer);
-    CPPUNIT_TEST(testJsonIsAnArrayOfWhatTheTableSays);
+    CPPUNIT_TEST(testAllChecksPassWithARunningAgent);
+    CPPUNIT_TEST(testTheHostIsCheckedWithoutAnAgent);
+    CPPUNIT_TEST(testAsksEachOfSeveralAgents);
+    CPPUNIT_TEST(testChecksTheTokenFile);
+    CPPUNIT_TEST(testReportsAnInvalidSettingsLine);
+    CPPUNIT_TEST(testLeavesTheStateFolderUnchanged);
+    CPPUNIT_TEST(testADrainingAgentAndAMalformedAddress);
+    CPPUNIT_TEST(testATunnelFromAnotherPortIsRefusedUntilConfigured);
+    CPPUNIT_TEST(testReportsAnotherServer);
+    CPPUNIT_TEST(testJsonHasTheFindingsOfTheTable);
     CPPUNIT_TEST(testColoursOnATerminalOnly);
-    CPPUNIT_TEST(testAnOutsiderIsToldSo);
-    CPPUNIT_TEST(testWithoutTheAgentsProgramOnlyTheAgentIsAsked);
+    CPPUNIT_TEST(testReportsAnotherUser);
+    CPPUNIT_TEST(testChecksOnlyTheAgentWithoutItsProgram);
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void testAllIsWellWithARunningAgent()
+    void testAllChecksPassWithARunningAgent()
     {
         _daemon.writeService("payment",
                              "name: payment\nsecrets: [NPM_TOKEN]\nstages:\n"
@@ -158,7 +158,7 @@ public:
         }
     }
 
-    void testWithoutAnAgentTheHostIsLookedAtAllTheSame()
+    void testTheHostIsCheckedWithoutAnAgent()
     {
         _daemon.start();
         CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
@@ -171,21 +171,21 @@ public:
             assertSeen(all, check, "ok", "");
     }
 
-    void testOfSeveralAgentsEachIsAsked()
+    void testAsksEachOfSeveralAgents()
     {
         _daemon.start();
         const std::string nobody = "http://127.0.0.1:1";
         const auto all = examined(1, {"--agent", nobody, "--agent", _daemon.url()});
         assertSeen(all, "agent", "fail", nobody);
         assertSeen(all, "agent", "ok", _daemon.url() + " (--agent) is healthy");
-        // Whose it is: both have one host, so the port stands there too.
+        // Both have the same host, so the port is shown too.
         const std::string address = _daemon.url().substr(std::string("http://").size());
         assertSeen(all, "ready", "ok", address + ": ");
         assertSeen(all, "version", "ok", address + ": ");
-        assertSeen(all, "kernel", "ok", ""); // the host is looked at once
+        assertSeen(all, "kernel", "ok", ""); // the host is checked once
     }
 
-    void testTheTokenFile()
+    void testChecksTheTokenFile()
     {
         _daemon.start();
         const fs::path file = _daemon.folder() / "token";
@@ -199,10 +199,10 @@ public:
         fs::remove(file);
         const auto gone = examined(1, option);
         assertSeen(gone, "token", "fail", "can't read the token file " + file.string());
-        assertSeen(gone, "kernel", "ok", ""); // the host is looked at all the same
+        assertSeen(gone, "kernel", "ok", ""); // the host is checked anyway
     }
 
-    void testAWrongLineOfItsOwnSettings()
+    void testReportsAnInvalidSettingsLine()
     {
         const fs::path home = _daemon.folder() / "home";
         fs::create_directories(home);
@@ -223,7 +223,7 @@ public:
         assertSeen(all, "kernel", "ok", "");
     }
 
-    void testTheStateFolderStaysAsItWas()
+    void testLeavesTheStateFolderUnchanged()
     {
         _daemon.start();
         _daemon.waitForRun(_daemon.submit(listOf({shell("true")})), "SUCCESS");
@@ -239,7 +239,7 @@ public:
         assertSeen(examined(1, {"--record"}), "record", "ok", "intact");
     }
 
-    void testADrainingAgentAndOneThatIsNone()
+    void testADrainingAgentAndAMalformedAddress()
     {
         _daemon.start();
         _daemon.post("/api/agent/drain");
@@ -249,8 +249,8 @@ public:
         assertSeen(examined(1, {"--agent", "ftp://host"}), "agent", "fail", "http://HOST");
     }
 
-    /// As through `ssh -L 9797:127.0.0.1:7824`: the port that the client names is not the agent's.
-    void testAPortThatIsNotTheAgentsOwn()
+    /// As through `ssh -L 9797:127.0.0.1:7824`: the client's port is not the agent's.
+    void testATunnelFromAnotherPortIsRefusedUntilConfigured()
     {
         _daemon.start();
         const std::string agent = _daemon.url().substr(std::string("http://").size());
@@ -261,7 +261,7 @@ public:
         CPPUNIT_ASSERT_MESSAGE(refused.err, holds(refused.err, "\nstagectl:   " + add + "\n"));
         const auto all = examined(1, {"--agent", tunnel.url()});
         CPPUNIT_ASSERT_EQUAL(add, oneOf(all, "agent").advice);
-        // And that is what helps.
+        // The advice works.
         const std::string port = _daemon.url().substr(_daemon.url().rfind(':') + 1);
         CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
         _daemon.set("http.port", port);
@@ -270,7 +270,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(0, run({"--agent", tunnel.url(), "runs"}).exitCode);
     }
 
-    void testAnAddressOfAnotherServer()
+    void testReportsAnotherServer()
     {
         const LocalServer page(
             [](StreamSocket& client)
@@ -296,7 +296,7 @@ public:
         CPPUNIT_ASSERT(oneOf(all, "version").status.empty());
     }
 
-    void testJsonIsAnArrayOfWhatTheTableSays()
+    void testJsonHasTheFindingsOfTheTable()
     {
         _daemon.start();
         const Ended table = run({"doctor", "--config", _config.string()});
@@ -334,7 +334,7 @@ public:
         CPPUNIT_ASSERT(!holds(sober.written(), "\x1b["));
     }
 
-    void testAnOutsiderIsToldSo()
+    void testReportsAnotherUser()
     {
         if (!asRoot())
             return;
@@ -358,7 +358,7 @@ public:
         CPPUNIT_ASSERT(oneOf(all, "state folder").status.empty());
     }
 
-    void testWithoutTheAgentsProgramOnlyTheAgentIsAsked()
+    void testChecksOnlyTheAgentWithoutItsProgram()
     {
         _daemon.start();
         const fs::path alone = _daemon.folder() / "alone" / "stagectl";

@@ -1,4 +1,4 @@
-// How `stagectl exec` shows a log while it grows, and how it ends when somebody wants it to.
+// How `stagectl exec` shows a growing log, and how it is stopped.
 #include "tests/support/Exec.h"
 #include "tests/support/Namespace.h"
 #include "tests/support/TerminalProgram.h"
@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 namespace
 {
 
-/// Children in the stage's session, in one of their own, and without a parent; none hears TERM.
+/// Children in the stage's session, in their own, and without a parent; all ignore TERM.
 const std::string deaf = "trap 'echo heard TERM' TERM\n"
                          "setsid sh -c 'trap \"\" TERM; sleep 971' & (trap '' TERM; sleep 971 &)\n"
                          "echo ready\n"
@@ -35,21 +35,21 @@ class StagectlExecStopTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(StagectlExecStopTest);
     CPPUNIT_TEST(testShowsTheLogAsItGrows);
-    CPPUNIT_TEST(testMakesEscapesVisibleAsLogsDoes);
-    CPPUNIT_TEST(testCtrlCLetsTheStageEndByItself);
-    CPPUNIT_TEST(testAStageThatHearsNoTermIsKilledAfterItsGrace);
+    CPPUNIT_TEST(testEscapesSequencesAsLogsDoes);
+    CPPUNIT_TEST(testCtrlCLetsTheStageEndWithinItsGrace);
+    CPPUNIT_TEST(testAStageThatIgnoresTermIsKilledAfterItsGrace);
     CPPUNIT_TEST(testASecondCtrlCKillsAtOnce);
-    CPPUNIT_TEST(testWithoutACgroupNothingIsLeftEither);
-    CPPUNIT_TEST(testTermAndHangupStopItToo);
-    CPPUNIT_TEST(testStoppedWhilePreparingGoesNoFurther);
-    CPPUNIT_TEST(testAReaderThatPausesDelaysNoStop);
-    CPPUNIT_TEST(testAReaderThatLeavesEndsTheStage);
-    CPPUNIT_TEST(testOneCtrlCThatEndsTheReaderTooLeavesTheGrace);
-    CPPUNIT_TEST(testASignalThatIsIgnoredStopsNothing);
-    CPPUNIT_TEST(testAReaderThatIsSlowGetsAll);
+    CPPUNIT_TEST(testLeavesNoProcessWithoutACgroup);
+    CPPUNIT_TEST(testTermAndHangupStopTheStage);
+    CPPUNIT_TEST(testStopDuringPrepareSkipsTheStage);
+    CPPUNIT_TEST(testAPausedReaderDoesNotDelayAStop);
+    CPPUNIT_TEST(testAClosedPipeEndsTheStage);
+    CPPUNIT_TEST(testOneCtrlCThatAlsoEndsTheReaderKeepsTheGrace);
+    CPPUNIT_TEST(testAnIgnoredSignalDoesNotStopTheStage);
+    CPPUNIT_TEST(testASlowReaderGetsAllBytes);
     CPPUNIT_TEST(testOutputThatCantBeWrittenEndsTheStage);
-    CPPUNIT_TEST(testKilledItselfItsStageEndsAsWell);
-    CPPUNIT_TEST(testALostShimIsTold);
+    CPPUNIT_TEST(testKillingTheCommandEndsTheStage);
+    CPPUNIT_TEST(testReportsALostShim);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -65,7 +65,7 @@ public:
         _place.assertNothingLeft();
     }
 
-    void testMakesEscapesVisibleAsLogsDoes()
+    void testEscapesSequencesAsLogsDoes()
     {
         _place.app({{"BUILD", R"(printf '\033[31mred\033[0m \033]0;title\007\n')"}});
         CPPUNIT_ASSERT_EQUAL(std::string("\x1b[31mred\x1b[0m \\x1b]0;title\\x07\n"),
@@ -74,7 +74,7 @@ public:
                              _place.exec(0, {"app", "BUILD", "--raw"}).out);
     }
 
-    void testCtrlCLetsTheStageEndByItself()
+    void testCtrlCLetsTheStageEndWithinItsGrace()
     {
         _place.app({{"BUILD", "trap 'echo tidied up; exit 0' TERM\necho ready\n"
                               "while true; do sleep 0.05; done"}});
@@ -88,7 +88,7 @@ public:
         _place.assertNothingLeft();
     }
 
-    void testAStageThatHearsNoTermIsKilledAfterItsGrace()
+    void testAStageThatIgnoresTermIsKilledAfterItsGrace()
     {
         _place.app({{"BUILD", deaf}});
         TerminalProgram exec(_place.line({"app", "BUILD", "-D", "stage.grace=200ms"}),
@@ -113,7 +113,7 @@ public:
         exec.until("the kill",
                    [&]
                    {
-                       // One that comes too soon is no second wish, and each leaves its mark on the screen.
+                       // One that comes too soon does not count as the second; each is echoed by the terminal.
                        if (std::chrono::steady_clock::now() > next + std::chrono::milliseconds(250))
                        {
                            exec.type(ctrlC);
@@ -126,7 +126,7 @@ public:
         _place.assertNothingLeft();
     }
 
-    void testWithoutACgroupNothingIsLeftEither()
+    void testLeavesNoProcessWithoutACgroup()
     {
         _place.app({{"BUILD", deaf}});
         agent::test::withoutCgroups(
@@ -152,7 +152,7 @@ public:
             });
     }
 
-    void testTermAndHangupStopItToo()
+    void testTermAndHangupStopTheStage()
     {
         _place.app({{"BUILD", "echo ready; sleep 971"}});
         for (const int signal : {SIGTERM, SIGHUP, SIGQUIT})
@@ -168,7 +168,7 @@ public:
         }
     }
 
-    void testStoppedWhilePreparingGoesNoFurther()
+    void testStopDuringPrepareSkipsTheStage()
     {
         _place.app({{"PREPARE", "trap 'exit 0' TERM\necho ready\nwhile true; do sleep 0.05; done"},
                     {"BUILD", "echo built"}});
@@ -180,8 +180,8 @@ public:
         _place.assertNothingLeft();
     }
 
-    /// Whoever waits for a pager to read on must still hear Ctrl-C.
-    void testAReaderThatPausesDelaysNoStop()
+    /// A command that is blocked by a pager must still handle Ctrl-C.
+    void testAPausedReaderDoesNotDelayAStop()
     {
         _place.app({{"BUILD", "yes"}});
         const auto ended = throughPipe("read line <&3; " + untilLogHas("1000000") +
@@ -193,7 +193,7 @@ public:
         _place.assertNothingLeft();
     }
 
-    void testAReaderThatLeavesEndsTheStage()
+    void testAClosedPipeEndsTheStage()
     {
         _place.app({{"BUILD", "yes"}});
         const auto ended = throughPipe("read line <&3; exec 3<&-; wait $exec; echo $? > code");
@@ -202,9 +202,9 @@ public:
         _place.assertNothingLeft();
     }
 
-    void testOneCtrlCThatEndsTheReaderTooLeavesTheGrace()
+    void testOneCtrlCThatAlsoEndsTheReaderKeepsTheGrace()
     {
-        // Symptom: `exec | tee`, one Ctrl-C: killed at once. Cause: the broken pipe counted as a second wish.
+        // Symptom: `exec | tee`, one Ctrl-C: killed at once. Cause: the broken pipe counted as the second one.
         _place.app({{"BUILD", "trap 'echo cleaning; sleep 0.5; touch " + _place.at("cleaned") +
                                   "; exit 0' TERM\necho ready\nwhile true; do sleep 0.05; done"}});
         const auto ended =
@@ -215,7 +215,7 @@ public:
         _place.assertNothingLeft();
     }
 
-    void testASignalThatIsIgnoredStopsNothing()
+    void testAnIgnoredSignalDoesNotStopTheStage()
     {
         _place.app({{"BUILD", "echo ready; until test -e " + _place.at("go") +
                                   "; do sleep 0.05; done; echo done"}});
@@ -227,7 +227,7 @@ public:
         _place.assertNothingLeft();
     }
 
-    void testAReaderThatIsSlowGetsAll()
+    void testASlowReaderGetsAllBytes()
     {
         _place.app({{"BUILD", "seq 1 100000"}});
         const auto ended =
@@ -250,8 +250,8 @@ public:
         _place.assertNothingLeft();
     }
 
-    /// Nobody is there any more who could end the stage, or would hear of its end.
-    void testKilledItselfItsStageEndsAsWell()
+    /// Without the command the stage can neither be stopped nor its end reported.
+    void testKillingTheCommandEndsTheStage()
     {
         _place.app({{"BUILD", deaf}});
         RunningExec exec(_place, {"app", "BUILD", "-D", "stage.grace=200ms"});
@@ -260,12 +260,12 @@ public:
         exec.kill();
         waitFor("the stage to end", [&] { return _place.processes().empty(); });
         (void)_place.sh("echo '" + RunningExec::groups(_place, pid) + "' | xargs -r rmdir");
-        // What can't be removed any more tells how it ended.
+        // The folder is left, with the outcome.
         const auto folder = fs::directory_iterator(_place.temporary())->path();
         assertHas(contentOf(folder / "0-BUILD/1/outcome.json"), "STOPPED");
     }
 
-    void testALostShimIsTold()
+    void testReportsALostShim()
     {
         _place.app({{"BUILD", "setsid sleep 971 & kill -9 $PPID; sleep 971"}});
         assertHas(_place.exec(1, {"app", "BUILD"}).err, "cause SHIM_LOST");
@@ -288,14 +288,14 @@ private:
         std::string command;
         for (const auto& word : _place.line({"app", "BUILD", "-D", definition}))
             command += " '" + word + "'";
-        // Job control, or the shell would have it ignore INT.
+        // Without job control the shell would make it ignore INT.
         return runProgram({"/bin/bash", "-c",
                            before + "set -m; rm -f pipe; mkfifo pipe; " + command +
                                " > pipe & exec=$!; exec 3< pipe; " + script},
                           _place.daemon.folder(), _place.environment());
     }
 
-    /// More than a pipe holds, so the writer has met a full one.
+    /// More than a pipe's capacity, so the writer has blocked.
     static std::string untilLogHas(const std::string& bytes)
     {
         return "until test \"$(stat -c %s tmp/*/0-BUILD/1/log)\" -ge " + bytes +

@@ -1,4 +1,4 @@
-// `stagectl exec`: one stage of a service as a run would execute it, without a run.
+// `stagectl exec`: executes one stage of a service as in a run, without the agent.
 #include "tests/support/Exec.h"
 #include "tests/support/SmallDisk.h"
 
@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 namespace
 {
 
-/// What a process has of its surroundings, a line each.
+/// Prints a process's environment and attributes, one per line.
 const std::string surroundings = R"sh(env | grep -v '^RUN_ID=\|^STAGE_ID=' | sort
 umask; ulimit -a; pwd; ls -A
 grep '^SigBlk\|^SigIgn\|^Cap\|^NoNewPrivs' /proc/self/status
@@ -34,7 +34,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
     return text;
 }
 
-/// Every file below `folder` with its size and its time.
+/// Returns every file below `folder` with its size and time.
 std::string treeOf(const fs::path& folder)
 {
     std::set<std::string> lines;
@@ -53,29 +53,29 @@ std::string treeOf(const fs::path& folder)
 class StagectlExecTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(StagectlExecTest);
-    CPPUNIT_TEST(testTheSurroundingsAreThoseOfARun);
+    CPPUNIT_TEST(testTheEnvironmentEqualsThatOfARun);
     CPPUNIT_TEST(testLeavesTheDaemonAndItsStateAlone);
-    CPPUNIT_TEST(testChecksOutWhatWasAskedFor);
+    CPPUNIT_TEST(testChecksOutTheRequestedCommit);
     CPPUNIT_TEST(testMasksSecrets);
-    CPPUNIT_TEST(testAFailingStageSaysWhy);
-    CPPUNIT_TEST(testLimitsOfTimeHold);
-    CPPUNIT_TEST(testOutputsOfNoUseAreAFailure);
-    CPPUNIT_TEST(testAFailingPrepareEndsIt);
-    CPPUNIT_TEST(testWorksInAGivenFolderAndLeavesIt);
-    CPPUNIT_TEST(testGitEmptiesNoGivenFolderUnasked);
-    CPPUNIT_TEST(testKeepsTheFolderWhenAsked);
-    CPPUNIT_TEST(testRemovesWhatAStageMadeHardToRemove);
+    CPPUNIT_TEST(testAFailedStageReportsItsCause);
+    CPPUNIT_TEST(testEnforcesTimeLimits);
+    CPPUNIT_TEST(testInvalidOutputsAreAFailure);
+    CPPUNIT_TEST(testAFailingPrepareSkipsTheStage);
+    CPPUNIT_TEST(testUsesAndKeepsAGivenWorkspace);
+    CPPUNIT_TEST(testGitNeedsYesToEmptyAGivenWorkspace);
+    CPPUNIT_TEST(testKeepKeepsTheFolder);
+    CPPUNIT_TEST(testRemovesReadOnlyFolders);
     CPPUNIT_TEST(testTakesAStageByNameTypeOrNumber);
-    CPPUNIT_TEST(testUnknownNamesTellWhatThereIs);
+    CPPUNIT_TEST(testUnknownNamesListTheKnownOnes);
     CPPUNIT_TEST(testDeploymentsNeedYes);
     CPPUNIT_TEST(testExternalIsRefused);
-    CPPUNIT_TEST(testVariablesAreCheckedAsARunsAre);
-    CPPUNIT_TEST(testWrongConfigurationsAreTold);
-    CPPUNIT_TEST(testATemporaryFolderThatCantBeUsedIsTold);
+    CPPUNIT_TEST(testChecksVariablesAsForRuns);
+    CPPUNIT_TEST(testReportsInvalidConfigurations);
+    CPPUNIT_TEST(testReportsAnUnusableTemporaryFolder);
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void testTheSurroundingsAreThoseOfARun()
+    void testTheEnvironmentEqualsThatOfARun()
     {
         const auto origin = _place.repository("source");
         _place.daemon.writeSecret("TOKEN", "hunter22\n");
@@ -113,13 +113,13 @@ public:
         CPPUNIT_ASSERT_EQUAL(before, treeOf(_place.daemon.state()));
         CPPUNIT_ASSERT(_place.daemon.alive());
         CPPUNIT_ASSERT_EQUAL(0, _place.daemon.stop());
-        // And where no daemon ever was.
+        // Also without any state of a daemon.
         fs::remove_all(_place.daemon.state());
         CPPUNIT_ASSERT_EQUAL(std::string("built\n"), _place.exec(0, {"app", "BUILD"}).out);
         CPPUNIT_ASSERT(!fs::exists(_place.daemon.state()));
     }
 
-    void testChecksOutWhatWasAskedFor()
+    void testChecksOutTheRequestedCommit()
     {
         const auto origin = _place.repository("first");
         const auto first = _place.sh("git -C " + origin + " rev-parse HEAD").substr(0, 40);
@@ -135,7 +135,7 @@ public:
         const auto main = _place.exec(0, {"app", "BUILD"});
         CPPUNIT_ASSERT_EQUAL("first\n" + first + "\n", main.out);
         assertHas(main.err,
-                  "git: checked out " + first.substr(0, 12)); // no part of the stage's log
+                  "git: checked out " + first.substr(0, 12)); // not part of the stage's log
         assertHas(main.err, "exec: app: PREPARE (git) in " + _place.temporary());
         assertHas(_place.exec(0, {"app", "BUILD", "--branch", "side"}).out, "second\n");
         assertHas(_place.exec(0, {"app", "BUILD", "--branch", "side", "--commit", first}).out,
@@ -156,7 +156,7 @@ public:
         CPPUNIT_ASSERT_MESSAGE(ended.err, ended.err.find("hunter22") == std::string::npos);
     }
 
-    void testAFailingStageSaysWhy()
+    void testAFailedStageReportsItsCause()
     {
         _place.app({{"BUILD", "echo broken >&2; exit 3"}, {"OTHER", "kill -SEGV $$"}});
         const auto ended = _place.exec(1, {"app", "BUILD"});
@@ -169,32 +169,32 @@ public:
         assertHas(_place.exec(1, {"app", "BUILD"}).err, "cause PLUGIN_ERROR: secret 'ABSENT'");
     }
 
-    void testLimitsOfTimeHold()
+    void testEnforcesTimeLimits()
     {
         _place.app({{"BUILD", "sleep 971"}});
         assertHas(_place.exec(1, {"app", "BUILD", "-D", "stage.timeout=100ms"}).err,
                   "cause TIMEOUT: ran past its timeout of 100 ms");
     }
 
-    void testOutputsOfNoUseAreAFailure()
+    void testInvalidOutputsAreAFailure()
     {
         _place.app({{"PREPARE", "echo nonsense > $STAGE_OUTPUTS"}, {"BUILD", "true"}});
         assertHas(_place.exec(1, {"app", "BUILD"}).err,
                   "cause PLUGIN_ERROR, exit code 0: the file of $STAGE_OUTPUTS can't be used");
     }
 
-    void testAFailingPrepareEndsIt()
+    void testAFailingPrepareSkipsTheStage()
     {
         _place.app({{"PREPARE", "printf 'no sources'; exit 4"}, {"BUILD", "echo built"}});
         const auto ended = _place.exec(1, {"app", "BUILD"});
         CPPUNIT_ASSERT_EQUAL(std::string(), ended.out);
         assertHas(ended.err, "no sources\nexec: PREPARE ended in FAILURE");
         assertHas(ended.err, "exec: so the stage that was asked for is not executed\n");
-        // Asked for itself, it is the stage.
+        // A PREPARE stage can be the stage itself.
         CPPUNIT_ASSERT_EQUAL(std::string("no sources"), _place.exec(1, {"app", "PREPARE"}).out);
     }
 
-    void testWorksInAGivenFolderAndLeavesIt()
+    void testUsesAndKeepsAGivenWorkspace()
     {
         fs::create_directories(_place.at("mine/below"));
         _place.app({{"PREPARE", "exit 4"}, {"BUILD", "pwd; echo $WORKSPACE; touch made"}});
@@ -208,7 +208,7 @@ public:
                   "Not a directory");
     }
 
-    void testGitEmptiesNoGivenFolderUnasked()
+    void testGitNeedsYesToEmptyAGivenWorkspace()
     {
         _place.daemon.writeService("app", "name: app\nrepository: " + _place.repository("source") +
                                               "\nstages: [{ type: PREPARE, plugin: git }]\n");
@@ -221,7 +221,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("source"), contentOf(_place.at("mine/file")));
     }
 
-    void testKeepsTheFolderWhenAsked()
+    void testKeepKeepsTheFolder()
     {
         _place.app({{"PREPARE", "echo sources > a"}, {"BUILD", "echo built; cp a b; exit 3"}});
         const auto ended = _place.exec({"app", "BUILD", "--keep"});
@@ -233,7 +233,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(fs::perms::owner_all, fs::status(folder).permissions());
     }
 
-    void testRemovesWhatAStageMadeHardToRemove()
+    void testRemovesReadOnlyFolders()
     {
         fs::create_directory(_place.at("outside"));
         std::ofstream(_place.at("outside/file")) << "stays";
@@ -265,7 +265,7 @@ public:
                   "1 BUILD, 2 OTHER, 3 OTHER");
     }
 
-    void testUnknownNamesTellWhatThereIs()
+    void testUnknownNamesListTheKnownOnes()
     {
         assertHas(_place.exec(4, {"app", "BUILD"}).err, "services.dir declares none");
         _place.app({{"PREPARE", "true"}, {"BUILD", "true"}});
@@ -307,7 +307,7 @@ public:
                       "the work of the stage 'PREPARE' is done elsewhere (plugin external)");
     }
 
-    void testVariablesAreCheckedAsARunsAre()
+    void testChecksVariablesAsForRuns()
     {
         _place.app({{"BUILD", "echo \"$A|$B\""}}, "env: { A: of the service }\n");
         CPPUNIT_ASSERT_EQUAL(
@@ -319,7 +319,7 @@ public:
         assertHas(_place.exec(2, {"app", "BUILD", "--commit", "a b"}).err, "--commit holds blanks");
     }
 
-    void testWrongConfigurationsAreTold()
+    void testReportsInvalidConfigurations()
     {
         _place.app({{"BUILD", "true"}});
         assertHas(_place.exec(2, {"app", "BUILD", "-D", "stage.grace=soon"}).err, "stage.grace");
@@ -335,7 +335,7 @@ public:
         assertHas(stray.err, "--keep goes with --exec only");
     }
 
-    void testATemporaryFolderThatCantBeUsedIsTold()
+    void testReportsAnUnusableTemporaryFolder()
     {
         _place.app({{"BUILD", "true"}});
         const auto in = [&](const std::string& folder) {

@@ -1,4 +1,4 @@
-// That the man page and the shell's completion know what stagectl knows, and no less.
+// The man pages and the shell's completion cover all verbs and options of stagectl.
 #include "tests/support/Program.h"
 #include "tests/support/Stages.h"
 
@@ -20,11 +20,11 @@ class StagectlHelpTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTheManPageHasEveryVerbAndOption);
     CPPUNIT_TEST(testTheAgentsManPageHasEveryOption);
     CPPUNIT_TEST(testCompletesVerbsAndOptions);
-    CPPUNIT_TEST(testCompletesWhatTheAgentHas);
+    CPPUNIT_TEST(testCompletesNamesAndIdsOfTheAgent);
     CPPUNIT_TEST(testCompletesTheStagesOfAService);
     CPPUNIT_TEST(testCompletesNothingWithoutAnAgent);
     CPPUNIT_TEST(testExamplesFitTheExampleService);
-    CPPUNIT_TEST(testAnUnreadyAgentHasTheSameWordsEverywhere);
+    CPPUNIT_TEST(testAnUnreadyAgentIsDescribedAlikeEverywhere);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -84,7 +84,7 @@ public:
         assertCompletes("nonsense ", {});
     }
 
-    void testCompletesWhatTheAgentHas()
+    void testCompletesNamesAndIdsOfTheAgent()
     {
         _daemon.writeService("payment", "name: payment\nstages:\n  - { type: BUILD, plugin: shell, "
                                         "with: { command: 'true' } }\n");
@@ -157,7 +157,7 @@ public:
         }
     }
 
-    void testAnUnreadyAgentHasTheSameWordsEverywhere()
+    void testAnUnreadyAgentIsDescribedAlikeEverywhere()
     {
         for (const std::string& text :
              {printed({"--help"}), contentOf(STAGE_AGENT_SOURCE_DIR "/README.md"),
@@ -214,7 +214,7 @@ private:
         CPPUNIT_ASSERT_MESSAGE(option, page.find(written) != std::string::npos);
     }
 
-    /// What bash offers at the end of `line`.
+    /// Returns bash's completions at the end of `line`.
     Words completed(const std::string& line) const
     {
         const std::string script = R"(PATH=$1:$PATH

@@ -1,4 +1,4 @@
-// What `stagectl logs` shows while a stage runs, over a restart of the agent, and from a time on.
+// `stagectl logs` of a running stage, over a restart of the agent, and with --since.
 #include "agent/model/Timestamp.h"
 #include "tests/support/Program.h"
 #include "tests/support/Stages.h"
@@ -23,14 +23,14 @@ class StagectlLogsTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(StagectlLogsTest);
     CPPUNIT_TEST(testFollowShowsWhatIsPrintedBeforeTheStageEnds);
-    CPPUNIT_TEST(testFollowGoesOnOverARestartWithoutAGap);
-    CPPUNIT_TEST(testFollowGoesOnOverARestartWithTimestamps);
+    CPPUNIT_TEST(testFollowResumesOverARestartWithoutAGap);
+    CPPUNIT_TEST(testFollowResumesOverARestartWithTimestamps);
     CPPUNIT_TEST(testFollowShowsTheNextAttemptToo);
     CPPUNIT_TEST(testFollowLosesNoLineOfAnAttemptThatEndedMeanwhile);
     CPPUNIT_TEST(testFollowEndsQuietlyWhenItIsInterrupted);
-    CPPUNIT_TEST(testFollowFromTheLastLinesOn);
-    CPPUNIT_TEST(testSinceGivesTheLinesThatBeganThen);
-    CPPUNIT_TEST(testSinceIsATimeOrHowLongAgo);
+    CPPUNIT_TEST(testFollowWithTailBeginsAtTheLastLines);
+    CPPUNIT_TEST(testSinceSelectsLinesByTheirBeginning);
+    CPPUNIT_TEST(testSinceTakesATimeOrAnAge);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -48,8 +48,8 @@ public:
         CPPUNIT_ASSERT_EQUAL(0, ended.exitCode);
     }
 
-    void testFollowGoesOnOverARestartWithoutAGap() { restartMeanwhile({}); }
-    void testFollowGoesOnOverARestartWithTimestamps() { restartMeanwhile({"--timestamps"}); }
+    void testFollowResumesOverARestartWithoutAGap() { restartMeanwhile({}); }
+    void testFollowResumesOverARestartWithTimestamps() { restartMeanwhile({"--timestamps"}); }
 
     void testFollowShowsTheNextAttemptToo()
     {
@@ -61,7 +61,7 @@ public:
     }
 
     /// Symptom: the rest of an attempt was skipped when the next one had begun before stagectl came back.
-    /// Cause: it went on with the newest attempt. Bound: attempt after attempt, each to its end.
+    /// Cause: it resumed with the newest attempt. Bound: all attempts in order, each to its end.
     void testFollowLosesNoLineOfAnAttemptThatEndedMeanwhile()
     {
         for (const bool timestamps : {false, true})
@@ -78,7 +78,7 @@ public:
             const std::string url = _daemon.url();
             _daemon.kill();
             open("go");
-            // Where it does not look for it: it comes back when all is over.
+            // A port that stagectl does not use: the agent is back only after the end.
             _daemon.set("http.port", "0");
             _daemon.start();
             _daemon.waitForStage(id, "SUCCESS");
@@ -117,7 +117,7 @@ public:
         _daemon.waitForStage(id, "SUCCESS");
     }
 
-    void testFollowFromTheLastLinesOn()
+    void testFollowWithTailBeginsAtTheLastLines()
     {
         const auto id = submit("seq 1000; " + gate("go") + "; echo end");
         waitFor("its lines", [&] { return _daemon.log(id).ends_with("1000\n"); });
@@ -132,8 +132,8 @@ public:
         CPPUNIT_ASSERT_MESSAGE(out, out.ends_with("Z end\n"));
     }
 
-    /// A line belongs to the time when its first byte came.
-    void testSinceGivesTheLinesThatBeganThen()
+    /// A line's time is that of its first byte.
+    void testSinceSelectsLinesByTheirBeginning()
     {
         const auto id = submit("printf 'early\\nhalf'; " + gate("go") +
                                "; printf ' of it\\nlate\\nlast\\n'; " + gate("end"));
@@ -169,7 +169,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(stamped, stampedToo.get().out);
     }
 
-    void testSinceIsATimeOrHowLongAgo()
+    void testSinceTakesATimeOrAnAge()
     {
         const auto id = submit("echo one");
         _daemon.waitForStage(id, "SUCCESS");
@@ -239,7 +239,7 @@ private:
     }
     void open(const std::string& name) const { std::ofstream(_daemon.folder() / name) << ""; }
 
-    /// Runs on its own; printed() is what it has printed so far.
+    /// Runs in the background; printed() returns its output so far.
     std::future<Ended> follow(std::vector<std::string> arguments)
     {
         arguments.insert(arguments.begin(), STAGE_AGENT_BIN_DIR "/stagectl");

@@ -1,4 +1,4 @@
-// Every verb of stagectl, a process of its own, against the real daemon.
+// Every verb of stagectl, as a process, against the real daemon.
 #include "tests/support/Daemon.h"
 #include "tests/support/Program.h"
 
@@ -38,23 +38,23 @@ class StagectlTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(StagectlTest);
     CPPUNIT_TEST(testRunFollowedShowsItsLogsAndEndsAsTheRunDoes);
     CPPUNIT_TEST(testFollowWithJsonPrintsOneDocument);
-    CPPUNIT_TEST(testRunPrintsTheBareIdAndPassesItsOptionsOn);
+    CPPUNIT_TEST(testRunPrintsTheIdAndForwardsItsOptions);
     CPPUNIT_TEST(testIdempotencyKeyGivesTheSameRun);
     CPPUNIT_TEST(testRunsFiltersAndStagesKeepsTheOrder);
     CPPUNIT_TEST(testStageShowsItsDetail);
     CPPUNIT_TEST(testLogsWholeTailRawAttemptAndFollow);
     CPPUNIT_TEST(testPatchEndsAStuckStageAndChecksTheVersion);
     CPPUNIT_TEST(testRetryGoesOnInTheSameRunAndIsInTheHistory);
-    CPPUNIT_TEST(testSkipOnlyOfWhatHasNotStarted);
+    CPPUNIT_TEST(testSkipsOnlyStagesThatHaveNotStarted);
     CPPUNIT_TEST(testApproveLetsTheDeploymentGoOn);
     CPPUNIT_TEST(testRejectTakesARunOrAStage);
     CPPUNIT_TEST(testStopSaysHowManyAndRerunGivesANewId);
     CPPUNIT_TEST(testServicesPluginsAndAgentAreListed);
-    CPPUNIT_TEST(testDrainTakesNoNewRunsAndHealthSaysSo);
+    CPPUNIT_TEST(testDrainRefusesNewRunsAndShowsInHealth);
     CPPUNIT_TEST(testDeleteTakesARunOrAStage);
     CPPUNIT_TEST(testJsonIsOneDocumentForEachVerb);
-    CPPUNIT_TEST(testBeginningOfAnIdIsEnough);
-    CPPUNIT_TEST(testExitCodesTellWhoseFaultItIs);
+    CPPUNIT_TEST(testAPrefixIdentifiesARunOrStage);
+    CPPUNIT_TEST(testExitCodesDistinguishCauses);
     CPPUNIT_TEST(testAddressComesFromTheEnvironmentOrTheFile);
     CPPUNIT_TEST_SUITE_END();
 
@@ -96,7 +96,7 @@ public:
         assertHas(ended.err, "BUILD | built");
     }
 
-    void testRunPrintsTheBareIdAndPassesItsOptionsOn()
+    void testRunPrintsTheIdAndForwardsItsOptions()
     {
         const std::string run =
             started({"run", "tells", "--branch", "side", "--env", "GREETING=hello = you",
@@ -202,7 +202,7 @@ public:
         assertHas(refused(5, {"retry", stage, "--reason", "again"}).err, "SUCCESS");
     }
 
-    void testSkipOnlyOfWhatHasNotStarted()
+    void testSkipsOnlyStagesThatHaveNotStarted()
     {
         const std::string run = started({"run", "slow"});
         const auto stages = _daemon.stagesOf(run);
@@ -263,8 +263,8 @@ public:
         assertHas(done({"--help"}).out, "Exit codes");
     }
 
-    /// What goes on goes on, what is queued waits, what is new is refused.
-    void testDrainTakesNoNewRunsAndHealthSaysSo()
+    /// Running runs go on, queued ones wait, new ones are refused.
+    void testDrainRefusesNewRunsAndShowsInHealth()
     {
         assertHas(done({"health"}).out, "ready");
         const std::string over = ended("good", "SUCCESS");
@@ -326,7 +326,7 @@ public:
             run, std::string(parsed(done({"stages", run, "--json"}).out)[0]["runId"].GetString()));
     }
 
-    void testBeginningOfAnIdIsEnough()
+    void testAPrefixIdentifiesARunOrStage()
     {
         const std::string run = ended("good", "SUCCESS");
         const std::string stage = _daemon.stagesOf(run)[1];
@@ -340,7 +340,7 @@ public:
         done({"delete", run.substr(0, 9), "--yes"});
     }
 
-    void testExitCodesTellWhoseFaultItIs()
+    void testExitCodesDistinguishCauses()
     {
         refused(2, {});
         refused(2, {"nonsense"});
@@ -413,7 +413,7 @@ private:
         return ended;
     }
 
-    /// The id that it prints.
+    /// Returns the id that it prints.
     std::string started(const std::vector<std::string>& arguments) const
     {
         const std::string out = done(arguments).out;

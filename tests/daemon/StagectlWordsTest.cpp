@@ -1,4 +1,4 @@
-// What stagectl says to who errs, looks far back, or watches: words and tables, against the real daemon.
+// stagectl's messages and tables: usage errors, old runs, following, against the real daemon.
 #include "tests/support/Program.h"
 #include "tests/support/TerminalProgram.h"
 
@@ -25,7 +25,7 @@ void assertLacks(const std::string& text, const std::string& part)
     CPPUNIT_ASSERT_MESSAGE("'" + part + "' is in:\n" + text, text.find(part) == std::string::npos);
 }
 
-/// That all of them are there, one behind the other.
+/// Asserts that the text contains all of them in this order.
 void assertInOrder(const std::string& text, const Words& parts)
 {
     std::size_t at = 0;
@@ -45,10 +45,10 @@ class StagectlWordsTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(StagectlWordsTest);
     CPPUNIT_TEST(testAnUnknownVerbOrOptionIsNamed);
     CPPUNIT_TEST(testPatchOffersOnlyWhatAStageCanBePatchedTo);
-    CPPUNIT_TEST(testStopTellsAQueuedRunFromOneThatHadEnded);
-    CPPUNIT_TEST(testTheBeginningOfAnOldRunIsFound);
-    CPPUNIT_TEST(testFollowTellsWhyEachAttemptFailed);
-    CPPUNIT_TEST(testFollowTellsStagesOfOneTypeByTheirNames);
+    CPPUNIT_TEST(testStopDistinguishesQueuedFromEndedRuns);
+    CPPUNIT_TEST(testAPrefixFindsAnOldRun);
+    CPPUNIT_TEST(testFollowReportsWhyEachAttemptFailed);
+    CPPUNIT_TEST(testFollowShowsTheNamesOfStagesOfOneType);
     CPPUNIT_TEST(testNoTableIsWiderThanTheTerminal);
     CPPUNIT_TEST_SUITE_END();
 
@@ -94,7 +94,7 @@ public:
         assertHas(ended(2, {"runs", "--status", "foo"}).err, "awaiting_approval");
     }
 
-    void testStopTellsAQueuedRunFromOneThatHadEnded()
+    void testStopDistinguishesQueuedFromEndedRuns()
     {
         const std::string first = _daemon.submitService("slow");
         _daemon.waitForRun(first, "IN_PROGRESS");
@@ -105,9 +105,9 @@ public:
         assertHas(ended(0, {"stop", first}).out, "stopped 1 stage");
     }
 
-    /// Symptom: "no run begins with" one that is there. Cause: only the newest 1000 were looked at.
-    /// Bound: all of them; of stages the newest 100 runs', which is said.
-    void testTheBeginningOfAnOldRunIsFound()
+    /// Symptom: "no run begins with" an existing one. Cause: only the newest 1000 were searched.
+    /// Bound: all runs; stages only of the newest 100 runs, as the message says.
+    void testAPrefixFindsAnOldRun()
     {
         const std::string oldest = _daemon.submitService("slow");
         _daemon.waitForRun(oldest, "IN_PROGRESS");
@@ -123,7 +123,7 @@ public:
                   "no run, and no stage of the newest 100 runs, begins with");
     }
 
-    void testFollowTellsWhyEachAttemptFailed()
+    void testFollowReportsWhyEachAttemptFailed()
     {
         const std::string out = ended(0, {"run", "flaky", "-f"}).out;
         assertInOrder(out,
@@ -134,7 +134,7 @@ public:
         assertLacks(out.substr(out.find("attempt 1 FAILURE") + 1), "attempt 1 FAILURE");
     }
 
-    void testFollowTellsStagesOfOneTypeByTheirNames()
+    void testFollowShowsTheNamesOfStagesOfOneType()
     {
         assertInOrder(ended(1, {"run", "named", "-f"}).out,
                       {"OTHER (lint) | a\n", "OTHER (lint) SUCCESS in",

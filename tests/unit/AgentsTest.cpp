@@ -22,12 +22,12 @@ class AgentsTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(AgentsTest);
     CPPUNIT_TEST(testAnAddressGivenTwiceCountsOnce);
-    CPPUNIT_TEST(testAHostIsNamedByAsMuchAsItNeeds);
+    CPPUNIT_TEST(testHostNamesAreAsShortAsUnique);
     CPPUNIT_TEST(testRepliesKeepTheOrderAndFailuresNameTheirAgent);
-    CPPUNIT_TEST(testAFleetIsAskedInTurns);
-    CPPUNIT_TEST(testTheOnlyAgentsFailureGoesOn);
+    CPPUNIT_TEST(testManyAgentsShareTheThreads);
+    CPPUNIT_TEST(testTheOnlyAgentsFailureIsThrown);
     CPPUNIT_TEST(testTheWorstExitCodeIsTheHighest);
-    CPPUNIT_TEST(testObjectsAreCutOutAsTheyAreWritten);
+    CPPUNIT_TEST(testObjectsKeepTheirText);
     CPPUNIT_TEST(testAMemberIsAddedInFront);
     CPPUNIT_TEST(testListsAreShownByTheirWordsOrTheirSize);
     CPPUNIT_TEST_SUITE_END();
@@ -40,7 +40,7 @@ public:
         CPPUNIT_ASSERT(!Agents({"http://one:7824", "http://one:7824/"}, "", true).several());
     }
 
-    void testAHostIsNamedByAsMuchAsItNeeds()
+    void testHostNamesAreAsShortAsUnique()
     {
         CPPUNIT_ASSERT_EQUAL(std::string("one two"), hosts({"http://one:1", "http://two:1"}));
         CPPUNIT_ASSERT_EQUAL(std::string("one:1 two one:2"),
@@ -69,7 +69,7 @@ public:
         CPPUNIT_ASSERT(replies.missing[1].exit() == Exit::AgentFailed);
     }
 
-    void testAFleetIsAskedInTurns()
+    void testManyAgentsShareTheThreads()
     {
         std::vector<std::string> urls;
         for (int i = 0; i < 500; ++i)
@@ -90,7 +90,7 @@ public:
         CPPUNIT_ASSERT(most <= 32);
     }
 
-    void testTheOnlyAgentsFailureGoesOn()
+    void testTheOnlyAgentsFailureIsThrown()
     {
         const Agents agents({"http://a"}, "", true);
         CPPUNIT_ASSERT_THROW(
@@ -107,7 +107,7 @@ public:
         CPPUNIT_ASSERT(worst(two, Exit::NotFound) == Exit::Unreachable);
     }
 
-    void testObjectsAreCutOutAsTheyAreWritten()
+    void testObjectsKeepTheirText()
     {
         const auto objects =
             objectsIn(" [ {\"a\": \"}\\\"{\", \"b\":{\"c\":[{}]}} ,{}, {\"d\":1.50} ]");

@@ -31,12 +31,12 @@ class LogFilterTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(LogFilterTest);
     CPPUNIT_TEST(testColoursPass);
-    CPPUNIT_TEST(testOtherSequencesBecomeVisible);
+    CPPUNIT_TEST(testEscapesOtherSequences);
     CPPUNIT_TEST(testConcealedTextIsShown);
-    CPPUNIT_TEST(testColourThatIsStillOnIsEnded);
-    CPPUNIT_TEST(testDropsColoursWhereTold);
+    CPPUNIT_TEST(testResetsAnOpenColour);
+    CPPUNIT_TEST(testDropsColoursOnRequest);
     CPPUNIT_TEST(testLineEndsAndTabsStay);
-    CPPUNIT_TEST(testEveryCutGivesTheSameText);
+    CPPUNIT_TEST(testChunkBoundariesDoNotMatter);
     CPPUNIT_TEST(testUnfinishedSequenceIsShownAtTheEnd);
     CPPUNIT_TEST(testEndlessParametersAreNotHeldBack);
     CPPUNIT_TEST(testLastLines);
@@ -51,7 +51,7 @@ public:
             CPPUNIT_ASSERT_EQUAL(std::string(text), filtered(text));
     }
 
-    void testOtherSequencesBecomeVisible()
+    void testEscapesOtherSequences()
     {
         CPPUNIT_ASSERT_EQUAL(std::string("\\x1b[2J"), filtered("\x1b[2J"));
         CPPUNIT_ASSERT_EQUAL(std::string("\\x1b]52;c;aGk=\\x07"), filtered("\x1b]52;c;aGk=\x07"));
@@ -72,12 +72,12 @@ public:
                              filtered("\x1b[38;5;1;8mhidden"));
     }
 
-    void testColourThatIsStillOnIsEnded()
+    void testResetsAnOpenColour()
     {
         CPPUNIT_ASSERT_EQUAL(std::string("\x1b[31mred\x1b[0m"), filtered("\x1b[31mred"));
     }
 
-    void testDropsColoursWhereTold()
+    void testDropsColoursOnRequest()
     {
         CPPUNIT_ASSERT_EQUAL(std::string("ok\\x1b[2J"),
                              filtered("\x1b[32mok\x1b[0m\x1b[2J", LogFilter::Colours::Drop));
@@ -88,7 +88,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("a\tb\nc\n\nd"), filtered("a\tb\r\nc\n\nd"));
     }
 
-    void testEveryCutGivesTheSameText()
+    void testChunkBoundariesDoNotMatter()
     {
         const std::string text =
             "\x1b[38;5;208mé漢\x1b[0m\r\n\x1b]0;t\x07\r\x1b[8m👩\xff\xe2\x82 end\x1b[";

@@ -38,14 +38,14 @@ struct Surroundings
 class SettingsTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(SettingsTest);
-    CPPUNIT_TEST(testWithoutAnythingItIsTheAgentOfThisHost);
+    CPPUNIT_TEST(testDefaultsToTheAgentOfThisHost);
     CPPUNIT_TEST(testTheCommandLineComesFirstThenTheEnvironmentThenTheFile);
-    CPPUNIT_TEST(testEachPlaceMayNameSeveral);
-    CPPUNIT_TEST(testPlacesAreNotMixed);
-    CPPUNIT_TEST(testTheFileIsWhereXdgSays);
-    CPPUNIT_TEST(testAWrongLineIsNamed);
+    CPPUNIT_TEST(testEachSourceMayNameSeveralAgents);
+    CPPUNIT_TEST(testSourcesAreNotMixed);
+    CPPUNIT_TEST(testTheFileIsInXdgConfigHome);
+    CPPUNIT_TEST(testReportsAnInvalidLine);
     CPPUNIT_TEST(testTheTokenHasTheSameOrder);
-    CPPUNIT_TEST(testATokenFileOpenToEveryUserIsRefused);
+    CPPUNIT_TEST(testRefusesATokenFileAccessibleToAllUsers);
     CPPUNIT_TEST(testATokenIsOneWord);
     CPPUNIT_TEST_SUITE_END();
 
@@ -53,7 +53,7 @@ public:
     void setUp() override { _at.emplace(_files.path().string()); }
     void tearDown() override { _at.reset(); }
 
-    void testWithoutAnythingItIsTheAgentOfThisHost()
+    void testDefaultsToTheAgentOfThisHost()
     {
         const Settings settings = findSettings({}, "");
         CPPUNIT_ASSERT(settings.agents == Urls{"http://127.0.0.1:7824"});
@@ -73,7 +73,7 @@ public:
         CPPUNIT_ASSERT(findSettings({""}, "").agents == Urls{"http://environment"});
     }
 
-    void testEachPlaceMayNameSeveral()
+    void testEachSourceMayNameSeveralAgents()
     {
         const Urls both{"http://one", "http://two"};
         _files.write(".config/stagectl", "agent = http://one\nagent = http://two\n");
@@ -83,7 +83,7 @@ public:
         CPPUNIT_ASSERT(findSettings(both, "").agents == both);
     }
 
-    void testPlacesAreNotMixed()
+    void testSourcesAreNotMixed()
     {
         _files.write(".config/stagectl", "agent = http://one\nagent = http://two\n");
         _at->url.set("http://three");
@@ -91,7 +91,7 @@ public:
         CPPUNIT_ASSERT(findSettings({"http://four"}, "").agents == Urls{"http://four"});
     }
 
-    void testTheFileIsWhereXdgSays()
+    void testTheFileIsInXdgConfigHome()
     {
         _files.write(".config/stagectl", "agent = http://home\n");
         _files.write("xdg/stagectl", "agent = http://xdg\n");
@@ -99,7 +99,7 @@ public:
         CPPUNIT_ASSERT(findSettings({}, "").agents == Urls{"http://xdg"});
     }
 
-    void testAWrongLineIsNamed()
+    void testReportsAnInvalidLine()
     {
         for (const char* line : {"agents = http://one", "agent", "agent =", "token_file = x"})
         {
@@ -120,7 +120,7 @@ public:
     }
 
     /// The group may read it: a team shares one.
-    void testATokenFileOpenToEveryUserIsRefused()
+    void testRefusesATokenFileAccessibleToAllUsers()
     {
         for (const int mode : {0644, 0602, 0601})
         {

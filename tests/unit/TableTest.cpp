@@ -46,17 +46,17 @@ class TableTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(TableTest);
     CPPUNIT_TEST(testAlignsColumnsAndEndsLinesWithoutBlanks);
-    CPPUNIT_TEST(testAlignsByWhatATerminalShows);
+    CPPUNIT_TEST(testAlignsByDisplayWidth);
     CPPUNIT_TEST(testCutsTheLastColumnToTheWidth);
     CPPUNIT_TEST(testCutsTheWidestColumnsAlike);
     CPPUNIT_TEST(testNoRowIsWiderThanTheTerminal);
     CPPUNIT_TEST(testCutsNothingInAPipe);
     CPPUNIT_TEST(testColoursOnlyStatusColumns);
     CPPUNIT_TEST(testColoursDoNotMoveColumns);
-    CPPUNIT_TEST(testNoCellSteersTheTerminal);
+    CPPUNIT_TEST(testNoCellControlsTheTerminal);
     CPPUNIT_TEST(testMissingCellsStayEmpty);
-    CPPUNIT_TEST(testControlAndBidiCharactersBecomeVisible);
-    CPPUNIT_TEST(testInvalidUtf8BecomesVisible);
+    CPPUNIT_TEST(testEscapesControlAndBidiCharacters);
+    CPPUNIT_TEST(testEscapesInvalidUtf8);
     CPPUNIT_TEST(testOrdinaryTextStays);
     CPPUNIT_TEST(testClipCountsColumns);
     CPPUNIT_TEST(testDurations);
@@ -75,7 +75,7 @@ public:
                              table.render(Terminal{}));
     }
 
-    void testAlignsByWhatATerminalShows()
+    void testAlignsByDisplayWidth()
     {
         Table table({"A", "B"});
         table.add({"漢字", "x"});     // two columns each
@@ -161,7 +161,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(table.render(Terminal{}), text);
     }
 
-    void testNoCellSteersTheTerminal()
+    void testNoCellControlsTheTerminal()
     {
         Table table({"A", "MESSAGE"});
         table.add({"\x1b[2J", "title\x1b]0;x\x07 line\nnext\r\xc2\x9b \u202e"});
@@ -180,7 +180,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::size_t{2}, table.rows());
     }
 
-    void testControlAndBidiCharactersBecomeVisible()
+    void testEscapesControlAndBidiCharacters()
     {
         for (int c = 0; c < 0x20; ++c)
             CPPUNIT_ASSERT_EQUAL(std::size_t{4},
@@ -195,7 +195,7 @@ public:
                              visible("\u200b\ufeff\u2028\U000e0041"));
     }
 
-    void testInvalidUtf8BecomesVisible()
+    void testEscapesInvalidUtf8()
     {
         CPPUNIT_ASSERT_EQUAL(std::string("\\x9b1m"), visible("\x9b"
                                                              "1m"));
