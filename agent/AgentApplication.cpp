@@ -34,7 +34,7 @@ namespace
 
 constexpr int exitConfig = 78; // EX_CONFIG of sysexits.h; systemd does not restart on it
 
-/// One line an event on stdout, with the journal's priority in front.
+/// Logs one line per event to stdout, prefixed by the journal's priority.
 void say(int priority, const std::string& line)
 {
     static std::mutex mutex;
@@ -85,7 +85,7 @@ std::string cgroupName(const std::filesystem::path& state)
 
 AgentApplication::AgentApplication()
 {
-    // Before the first thread: signals are taken by the main thread's own loop only.
+    // Before the first thread: only the main thread's loop handles signals.
     const sigset_t set = signals();
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
@@ -109,19 +109,19 @@ int AgentApplication::run(int argc, char** argv)
 
 void AgentApplication::defineOptions(Poco::Util::OptionSet& options)
 {
-    // Not the server's --daemon: systemd or a shell does that.
+    // Without ServerApplication's --daemon: systemd or a shell does that.
     Application::defineOptions(options); // NOLINT(bugprone-parent-virtual-call)
     options.addOption(Option("help", "h", "show this help"));
     options.addOption(Option("version", "V", "show the version"));
     options.addOption(Option("config", "c", "read this properties file").argument("FILE"));
     options.addOption(
         Option("define", "D", "set a configuration key").argument("key=value").repeatable(true));
-    options.addOption(Option("check", "", "check configuration, plugins and services, then end"));
+    options.addOption(Option("check", "", "check configuration, plugins and services, then exit"));
     options.addOption(
         Option("doctor", "",
-               "look at this host, tell what was found as JSON, then end; for people: "
-               "stagectl doctor"));
-    options.addOption(Option("record", "", "with --doctor: read the whole record too"));
+               "check this host, print the findings as JSON, then exit (readable: stagectl "
+               "doctor)"));
+    options.addOption(Option("record", "", "with --doctor: check the whole record too"));
     ExecRequest::defineOptions(options);
 }
 
@@ -157,8 +157,8 @@ int AgentApplication::main(const std::vector<std::string>& args)
         help.setHeader("Executes the stages of CI runs on this host and serves the stages API.");
         help.setFooter(
             "SIGTERM ends the agent and leaves running stages to their shims; the next start "
-            "takes them up. SIGHUP reads services.dir anew. Exit 78: the configuration is "
-            "wrong; 64: the command line is.");
+            "adopts them. SIGHUP reloads the services. Exit codes: 78 invalid configuration, "
+            "64 invalid command line.");
         help.format(std::cout);
         return EXIT_OK;
     }
@@ -243,7 +243,7 @@ try
     if (!problems.empty())
         return static_cast<int>(ExecExit::Usage);
     loadPlugins(problems);
-    // Ids that the record made up are the daemon's own business.
+    // Generated service ids are in the daemon's record, which is not read here.
     const auto found = _services.load(
         _config.servicesDir, _plugins, [](const std::string&) { return newId(); },
         _config.secretsDir);
@@ -275,7 +275,7 @@ try
     // 1 The state folder and the record.
     const StateFolder state(_config.stateDir);
     Database database(state.record());
-    // 2 What can be run: a broken plugin or service never stops the others.
+    // 2 Plugins and services: a faulty one does not affect the others.
     std::vector<Problem> problems;
     loadPlugins(problems);
     const auto loadServices = [&](const ServiceCatalog::IdFor& idFor)
@@ -288,14 +288,14 @@ try
         error(problem.describe());
     loadServices([&](const std::string& name)
                  { return RunStore(database.writer()).serviceId(name); });
-    // 3 The engine, which takes up what the last daemon left.
+    // 3 The engine, which adopts running stages.
     Cgroup cgroup = Cgroup::open(cgroupName(state.root()));
     if (!cgroup.available())
-        warn("stages get no cgroup of their own (" + cgroup.why() +
-             "): no limit of memory, cpu or pids is held");
+        warn("stages have no cgroup of their own (" + cgroup.why() +
+             "): no memory, cpu or pids limit is enforced");
     else if (const auto missing = cgroup.missing({.memoryBytes = 1, .cpuPercent = 1, .pids = 1});
              !missing.empty())
-        warn("limits that are not held, for want of a cgroup version 2 controller: " + missing);
+        warn("limits not enforced, because cgroup version 2 lacks the controller: " + missing);
     Janitor janitor(state.root(), error);
     StageListCache stageLists;
     Followers followers({.log = error}, database, state);
@@ -319,9 +319,9 @@ try
                    },
                    .log = error});
     engine.start();
-    // 4 Those who follow logs and events.
+    // 4 Followers of logs and events.
     followers.start();
-    // 5 The API, and what it tells of the record.
+    // 5 The check of the record, and the API.
     RecordCheck recordCheck(state.record(), database.endedUncleanly(), error);
     std::unique_ptr<Guard> guard;
     std::unique_ptr<Routes> routes;
@@ -333,7 +333,7 @@ try
     routes = std::make_unique<Routes>(
         ApiParts{engine, database, _services, _plugins, state, stageLists, followers, recordCheck},
         *guard);
-    // However this ends: the engine first, for it answers those who wait in the server's threads.
+    // Stop the engine first: it answers requests that block the server's threads.
     const std::shared_ptr<Engine> stopped(&engine, [](Engine* running) { running->stop(); });
     server.start();
     state.writeAddress(server.url());
@@ -360,18 +360,17 @@ try
         }
         catch (const std::exception& failure)
         {
-            error(std::string("services stay as they were: ") + failure.what());
+            error(std::string("services not reloaded: ") + failure.what());
         }
-        info("services read anew: " + std::to_string(_services.all().size()));
+        info("services reloaded: " + std::to_string(_services.all().size()));
         ::sd_notify(0, "READY=1");
     }
     info("stopping; running stages go on under their shims");
     ::sd_notify(0, "STOPPING=1");
     state.removeAddress();
-    recordCheck
-        .stop(); // its connection closes before the writer's: that one makes the last checkpoint
+    recordCheck.stop(); // closes its connection before the writer makes the last checkpoint
     followers.stop();
-    // Before the server: it answers those who wait, so that the server's threads come free.
+    // Before the server: it answers pending requests, which frees the server's threads.
     engine.stop();
     server.stop();
     return EXIT_OK;

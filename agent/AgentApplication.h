@@ -15,14 +15,14 @@
 namespace agent
 {
 
-/// The daemon: makes the parts, in order, and ends them in the reverse one.
+/// The daemon: creates the components in order and stops them in reverse order.
 class AgentApplication: public Poco::Util::ServerApplication
 {
 public:
     AgentApplication();
 
-    /// As ServerApplication's, but without its --daemon, and a wrong command line is told as such.
-    /// Shape: the exit code.
+    /// As ServerApplication's, but without --daemon, and with a message for an invalid command line. Returns
+    /// the exit code.
     int run(int argc, char** argv);
 
 protected:
@@ -45,8 +45,8 @@ private:
     bool _wholeRecord = false; ///< of the doctor
     ExecRequest _exec;
     std::filesystem::path _file;
-    std::vector<std::string> _definitions; ///< of -D, as given
-    std::filesystem::path _programs;       ///< the folder that this program lies in
+    std::vector<std::string> _definitions; ///< of -D, unparsed
+    std::filesystem::path _programs;       ///< the folder of this program
     Config _config;
     PluginRegistry _plugins;
     ServiceCatalog _services;

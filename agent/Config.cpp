@@ -43,7 +43,7 @@ const std::set<std::string>& knownKeys()
     return known;
 }
 
-/// Keys that nobody knows: mostly a slip of the pen.
+/// Reports unknown keys, which are mostly misspelt.
 void refuseUnknown(const Properties& source)
 {
     const std::vector<std::string_view> known(knownKeys().begin(), knownKeys().end());
@@ -80,7 +80,7 @@ std::optional<std::int64_t> wholeFrom(const std::string& text, std::int64_t leas
 std::filesystem::path defaultState()
 {
     std::filesystem::path system = "/var/lib/stage-agent";
-    std::error_code error; // a folder that we may not even see is none of ours
+    std::error_code error; // an inaccessible folder counts as missing
     const auto probe =
         std::filesystem::exists(system, error) || error ? system : system.parent_path();
     if (::access(probe.c_str(), W_OK) == 0)
@@ -91,7 +91,7 @@ std::filesystem::path defaultState()
     return std::filesystem::path(home ? home : "/tmp") / ".local/state/stage-agent";
 }
 
-/// A bare number is seconds elsewhere; here 30 would mean days, and runs would be gone.
+/// Returns the time; nullopt for a bare number: meant as days but read as seconds, it would remove runs.
 std::optional<std::int64_t> keptFrom(const std::string& text)
 {
     const auto ms = parseDurationMs(text);
@@ -99,22 +99,24 @@ std::optional<std::int64_t> keptFrom(const std::string& text)
     return bare && ms != 0 ? std::nullopt : ms;
 }
 
-/// Nothing asks who makes a request yet, so nobody from elsewhere may. Shape: empty when it is right.
+/// Returns why the address is refused; empty if it is not. Requests are not authenticated yet, so only loopback
+/// is allowed.
 std::string addressProblem(const std::string& address)
 try
 {
     if (Poco::Net::SocketAddress(address, 0).host().isLoopback())
         return "";
-    return address + " is not loopback, and the agent can't ask yet who makes a request. Listen on "
-                     "127.0.0.1, and reach it from elsewhere by ssh -L or through a proxy that "
-                     "authenticates (http.hosts has its name)";
+    return address +
+           " is not loopback, and requests are not authenticated yet. Listen on 127.0.0.1, "
+           "and connect through ssh -L or a proxy that authenticates (its name in "
+           "http.hosts)";
 }
 catch (const Poco::Exception&)
 {
     return "expected an address of this host such as 127.0.0.1, found '" + address + "'";
 }
 
-/// A relative folder of the file lies beside it, wherever the agent was started; one of `-D` is the shell's.
+/// A relative folder is relative to the file, or with -D to the working folder.
 void readFolders(const Properties& source, const std::filesystem::path& file, Config& config)
 {
     namespace fs = std::filesystem;
@@ -149,7 +151,8 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
     refuseUnknown(source);
     Config config;
     if (source.said("auth.required").value_or("false") != "false")
-        source.complain("auth.required", "tokens are not there yet: only 'false' is possible");
+        source.complain("auth.required",
+                        "tokens are not implemented yet: only 'false' is accepted");
     config.httpAddress = source.said("http.address").value_or(loopback);
     if (const auto wrong = addressProblem(config.httpAddress); !wrong.empty())
     {

@@ -11,7 +11,7 @@
 namespace agent
 {
 
-/// The daemon's configuration, read and checked; conf/stage-agent.properties says what each key means.
+/// The daemon's checked configuration; conf/stage-agent.properties documents each key.
 struct Config
 {
     std::string httpAddress;
@@ -28,17 +28,17 @@ struct Config
     std::map<StageType, std::int64_t> stuckAfterByType;
     std::int64_t logMaxBytes = 0;
     std::int64_t diskMinFree = 0;
-    std::int64_t runsKeepMs = 0; ///< 0 in this and those below: for ever
+    std::int64_t runsKeepMs = 0; ///< 0 in this and those below: forever
     std::int64_t runsKeepCount = 0;
     std::int64_t workspaceKeepMs = 0;
     std::int64_t logsCompressAfterMs = 0;
-    std::vector<Problem> warnings; ///< worth a word, but right: a folder may be made later
+    std::vector<Problem> warnings; ///< not errors, such as a missing folder
 };
 
-/// Reads every key, with its default where none is given. `file` is the configuration file; empty: none.
-/// `definitions` are those of `-D`, `key=value`; they go before the file.
-/// Errors: all that is wrong is told in `problems`, with its place and key; the value is the default then.
-/// Blocks: where http.address is a name, until that is resolved.
+/// Returns every key, or its default. `file` is the configuration file; empty: none. `definitions` are those of
+/// `-D`, `key=value`; they override the file.
+/// Errors: added to `problems`, with place and key; the value is the default then.
+/// Blocks while http.address is resolved, if it is a name.
 Config readConfig(const std::filesystem::path& file, const std::vector<std::string>& definitions,
                   std::vector<Problem>& problems);
 

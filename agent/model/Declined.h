@@ -7,18 +7,17 @@
 namespace agent
 {
 
-/// A request that can't be carried out as things stand. Nothing was changed. It becomes an HTTP status
-/// in one place (api/Routes).
+/// A request that can't be carried out; nothing was changed. Mapped to an HTTP status in one place (api/Routes).
 class Declined: public std::exception
 {
 public:
     enum class Kind
     {
-        Invalid,     ///< 400: the request is wrong; `field` says where
+        Invalid,     ///< 400: invalid request; `field` names the field
         NotFound,    ///< 404
         Conflict,    ///< 409: not in this state
         Changed,     ///< 412: If-Match names another version
-        Unavailable, ///< 503: try again; disk, shutdown
+        Unavailable, ///< 503: retry later; disk, shutdown
     };
 
     Declined(Kind why, std::string errorCode, std::string text, std::string atField = "")

@@ -7,16 +7,15 @@
 namespace agent
 {
 
-/// Makes a UUID of version 4, lower case, from the kernel's random source.
-/// Errors: std::system_error when the kernel gives no randomness.
+/// Returns a new UUID of version 4, in lower case, from getrandom(2).
+/// Errors: std::system_error if that fails.
 /// Threads: any.
 std::string newId();
 
-/// Reads a UUID of any version in its canonical form, upper or lower case.
-/// Shape: the id in lower case; nothing when `text` is no UUID.
+/// Returns a UUID of any version and case in lower case; nullopt if `text` is not a UUID.
 std::optional<std::string> parseId(std::string_view text);
 
-/// Says whether `text` is a UUID of version 4 in lower case, the only kind that we make.
+/// Returns whether `text` is a UUID of version 4 in lower case, as made by newId().
 bool isVersion4(std::string_view text);
 
 } // namespace agent

@@ -12,7 +12,7 @@
 namespace agent
 {
 
-/// A plugin setting's value as the pipeline gives it.
+/// A plugin setting's value in a pipeline.
 struct Setting
 {
     enum class Kind
@@ -25,24 +25,25 @@ struct Setting
     };
 
     Kind kind = Kind::String;
-    std::string text; ///< what `PLUGIN_<NAME>` holds: the scalar as written; lists and maps as JSON
+    std::string
+        text; ///< the value of `PLUGIN_<NAME>`: the scalar as written; lists and maps as JSON
 
     bool operator==(const Setting&) const = default;
 };
 
-/// When and how often a failed stage is tried again.
+/// When and how often a failed stage is retried.
 struct RetrySpec
 {
-    int attempts = 1; ///< in total, the first one counted
+    int attempts = 1; ///< in total
     std::int64_t delayMs = 0;
     std::vector<int> onExitCodes;
-    std::vector<Cause> onCauses; ///< neither exit codes nor causes given: any failure of the user's
+    std::vector<Cause> onCauses; ///< without exit codes and causes: any failure of the command
     bool onLoss = false;         ///< also after SHIM_LOST and HOST_REBOOT
 
     bool operator==(const RetrySpec&) const = default;
 };
 
-/// What a stage may use at most; 0 is no limit.
+/// Resource limits of a stage; 0 is no limit.
 struct Limits
 {
     std::int64_t memoryBytes = 0;
@@ -59,7 +60,7 @@ struct StageSpec
     std::string plugin;
     std::map<std::string, Setting> with;
     std::optional<std::int64_t> timeoutMs; ///< none: stage.timeout of the configuration
-    std::optional<std::int64_t> silenceMs; ///< none: may be silent for ever
+    std::optional<std::int64_t> silenceMs; ///< none: no limit
     std::optional<std::int64_t> graceMs;   ///< none: stage.grace of the configuration
     std::optional<std::int64_t> stuckAfterMs;
     RetrySpec retry;
@@ -70,7 +71,7 @@ struct StageSpec
     bool operator==(const StageSpec&) const = default;
 };
 
-/// What a run executes: fixed when it is submitted, stored with it as JSON.
+/// What a run executes; fixed at submit and stored with it as JSON.
 struct PipelineSpec
 {
     std::string repository;
@@ -82,20 +83,20 @@ struct PipelineSpec
     bool operator==(const PipelineSpec&) const = default;
 };
 
-/// The stages of a run of `pipeline`, in order and with new ids, none begun.
+/// Returns the stages of a new run of `pipeline`, in order, with new ids.
 std::vector<Stage> stagesOf(const PipelineSpec& pipeline, const Run& run);
 
 /// A service of `services.d/`.
 struct Service
 {
-    std::string id; ///< given in the file, or made at its first load and kept by name
+    std::string id; ///< given in the file, or generated at its first load and kept for the name
     std::string name;
     std::string file; ///< where it was declared
     int concurrency = 1;
     PipelineSpec pipeline;
 };
 
-/// Something wrong in a file or a request, said so that a person can put it right.
+/// An error in a file or request.
 struct Problem
 {
     std::string file; ///< empty for a request

@@ -21,7 +21,7 @@ enum class TriggerType
 std::string_view toString(TriggerType type);
 std::optional<TriggerType> triggerTypeFrom(std::string_view text);
 
-/// A run as the record keeps it: one execution of a pipeline on one commit.
+/// A run as recorded: one execution of a pipeline on one commit.
 struct Run
 {
     std::string id;
@@ -30,21 +30,21 @@ struct Run
     TimeMs updatedAt = 0;
     std::optional<TimeMs> startedAt;
     std::optional<TimeMs> endedAt;
-    std::string commitHash; ///< as asked for, then as the git plugin resolved it; empty when none
+    std::string commitHash; ///< as requested, then as resolved by the git plugin; empty if none
     std::string commitMessage;
     std::string committer;
     Status status = Status::Idle;
     TriggerType trigger = TriggerType::Manual;
     std::string serviceId;   ///< empty for a run of an inline pipeline
-    std::string serviceName; ///< what `concurrency` counts by; empty for an inline pipeline
+    std::string serviceName; ///< the key for `concurrency`; empty for an inline pipeline
     std::string branch;
     std::optional<std::int64_t> pullNumber;
-    std::int64_t priority = 0; ///< higher is taken first
+    std::int64_t priority = 0; ///< higher starts first
     std::string pipeline;      ///< PipelineSpec as JSON, fixed at submit
-    bool resumed = false;      ///< tried again by hand: first in the queue
+    bool resumed = false;      ///< retried: first in the queue
     bool holdsSlot = false;    ///< counts against executor.slots
-    bool wantsSlot = false;    ///< stands in the queue
-    bool stopping = false;     ///< a stop was committed; nothing of it starts any more
+    bool wantsSlot = false;    ///< is in the queue
+    bool stopping = false;     ///< a stop was committed; no more of its stages start
     std::int64_t version = 1;
 
     [[nodiscard]] bool ended() const

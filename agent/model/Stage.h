@@ -27,7 +27,7 @@ inline constexpr std::array allStageTypes{
     StageType::Prepare,         StageType::CodeQuality,   StageType::UnitTest,   StageType::Build,
     StageType::IntegrationTest, StageType::DeployStaging, StageType::DeployProd, StageType::Other};
 
-/// Where a stage or a run stands. The API knows these five and no other.
+/// The status of a stage or run, as in the API.
 enum class Status
 {
     Idle,
@@ -37,31 +37,31 @@ enum class Status
     Failure
 };
 
-/// Why a stage ended as it did. The user's own failure (Exit, Signal, Timeout, Silent) is never mixed
-/// up with ours (PluginMissing … HostReboot) nor with a decision (Stopped, Rejected, Operator, Skipped).
+/// Why a stage ended. Failures of the user's command (Exit, Signal, Timeout, Silent) are distinct from the agent's
+/// (PluginMissing … HostReboot) and from decisions (Stopped, Rejected, Operator, Skipped).
 enum class Cause
 {
-    Exit,          ///< the command ended by itself; exitCode says how
-    Signal,        ///< the command was ended by a signal that we did not send
+    Exit,          ///< the command exited, with exitCode
+    Signal,        ///< the command was killed by a signal that the agent did not send
     External,      ///< an `external` stage was patched to its end
-    Timeout,       ///< ran past its `timeout`
-    Silent,        ///< printed nothing for its `silence`
+    Timeout,       ///< exceeded its `timeout`
+    Silent,        ///< no output for its `silence`
     Stopped,       ///< the run was stopped
-    Rejected,      ///< the approval was refused
+    Rejected,      ///< the approval was rejected
     Operator,      ///< an operator ended it, or accepted its failure
     Skipped,       ///< an operator skipped it
     Oom,           ///< the kernel killed it for memory
     DiskFull,      ///< its log or files could not be written
-    LogLimit,      ///< never an end: only noted, the log was cut
-    PluginMissing, ///< its plugin is not (or no longer) there
-    PluginError,   ///< the plugin itself broke: crash, bad outputs, missing secret
+    LogLimit,      ///< only a note, never an end: the log was cut
+    PluginMissing, ///< its plugin does not exist (any more)
+    PluginError,   ///< the plugin failed: crash, invalid outputs, missing secret
     SpawnError,    ///< the command could not be started
     ShimLost,      ///< its shim died before it wrote an outcome
-    HostReboot     ///< the host restarted under it
+    HostReboot     ///< the host rebooted
 };
 
-/// What was decided about a running stage before its processes are gone; committed before the first
-/// signal, so that a restart of the daemon carries it through.
+/// The decision to end a running stage; committed before the first signal, so that a restarted daemon completes
+/// it.
 enum class Intent
 {
     None,
@@ -86,9 +86,9 @@ std::string_view toString(Intent intent); ///< empty for None
 std::optional<StageType> stageTypeFrom(std::string_view text);
 std::optional<Status> statusFrom(std::string_view text);
 std::optional<Cause> causeFrom(std::string_view text);
-Intent intentFrom(std::string_view text); ///< None for all else
+Intent intentFrom(std::string_view text); ///< None for any other text
 
-/// What a stage's processes used, as far as it could be measured.
+/// Resource usage of a stage's processes, as far as measured.
 struct Usage
 {
     std::optional<std::int64_t> cpuMs;
@@ -97,17 +97,17 @@ struct Usage
     std::optional<std::int64_t> writeBytes;
 };
 
-/// A stage as the record keeps it. The API's nine keys are a part of this.
+/// A stage as recorded; includes the API's nine keys.
 struct Stage
 {
     std::string id;
     std::string runId;
-    int ordinal = 0; ///< its place in the run's pipeline, from 0
+    int ordinal = 0; ///< index in the run's pipeline
     StageType type = StageType::Other;
-    std::string name;   ///< the type's name unless the service gives one
+    std::string name;   ///< default: the type's name
     std::string plugin; ///< the plugin's name
     Status status = Status::Idle;
-    int attempt = 0; ///< 0 until it first started
+    int attempt = 0; ///< 0 before the first start
     TimeMs createdAt = 0;
     TimeMs updatedAt = 0;
     std::optional<TimeMs> startedAt;
@@ -115,27 +115,26 @@ struct Stage
     std::optional<Cause> cause;
     std::optional<int> exitCode;
     std::optional<int> signal;
-    std::string message;       ///< one line for a person; empty when there is nothing to say
-    std::string containment;   ///< "cgroup" or "subreaper"; empty before it first started
-    std::string limitsMissing; ///< what its limits ask for and nothing holds: "memory,cpu"
-    std::string notes;         ///< causes that are no end, comma-separated: LOG_LIMIT
+    std::string message;       ///< one line for display; may be empty
+    std::string containment;   ///< "cgroup" or "subreaper"; empty before the first start
+    std::string limitsMissing; ///< requested limits that are not enforced: "memory,cpu"
+    std::string notes;         ///< causes that did not end it, comma-separated: LOG_LIMIT
     std::int64_t logBytes = 0;
     Usage usage;
     std::string bootId; ///< the host's boot in which the attempt was launched; empty before
     Sync synced = Sync::None;
-    std::string outputs;   ///< JSON object of strings given to later stages; empty when none
-    bool approved = false; ///< its approval was given (a new attempt does not ask again)
-    bool startedCorrected =
-        false; ///< startedAt was set by hand: the shim's own time does not replace it
+    std::string outputs;           ///< JSON object of strings for later stages; empty if none
+    bool approved = false;         ///< approved (also for later attempts)
+    bool startedCorrected = false; ///< startedAt was corrected: the shim's time does not replace it
     Intent intent = Intent::None;
     std::string intentActor;
     std::string intentReason;
-    std::optional<TimeMs> intentStartedAt; ///< times that came with the intent
+    std::optional<TimeMs> intentStartedAt; ///< times given with the intent
     std::optional<TimeMs> intentEndedAt;
-    std::optional<TimeMs> retryAt; ///< IDLE, and the next attempt starts then
+    std::optional<TimeMs> retryAt; ///< IDLE until the next attempt starts at this time
     std::optional<TimeMs> stuckSince;
-    std::string stuckWhy;     ///< for a person; empty when it is not stuck
-    std::int64_t version = 1; ///< grows with every stored change; the ETag
+    std::string stuckWhy;     ///< for display; empty if it is not stuck
+    std::int64_t version = 1; ///< incremented with every stored change; the ETag
 
     [[nodiscard]] std::optional<std::int64_t> durationMs() const
     {
@@ -147,25 +146,25 @@ struct Stage
         return status == Status::Success || status == Status::Failure;
     }
 
-    /// As if it had never started; attempt, approval and outputs of other stages stay.
+    /// Resets it as if it had never started, except attempt and approval.
     void clearEnd();
     void clearIntent();
     void clearStuck();
 };
 
-/// One line of what happened to a stage or run; never rewritten.
+/// An entry of the history of a stage or run; never changed.
 struct HistoryEntry
 {
     TimeMs at = 0;
     std::string runId;
     std::string stageId; ///< empty for the run's own changes
-    std::string actor;   ///< who: a token's name, or "agent"
+    std::string actor;   ///< a token's name, or "agent"
     std::string from;
     std::string to;
     std::optional<Cause> cause;
     std::string reason;
     int attempt = 0;
-    std::int64_t seq = 0; ///< its place among all entries; given by the record
+    std::int64_t seq = 0; ///< order among all entries; assigned by the record
 };
 
 } // namespace agent

@@ -18,7 +18,7 @@ std::string lower(std::string_view text)
     return result;
 }
 
-/// Levenshtein's distance: single characters put in, left out or changed.
+/// Returns the Levenshtein distance.
 std::size_t distance(const std::string& a, const std::string& b)
 {
     std::vector<std::size_t> row(b.size() + 1);
@@ -49,7 +49,7 @@ std::string suggestion(std::string_view given, const std::vector<std::string_vie
         if (given.size() > candidate.size() + near || candidate.size() > given.size() + near)
             continue;
         const std::size_t slips = distance(lower(given), lower(candidate));
-        // Of a word of two letters everything is near.
+        // Every word is within two edits of a word of two letters.
         if (slips < least && slips < candidate.size())
         {
             least = slips;

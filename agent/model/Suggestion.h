@@ -7,7 +7,7 @@
 namespace agent
 {
 
-/// `, did you mean 'timeout'?` when one of `known` is near (at most two slips away), else nothing.
+/// Returns `, did you mean 'timeout'?` if one of `known` is similar (at most two edits), else an empty text.
 std::string suggestion(std::string_view given, const std::vector<std::string_view>& known);
 
 } // namespace agent

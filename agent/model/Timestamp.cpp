@@ -35,7 +35,7 @@ bool readChar(std::string_view text, std::size_t& pos, char wanted)
     return true;
 }
 
-/// Splits `12.5unit` shapes: a whole number, then what follows without the blanks between.
+/// Splits `12 unit` into the integer and the unit, without the blanks.
 std::optional<std::int64_t> readWhole(std::string_view& text)
 {
     std::int64_t value = 0;

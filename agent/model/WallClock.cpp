@@ -1,4 +1,4 @@
-// Alone in its file: the programs with failpoints have one that a test can set.
+// In its own file: the programs with failpoints replace it by a clock that tests can set.
 #include "agent/model/Timestamp.h"
 
 #include <chrono>

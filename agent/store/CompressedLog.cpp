@@ -28,7 +28,7 @@ constexpr std::size_t headerSize = 8; ///< of the table's frame
 constexpr std::size_t entrySize = 8;
 constexpr std::size_t footerSize = 9;
 
-/// zstd's fastest ratio worth having: level 3 packs build logs about 10:1.
+/// A fast level with a good ratio: about 10:1 for build logs.
 constexpr int level = 3;
 
 void appendNumber(std::string& out, std::uint32_t number)
@@ -55,7 +55,7 @@ std::uint32_t numberAt(const char* bytes)
     throw std::runtime_error("log.zst is damaged: " + why);
 }
 
-/// The new file beside the log; without `keep` it is gone at the end.
+/// The new file beside the log; the destructor removes it unless it was kept.
 class NewFile
 {
 public:
@@ -92,7 +92,7 @@ public:
         }
     }
 
-    /// Puts it in place, as of the same time as the log: without an index that is the time of its lines.
+    /// Renames it into place with the log's modification time: without an index that is the time of all lines.
     void keep(std::int64_t writtenUs)
     {
         const timespec time{.tv_sec = static_cast<time_t>(writtenUs / 1'000'000),

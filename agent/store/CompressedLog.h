@@ -13,24 +13,24 @@ namespace agent
 
 constexpr const char* packedLogName = "log.zst";
 
-/// A `log.zst`: the log in pieces of 1 MiB, each a zstd frame of its own, and a table of them at the end.
-/// `zstd -dc` gives the log as well.
-/// Threads: one at a time (the piece read last is kept).
+/// A `log.zst`: the log in pieces of 1 MiB, each a zstd frame, with a table of them at the end. `zstd -dc` also
+/// decompresses it.
+/// Threads: one at a time (the last piece is cached).
 /// Source: zstd's contrib/seekable_format/zstd_seekable_compression_format.md; docs/log-format.md.
 class CompressedLog
 {
 public:
-    /// Errors: std::runtime_error when the file is no such log.
+    /// Errors: std::runtime_error if the file is not such a log.
     explicit CompressedLog(RegularFile file);
 
-    /// Of the log itself, in bytes.
+    /// Returns the size of the uncompressed log.
     [[nodiscard]] std::uint64_t size() const { return _pieces.back().plain; }
 
-    /// As RegularFile::read. Errors: std::runtime_error too, when a piece is damaged.
+    /// As LogReader::read. Errors: also std::runtime_error if a piece is damaged.
     std::size_t read(std::uint64_t offset, char* buffer, std::size_t size);
 
 private:
-    /// Where a piece begins, in the log and in the file.
+    /// The offsets of a piece in the log and in the file.
     struct Piece
     {
         std::uint64_t plain = 0;
@@ -45,9 +45,9 @@ private:
     std::string _bytes;         ///< of the loaded piece
 };
 
-/// Replaces the `log` of an ended attempt by `log.zst`. A crash at any moment leaves at least one of them
-/// whole; a second call finishes then. Readers that hold the log open read on.
-/// Blocks: about a second per 100 MB, or until `stop`: then, and on errors, `log` stays.
+/// Replaces the `log` of an ended attempt by `log.zst`. A crash leaves at least one of them intact, and a second
+/// call completes the work. Readers with the log open are not affected.
+/// Blocks about a second per 100 MB, or until `stop`: then, and on errors, `log` is kept.
 /// Errors: std::system_error, std::runtime_error.
 void compressLog(const std::filesystem::path& folder, const std::stop_token& stop = {});
 

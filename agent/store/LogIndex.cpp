@@ -19,8 +19,8 @@ void LogIndex::refresh(std::uint64_t logSize)
     _blockEnd = _blockBegin = 0;
     _size = _file ? _file->size() / sizeof(LogIndexRecord) : 0;
     _size = firstNot([logSize](const LogIndexRecord& record) { return record.offset < logSize; });
-    // After a power cut the end of a file may be there in size only, all zeros, and what the search found
-    // among them is any record: none may tell of bytes that are not there.
+    // After a power cut the end of the file may be all zeros, so that the search found an arbitrary record: none
+    // may refer to bytes beyond the log.
     while (_size > 1 && (at(_size - 1).offset == 0 || at(_size - 1).offset >= logSize))
         --_size;
     if (_size == 0 || at(0).offset != 0 || at(0).line != 0)
@@ -45,11 +45,11 @@ const LogIndexRecord& LogIndex::at(std::uint64_t number)
     if (number < _blockBegin || number >= _blockEnd)
     {
         _blockBegin = number / blockRecords * blockRecords;
-        _blockEnd = _blockBegin; // nothing is there if the read throws
+        _blockEnd = _blockBegin; // empty if the read throws
         const std::size_t got = _file->read(_blockBegin * sizeof(LogIndexRecord),
                                             reinterpret_cast<char*>(_block.data()), sizeof _block);
         _blockEnd = _blockBegin + got / sizeof(LogIndexRecord);
-        // The shim takes a record back when it could write a part of it only.
+        // The shim truncates a partially written record.
         if (number >= _blockEnd)
             return _madeUp;
     }

@@ -12,33 +12,32 @@
 namespace agent
 {
 
-/// The records of a `log.idx` that tell of bytes which are in the log. There is always a first one: without
-/// an index it is made up, and the log is one chunk.
-/// Threads: one at a time (the records read last are kept).
+/// The records of a `log.idx` whose bytes are in the log. There is always at least one: without an index it is
+/// synthesized, and the log is one chunk.
+/// Threads: one at a time (records are cached).
 class LogIndex
 {
 public:
-    /// `madeUpTimeUs`: the time of all lines when there is no index.
+    /// `madeUpTimeUs`: the time of all lines without an index.
     LogIndex(std::optional<RegularFile> file, std::int64_t madeUpTimeUs);
 
-    /// Looks how many records there are now, for a log of `logSize` bytes. A torn last record and
-    /// records of bytes that the log does not have are left out: a crash can leave either.
+    /// Updates the number of records, for a log of `logSize` bytes. Ignores a torn last record and records beyond
+    /// the log's end, which a crash can leave.
     void refresh(std::uint64_t logSize);
 
     [[nodiscard]] std::uint64_t size() const { return _size; }
 
-    /// Whether there is a file with records.
+    /// Returns whether there is a file with records.
     [[nodiscard]] bool exists() const { return !_isMadeUp; }
 
-    /// Where the last chunk ends that has a record: bytes behind it were written a moment ago, and their
-    /// record is about to come. Errors: std::system_error.
+    /// Returns the end of the last chunk with a record; the record of bytes behind it is about to be written.
+    /// Errors: std::system_error.
     std::uint64_t covered(std::uint64_t logSize);
 
     /// Errors: std::system_error.
     const LogIndexRecord& at(std::uint64_t number);
 
-    /// The first record for which `before` does not hold, or size(); `before` must hold for some first
-    /// records and then for none.
+    /// Returns the first record for which `before` is false, or size(). Records must be partitioned by `before`.
     template <std::predicate<const LogIndexRecord&> Before> std::uint64_t firstNot(Before before)
     {
         std::uint64_t begin = 0;
@@ -51,7 +50,7 @@ public:
         return begin;
     }
 
-    /// The chunk that has the byte at `offset`; quick for offsets that go up.
+    /// Returns the chunk that contains `offset`; fast for increasing offsets.
     /// Owner: the index, until its next call. Errors: std::system_error.
     const LogIndexRecord& chunkOf(std::uint64_t offset);
 
@@ -65,7 +64,7 @@ private:
     std::array<LogIndexRecord, blockRecords> _block = {};
     std::uint64_t _blockBegin = 0;
     std::uint64_t _blockEnd = 0;
-    std::uint64_t _chunk = 0; ///< found last
+    std::uint64_t _chunk = 0; ///< returned last
 };
 
 } // namespace agent

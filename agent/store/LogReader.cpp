@@ -12,7 +12,7 @@ namespace
 
 constexpr std::size_t blockBytes = 65536;
 
-/// A line is cut when it fills more than maxLineBytes of it.
+/// Lines of more than maxLineBytes are cut.
 constexpr std::size_t windowBytes = 2 * LogReader::maxLineBytes;
 
 constexpr std::size_t maxAnswerBytes = 8388608;
@@ -21,7 +21,7 @@ constexpr std::size_t maxAnswerBytes = 8388608;
 
 std::optional<LogReader> LogReader::open(const std::filesystem::path& folder, Extent extent)
 {
-    // In this order: log.zst is complete before the log goes away.
+    // In this order: log.zst is complete before log is removed.
     std::optional<RegularFile> plain = RegularFile::open(folder / files::log);
     std::optional<RegularFile> packed;
     if (!plain)
@@ -97,7 +97,7 @@ std::optional<std::uint64_t> LogReader::lineStart(std::uint64_t number)
     return start && *start < _size ? start : std::nullopt;
 }
 
-/// The place behind the `count`th line end from `offset` on.
+/// Returns the offset behind the `count`th line end from `offset` on.
 std::optional<std::uint64_t> LogReader::afterLineEnds(std::uint64_t offset, std::uint64_t count)
 {
     std::string block(blockBytes, '\0');
@@ -155,7 +155,7 @@ std::vector<LogLine> LogReader::lines(std::uint64_t after, std::size_t limit)
             next = begin + length + (found.back().whole ? 1 : 0);
         }
         if (next == begin)
-            break; // the file became shorter: nobody does that, but we would wait here for ever
+            break; // the file was truncated; without this the loop would not end
         const LogIndexRecord& chunk = _index.chunkOf(begin);
         found.back().timeMs = chunk.timeUs / 1000;
         found.back().stream = chunk.stream;

@@ -19,70 +19,69 @@ namespace agent
 struct LogLine
 {
     std::uint64_t number = 0; ///< from 1
-    TimeMs timeMs = 0;        ///< when the chunk was written in which the line begins
+    TimeMs timeMs = 0;        ///< of the chunk in which the line begins
     std::uint8_t stream = 1;  ///< as in LogIndexRecord
-    std::string text;         ///< without its \n; the bytes as they are, UTF-8 or not
-    bool whole = true;        ///< false: its \n is not there yet; only the last line
+    std::string text;         ///< without its \n; may be invalid UTF-8
+    bool whole = true;        ///< false: unterminated; only the last line
 };
 
-/// Reads the log of an attempt, while it is written and after it was compressed (docs/log-format.md).
-/// It sees the log as it was at open() or at the last refresh(). Without a usable `log.idx` all is
-/// there as well, but found by reading from the beginning, and all lines have one time.
+/// Reads the log of an attempt, while it is written and after it was compressed (docs/log-format.md), as it was
+/// at open() or the last refresh(). Without a usable `log.idx` lines are found by reading from the beginning,
+/// and all have the same time.
 ///
 /// Threads: one at a time.
-/// Errors: std::system_error when a file can't be read, std::runtime_error when log.zst is damaged.
+/// Errors: std::system_error if a file can't be read, std::runtime_error if log.zst is damaged.
 class LogReader
 {
 public:
-    /// A longer line is given cut, with a mark that tells how much is missing.
+    /// Longer lines are cut, with a mark that has the number of missing bytes.
     static constexpr std::size_t maxLineBytes = 65536;
 
-    /// Which bytes count while the shim writes: it writes the bytes first, then the record that says when
-    /// they came and from where.
+    /// Which bytes are read while the shim writes: it writes bytes before their record of time and stream.
     enum class Extent
     {
         All,
-        Indexed ///< only bytes that have their record: lines keep their time and stream
+        Indexed ///< only bytes with a record, so that lines keep their time and stream
     };
 
-    /// Shape: nothing when the attempt has no log.
+    /// Returns nullopt if the attempt has no log.
     static std::optional<LogReader> open(const std::filesystem::path& folder,
                                          Extent extent = Extent::All);
 
-    /// Looks at what has been written since.
+    /// Includes what has been written since.
     void refresh(Extent extent = Extent::All);
 
-    /// Whether there is a `log.idx`; one that came later is not seen, open the log anew then.
+    /// Returns whether there was a `log.idx` at open(); reopen the log to see a later one.
     [[nodiscard]] bool hasIndex() const { return _index.exists(); }
 
     [[nodiscard]] std::uint64_t size() const { return _size; }
 
-    /// For sendfile and the like: bytes 0 to size() of it are the log. -1 when it is compressed: use
-    /// read() then. Owner: the reader.
+    /// Returns a descriptor for sendfile: its bytes 0 to size() are the log. -1 if it is compressed: use read().
+    /// Owner: the reader.
     [[nodiscard]] int descriptor() const;
 
-    /// Fills `buffer` from `offset` on. Shape: fewer than `size` only at the end.
+    /// Fills `buffer` from `offset` on; returns the number of bytes, less than `size` only at the end.
     std::size_t read(std::uint64_t offset, char* buffer, std::size_t size);
 
-    /// Number of lines, the last one also without its \n.
+    /// Returns the number of lines, including an unterminated last one.
     std::uint64_t lineCount();
 
-    /// Where line `number` (from 1) begins. Shape: nothing when there is no such line.
+    /// Returns the offset of line `number` (from 1); nullopt if there is no such line.
     std::optional<std::uint64_t> lineStart(std::uint64_t number);
 
-    /// At most `limit` lines after line number `after`; 0 is before the first. Fewer when they come to
-    /// more than 8 MiB, but at least one: ask on with the last one's number.
+    /// Returns at most `limit` lines after line number `after` (0: from the first); fewer if they exceed 8 MiB,
+    /// but at least one: continue after the last one.
     std::vector<LogLine> lines(std::uint64_t after, std::size_t limit);
 
-    /// Where the last `count` lines begin.
+    /// Returns the offset of the last `count` lines.
     std::uint64_t tail(std::uint64_t count);
 
-    /// Where the first chunk begins that was written at `time` or later; size() when there is none. A
-    /// chunk may begin within a line. Where the wall clock was set back, any chunk that is at
-    /// or after `time` and follows one before it.
+    /// Returns the offset of the first chunk written at `time` or later; size() if there is none. A chunk may
+    /// begin within a line. If the wall clock was set back: some chunk at or after `time` that follows one before
+    /// it.
     std::uint64_t since(TimeMs time);
 
-    /// The chunk that has the byte at `offset`. Owner: the reader, until its next call.
+    /// Returns the chunk that contains `offset`. Owner: the reader, until its next call.
     const LogIndexRecord& chunkOf(std::uint64_t offset) { return _index.chunkOf(offset); }
 
 private:

@@ -13,7 +13,7 @@ char lower(char c)
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-/// Where the control sequence that begins at `at` ends. Source: ECMA-48, 5.4.
+/// Returns the end of the control sequence at `at`. Source: ECMA-48, 5.4.
 std::size_t sequenceEnd(std::string_view line, std::size_t at)
 {
     if (at + 1 >= line.size() || line[at + 1] != '[')

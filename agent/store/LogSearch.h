@@ -6,13 +6,12 @@
 namespace agent
 {
 
-/// Finds lines that hold a text as a person sees them: letters of ASCII in either case, colours and other
-/// escape sequences left out.
+/// Finds lines that contain a text, ignoring ASCII case, colours and other escape sequences.
 /// Threads: one at a time.
 class LogSearch
 {
 public:
-    /// An empty text is in every line.
+    /// An empty text matches every line.
     explicit LogSearch(std::string_view text);
 
     [[nodiscard]] bool wantsAll() const { return _text.empty(); }

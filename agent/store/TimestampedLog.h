@@ -8,21 +8,19 @@
 namespace agent
 {
 
-/// A range of a log as text, with `2023-03-20T17:17:13.760Z ` before each line that begins in the range.
-/// So a second range that goes on where the first one ended, in the middle of a line or not, gives
-/// the same text as one range over both.
+/// A range of a log as text, with `2023-03-20T17:17:13.760Z ` before each line that begins in the range, so that
+/// consecutive ranges, even within a line, concatenate to the text of the whole range.
 /// Threads: one at a time. Errors: as LogReader.
 class TimestampedLog
 {
 public:
-    /// `begin` and `end` in bytes of the log; `end` is cut to its size. The reader must outlive this
-    /// object.
+    /// `begin` and `end` are offsets in the log; `end` is limited to its size. The reader must outlive this object.
     TimestampedLog(LogReader& reader, std::uint64_t begin, std::uint64_t end);
 
-    /// Appends the text of the next bytes of the log, at most 64 KiB. Shape: false at the end.
+    /// Appends the text of at most the next 64 KiB of the log; returns false at the end.
     bool next(std::string& out);
 
-    /// The first byte of the log that was not yet given.
+    /// Returns the offset of the next byte.
     [[nodiscard]] std::uint64_t position() const { return _position; }
 
 private:
@@ -34,7 +32,7 @@ private:
     bool _atLineStart = true;
     std::string _block;
     TimeMs _stampTime = 0;
-    std::string _stamp; ///< of _stampTime: neighbouring lines mostly share it
+    std::string _stamp; ///< of _stampTime; cached, since neighbouring lines mostly share it
 };
 
 } // namespace agent

@@ -140,7 +140,7 @@ public:
             assertHas(check(78, {"-D", std::string("http.address=") + address}),
                       "http.address: expected an address");
         assertHas(run({"-D", "http.address=0.0.0.0"}, 78).err, "is not loopback");
-        assertHas(check(78, {"-D", "auth.required=true"}), "auth.required: tokens are not there");
+        assertHas(check(78, {"-D", "auth.required=true"}), "auth.required: tokens are not implemented");
     }
 
     void testAWrongCommandLineIsNoConfiguration()

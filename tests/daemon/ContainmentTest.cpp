@@ -57,7 +57,7 @@ public:
         const auto missing = expectedMissing(cgroup());
         std::size_t warnings = 0;
         const std::string output = _daemon.output();
-        for (const char* warning : {"is held\n", "limits that are not held"})
+        for (const char* warning : {"is enforced\n", "limits not enforced"})
             for (auto at = output.find(warning); at != std::string::npos;
                  at = output.find(warning, at + 1))
                 ++warnings;
