@@ -1,4 +1,4 @@
-// By keyboard alone, on a phone, in the light and in the dark, for those who do not see colours or do not see.
+// Accessibility: keyboard, small screens, light and dark mode, colour blindness, screen readers.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { shell, until } from './daemon.mjs';
@@ -40,13 +40,13 @@ export async function everythingGoesByKeyboard({ page, daemon, open }) {
     await page.getByRole('dialog').waitFor();
     assert.equal(await page.evaluate(() => document.activeElement.id), 'reason');
     await page.keyboard.type('mended by hand');
-    // The focus stays within the question.
+    // The focus stays within the dialog.
     await tabTo(page, 'Cancel');
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await page.locator('.run-head .status.SUCCESS').waitFor();
     await page.getByRole('dialog').waitFor({ state: 'hidden' });
-    // What was pressed is gone; the focus is beside it.
+    // The pressed button is gone; the focus is beside it.
     await page.waitForFunction(() => document.activeElement.id === 'tab-log');
     await page.keyboard.press('ArrowRight');
     await page.locator('.history td', { hasText: 'mended by hand' }).first().waitFor();
@@ -58,7 +58,7 @@ export async function everythingGoesByKeyboard({ page, daemon, open }) {
     await tabTo(page, 'Log lines');
     await page.keyboard.press('End');
     await page.locator('.line .number', { hasText: /^200$/ }).waitFor();
-    // A question is left without an answer.
+    // A dialog is cancelled.
     await page.keyboard.press('Home');
     await page.evaluate(() => document.querySelector('.run-head button').focus());
     await page.keyboard.press('Enter');
@@ -88,7 +88,7 @@ async function someRuns(daemon) {
     return { good, failed, waiting, running };
 }
 
-/** What axe-core holds against the page, in words. */
+/** Returns the violations found by axe-core. */
 async function violations(page, axe) {
     if (!(await page.evaluate(() => 'axe' in window)))
         await page.evaluate(readFileSync(axe, 'utf8'));

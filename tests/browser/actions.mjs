@@ -1,4 +1,4 @@
-// What an operator does, and that it is asked first and known afterwards.
+// An operator's actions, with confirmation before and feedback after.
 import assert from 'node:assert/strict';
 import { shell, until } from './daemon.mjs';
 
@@ -85,7 +85,7 @@ export async function retriesAndAcceptsAFailure({ page, daemon, open }) {
     await page.getByRole('dialog').getByText('Its times and exit code are kept').waitFor();
     await page.getByRole('dialog').getByRole('button', { name: 'Accept' }).click();
     await page.locator('.run-head .status.SUCCESS').waitFor();
-    // What the process did and what was decided are both there.
+    // Both the exit code and the decision are shown.
     await page.locator('.panel .facts', { hasText: 'exit code 1' }).filter({ hasText: 'OPERATOR' }).waitFor();
 }
 
@@ -103,7 +103,7 @@ export async function stopsAndRunsAgain({ page, daemon, open }) {
     await page.locator('.run-head .status.IN_PROGRESS').waitFor();
 }
 
-export async function saysWhenSomebodyElseWasFaster({ page, daemon, open }) {
+export async function reportsAConcurrentChange({ page, daemon, open }) {
     const run = await daemon.submit([shell('true', { approval: 'required' })]);
     await daemon.runIs(run.id, 'AWAITING_APPROVAL');
     await open(`#/runs/${run.id}`);
@@ -135,7 +135,7 @@ export async function listsStagesThatCantBeEnded({ page, context, daemon, open }
     const run = await daemon.submit([shell('sleep 600')]);
     await daemon.stageIs(run.stages[0], 'IN_PROGRESS');
     let setAsideStages = [{ stageId: run.stages[0], runId: run.id, processes: "1 process can't be ended: 4711 (cp) is in state D in nfs_wait", since: new Date().toISOString() }];
-    // No kernel of ours holds a process for a browser.
+    // A process in state D can't be produced here, so the answer is faked.
     await context.route('**/api/agent', async (route) => {
         const agent = await (await route.fetch()).json();
         await route.fulfill({ json: { ...agent, setAside: setAsideStages.length, setAsideStages } });

@@ -1,4 +1,4 @@
-// When the agent is away, and when it wants to know who asks.
+// A lost connection, and the token.
 import assert from 'node:assert/strict';
 import { shell } from './daemon.mjs';
 
@@ -12,7 +12,7 @@ export async function saysThatTheConnectionIsLostAndComesBack({ page, daemon, op
     await daemon.stop();
     await connection.filter({ hasText: 'Connection lost' }).waitFor();
     await picture('lost-desktop-light');
-    // What was known stays on the screen, and the stage goes on meanwhile.
+    // The page keeps its content, and the stage goes on.
     await page.locator('.timeline a', { hasText: 'Running' }).waitFor();
     daemon.go('end');
     await daemon.launch();

@@ -1,4 +1,4 @@
-// A real daemon with a state folder of its own, and what the tests ask of it beside the page.
+// A daemon with its own state folder, and requests to its API.
 import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -62,7 +62,7 @@ export class Daemon {
   - { type: PREPARE, plugin: shell, with: { command: "echo ready" } }
   - { type: UNIT_TEST, plugin: shell, with: { command: "seq 40; sleep 0.1" } }
   - { type: DEPLOY_PROD, plugin: shell, with: { command: "echo deployed" }, approval: required }\n`);
-        // Chosen here, so that a second start can have the same.
+        // Fixed for this daemon, so that a restart has the same.
         daemon.port = await freePort();
         daemon.url = `http://127.0.0.1:${daemon.port}`;
         await daemon.launch();

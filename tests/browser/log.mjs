@@ -13,7 +13,7 @@ async function firstShown(page) {
 export async function aLogOfFiveMillionLinesIsSmooth({ page, daemon, open }) {
     const run = await daemon.submit([shell(`seq 5000000; echo the end; ${daemon.gate('end')}`)]);
     await daemon.stageIs(run.stages[0], 'IN_PROGRESS');
-    // A torrent is followed, and its last line is there.
+    // A fast log is followed, to its last line.
     await open(`#/runs/${run.id}`);
     await page.locator('.line', { hasText: 'the end' }).waitFor({ timeout: 40_000 });
     assert.ok(await page.locator('.line').count() < 120);
@@ -21,7 +21,7 @@ export async function aLogOfFiveMillionLinesIsSmooth({ page, daemon, open }) {
     await page.locator('.run-head .status.SUCCESS').waitFor();
     await page.locator('.log .count', { hasText: '5,000,001 lines' }).waitFor();
 
-    // To any line by its number, and the address leads there again.
+    // Any line is reached by its number, and its address leads there again.
     await page.getByLabel('Go to line').fill('3141592');
     await page.getByLabel('Go to line').press('Enter');
     await page.locator('.line.marked', { hasText: '31415923141592' }).waitFor();
@@ -29,7 +29,7 @@ export async function aLogOfFiveMillionLinesIsSmooth({ page, daemon, open }) {
     await page.reload();
     await page.locator('.line.marked', { hasText: '31415923141592' }).waitFor();
 
-    // A wheel moves by lines, also where the scroll bar is to scale.
+    // The wheel scrolls by lines, even with a scaled scroll bar.
     await page.locator('.lines').hover();
     const before = await firstShown(page);
     await page.mouse.wheel(0, 190);
@@ -67,13 +67,13 @@ export async function searchesALog({ page, daemon, open, picture }) {
     await daemon.runIs(run.id, 'SUCCESS');
     await open(`#/runs/${run.id}`);
     await page.locator('.line', { hasText: 'line 1 of many' }).first().waitFor();
-    // The key / leads to the search.
+    // The key / focuses the search.
     await page.locator('.timeline a').first().focus();
     await page.keyboard.press('/');
     await page.keyboard.type('ERROR');
     await page.keyboard.press('Enter');
     await page.locator('.log-search .count', { hasText: '1 of 2' }).waitFor();
-    // Colours do not hide a match, and it shows with them.
+    // Matches are found despite colours, and shown with them.
     await page.locator('.line.match', { hasText: 'Error: no such table' }).locator('.ansi-red-fg').first().waitFor();
     await picture('log-search-desktop-light');
     await page.keyboard.press('Enter');
@@ -91,7 +91,7 @@ export async function searchesALog({ page, daemon, open, picture }) {
     assert.ok(download.suggestedFilename().endsWith('.log'));
 }
 
-export async function followsUntilThePersonScrolls({ page, daemon, open }) {
+export async function followsUntilTheUserScrolls({ page, daemon, open }) {
     const run = await daemon.submit([shell(`seq 300; ${daemon.gate('more')}; seq 301 600; ${daemon.gate('end')}`)]);
     await daemon.stageIs(run.stages[0], 'IN_PROGRESS');
     await open(`#/runs/${run.id}`);
@@ -105,9 +105,9 @@ export async function followsUntilThePersonScrolls({ page, daemon, open }) {
         });
     }, value);
     await inView(300);
-    // Another tab does not lose the place.
+    // Another tab keeps the position.
     await page.getByRole('tab', { name: 'History' }).click();
-    // The browser may tell of a scroll only now.
+    // The scroll event may be delivered only now.
     await page.evaluate(() => document.querySelector('.lines').dispatchEvent(new Event('scroll')));
     await page.getByRole('tab', { name: 'Log' }).click();
     await inView(300);

@@ -1,5 +1,5 @@
-// Runs all cases, or those whose name holds one of the words given. One browser, a new page and a new daemon
-// for each case.
+// Runs all cases, or those whose name contains one of the arguments. One browser; a new page and daemon per
+// case.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -24,7 +24,7 @@ mkdirSync(screenshots, { recursive: true });
 const cases = [runs, actions, log, connection, safety, access].flatMap((suite) => Object.entries(suite))
     .filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
 
-// What the browser and the daemons leave behind when they are killed goes with this folder.
+// Files of killed browsers and daemons are removed with this folder.
 const folder = mkdtempSync(join(tmpdir(), 'stage-agent-browser-'));
 process.env.TMPDIR = folder;
 const launching = chromium.launch({
@@ -32,12 +32,12 @@ const launching = chromium.launch({
     args: process.getuid() === 0 ? ['--no-sandbox'] : [],
     handleSIGINT: false, handleSIGTERM: false, handleSIGHUP: false,
 });
-launching.catch(() => {}); // told where it is waited for
+launching.catch(() => {}); // reported where it is awaited
 
 async function end() {
     await Daemon.endAll();
     await (await launching.catch(() => null))?.close();
-    // The browser's own children write on for a moment.
+    // The browser's child processes may still write.
     await until('the folder to go away', () => {
         try {
             rmSync(folder, { recursive: true, force: true });
@@ -47,7 +47,7 @@ async function end() {
         }
     });
 }
-// Nothing stays behind, also when this is interrupted or hangs.
+// Cleans up even if this is interrupted or hangs.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     process.on(signal, () => end().finally(() => process.exit(1)));
 setTimeout(() => {

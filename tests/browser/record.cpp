@@ -1,4 +1,4 @@
-// Writes into the record of a daemon that is not running, for what would take long to come about:
+// Writes to the record of a stopped daemon what would take long to produce:
 //   browser-record RECORD COUNT    that many ended runs of one stage; the first says "the oldest of all"
 #include "agent/model/Id.h"
 #include "agent/store/Database.h"

@@ -1,4 +1,4 @@
-// The list of runs, and a run that is watched.
+// The list of runs, and a followed run.
 import assert from 'node:assert/strict';
 import { shell } from './daemon.mjs';
 
@@ -14,7 +14,7 @@ export async function watchesARunLiveToItsEnd({ page, daemon, open, picture }) {
     await row.filter({ hasText: 'Running' }).waitFor();
     await row.click();
     await page.locator('h1', { hasText: run.id.slice(0, 8) }).waitFor();
-    // The stage that runs is the one that shows, and its log grows.
+    // The running stage is shown, and its log grows.
     const stage = page.locator('.timeline a[aria-current]');
     await stage.filter({ hasText: 'Unit tests' }).filter({ hasText: 'Running' }).waitFor();
     await page.locator('.line', { hasText: 'before' }).waitFor();
@@ -73,7 +73,7 @@ export async function filtersAndSearches({ page, daemon, open }) {
     await page.getByLabel('Service').selectOption({ label: 'payment' });
     await page.waitForFunction(() => document.querySelectorAll('.row').length === 1);
     await rows.filter({ hasText: 'Needs approval' }).waitFor();
-    // The address keeps what was chosen.
+    // The address has the filters.
     await page.reload();
     await rows.filter({ hasText: 'payment' }).waitFor();
     assert.equal(await rows.count(), 1);
@@ -81,7 +81,7 @@ export async function filtersAndSearches({ page, daemon, open }) {
     await rows.nth(2).waitFor();
     await page.getByLabel('Search runs').fill('MEND');
     await page.waitForFunction(() => document.querySelectorAll('.row').length === 1);
-    // What does not fit stays away also when it is new.
+    // New runs that do not match are not shown.
     await daemon.submit([shell('true')], { commitMessage: 'Something else' });
     const fitting = await daemon.submit([shell('true')], { commitMessage: 'Mend it again' });
     await rows.filter({ hasText: fitting.id.slice(0, 8) }).waitFor();
@@ -138,7 +138,7 @@ export async function staysSmoothWithTenThousandRuns({ page, daemon, open }) {
     await page.waitForFunction(() => window.rowsPainted);
     console.log(`        its rows after ${cold} ms; again: first paint ${await firstPaint(page)} ms`);
 
-    // Down to the last one, while only what is in sight exists.
+    // Down to the last one, with elements only for visible rows.
     const scroller = page.locator('main .scroller');
     await page.waitForFunction(() => {
         const list = document.querySelector('main .scroller');

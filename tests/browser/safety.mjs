@@ -1,4 +1,4 @@
-// What stages, commits and people write is text, and the page is guarded.
+// Output, commits and reasons are shown as text, and the page is protected.
 import assert from 'node:assert/strict';
 import { shell } from './daemon.mjs';
 
@@ -28,7 +28,7 @@ echo '${evil}'`;
     await page.getByRole('tab', { name: 'Log' }).click();
     assert.equal(await page.evaluate(() => window.pwned), undefined);
     assert.equal(await page.locator('main img, main script, main [onerror], main a[href^=javascript]').count(), 0);
-    // The search of what is hostile marks text, too.
+    // Search results in hostile text are marked as text, too.
     await page.locator('.timeline a', { hasText: '<img' }).click();
     await page.getByLabel('Search the log').fill('<IMG');
     await page.getByLabel('Search the log').press('Enter');
@@ -44,7 +44,7 @@ export async function thePolicyForbidsForeignScript({ page, daemon, open }) {
     assert.ok(!policy.includes('unsafe'));
     assert.equal(response.headers()['x-content-type-options'], 'nosniff');
     assert.equal(response.headers()['referrer-policy'], 'no-referrer');
-    // A page that would frame us sees nothing.
+    // The page can't be framed.
     const frame = await fetch(`${daemon.url}/`, { headers: { 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'navigate', 'Sec-Fetch-Dest': 'iframe' } });
     assert.equal(frame.status, 403);
 }
