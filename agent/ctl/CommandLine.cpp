@@ -264,7 +264,7 @@ void CommandLine::addAgentVerbs()
     _doctor =
         _app.add_subcommand("doctor", "Check agent and host, with advice; exit 1 if a check fails");
     _doctor->add_flag("--record", _doctorRequest.record,
-                      "Read the whole record, not only its first pages");
+                      "Check the whole record, not only its first pages");
     _doctor
         ->add_option("-c,--config", _doctorRequest.config,
                      "The agent's configuration (default: /etc/stage-agent/stage-agent.properties)")
