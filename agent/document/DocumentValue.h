@@ -15,8 +15,8 @@ namespace agent
 /// A value's text fit for a message: quoted, cut, without line breaks.
 std::string inQuotes(std::string_view text);
 
-/// A place in a document. Each reading checks, and tells what is wrong with file, line and key path;
-/// the caller only goes on without the value.
+/// A node of a document with its path. Accessors check it and report errors with file, line and path; on an error
+/// the caller continues without the value.
 /// Owner: borrows the node, the file's name and the list of problems.
 class DocumentValue
 {
@@ -32,23 +32,23 @@ public:
     [[nodiscard]] const std::string& path() const { return _path; }
     void problem(const std::string& message) const;
 
-    /// A scalar of any kind, as written.
+    /// Returns a scalar of any kind, as written.
     [[nodiscard]] std::optional<std::string> text() const;
-    /// The same, but not empty.
+    /// As text(), but not empty.
     [[nodiscard]] std::optional<std::string> word() const;
     [[nodiscard]] std::optional<bool> boolean() const;
-    /// A whole number from `least` to `most`; a quoted one is none.
+    /// Returns an integer from `least` to `most`, unless it is quoted.
     [[nodiscard]] std::optional<std::int64_t> integer(std::int64_t least, std::int64_t most) const;
-    /// Shape: its items, empty when it is no list.
+    /// Returns the items; empty if it is not a list.
     [[nodiscard]] std::vector<DocumentValue> list() const;
-    /// The members of a map whose keys are the author's own. Shape: empty when it is no map.
+    /// Returns the members of a map with arbitrary keys; empty if it is not a map.
     [[nodiscard]] std::vector<DocumentValue> members() const;
-    /// Each item's `word`.
+    /// Returns word() of each item.
     [[nodiscard]] std::vector<std::string> words() const;
-    /// A value that is given on as it is: a setting. Null is none.
+    /// Returns a plugin setting; nullopt for null.
     [[nodiscard]] std::optional<Setting> setting() const;
 
-    /// Tells that something else was expected; `hint` comes last.
+    /// Reports that `what` was expected, followed by `hint`.
     void expected(std::string_view what, const std::string& hint = {}) const;
     [[nodiscard]] DocumentValue child(const DocumentNode& node, const std::string& path) const
     {
@@ -62,14 +62,14 @@ private:
     std::vector<Problem>* _problems;
 };
 
-/// A map whose keys are fixed: an unknown one is told at once.
+/// A map with a fixed set of keys; the constructor reports unknown ones.
 class DocumentMap
 {
 public:
     DocumentMap(DocumentValue value, std::initializer_list<std::string_view> known);
 
     [[nodiscard]] std::optional<DocumentValue> find(std::string_view key) const;
-    /// The same, and tells when it isn't there.
+    /// As find(), but reports a missing key.
     [[nodiscard]] std::optional<DocumentValue> require(std::string_view key) const;
     [[nodiscard]] const DocumentValue& value() const { return _value; }
 

@@ -24,7 +24,7 @@ const std::string commandLine = "-D";
 constexpr int definedPriority = -1;
 constexpr int systemPriority = 1;
 
-/// Shape: why the file can't be read; empty: `text` holds it.
+/// Returns why the file can't be read; empty if `text` holds it.
 std::string readAll(const std::filesystem::path& file, std::string& text)
 {
     std::error_code error;

@@ -20,12 +20,12 @@ class Properties
 {
 public:
     /// `file`: empty for none; read as properties whatever its name ends with.
-    /// Errors: none; a file that can't be read, and what is no `key = value`, is told in `problems`,
-    /// which the object goes on to use.
+    /// Errors: added to `problems` (an unreadable file, lines other than `key = value`), to which the object
+    /// keeps a reference.
     Properties(const std::filesystem::path& file, const std::vector<std::string>& definitions,
                std::vector<Problem>& problems);
 
-    /// The value with its `${…}` replaced, trimmed at both ends; nothing: not said.
+    /// Returns the trimmed value with its `${…}` replaced; nullopt if not set.
     [[nodiscard]] std::optional<std::string> said(const std::string& key) const;
 
     /// Every key that was said, known or not.

@@ -10,12 +10,12 @@
 namespace agent
 {
 
-/// The throw-away folder of an exec, `$TMPDIR/stage-exec-XXXXXX`, for nobody else to read. It has the
-/// layout of a run's folder. Removed with the object.
+/// The temporary folder of an exec, `$TMPDIR/stage-exec-XXXXXX`, mode 0700, with the layout of a run's folder.
+/// Removed by the destructor.
 class ExecFolder
 {
 public:
-    /// Errors: ExecRefusal Usage that names the place and what is wrong with it.
+    /// Errors: ExecRefusal Usage that names the folder and the reason.
     ExecFolder();
     ~ExecFolder();
     ExecFolder(const ExecFolder&) = delete;
@@ -26,10 +26,10 @@ public:
     [[nodiscard]] std::filesystem::path mirrors() const { return _path / "mirrors"; }
     [[nodiscard]] std::filesystem::path attempt(const Stage& stage) const;
 
-    /// From now on it stays.
+    /// Prevents its removal.
     void keep() { _over = true; }
 
-    /// Removes it now. Shape: what could not be removed; then it stays.
+    /// Removes it now. Returns what could not be removed, and is kept.
     std::vector<Remains> remove();
 
 private:

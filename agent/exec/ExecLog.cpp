@@ -68,7 +68,7 @@ void ExecLog::copy(bool whole)
     }
 }
 
-/// Shape: false when `to` takes no more.
+/// Returns false if `to` accepts no more.
 bool ExecLog::flush()
 {
     std::size_t taken = 0;
@@ -94,7 +94,7 @@ bool ExecLog::flush()
     return _error == 0 && _pending.empty();
 }
 
-/// Shape: false when the log has no more for now.
+/// Returns false if the log has no more for now.
 bool ExecLog::readOn()
 {
     if (!_log.valid())

@@ -12,30 +12,29 @@ namespace agent
 {
 
 /// Copies the log of an attempt to a descriptor while the shim writes it, shown as `stagectl logs` does.
-/// It never waits for who reads it: what is not taken stays until the next copy().
+/// Never blocks on the reader: bytes that are not accepted are kept until the next copy().
 class ExecLog
 {
 public:
-    /// `folder`: the attempt's. `raw`: the bytes exactly.
+    /// `folder`: the attempt's. `raw`: bytes unchanged.
     ExecLog(std::filesystem::path folder, int to, bool raw);
 
-    /// Can be read when the shim has written; -1 where the kernel gives no such thing.
+    /// Returns a descriptor that is readable when the shim has written; -1 if not supported.
     [[nodiscard]] int descriptor() const { return _changes.get(); }
 
-    /// How long until copy() may have something to do, besides by descriptor() and by room in `to`.
-    /// Unit: milliseconds. Shape: nothing for ever.
+    /// Returns the time in ms until copy() may be needed regardless of descriptor() and `to`; nullopt: never.
     [[nodiscard]] std::optional<std::int64_t> pause() const;
 
-    /// Copies what there is, up to some MiB. `whole`: nothing more will be written to the log.
+    /// Copies available bytes, up to some MiB. `whole`: the log is complete.
     void copy(bool whole);
 
-    /// All of a whole log was taken.
+    /// Returns whether a complete log has been written to `to`.
     [[nodiscard]] bool drained() const { return _finished && _pending.empty(); }
 
-    /// `to` takes no more for now.
+    /// Returns whether `to` accepts no more for now.
     [[nodiscard]] bool blocked() const { return !_pending.empty(); }
 
-    /// What was taken ends within a line.
+    /// Returns whether the output so far ends within a line.
     [[nodiscard]] bool withinLine() const { return _withinLine; }
 
     /// Why `to` takes nothing any more: an errno; 0 while it does.

@@ -25,10 +25,10 @@ struct ExecPlan
     }
 };
 
-/// Finds the service and the stage, and sees that the stages may and can be executed here.
-/// `problems`: what is wrong with the services' files; told where the service is not found.
-/// Errors: ExecRefusal NotFound that tells what there is; Usage for the rest, also for a service that is
-/// declared but refused.
+/// Finds the service and the stage, and checks that the stages may be executed here.
+/// `problems`: errors in the services' files, reported if the service is not found.
+/// Errors: ExecRefusal NotFound that lists what exists; Usage otherwise, also for a service that is declared but
+/// refused.
 ExecPlan planExec(const ExecRequest& request, const ServiceCatalog& services,
                   const PluginRegistry& plugins, const std::vector<Problem>& problems);
 

@@ -14,18 +14,18 @@ class OptionSet;
 namespace agent
 {
 
-/// How `stage-agent --exec` ends; the numbers are stagectl's.
+/// The exit codes of `stage-agent --exec`, which are stagectl's.
 enum class ExecExit : int
 {
     Succeeded = 0,
     Failed = 1,        ///< the stage, or a PREPARE stage before it
-    Usage = 2,         ///< wrong command line or configuration, or no place to do it
+    Usage = 2,         ///< invalid command line or configuration, or no usable folder
     NotFound = 4,      ///< no such service or stage
     Interrupted = 130, ///< also by TERM and HUP
-    NobodyReads = 141  ///< as a program that SIGPIPE ends
+    NobodyReads = 141  ///< as a program killed by SIGPIPE
 };
 
-/// Why nothing is executed: `what()` is for a person, each line a sentence.
+/// Why nothing is executed: `what()` is the message.
 class ExecRefusal: public std::runtime_error
 {
 public:
@@ -40,7 +40,7 @@ private:
     ExecExit _exit;
 };
 
-/// What `stage-agent --exec` is to do, from its options.
+/// The options of `stage-agent --exec`.
 struct ExecRequest
 {
     std::string service; ///< name or id
@@ -48,20 +48,20 @@ struct ExecRequest
     std::string commit;
     std::string branch;
     std::map<std::string, std::string> env;
-    std::filesystem::path workspace; ///< empty: one of its own, made by the PREPARE stages
+    std::filesystem::path workspace; ///< empty: a temporary one, filled by the PREPARE stages
     bool keep = false;
     bool raw = false;
-    bool sure = false; ///< also a deployment, also to empty the workspace
+    bool sure = false; ///< --yes: allows deployments and emptying the workspace
 
     static void defineOptions(Poco::Util::OptionSet& options);
 
-    /// Takes one option. Shape: false when it is none of these. Errors: nothing yet; see check().
+    /// Takes one option. Returns false if it is another option. Errors: reported by check().
     bool take(const std::string& name, const std::string& value);
 
-    /// Any of the options was there.
+    /// Returns whether any of the options was given.
     [[nodiscard]] bool given() const { return _wanted || !_stray.empty(); }
 
-    /// Takes what stands behind the options and checks all of it.
+    /// Takes the arguments after the options and checks everything.
     /// Errors: ExecRefusal Usage.
     void check(const std::vector<std::string>& arguments);
 

@@ -58,28 +58,28 @@ struct Plugin
 class PluginRegistry
 {
 public:
-    /// Loads each subfolder of `root` that holds a plugin.yaml. A wrong one is left out and told in
-    /// `problems`; so is a second plugin of a name.
+    /// Loads each subfolder of `root` with a plugin.yaml. Invalid plugins and duplicate names are reported in
+    /// `problems` and skipped.
     void load(const std::filesystem::path& root, std::vector<Problem>& problems);
 
     [[nodiscard]] const Plugin* find(const std::string& name) const;
     [[nodiscard]] const std::map<std::string, Plugin>& all() const { return _plugins; }
 
-    /// Checks a stage against its plugin's manifest: the plugin is there and suits the type, each
-    /// setting is known and of its type, required ones are given.
-    /// Shape: empty when all is right; each problem's key begins with `key` (`stages[1]`).
+    /// Checks a stage against its plugin's manifest: the plugin exists and suits the stage's type, settings are
+    /// known and of their type, required ones are given. Returns the problems, whose keys begin with `key`
+    /// (`stages[1]`).
     [[nodiscard]] std::vector<Problem> check(const StageSpec& stage, const std::string& key) const;
 
-    /// `PLUGIN_<NAME>` for a setting's name: upper case, all but letters and digits become `_`.
+    /// Returns `PLUGIN_<NAME>` for a setting: upper case, `_` for anything but letters and digits.
     static std::string variable(const std::string& setting);
 
-    /// Says whether a setting declared as `declared` may be given as `given`: text may be any scalar,
-    /// all else is strict.
+    /// Returns whether a setting declared as `declared` may be given as `given`: text may be any scalar, other
+    /// types are strict.
     static bool suits(Setting::Kind declared, Setting::Kind given);
     static std::string_view describe(Setting::Kind kind);
 
-    /// Says why no code may be loaded from `path`: it can't be read, it is a link that leads out of
-    /// `within`, or somebody else than root and the agent's user can write it; empty when it may.
+    /// Returns why no code may be loaded from `path`; empty if it may: it can't be read, is a link to outside
+    /// of `within`, or is writable by users other than root and the agent's.
     static std::string placeProblem(const std::filesystem::path& path,
                                     const std::filesystem::path& within);
 

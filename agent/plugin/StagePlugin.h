@@ -19,16 +19,16 @@
 namespace agent::v1
 {
 
-/// Rises with every change of this file that a library built before would not survive.
+/// Incremented with every incompatible change of this file.
 constexpr int abi = 1;
 
-/// How a stage ended, as its plugin tells it.
+/// The result of a stage, as returned by its plugin.
 class Result
 {
 public:
     static Result passed() { return Result(true, ""); }
 
-    /// The work was done and its outcome is bad: the user's failure. `message` is one line for the log.
+    /// A failure of the user's work. `message` is one line for the log.
     static Result failed(std::string message) { return Result(false, std::move(message)); }
 
     [[nodiscard]] bool succeeded() const { return _succeeded; }
@@ -44,17 +44,18 @@ private:
     std::string _message;
 };
 
-/// What a plugin knows of its stage.
+/// A plugin's access to its stage.
 struct StageContext
 {
-    std::filesystem::path workspace; ///< the run's folder, absolute; there already
-    std::filesystem::path cache;     ///< the plugin's own, outlives runs; stages at work share it
+    std::filesystem::path workspace; ///< the run's folder, absolute; exists
+    std::filesystem::path
+        cache; ///< of the plugin; outlives runs and is shared by concurrent stages
 
-    /// The plugin's results, given to later stages as `OUTPUT_<NAME>`. Values are UTF-8.
+    /// The plugin's outputs, passed to later stages as `OUTPUT_<NAME>`. Values are UTF-8.
     std::map<std::string, std::string>& outputs;
 
-    /// A setting of the manifest as text: a scalar as written, a list or a map as JSON.
-    /// Shape: empty when neither given nor defaulted.
+    /// Returns a setting as text: a scalar as written, a list or map as JSON; empty if neither given nor
+    /// defaulted.
     [[nodiscard]] static std::string setting(const std::string& name)
     {
         std::string variableName = "PLUGIN_";

@@ -1,6 +1,6 @@
 // stage-plugin-host LIBRARY.so CACHE_FOLDER: runs a stage's C++ plugin. The shim starts it, so that a
 // plugin that crashes ends its own stage and nothing else.
-// stage-plugin-host --check LIBRARY.so: loads it only. stage-plugin-host --version: tells its version.
+// stage-plugin-host --check LIBRARY.so: only loads it. stage-plugin-host --version: prints the version.
 // Exit: 0 the stage passed; 1 the plugin says that it failed; 120 the plugin could not do its work.
 #include "agent/plugin/StagePlugin.h"
 
@@ -111,7 +111,7 @@ Result runPlugin(const std::string& path, const std::filesystem::path& cache)
     return result;
 }
 
-/// A plugin that calls exit() has not told how the stage ended; its exit code must not count as if.
+/// A plugin that calls exit() has returned no result; its exit code must not be taken for one.
 void refuseEarlyExit()
 {
     if (pluginReturned)

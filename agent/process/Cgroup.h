@@ -20,49 +20,48 @@ namespace agent
 class Cgroup
 {
 public:
-    /// None: every stage is contained by its shim's subreaper.
+    /// Not available: every stage is contained by its shim as subreaper.
     Cgroup() = default;
 
     /// Finds the cgroup2 mount in /proc/self/mountinfo and the daemon's group in /proc/self/cgroup, moves
     /// the daemon into a leaf of it, enables the controllers that are there, and makes `stages/` for
-    /// this state folder (`name` tells daemons of one host apart).
-    /// `apart`: beside a daemon that may be there, never in its tree, also where one of ours started us.
-    /// Shape: a Cgroup that is not available() where any of it can't be; why() says why.
+    /// this state folder (`name` is unique among the daemons of a host).
+    /// `apart`: outside the tree of any daemon, even if started by one.
+    /// Returns a Cgroup that is not available() if any of it fails; why() has the reason.
     static Cgroup open(const std::string& name, bool apart = false);
 
-    /// What the daemon `pid` has; with 0, what one could have that were started as we are. Makes, moves and
-    /// enables nothing: for missing() and why() only.
+    /// Returns what the daemon `pid` has; with 0, what a daemon started like this process would have. Changes
+    /// nothing: for missing() and why() only.
     static Cgroup seen(int pid);
 
     [[nodiscard]] bool available() const { return !_stages.empty(); }
     [[nodiscard]] const std::string& why() const { return _why; }
 
-    /// Which of `limits` no controller would hold here, comma-separated: "memory,cpu".
+    /// Returns those of `limits` that no controller can enforce here, comma-separated: "memory,cpu".
     [[nodiscard]] std::string missing(const Limits& limits) const;
 
-    /// Makes the group of one attempt and applies its limits.
-    /// Shape: the folder; empty when not available. `missing` gets the limits that no controller holds,
-    /// comma-separated.
-    /// Errors: std::system_error when the group can't be made.
+    /// Creates the group of an attempt and applies its limits. Returns the folder; empty if not available.
+    /// `missing` is set to the limits that can't be enforced, comma-separated.
+    /// Errors: std::system_error if the group can't be created.
     [[nodiscard]] std::string make(const std::string& name, const Limits& limits,
                                    std::string& missing) const;
 
-    /// Sets the limits of `group` once more: a restart under systemd takes the controllers away for a
-    /// moment, and their limits with them. `missing` as with make().
+    /// Sets the limits of `group` again: a restart under systemd temporarily disables the controllers, which
+    /// drops the limits. `missing` as with make().
     static void applyLimits(const std::string& group, const Limits& limits, std::string& missing);
 
-    /// Removes our own empty groups and moves the daemon back to where it came from. For a graceful end
-    /// with no stage running.
+    /// Removes our empty groups and moves the daemon back to its original group. For a graceful stop with no
+    /// stage running.
     void removeTree() const;
 
-    /// Whether `group` is there and is a stage's, made by a daemon of ours: the only kind to be ended.
+    /// Returns whether `group` exists and is a stage's, created by a stage-agent: only these may be killed.
     static bool isStageGroup(const std::filesystem::path& group);
 
-    /// The pids in `group` and in the groups below it.
+    /// Returns the pids in `group` and the groups below it.
     static std::vector<int> processesIn(const std::filesystem::path& group);
 
-    /// Sends KILL to all in `group` and below. Source: cgroup.kill of cgroups(7), Linux 5.14.
-    /// Shape: how many processes were there before.
+    /// Sends SIGKILL to all processes in `group` and below; returns how many there were. Source: cgroup.kill of
+    /// cgroups(7), Linux 5.14.
     static std::size_t killAll(const std::filesystem::path& group);
 
     /// Removes `group` and the groups below it as far as they are empty.

@@ -6,9 +6,8 @@
 namespace agent
 {
 
-/// The system calls that agent and shim can't do without and that this kernel, or a filter in front of
-/// it such as a container's, does not give us. Tries each in a way that changes nothing.
-/// Shape: empty when all are there; else each with its reason: `clone3 (Function not implemented)`.
+/// Returns the required system calls that this kernel, or a seccomp filter, does not provide, each with its reason:
+/// `clone3 (Function not implemented)`. Tries each without side effects.
 std::vector<std::string> missingKernelCalls();
 
 } // namespace agent

@@ -50,8 +50,8 @@ std::vector<int> numbersIn(const std::string& folder)
     return numbers;
 }
 
-/// The thread that speaks for the process: /proc tells nothing of one that has ended but that it did.
-/// Shape: `process` itself unless it is leaderless; one in D only where all of them are.
+/// Returns the thread that represents the process: itself, unless it is leaderless (/proc has no details of an
+/// ended thread); one in state D only if all are.
 ProcessStat speaker(const ProcessStat& process)
 {
     ProcessStat found = process;

@@ -44,7 +44,7 @@ struct ProcessInfo
     std::int64_t ageMs = 0;
 };
 
-/// Reads one process. Shape: nothing when there is none. Source: proc(5).
+/// Reads one process; returns nullopt if it does not exist. Source: proc(5).
 std::optional<ProcessStat> processStat(int pid);
 
 /// Every process that we may see, zombies too.
@@ -54,12 +54,12 @@ std::vector<ProcessStat> allProcesses();
 /// Errors: std::system_error.
 std::string bootId();
 
-/// Sends `signal`, unless the pid is another process's by now. Shape: whether it was sent.
+/// Sends `signal`, unless the pid was reused; returns whether it was sent.
 bool signalProcess(const ProcessStat& process, int signal);
 
 /// The living processes that an attempt left behind: those with its ids in their environment, their
 /// descendants and sessions. Never one that is older than the claim, nor the caller itself.
-/// Shape: empty under another boot.
+/// Returns an empty list under another boot.
 std::vector<ProcessStat> remainsOf(const Order& order, const Claim& claim);
 
 /// The processes of the attempt in `folder`: of its cgroup, and the descendants of its shim, which

@@ -147,7 +147,7 @@ int spawn(const ProgramCall& call, const Output& out, const Output& err)
 }
 
 /// Ends all of the group. It is still ours: its first process is not reaped before.
-/// Shape: nothing where the kernel does not let go of it; then it is init's when we are gone.
+/// Returns nullopt if it can't be killed (state D); it is reparented to init when this process ends.
 std::optional<int> killAndReap(int pid, int pidfd)
 {
     ::kill(-pid, SIGKILL);

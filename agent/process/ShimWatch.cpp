@@ -130,7 +130,7 @@ std::vector<std::string> ShimWatch::wait(std::optional<std::int64_t> timeoutMs)
         reap(fd);
         FAILPOINT("reaped");
         ended.push_back(found->key);
-        // Taken out by hand: a copy of the descriptor elsewhere would keep it in the epoll.
+        // Removed explicitly: a duplicate of the descriptor would keep it in the epoll set.
         ::epoll_ctl(_epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
         ::inotify_rm_watch(_names.get(), found->folder);
         _shims.erase(found);

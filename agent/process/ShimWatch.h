@@ -38,7 +38,7 @@ public:
     void alsoWakeOnRoom(int descriptor);
 
     /// Blocks until a shim ended, wake() was called or `timeoutMs` passed (none: for ever).
-    /// Shape: the keys of shims that ended; they are reaped and no longer watched.
+    /// Returns the keys of shims that ended; they are reaped and no longer watched.
     std::vector<std::string> wait(std::optional<std::int64_t> timeoutMs);
 
     /// The keys of shims that put a held.json into their folders, since the last call.
@@ -61,7 +61,7 @@ private:
     FileDescriptor _wake;
     FileDescriptor _names; ///< inotify: the names that come into folders
     std::vector<Watched> _shims;
-    std::set<std::string> _held; ///< told by the next takeHeld()
+    std::set<std::string> _held; ///< returned by the next takeHeld()
 };
 
 } // namespace agent

@@ -17,8 +17,8 @@ struct Child
 /// Whether a shim lives on when the thread that started it is gone.
 enum class Bond
 {
-    Outlives, ///< a daemon's: the next one finds it
-    EndsWithUs ///< it is told to end its stage then, also after our kill -9. Source: PR_SET_PDEATHSIG(2const)
+    Outlives,  ///< a daemon's: the next one finds it
+    EndsWithUs ///< it ends its stage with us, even after kill -9. Source: PR_SET_PDEATHSIG(2const)
 };
 
 /// Starts `stage-shim FOLDER` in a session of its own: 0-2 are /dev/null, `lock` is its fd 3, `secrets`

@@ -14,11 +14,11 @@
 namespace agent
 {
 
-/// The PATH of a stage whose service gives none.
+/// The default PATH of a stage.
 inline constexpr const char* standardPath =
     "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What every order of this daemon shares.
+/// The parts that all orders of this daemon share.
 struct OrderDefaults
 {
     std::int64_t timeoutMs = 0;
@@ -34,7 +34,7 @@ struct OrderDefaults
 struct OrderContext
 {
     const Run& run;
-    const Stage& stage; ///< attempt counts the one to come
+    const Stage& stage; ///< with the number of the new attempt
     const StageSpec& spec;
     const PipelineSpec& pipeline;
     const Plugin& plugin;
@@ -43,32 +43,32 @@ struct OrderContext
     std::filesystem::path attemptFolder;
 };
 
-/// Says what the shim is to do: argv, the whole environment, limits of time and size.
+/// Returns the order for the shim: argv, environment, limits.
 Order buildOrder(const OrderContext& context, const OrderDefaults& defaults);
 
-/// Reads the pipeline's secrets anew, one trailing newline stripped.
-/// Errors: std::runtime_error that names the secret and what is wrong with it.
+/// Reads the pipeline's secrets, one trailing newline stripped.
+/// Errors: std::runtime_error that names the secret and the reason.
 Secrets readSecrets(const std::vector<std::string>& names, const std::filesystem::path& folder);
 
-/// `text` without the secrets of these names, as a log shows it. One that can't be read is left out.
+/// Returns `text` with these secrets masked, as in a log. Secrets that can't be read are ignored.
 std::string masked(const std::string& text, const std::vector<std::string>& secretNames,
                    const std::filesystem::path& folder);
 
 /// Reads a plugin's outputs.json: a flat JSON object of strings, at most 64 KiB.
-/// Shape: empty when there is no file. Errors: std::runtime_error that says what is wrong.
+/// Returns an empty map if there is no file. Errors: std::runtime_error with the reason.
 std::map<std::string, std::string> readOutputs(const std::filesystem::path& file);
 
-/// Gives `stage`, whose attempt in `folder` ended well, what that wrote for later stages, without the
-/// secrets of these names; and `run` the commit, where the git plugin tells it.
-/// Errors: as readOutputs(); nothing has changed then.
+/// Stores the outputs of a successful attempt in `stage`, with these secrets masked, and the commit in `run` if they
+/// are the git plugin's.
+/// Errors: as readOutputs(); nothing is changed then.
 void takeOutputs(Run& run, Stage& stage, const std::filesystem::path& folder,
                  const std::vector<std::string>& secretNames,
                  const std::filesystem::path& secretsDir);
 
-/// What the stages before number `ordinal` gave: of two of one name the later one's.
+/// Returns the outputs of the stages before `ordinal`; of the same name, the last one.
 std::map<std::string, std::string> outputsBefore(int ordinal, const std::vector<Stage>& stages);
 
-/// Outputs as the record keeps them: a JSON object; empty text for none.
+/// Converts outputs to and from the record's form: a JSON object; empty text for none.
 std::string outputsToJson(const std::map<std::string, std::string>& outputs);
 std::map<std::string, std::string> outputsFromJson(const std::string& json);
 

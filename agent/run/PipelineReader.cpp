@@ -21,7 +21,7 @@ constexpr std::size_t maxStageName = 128;
 constexpr std::int64_t maxCpuPercent = 102'400; // 1024 cores: more is a slip of the pen
 constexpr std::int64_t maxConcurrency = 10'000;
 
-// A decision of a person, or an end that another party told, is never tried again.
+// Decisions of an operator and externally reported ends are never retried.
 constexpr std::array<Cause, 11> retryable{
     Cause::Exit,       Cause::Signal,   Cause::Timeout,       Cause::Silent,
     Cause::Oom,        Cause::DiskFull, Cause::PluginMissing, Cause::PluginError,
@@ -84,7 +84,7 @@ std::optional<std::int64_t> cpuPercent(const DocumentValue& value)
     return std::lround(result);
 }
 
-/// Shape: empty when there is none.
+/// Returns an empty text if there is none.
 std::string idOf(const DocumentMap& map)
 {
     const auto value = map.find("id");

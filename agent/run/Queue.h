@@ -9,18 +9,17 @@
 namespace agent
 {
 
-/// Chooses which queued runs get a slot. Pure, so that what is fair is tested without processes.
+/// Chooses which queued runs get a slot. A pure function, testable without processes.
 struct Queue
 {
     int slots = 1;         ///< runs at a time
-    bool draining = false; ///< no run begins any more; begun ones go on
+    bool draining = false; ///< no new runs start; started ones go on
 
-    /// Runs of a service at a time; asked by its name.
+    /// The concurrency of a service, by name.
     std::function<int(const std::string& service)> concurrency;
 
-    /// Shape: the ids of those of `open` (all runs that have not ended) that may go on now, in this order:
-    /// tried again by hand first, then by priority, then first come first served.
-    /// A run that waits for its service's `concurrency` does not hold up those behind it.
+    /// Returns the ids of those of `open` (all runs that have not ended) that may go on now: resumed runs first,
+    /// then by priority, then by age. A run that waits for its service's `concurrency` does not block others.
     [[nodiscard]] std::vector<std::string> next(const std::vector<Run>& open) const;
 };
 

@@ -85,7 +85,7 @@ const Service* withId(const std::map<std::string, std::shared_ptr<const Service>
     return nullptr;
 }
 
-/// Gives the service its id, and tells when its name or id is another's already.
+/// Sets the service's id, and reports a name or id that another service has.
 void checkIdentity(ParsedService& parsed,
                    const std::map<std::string, std::shared_ptr<const Service>>& others,
                    const ServiceCatalog::IdFor& idFor)

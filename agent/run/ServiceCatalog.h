@@ -15,31 +15,30 @@ namespace agent
 
 class PluginRegistry;
 
-/// The services of services.d/. Readers keep what they were handed out through any reload.
+/// The services of services.d/. Readers keep their service over a reload.
 class ServiceCatalog
 {
 public:
-    /// Gives a service without an id in its file the one that is kept for its name.
+    /// Returns the recorded id for a service without one in its file.
     using IdFor = std::function<std::string(const std::string& name)>;
 
-    /// Reads all *.yaml and *.yml of `folder` in the order of their names and takes the place of what
-    /// was there, all at once. A folder that isn't there is one without services. A wrong file never
-    /// stops the others: at a reload its service stays as it was last read. `secrets` is where the
-    /// secrets lie; empty: they are not looked at.
-    /// Shape: every problem, at most 50 a file and one line that tells of the rest.
-    /// Errors: what `idFor` throws; nothing has changed then.
-    /// Threads: one load at a time; readers go on meanwhile.
+    /// Reads all *.yaml and *.yml of `folder` in the order of their names and replaces the services atomically. A
+    /// missing folder has no services. An invalid file does not affect others: at a reload its service is kept as
+    /// last read. `secrets` is the folder of the secrets; empty: they are not checked.
+    /// Returns the problems, at most 50 per file and a line about the rest.
+    /// Errors: those of `idFor`; nothing is changed then.
+    /// Threads: one load at a time, concurrent with readers.
     std::vector<Problem> load(const std::filesystem::path& folder, const PluginRegistry& registry,
                               const IdFor& idFor, const std::filesystem::path& secrets = {});
 
-    /// Threads: any. Shape: null when there is none.
+    /// Returns null if there is none. Threads: any.
     [[nodiscard]] std::shared_ptr<const Service> find(const std::string& nameOrId) const;
 
-    /// The file that declares a service of this name and was wrong when it was last read; empty: none.
+    /// Returns the file that declares this service but was invalid when last read; empty if none.
     /// Threads: any.
     [[nodiscard]] std::string refusedFile(const std::string& name) const;
 
-    /// Threads: any. Shape: by name.
+    /// Returns the services by name. Threads: any.
     [[nodiscard]] std::vector<std::shared_ptr<const Service>> all() const;
 
 private:

@@ -20,8 +20,8 @@ class LogWriter
 public:
     using Clock = std::chrono::steady_clock;
 
-    /// `maskFile`: where the stage writes further secrets, one a line ($STAGE_MASK); made anew, empty
-    /// and private, and removed by finish(). Empty: none.
+    /// `maskFile`: where the stage writes further secrets, one per line ($STAGE_MASK); created
+    /// empty, mode 0600, and removed by finish(). Empty: none.
     LogWriter(const std::string& folder, std::int64_t maxBytes,
               const std::vector<std::string>& secrets, std::string maskFile);
 

@@ -40,7 +40,7 @@ public:
     [[nodiscard]] std::int64_t oomKills() const;
 
     /// Raises `usage` to what the group counted. What no controller counts stays as it is, and what one
-    /// counts anew since a restart under systemd, which takes it away for a moment, lowers nothing.
+    /// counts from zero since a restart under systemd, which takes it away for a moment, lowers nothing.
     void addUsage(Usage& usage) const;
 
 private:

@@ -26,7 +26,7 @@ struct ProcessStat
     [[nodiscard]] bool alive() const { return (state != 'Z' || threads > 1) && state != 'X'; }
 };
 
-/// Shape: nothing when there is no such process.
+/// Returns nullopt if there is no such process.
 std::optional<ProcessStat> processStat(pid_t pid);
 
 /// Every process of the stage: what lives in its cgroup and what descends from the shim, which as
@@ -39,32 +39,32 @@ public:
     [[nodiscard]] StageCgroup& cgroup() { return _cgroup; }
     [[nodiscard]] std::string_view containment() const;
 
-    /// Says which child is the stage's command.
+    /// Sets which child is the stage's command.
     void setCommand(pid_t pid) { _command = pid; }
 
-    /// Reaps every child that ended. Shape: false once there is no descendant left.
+    /// Reaps all ended children; returns false once no descendant is left.
     bool reap();
 
-    /// How the command ended, as waitpid gives it; nothing while it lives.
+    /// Returns the command's wait status; nullopt while it runs.
     [[nodiscard]] const std::optional<int>& commandStatus() const { return _commandStatus; }
 
-    /// Sends TERM to all, also to what is forked meanwhile, and CONT so that the stopped can answer it. What
-    /// they fork to clean up is left to go on.
+    /// Sends SIGTERM to all, including new children forked meanwhile, and SIGCONT so that stopped ones handle it.
+    /// Children forked for cleanup are left running.
     void terminate() const;
 
-    /// Sends KILL to all; what forked meanwhile is found by the next call.
+    /// Sends SIGKILL to all; children forked meanwhile are found by the next call.
     void kill();
 
-    /// Whether there are some and the kernel holds each: all that is left of it is in state D.
+    /// Returns whether processes are left and all are in state D.
     [[nodiscard]] bool held() const;
 
-    /// What they used: from the cgroup as far as it counts, else from those that were reaped.
+    /// Returns the resource usage from the cgroup, else from reaped processes.
     [[nodiscard]] Usage usage() const;
 
 private:
     [[nodiscard]] std::vector<ProcessStat> list() const;
 
-    /// Sends STOP to all: a tree that grows faster than we can walk it doesn't then. Shape: who they are.
+    /// Sends SIGSTOP to all, which prevents a tree from growing faster than it is walked; returns them.
     [[nodiscard]] std::vector<ProcessStat> hold() const;
 
     StageCgroup _cgroup;

@@ -8,7 +8,7 @@
 namespace agent
 {
 
-/// All that decides how an attempt is told to have ended.
+/// The facts that determine the reported outcome of an attempt.
 struct Evidence
 {
     std::optional<Cause> ended;       ///< why the shim ended the stage; none: it ended by itself

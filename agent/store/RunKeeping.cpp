@@ -1,5 +1,4 @@
-// What the record tells of runs that are over, and what it keeps beside runs: ids of services, keys of
-// submissions.
+// The record's queries for retention, and what it keeps besides runs: ids of services, idempotency keys.
 #include "agent/store/RunStore.h"
 
 #include "agent/model/Id.h"

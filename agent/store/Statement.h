@@ -11,8 +11,8 @@ struct sqlite3_stmt;
 namespace agent
 {
 
-/// One prepared statement on a session's own handle. Poco 1.11 prepares anew at each execute, which
-/// costs three times the query itself; the record's statements are prepared once and kept.
+/// A prepared statement on a session's handle. Poco 1.11 prepares at each execute, which costs three times the
+/// query itself; the record's statements are prepared once.
 /// Errors: every method throws Poco::Data::DataException (or its DatabaseFull, Locked … kind).
 /// Threads: those of its connection, one at a time.
 class Statement

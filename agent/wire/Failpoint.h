@@ -41,7 +41,7 @@ public:
         return failpoint;
     }
 
-    /// Does what is asked at `place`. Shape: the error number to pretend, 0 for none. Threads: any.
+    /// Executes the action configured for `place`; returns the errno to simulate, 0 for none. Threads: any.
     int reach(std::string_view place)
     {
         record("point " + std::string(place));
