@@ -18,7 +18,7 @@ class ConfigurationTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testDefinitionsAreReadAsStrictlyAsTheFile);
     CPPUNIT_TEST(testLinesThatGoOnAreOne);
     CPPUNIT_TEST(testAFileOfAnyNameIsReadAsProperties);
-    CPPUNIT_TEST(testAFileThatIsNotThereIsTold);
+    CPPUNIT_TEST(testAFileThatIsNotThereIsReported);
     CPPUNIT_TEST(testTimesToKeepNeedAUnit);
     CPPUNIT_TEST(testNothingButLoopbackIsListenedOn);
     CPPUNIT_TEST(testAWrongCommandLineIsNoConfiguration);
@@ -60,7 +60,7 @@ public:
                                          "'stage.timeout'?");
         assertHas(said, _file.string() + ":2: expected key = value, found 'http.port 7'");
         write("");
-        for (const auto& [definition, told] : std::map<std::string, std::string>{
+        for (const auto& [definition, reported] : std::map<std::string, std::string>{
                  {"stage.timeuot=1m", "stage.timeuot: unknown key, did you mean 'stage.timeout'?"},
                  {"http.prot=1", "http.prot: unknown key, did you mean 'http.port'?"},
                  {"stage.stuck_after.BLD=1m", "stage.stuck_after.BLD: unknown key"},
@@ -70,9 +70,10 @@ public:
                  {"http.port=many", "http.port: expected a port"},
                  {"state.dir=${state.dir}", "state.dir: "}})
         {
-            assertHas(check(78, {"-D", definition}), "stage-agent: -D: " + told);
-            assertHas(run({"--exec", "-D", definition, "--", "app", "BUILD"}, 2).err, told);
-            assertHas(run({"--doctor", "-D", definition}, 1).out, told.substr(0, told.find('\'')));
+            assertHas(check(78, {"-D", definition}), "stage-agent: -D: " + reported);
+            assertHas(run({"--exec", "-D", definition, "--", "app", "BUILD"}, 2).err, reported);
+            assertHas(run({"--doctor", "-D", definition}, 1).out,
+                      reported.substr(0, reported.find('\'')));
         }
     }
 
@@ -98,13 +99,13 @@ public:
         }
     }
 
-    void testAFileThatIsNotThereIsTold()
+    void testAFileThatIsNotThereIsReported()
     {
         _file = _folder.path() / "absent.conf";
-        const std::string told = _file.string() + ": there is no such configuration file";
-        assertHas(check(78), told);
-        assertHas(run({"-c", _file.string()}, 78).err, told);
-        assertHas(run({"--exec", "-c", _file.string(), "--", "app", "BUILD"}, 2).err, told);
+        const std::string reported = _file.string() + ": there is no such configuration file";
+        assertHas(check(78), reported);
+        assertHas(run({"-c", _file.string()}, 78).err, reported);
+        assertHas(run({"--exec", "-c", _file.string(), "--", "app", "BUILD"}, 2).err, reported);
         assertHas(run({"--doctor", "-c", _file.string()}, 1).out, "name the one of the agent");
         _file = _folder.path();
         assertHas(check(78), _file.string() + ": is no file");
@@ -140,7 +141,8 @@ public:
             assertHas(check(78, {"-D", std::string("http.address=") + address}),
                       "http.address: expected an address");
         assertHas(run({"-D", "http.address=0.0.0.0"}, 78).err, "is not loopback");
-        assertHas(check(78, {"-D", "auth.required=true"}), "auth.required: tokens are not implemented");
+        assertHas(check(78, {"-D", "auth.required=true"}),
+                  "auth.required: tokens are not implemented");
     }
 
     void testAWrongCommandLineIsNoConfiguration()

@@ -1,4 +1,4 @@
-// The event stream: what is told, in which order, and that a client which comes back misses nothing.
+// The event stream: what is reported, in which order, and that a client which comes back misses nothing.
 #include "tests/support/Daemon.h"
 #include "tests/support/StreamClient.h"
 
@@ -15,15 +15,15 @@ using agent::test::StreamEvent;
 class EventsTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(EventsTest);
-    CPPUNIT_TEST(testTellsHowThingsStandFirst);
-    CPPUNIT_TEST(testTellsARunFromSubmitToEnd);
-    CPPUNIT_TEST(testFilterByStageTellsItsLinesBeforeItsEnd);
-    CPPUNIT_TEST(testRunWithLogsTellsAllStagesInOrder);
+    CPPUNIT_TEST(testReportsHowThingsStandFirst);
+    CPPUNIT_TEST(testReportsARunFromSubmitToEnd);
+    CPPUNIT_TEST(testFilterByStageReportsItsLinesBeforeItsEnd);
+    CPPUNIT_TEST(testRunWithLogsReportsAllStagesInOrder);
     CPPUNIT_TEST(testResumesWhereItWas);
     CPPUNIT_TEST(testResumesOverKillOfTheDaemonWithoutLossOrDouble);
     CPPUNIT_TEST(testClientWithoutAnEventComesBackToItsPlace);
-    CPPUNIT_TEST(testTellsDeletions);
-    CPPUNIT_TEST(testTellsACorrectedRun);
+    CPPUNIT_TEST(testReportsDeletions);
+    CPPUNIT_TEST(testReportsACorrectedRun);
     CPPUNIT_TEST(testUnknownEventIdGetsTheWholePicture);
     CPPUNIT_TEST(testBeginsBehindALine);
     CPPUNIT_TEST(testRefusesWrongFilters);
@@ -32,7 +32,7 @@ class EventsTest: public CppUnit::TestFixture
 public:
     void setUp() override { _daemon.start(); }
 
-    void testTellsHowThingsStandFirst()
+    void testReportsHowThingsStandFirst()
     {
         const auto run = submit({"true", "true"});
         _daemon.waitForRun(run, "SUCCESS");
@@ -50,7 +50,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("EXIT"), std::string(stage["cause"].GetString()));
     }
 
-    void testTellsARunFromSubmitToEnd()
+    void testReportsARunFromSubmitToEnd()
     {
         StreamClient client(_daemon.url(), "/api/events");
         const auto run = submit({"sleep 0.2"});
@@ -69,7 +69,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("run SUCCESS"), states.back());
     }
 
-    void testFilterByStageTellsItsLinesBeforeItsEnd()
+    void testFilterByStageReportsItsLinesBeforeItsEnd()
     {
         const auto run = submit({lines(500), "echo other"});
         const auto id = _daemon.stagesOf(run)[0];
@@ -101,7 +101,7 @@ public:
         }
     }
 
-    void testRunWithLogsTellsAllStagesInOrder()
+    void testRunWithLogsReportsAllStagesInOrder()
     {
         const auto run = submit({lines(50), "echo second", "echo third"});
         StreamClient client(_daemon.url(), "/api/events?runId=" + run);
@@ -116,7 +116,7 @@ public:
         const auto run = submit({lines(300) + "; sleep 0.3; " + lines(300), "echo after"});
         const std::string target = "/api/events?logs=1&runId=" + run;
         const std::string query = "&lastEventId=";
-        std::string told;
+        std::string reported;
         std::string id;
         bool over = false;
         for (int connection = 0; !over; ++connection)
@@ -138,10 +138,10 @@ public:
                     over = over || isEnd(event);
                     return over || ++count == 37;
                 });
-            told += messages(events);
+            reported += messages(events);
             id = client.lastId();
         }
-        CPPUNIT_ASSERT_EQUAL(numbers(300) + numbers(300) + "after ", told);
+        CPPUNIT_ASSERT_EQUAL(numbers(300) + numbers(300) + "after ", reported);
     }
 
     void testResumesOverKillOfTheDaemonWithoutLossOrDouble()
@@ -151,12 +151,12 @@ public:
         const auto stage = _daemon.stagesOf(run)[0];
         const std::string target = "/api/events?stageId=" + stage;
         auto client = std::make_unique<StreamClient>(_daemon.url(), target);
-        std::string told;
+        std::string reported;
         const auto isEnd = [](const StreamEvent& event)
         { return event.name == "stage" && statusOf(event) == "SUCCESS"; };
         for (const char* until : {"50", "200"})
         {
-            told += messages(
+            reported += messages(
                 client->events([&](const auto& event)
                                { return event.name == "log" && messageOf(event) == until; }));
             const std::string id = client->lastId();
@@ -165,8 +165,8 @@ public:
             client = std::make_unique<StreamClient>(_daemon.url(), target,
                                                     "Last-Event-ID: " + id + "\r\n");
         }
-        told += messages(client->events(isEnd));
-        CPPUNIT_ASSERT_EQUAL(numbers(400), told);
+        reported += messages(client->events(isEnd));
+        CPPUNIT_ASSERT_EQUAL(numbers(400), reported);
     }
 
     void testClientWithoutAnEventComesBackToItsPlace()
@@ -184,7 +184,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::size_t(2), client.events(ended(run)).size());
     }
 
-    void testTellsDeletions()
+    void testReportsDeletions()
     {
         const auto run = submit({"true", "true"});
         _daemon.waitForRun(run, "SUCCESS");
@@ -202,7 +202,7 @@ public:
         CPPUNIT_ASSERT(last["stageId"].IsNull());
     }
 
-    void testTellsACorrectedRun()
+    void testReportsACorrectedRun()
     {
         const auto run = submit({"true"});
         _daemon.waitForRun(run, "SUCCESS");

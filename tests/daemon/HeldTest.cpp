@@ -1,5 +1,5 @@
 // A stage that its own shim is to end, and can't: the daemon hears of it without anyone asking, tells it to people and
-// keeps the slot, and the end is told with its cause once it is true. Source: agent/wire/Order.h, Held.
+// keeps the slot, and the end is reported with its cause once it is true. Source: agent/wire/Order.h, Held.
 #include "tests/support/DeafStage.h"
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -27,8 +27,8 @@ const std::string leaderless = STAGE_AGENT_BIN_DIR "/../test-programs/leaderless
 class HeldTest: public DeafStage
 {
     CPPUNIT_TEST_SUITE(HeldTest);
-    CPPUNIT_TEST(testATimeoutThatCantBeIsTold);
-    CPPUNIT_TEST(testAPipeInItsPlaceHoldsNobodyUp);
+    CPPUNIT_TEST(testATimeoutThatCantBeIsReported);
+    CPPUNIT_TEST(testAPipeInItsPlaceDoesNotBlock);
     CPPUNIT_TEST(testSoIsWhatACommandLeftBehind);
     CPPUNIT_TEST(testADaemonHearsWhatWasSaidWhileItWasAway);
     CPPUNIT_TEST(testWhatTheShimDecidedFirstStands);
@@ -38,7 +38,7 @@ class HeldTest: public DeafStage
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void testATimeoutThatCantBeIsTold()
+    void testATimeoutThatCantBeIsReported()
     {
         if (!begin(R"("timeout":"1s")"))
             return;
@@ -65,9 +65,9 @@ public:
         CPPUNIT_ASSERT(_daemon->get("/api/agent").json()["setAsideStages"].GetArray().Empty());
     }
 
-    void testAPipeInItsPlaceHoldsNobodyUp()
+    void testAPipeInItsPlaceDoesNotBlock()
     {
-        // Symptom: the shim waited for ever for a reader of what its stage had put there. Bound: the end is told.
+        // Symptom: the shim waited for ever for a reader of what its stage had put there. Bound: the end is reported.
         if (!begin(R"("timeout":"1s")"))
             return;
         const auto pipe = attemptOf(*_daemon, _run) / "held.json.tmp";
@@ -109,11 +109,11 @@ public:
         }
         _daemon->start();
         waitUntilSetAside();
-        // Each of them has found it, and people are told once.
+        // Both have found it, but it is reported once.
         const std::string history = _daemon->get("/api/stages/" + _id + "/history").body;
-        const auto told = history.find("stuck: to end with TIMEOUT");
-        CPPUNIT_ASSERT(told != std::string::npos);
-        CPPUNIT_ASSERT(history.find("stuck: ", told + 1) == std::string::npos);
+        const auto reported = history.find("stuck: to end with TIMEOUT");
+        CPPUNIT_ASSERT(reported != std::string::npos);
+        CPPUNIT_ASSERT(history.find("stuck: ", reported + 1) == std::string::npos);
         _files->release();
         _daemon->waitForRun(_run, "FAILURE");
         CPPUNIT_ASSERT_EQUAL(std::string("TIMEOUT"), _daemon->detail(_id, "cause"));

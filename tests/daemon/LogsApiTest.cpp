@@ -31,7 +31,7 @@ class LogsApiTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testFollowOfOneAttemptEndsWithIt);
     CPPUNIT_TEST(testFollowEndsWithAStageThatNeverStarts);
     CPPUNIT_TEST(testEveryOfManyFollowersGetsEveryLine);
-    CPPUNIT_TEST(testSlowReaderDelaysNobody);
+    CPPUNIT_TEST(testSlowReaderDoesNotDelayOthers);
     CPPUNIT_TEST(testTimestampsOfWholeAndPart);
     CPPUNIT_TEST(testFollowsWithTimestamps);
     CPPUNIT_TEST(testPagesThroughLinesByAfter);
@@ -124,7 +124,7 @@ public:
         CPPUNIT_ASSERT(threads < 60);
     }
 
-    void testSlowReaderDelaysNobody()
+    void testSlowReaderDoesNotDelayOthers()
     {
         const auto id =
             started("while test ! -e go; do sleep 0.05; done; yes 0123456789 | head -c 20000000");
@@ -238,11 +238,12 @@ public:
             R"([{"type":"BUILD","plugin":"shell","with":{"command":"echo try $STAGE_ATTEMPT; test $STAGE_ATTEMPT = 3"},"retry":{"attempts":3}}])");
         _daemon.waitForRun(run, "SUCCESS");
         const auto id = _daemon.stagesOf(run)[0];
-        std::string told;
+        std::string reported;
         const auto lines = _daemon.get("/api/logs?stageId=" + id).json();
         for (const auto& line : lines.GetArray())
-            told += std::string(line["id"].GetString()) + " " + line["message"].GetString() + "; ";
-        CPPUNIT_ASSERT_EQUAL(std::string("1.1 try 1; 2.1 try 2; 3.1 try 3; "), told);
+            reported +=
+                std::string(line["id"].GetString()) + " " + line["message"].GetString() + "; ";
+        CPPUNIT_ASSERT_EQUAL(std::string("1.1 try 1; 2.1 try 2; 3.1 try 3; "), reported);
     }
 
     void testLogBytesGrowWhileTheStageRuns()

@@ -1,4 +1,4 @@
-// Operators who decide at the same time, and stages that end while somebody decides.
+// Operators who decide at the same time, and stages that end while someone decides.
 #include "tests/support/Daemon.h"
 #include "tests/support/RawClient.h"
 

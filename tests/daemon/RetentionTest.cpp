@@ -47,7 +47,7 @@ class RetentionTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testKilledInBetweenLeavesNoRowWithoutFilesNorFilesForEver);
     CPPUNIT_TEST(testWorkspaceGoesAndTheFailedStageCannotBeTriedAgain);
     CPPUNIT_TEST(testARunThatIsTriedAgainKeepsItsWorkspace);
-    CPPUNIT_TEST(testRacingSwapperInAWorkspaceLeadsNobodyOut);
+    CPPUNIT_TEST(testRacingSwapperInAWorkspaceStaysInside);
     CPPUNIT_TEST(testCompressedLogsReadTheSame);
     CPPUNIT_TEST(testAReaderInTheMiddleOfALogReadsOn);
     CPPUNIT_TEST(testZeroKeepsAll);
@@ -232,7 +232,7 @@ public:
         waitFor("the workspace to go", [&] { return !fs::exists(folderOf(run) / "workspace"); });
     }
 
-    void testRacingSwapperInAWorkspaceLeadsNobodyOut()
+    void testRacingSwapperInAWorkspaceStaysInside()
     {
         const agent::FilesFolder outside;
         for (int i = 0; i < 50; ++i)

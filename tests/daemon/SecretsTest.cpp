@@ -17,7 +17,7 @@ class SecretsTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testAddedSecretsAreGoneWithALostShim);
     CPPUNIT_TEST(testOutputsAreMasked);
     CPPUNIT_TEST(testMessagesAndReasonsAreMasked);
-    CPPUNIT_TEST(testWhatGitTellsOfTheCommitIsMasked);
+    CPPUNIT_TEST(testWhatGitReportsOfTheCommitIsMasked);
     CPPUNIT_TEST(testServiceWithAShortSecretIsRefused);
     CPPUNIT_TEST(testRequestMayNotSetASecret);
     CPPUNIT_TEST_SUITE_END();
@@ -76,7 +76,7 @@ public:
         assertNowhere(run);
     }
 
-    void testWhatGitTellsOfTheCommitIsMasked()
+    void testWhatGitReportsOfTheCommitIsMasked()
     {
         const auto repository = (_daemon.folder() / "origin").string();
         const auto made =

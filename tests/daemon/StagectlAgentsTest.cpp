@@ -115,7 +115,7 @@ public:
         for (const auto& [daemon, has] : {std::pair(&_one, "both, first"), {&_two, "both, second"}})
             assertHas(none,
                       hostOf(daemon->url()) + ": no service is named 'third'; there are: " + has);
-        assertHas(told(6, withDead({"runs", "--service", "third"})).err, nobody);
+        assertHas(exits(6, withDead({"runs", "--service", "third"})).err, nobody);
     }
 
     void testTablesNameTheHost()
@@ -134,7 +134,7 @@ public:
         }
         // The host alone is enough here.
         const std::string local = "http://localhost" + two.substr(two.find(':'));
-        const std::string table = told(0, {"--agent", _one.url(), "--agent", local, "agent"}).out;
+        const std::string table = exits(0, {"--agent", _one.url(), "--agent", local, "agent"}).out;
         assertHas(table, "\n127.0.0.1  ");
         assertHas(table, "\nlocalhost  ");
     }
@@ -144,14 +144,14 @@ public:
         ended(_one);
         for (const char* verb : {"runs", "services", "plugins", "stuck"})
         {
-            const std::string alone = told(0, {"--agent", _one.url(), verb}).out;
+            const std::string alone = exits(0, {"--agent", _one.url(), verb}).out;
             assertLacks(alone, "HOST");
             CPPUNIT_ASSERT_EQUAL(
-                alone, told(0, {"--agent", _one.url(), "--agent", _one.url() + "/", verb}).out);
+                alone, exits(0, {"--agent", _one.url(), "--agent", _one.url() + "/", verb}).out);
         }
         for (const char* verb : {"runs", "services", "stuck"})
             CPPUNIT_ASSERT_EQUAL(_one.get(std::string("/api/") + verb).body + "\n",
-                                 told(0, {"--agent", _one.url(), "--json", verb}).out);
+                                 exits(0, {"--agent", _one.url(), "--json", verb}).out);
     }
 
     void testJsonIsOneListThatNamesTheAgents()
@@ -173,7 +173,7 @@ public:
         // A single run is shown as by its agent.
         CPPUNIT_ASSERT_EQUAL(_two.get("/api/stages?runId=" + newer).body + "\n",
                              done({"stages", newer, "--json"}).out);
-        const Ended partial = told(6, withDead({"services", "--json"}));
+        const Ended partial = exits(6, withDead({"services", "--json"}));
         rapidjson::Document services;
         services.Parse(partial.out);
         CPPUNIT_ASSERT_EQUAL(rapidjson::SizeType{2}, services.Size());
@@ -189,7 +189,7 @@ public:
         _two.start();
         const auto run = _two.submit(listOf({shell("sleep 973")}));
         const auto stage = _two.stagesOf(run)[0];
-        waitFor("the stage to be told as stuck",
+        waitFor("the stage to be reported as stuck",
                 [&] { return _two.detail(stage, "stuckSince") != "null"; });
         assertHas(done({"stuck"}).out, hostOf(_two.url()) + "  " + stage + "  ");
     }
@@ -197,10 +197,10 @@ public:
     void testADeadAgentIsReportedAndTheOthersAreShown()
     {
         const std::string run = ended(_one);
-        const Ended some = told(6, withDead({"runs"}));
+        const Ended some = exits(6, withDead({"runs"}));
         assertHas(some.out, run);
         assertHas(some.err, "stagectl: no answer from " + nobody);
-        const Ended none = told(6, {"--agent", nobody, "--agent", "http://127.0.0.1:2", "runs"});
+        const Ended none = exits(6, {"--agent", nobody, "--agent", "http://127.0.0.1:2", "runs"});
         CPPUNIT_ASSERT_EQUAL(std::string(), none.out);
         assertHas(none.err, nobody);
         assertHas(none.err, "http://127.0.0.1:2");
@@ -210,19 +210,19 @@ public:
     {
         const SilentPeer silent;
         const std::string run = ended(_two);
-        const Ended ended = told(6, {"--agent", silent.url(), "--agent", _two.url(), "runs"});
+        const Ended ended = exits(6, {"--agent", silent.url(), "--agent", _two.url(), "runs"});
         assertHas(ended.out, run);
         assertHas(ended.err, "no answer from " + silent.url() + ": timed out");
     }
 
     void testHealthExitsWithTheWorstCode()
     {
-        told(0, {"--agent", _two.url(), "drain"});
-        const std::string table = told(7, both({"health"})).out;
+        exits(0, {"--agent", _two.url(), "drain"});
+        const std::string table = exits(7, both({"health"})).out;
         assertHas(table, hostOf(_one.url()) + "  yes    store: ok; ");
         assertHas(table, hostOf(_two.url()) + "  no     store: ok; ");
-        told(6, withDead({"health"}));
-        told(7, {"--agent", _two.url(), "--agent", nobody, "health"});
+        exits(6, withDead({"health"}));
+        exits(7, {"--agent", _two.url(), "--agent", nobody, "health"});
     }
 
     void testAnIdIsFoundOnTheAgentThatHasIt()
@@ -264,7 +264,7 @@ public:
             assertHas(message, hostOf(_two.url()) + "  run " + run);
             refused(2, {"delete", name, "--yes"});
         }
-        told(0, {"--agent", _two.url(), "delete", run, "--yes"});
+        exits(0, {"--agent", _two.url(), "delete", run, "--yes"});
         assertHas(done({"stages", run}).out, "SUCCESS");
     }
 
@@ -273,7 +273,7 @@ public:
         for (const std::string& name : {unknown, unknown.substr(0, 13)})
             for (const Words& verb : {Words{"stages"}, {"stop"}, {"logs"}, {"history"}})
             {
-                const Ended ended = told(6, withDead({verb[0], name}));
+                const Ended ended = exits(6, withDead({verb[0], name}));
                 assertHas(ended.err, "on the agents that answered");
                 assertHas(ended.err, nobody);
             }
@@ -286,7 +286,7 @@ public:
         _one.waitForRun(run, "IN_PROGRESS");
         const std::string stage = _one.stagesOf(run)[0];
         const std::string begins = run.substr(0, 13);
-        const Ended looked = told(0, withDead({"stages", begins}));
+        const Ended looked = exits(0, withDead({"stages", begins}));
         assertHas(looked.out, stage);
         assertHas(looked.err, nobody);
         for (const Words& change : {Words{"stop", begins},
@@ -298,13 +298,13 @@ public:
                                     {"retry", stage.substr(0, 13), "--reason", "x"},
                                     {"skip", stage.substr(0, 13), "--reason", "x"}})
         {
-            const Ended ended = told(6, withDead(change));
+            const Ended ended = exits(6, withDead(change));
             CPPUNIT_ASSERT_EQUAL(std::string(), ended.out);
             assertHas(ended.err, "give the full id");
             assertHas(ended.err, nobody);
         }
         CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _one.statusOf(run));
-        assertHas(told(0, withDead({"stop", run})).out, "stopped 1 stage");
+        assertHas(exits(0, withDead({"stop", run})).out, "stopped 1 stage");
     }
 
     void testRunGoesToTheOneAgentThatHasTheService()
@@ -316,7 +316,7 @@ public:
         assertHas(message, _one.url());
         assertHas(message, _two.url());
         assertHas(refused(4, {"run", "third"}).err, "third");
-        assertHas(told(6, withDead({"run", "first"})).err, nobody);
+        assertHas(exits(6, withDead({"run", "first"})).err, nobody);
         CPPUNIT_ASSERT_EQUAL(rapidjson::SizeType{1}, _one.get("/api/runs").json().Size());
     }
 
@@ -330,11 +330,11 @@ public:
         const std::string lines = done({"drain"}).out;
         assertHas(lines, hostOf(_one.url()) + ": draining");
         assertHas(lines, "\n" + hostOf(_two.url()) + ": draining");
-        told(7, {"--agent", _one.url(), "health"});
-        told(7, {"--agent", _two.url(), "health"});
-        const Ended partly = told(6, withDead({"resume"}));
+        exits(7, {"--agent", _one.url(), "health"});
+        exits(7, {"--agent", _two.url(), "health"});
+        const Ended partly = exits(6, withDead({"resume"}));
         assertHas(partly.out, hostOf(_one.url()) + ": accepting new runs again");
-        told(0, {"--agent", _one.url(), "health"});
+        exits(0, {"--agent", _one.url(), "health"});
     }
 
     void testAgentsComeFromTheEnvironmentOrTheFile()
@@ -375,7 +375,7 @@ private:
         return runProgram(all, _one.folder(), environment);
     }
 
-    Ended told(int exitCode, const Words& arguments) const
+    Ended exits(int exitCode, const Words& arguments) const
     {
         Ended ended = plain(arguments, {});
         std::string line;
@@ -395,11 +395,11 @@ private:
     Words both(const Words& verb) const { return between(_one.url(), _two.url(), verb); }
     Words withDead(const Words& verb) const { return between(nobody, _one.url(), verb); }
 
-    Ended done(const Words& verb) const { return told(0, both(verb)); }
+    Ended done(const Words& verb) const { return exits(0, both(verb)); }
 
     Ended refused(int exitCode, const Words& verb) const
     {
-        Ended ended = told(exitCode, both(verb));
+        Ended ended = exits(exitCode, both(verb));
         CPPUNIT_ASSERT_EQUAL(std::string(), ended.out);
         return ended;
     }

@@ -1,4 +1,4 @@
-// A stage that hangs is told, with what it does right now; nothing is done to it.
+// A stage that hangs is reported as stuck, with its processes and last lines, but not ended.
 #include "tests/support/Daemon.h"
 #include "tests/support/Program.h"
 
@@ -49,7 +49,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("two"), std::string(stuck["lastLines"][1].GetString()));
         CPPUNIT_ASSERT(hasSleeper(stuck["processes"]));
         CPPUNIT_ASSERT(hasSleeper(_daemon.get("/api/stages/" + id + "/processes").json()));
-        CPPUNIT_ASSERT_EQUAL(1, told(id, "stuck: no output for "));
+        CPPUNIT_ASSERT_EQUAL(1, reported(id, "stuck: no output for "));
         CPPUNIT_ASSERT_EQUAL(1, metric("stage_agent_stages_stuck "));
 
         CPPUNIT_ASSERT_EQUAL(200,
@@ -71,9 +71,9 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("no stage is stuck\n"), stagectl("stuck"));
         const auto id = _daemon.stagesOf(_daemon.submit(one("echo last words; sleep 974")))[0];
         waitForStuck(id);
-        const std::string told = stagectl("stuck");
+        const std::string reported = stagectl("stuck");
         for (const char* part : {id.c_str(), "no output for ", "sleep", "| last words\n"})
-            CPPUNIT_ASSERT_MESSAGE(told, told.find(part) != std::string::npos);
+            CPPUNIT_ASSERT_MESSAGE(reported, reported.find(part) != std::string::npos);
     }
 
     void testStageThatPrintsAgainIsNoLongerStuck()
@@ -89,7 +89,7 @@ public:
         std::filesystem::create_directory(go);
         waitFor("the stage to be well again",
                 [&] { return _daemon.detail(id, "stuckSince") == "null"; });
-        CPPUNIT_ASSERT_EQUAL(1, told(id, "no longer stuck"));
+        CPPUNIT_ASSERT_EQUAL(1, reported(id, "no longer stuck"));
         CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon.detail(id, "status"));
     }
 
@@ -140,13 +140,13 @@ public:
         _daemon.kill();
         _daemon.start();
         CPPUNIT_ASSERT(_daemon.detail(id, "stuckSince") != "null");
-        CPPUNIT_ASSERT_EQUAL(1, told(id, "stuck: no output for "));
+        CPPUNIT_ASSERT_EQUAL(1, reported(id, "stuck: no output for "));
     }
 
 private:
     void waitForStuck(const std::string& id) const
     {
-        waitFor("the stage to be told as stuck",
+        waitFor("the stage to be reported as stuck",
                 [&] { return _daemon.detail(id, "stuckSince") != "null"; });
     }
 
@@ -168,7 +168,7 @@ private:
                            });
     }
 
-    int told(const std::string& id, const std::string& reason) const
+    int reported(const std::string& id, const std::string& reason) const
     {
         int count = 0;
         const auto history = _daemon.get("/api/stages/" + id + "/history").json();

@@ -1,4 +1,4 @@
-// A stage with a process that the kernel does not let go, and somebody who wants its end: no end is told before it is
+// A stage with a process that the kernel does not let go, and someone who wants its end: no end is reported before it is
 // gone, its slot is nobody else's, and people hear why. Source: docs/operating.md, "A process that can't be ended".
 #include "tests/support/DeafStage.h"
 

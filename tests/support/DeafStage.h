@@ -81,7 +81,7 @@ protected:
         CPPUNIT_ASSERT_MESSAGE(answer.body, answer.body.find("is in state D") != std::string::npos);
     }
 
-    /// The stage runs, as far as anyone is told.
+    /// The stage is reported as running.
     void assertNotEnded() const
     {
         CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon->detail(_id, "status"));

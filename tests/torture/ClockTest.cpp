@@ -45,7 +45,7 @@ public:
     void testTenYearsBackAndANewDaemon() { play(-tenYears, true); }
 
     /// Retention goes through what has ended with each end of a run. What was kept for 30 days is not
-    /// gone because somebody set the clock wrong.
+    /// gone because someone set the clock wrong.
     void testAClockSetForthRemovesNoRun()
     {
         startWithMovedClock();

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 namespace
 {
 
-/// Begin and end of a stage, told by itself.
+/// Begin and end of a stage, reported by itself.
 std::string telling(const Plan& plan, int ordinal, const fs::path& deeds)
 {
     const auto tell = [&](const char* what)
@@ -184,7 +184,7 @@ void Trial::verifyRun(const Record& record, const Asked& asked, Shims shims) con
         const std::string where = asked.key + ", stage " + std::to_string(i) + " (" +
                                   asked.plans[i].command + ") is " + stage.status + " " +
                                   stage.cause + ", attempt " + std::to_string(stage.attempt) +
-                                  "; told:\n" + deeds + "\n";
+                                  "; reported:\n" + deeds + "\n";
         if (failed)
         {
             CPPUNIT_ASSERT_EQUAL_MESSAGE(where, std::string("IDLE"), stage.status);
@@ -257,18 +257,18 @@ Outcome Trial::verifiedOutcome(const std::string& where, const Asked& asked,
 void Trial::verifySteps(const std::string& where, const Record& record, const StageRow& stage)
 {
     std::string status = "IDLE";
-    std::string told;
+    std::string reported;
     int starts = 0;
     for (const auto& step : record.steps(stage.id))
     {
-        told += step + " ";
+        reported += step + " ";
         const auto mark = step.find('>');
-        CPPUNIT_ASSERT_EQUAL_MESSAGE(where + told, status, step.substr(0, mark));
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(where + reported, status, step.substr(0, mark));
         status = step.substr(mark + 1);
         starts += status == "IN_PROGRESS" ? 1 : 0;
     }
-    CPPUNIT_ASSERT_EQUAL_MESSAGE(where + told, stage.status, status);
-    CPPUNIT_ASSERT_EQUAL_MESSAGE(where + told + "starts", stage.attempt, starts);
+    CPPUNIT_ASSERT_EQUAL_MESSAGE(where + reported, stage.status, status);
+    CPPUNIT_ASSERT_EQUAL_MESSAGE(where + reported + "starts", stage.attempt, starts);
 }
 
 void Trial::verifyNothingLeft() const

@@ -35,7 +35,7 @@ public:
     /// Whether all are over. The daemon must live.
     [[nodiscard]] bool over() const;
 
-    /// Waits until they are. `alive` false on the way: returns; somebody has to start the daemon again.
+    /// Waits until they are. `alive` false on the way: returns; someone has to start the daemon again.
     void waitUntilOver() const;
 
     [[nodiscard]] std::vector<std::string> runs() const;

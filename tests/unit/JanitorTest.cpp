@@ -74,7 +74,7 @@ class JanitorTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(JanitorTest);
     CPPUNIT_TEST(testRemovesWhatItIsGiven);
     CPPUNIT_TEST(testBeginsWithWhatAnEarlierOneLeft);
-    CPPUNIT_TEST(testASymlinkAboveLeadsNobodyOut);
+    CPPUNIT_TEST(testASymlinkAboveStaysInside);
     CPPUNIT_TEST(testCompressesTheLogsOfAllAttempts);
     CPPUNIT_TEST(testCompressedLogKeepsItsTime);
     CPPUNIT_TEST(testCompressesNothingBehindASymlink);
@@ -101,7 +101,7 @@ public:
         janitor.discard(run);
         CPPUNIT_ASSERT(!fs::exists(run)); // at once
         eventually("the trash to be empty", [&] { return fs::is_empty(state.path / "trash"); });
-        CPPUNIT_ASSERT(told().empty());
+        CPPUNIT_ASSERT(reported().empty());
     }
 
     void testBeginsWithWhatAnEarlierOneLeft()
@@ -112,7 +112,7 @@ public:
         eventually("the trash to be empty", [&] { return fs::is_empty(state.path / "trash"); });
     }
 
-    void testASymlinkAboveLeadsNobodyOut()
+    void testASymlinkAboveStaysInside()
     {
         const State state(_files->path() / "state");
         const fs::path outside = _files->path() / "outside";
@@ -125,8 +125,8 @@ public:
             janitor.discard(state.path / "runs/ab/run");
         }
         CPPUNIT_ASSERT(fs::exists(outside / "run/workspace"));
-        CPPUNIT_ASSERT_EQUAL(std::size_t(1), told().size()); // once
-        CPPUNIT_ASSERT(told()[0].find("runs/ab/run") != std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(std::size_t(1), reported().size()); // once
+        CPPUNIT_ASSERT(reported()[0].find("runs/ab/run") != std::string::npos);
     }
 
     void testCompressesTheLogsOfAllAttempts()
@@ -144,7 +144,7 @@ public:
             CPPUNIT_ASSERT(log == textOf(reader));
             CPPUNIT_ASSERT(!fs::exists(attempt / "log.zst.new"));
         }
-        CPPUNIT_ASSERT(told().empty());
+        CPPUNIT_ASSERT(reported().empty());
     }
 
     /// Without an index, all lines have the time when the log was last written.
@@ -230,7 +230,7 @@ private:
                        });
     }
 
-    std::vector<std::string> told()
+    std::vector<std::string> reported()
     {
         const std::lock_guard lock(_mutex);
         return _told;

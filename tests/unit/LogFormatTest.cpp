@@ -22,7 +22,7 @@ class LogFormatTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(LogFormatTest);
     CPPUNIT_TEST(testShimWritesTheLogOfTheExample);
     CPPUNIT_TEST(testShimWritesTheIndexOfTheExample);
-    CPPUNIT_TEST(testTableOfTheExampleTellsItsIndex);
+    CPPUNIT_TEST(testTableOfTheExampleReportsItsIndex);
     CPPUNIT_TEST(testReaderReadsTheExample);
     CPPUNIT_TEST(testCompressingGivesTheFileOfTheExample);
     CPPUNIT_TEST_SUITE_END();
@@ -30,7 +30,7 @@ class LogFormatTest: public CppUnit::TestFixture
 public:
     void testShimWritesTheLogOfTheExample();
     void testShimWritesTheIndexOfTheExample();
-    void testTableOfTheExampleTellsItsIndex();
+    void testTableOfTheExampleReportsItsIndex();
     void testReaderReadsTheExample();
     void testCompressingGivesTheFileOfTheExample();
 };
@@ -146,7 +146,7 @@ void LogFormatTest::testShimWritesTheIndexOfTheExample()
 }
 
 /// Each row: record, offset, line, time, stream, chunk.
-void LogFormatTest::testTableOfTheExampleTellsItsIndex()
+void LogFormatTest::testTableOfTheExampleReportsItsIndex()
 {
     const auto records = recordsOf(dumped("log.idx"));
     const std::string log = dumped("log");

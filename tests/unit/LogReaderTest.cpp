@@ -37,7 +37,7 @@ class LogReaderTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testAnEmptyLogHasNoLines);
     CPPUNIT_TEST(testPagesByLineNumber);
     CPPUNIT_TEST(testALineHasTheTimeAndStreamOfItsBeginning);
-    CPPUNIT_TEST(testTellsOfALineWithoutItsEnd);
+    CPPUNIT_TEST(testReportsOfALineWithoutItsEnd);
     CPPUNIT_TEST(testCutsALongLineAndGoesOnBehindIt);
     CPPUNIT_TEST(testAPageHasAnEndInBytesToo);
     CPPUNIT_TEST(testSeesGrowthAfterARefresh);
@@ -45,7 +45,7 @@ class LogReaderTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testIgnoresRecordsAheadOfTheLog);
     CPPUNIT_TEST(testReadsWhatTheIndexDoesNotHaveYet);
     CPPUNIT_TEST(testReadsWithoutAnIndex);
-    CPPUNIT_TEST(testAnIndexWithHolesTellsOfNoByteThatIsNotThere);
+    CPPUNIT_TEST(testAnIndexWithHolesReportsOfNoByteThatIsNotThere);
     CPPUNIT_TEST(testFindsTheLastLines);
     CPPUNIT_TEST(testFindsTheFirstChunkSinceATime);
     CPPUNIT_TEST(testStampsEachLineOnce);
@@ -115,7 +115,7 @@ class LogReaderTest: public CppUnit::TestFixture
         CPPUNIT_ASSERT_EQUAL(1, int{lines[1].stream});
     }
 
-    void testTellsOfALineWithoutItsEnd()
+    void testReportsOfALineWithoutItsEnd()
     {
         WrittenLog log;
         log.chunk("one\ntw");
@@ -233,7 +233,7 @@ class LogReaderTest: public CppUnit::TestFixture
         }
     }
 
-    void testAnIndexWithHolesTellsOfNoByteThatIsNotThere()
+    void testAnIndexWithHolesReportsOfNoByteThatIsNotThere()
     {
         // Symptom: a log's lines since a time began behind its end. Cause: zeros between records, as a power cut
         // leaves them, led the search for the last record astray. Found by libFuzzer. Bound: the log's size.

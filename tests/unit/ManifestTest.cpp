@@ -15,8 +15,8 @@ class ManifestTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(ManifestTest);
     CPPUNIT_TEST(testReadsEveryKey);
     CPPUNIT_TEST(testReadsTheManifestsOfThisRepository);
-    CPPUNIT_TEST(testTellsWrongFilesWithLineAndKey);
-    CPPUNIT_TEST(testTellsAllProblemsOfAFile);
+    CPPUNIT_TEST(testReportsWrongFilesWithLineAndKey);
+    CPPUNIT_TEST(testReportsAllProblemsOfAFile);
     CPPUNIT_TEST(testNameMustBeTheFolders);
     CPPUNIT_TEST(testDigestCoversManifestAndLibrary);
     CPPUNIT_TEST(testRefusesLinksThatLeadOut);
@@ -76,7 +76,7 @@ public:
         }
     }
 
-    void testTellsWrongFilesWithLineAndKey()
+    void testReportsWrongFilesWithLineAndKey()
     {
         const std::string start = "name: demo\n";
         const std::string run = "run: [a]\n";
@@ -134,7 +134,7 @@ public:
         check("", ": holds nothing");
     }
 
-    void testTellsAllProblemsOfAFile()
+    void testReportsAllProblemsOfAFile()
     {
         CPPUNIT_ASSERT(!read("name: [x]\nversion: {}\nrun: a\nsettings: {s: {type: x, y: z}}\n"));
         CPPUNIT_ASSERT_EQUAL(std::size_t{5}, _problems.size());

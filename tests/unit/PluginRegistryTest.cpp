@@ -14,11 +14,11 @@ class PluginRegistryTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(PluginRegistryTest);
     CPPUNIT_TEST(testLoadsRightPluginsBesideWrongOnes);
     CPPUNIT_TEST(testMissingFolderIsNoProblem);
-    CPPUNIT_TEST(testTellsSecondPluginOfAName);
+    CPPUNIT_TEST(testReportsSecondPluginOfAName);
     CPPUNIT_TEST(testRefusesLinkedFolderAndWritableRoot);
     CPPUNIT_TEST(testAcceptsRightSettings);
-    CPPUNIT_TEST(testTellsWrongSettings);
-    CPPUNIT_TEST(testTellsMissingPluginAndUnsuitedType);
+    CPPUNIT_TEST(testReportsWrongSettings);
+    CPPUNIT_TEST(testReportsMissingPluginAndUnsuitedType);
     CPPUNIT_TEST(testNamesVariables);
     CPPUNIT_TEST_SUITE_END();
 
@@ -67,7 +67,7 @@ public:
         CPPUNIT_ASSERT(registry.all().empty());
     }
 
-    void testTellsSecondPluginOfAName()
+    void testReportsSecondPluginOfAName()
     {
         PluginRegistry registry = load();
         _folder->write("more/demo/plugin.yaml", "name: demo\nexternal: true\n");
@@ -115,7 +115,7 @@ public:
         }
     }
 
-    void testTellsWrongSettings()
+    void testReportsWrongSettings()
     {
         using Kind = Setting::Kind;
         const PluginRegistry registry = load();
@@ -139,7 +139,7 @@ public:
             CPPUNIT_ASSERT_EQUAL(expected[i], problems[i].describe());
     }
 
-    void testTellsMissingPluginAndUnsuitedType()
+    void testReportsMissingPluginAndUnsuitedType()
     {
         const PluginRegistry registry = load();
         StageSpec stage = spec({{"text", {Setting::Kind::String, "x"}}});

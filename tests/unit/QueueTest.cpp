@@ -22,7 +22,7 @@ public:
         return add({.id = id, .serviceName = service, .priority = priority, .wantsSlot = true});
     }
 
-    /// One that somebody tried again by hand.
+    /// One that someone tried again by hand.
     OpenRuns& resumed(const std::string& id, const std::string& service = "",
                       std::int64_t priority = 0)
     {

@@ -146,8 +146,8 @@ class RemovalTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testNeverFollowsASymlink);
     CPPUNIT_TEST(testGoesAsDeepAsItMust);
     CPPUNIT_TEST(testFoldersWithoutRightsAreNoObstacle);
-    CPPUNIT_TEST(testRacingSwapperLeadsNobodyOut);
-    CPPUNIT_TEST(testRacingSwapperLeadsNobodyOutWithoutOpenat2);
+    CPPUNIT_TEST(testRacingSwapperStaysInside);
+    CPPUNIT_TEST(testRacingSwapperStaysInsideWithoutOpenat2);
     CPPUNIT_TEST(testAMountIsNotEntered);
     CPPUNIT_TEST(testStopsWhenAsked);
     CPPUNIT_TEST(testOpensBeneathAndNowhereElse);
@@ -235,9 +235,9 @@ public:
         CPPUNIT_ASSERT(fs::is_empty(trash.path()));
     }
 
-    void testRacingSwapperLeadsNobodyOut() { raceASwapper(15); }
+    void testRacingSwapperStaysInside() { raceASwapper(15); }
 
-    void testRacingSwapperLeadsNobodyOutWithoutOpenat2()
+    void testRacingSwapperStaysInsideWithoutOpenat2()
     {
         onThread(
             []

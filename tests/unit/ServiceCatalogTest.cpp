@@ -22,7 +22,7 @@ class ServiceCatalogTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testReadsYamlFilesOnly);
     CPPUNIT_TEST(testFindsByNameAndId);
     CPPUNIT_TEST(testBrokenFileNeverStopsTheOthers);
-    CPPUNIT_TEST(testSecondServiceOfANameOrIdIsTold);
+    CPPUNIT_TEST(testSecondServiceOfANameOrIdIsReported);
     CPPUNIT_TEST(testMissingPluginIsToldWithLine);
     CPPUNIT_TEST(testBrokenFileKeepsItsLastGoodVersion);
     CPPUNIT_TEST(testRemovedFileRemovesItsService);
@@ -106,7 +106,7 @@ public:
             CPPUNIT_ASSERT_MESSAGE(problems, problems.find(wanted) != std::string::npos);
     }
 
-    void testSecondServiceOfANameOrIdIsTold()
+    void testSecondServiceOfANameOrIdIsReported()
     {
         const std::string id = "id: 6f1b3c52-8f0e-4c5a-9a37-2f4f0f1d9b10\n";
         service("a.yaml", "same", id);

@@ -23,7 +23,7 @@ using test::ShimRun;
 class ShimRecordTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(ShimRecordTest);
-    CPPUNIT_TEST(testFullDiskEndsTheStageAndIsTold);
+    CPPUNIT_TEST(testFullDiskEndsTheStageAndIsReported);
     CPPUNIT_TEST(testDiskThatIsFullWhenTheCommandHasEndedIsNoted);
     CPPUNIT_TEST(testFullDiskBeforeTheCommandExecutesNothing);
     CPPUNIT_TEST(testNewerOrderIsRefused);
@@ -36,7 +36,7 @@ class ShimRecordTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void testFullDiskEndsTheStageAndIsTold();
+    void testFullDiskEndsTheStageAndIsReported();
     void testDiskThatIsFullWhenTheCommandHasEndedIsNoted();
     void testFullDiskBeforeTheCommandExecutesNothing();
     void testNewerOrderIsRefused();
@@ -89,7 +89,7 @@ private:
 
 } // namespace
 
-void ShimRecordTest::testFullDiskEndsTheStageAndIsTold()
+void ShimRecordTest::testFullDiskEndsTheStageAndIsReported()
 {
     const SmallDisk disk("256k");
     if (!disk.mounted())

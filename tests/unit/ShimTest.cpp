@@ -17,7 +17,7 @@ class ShimTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(ShimTest);
     CPPUNIT_TEST(testExitCodeIsTheCommands);
-    CPPUNIT_TEST(testSignalIsTold);
+    CPPUNIT_TEST(testSignalIsReported);
     CPPUNIT_TEST(testMissingCommandIsSpawnErrorAndExit127IsNot);
     CPPUNIT_TEST(testFolderThatCannotBeEnteredIsSpawnError);
     CPPUNIT_TEST(testTimeoutKillsTreeThatIgnoresTerm);
@@ -40,7 +40,7 @@ class ShimTest: public CppUnit::TestFixture
 
 public:
     void testExitCodeIsTheCommands();
-    void testSignalIsTold();
+    void testSignalIsReported();
     void testMissingCommandIsSpawnErrorAndExit127IsNot();
     void testFolderThatCannotBeEnteredIsSpawnError();
     void testTimeoutKillsTreeThatIgnoresTerm();
@@ -87,7 +87,7 @@ void ShimTest::testExitCodeIsTheCommands()
     CPPUNIT_ASSERT(!std::filesystem::exists(success.folder() / "outcome.json.tmp"));
 }
 
-void ShimTest::testSignalIsTold()
+void ShimTest::testSignalIsReported()
 {
     ShimRun run(false);
     run.shell("kill -SEGV $$");

@@ -31,9 +31,9 @@ class ShimWatchTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(ShimWatchTest);
     CPPUNIT_TEST(testNamesTheOneThatEndedAndReapsIt);
-    CPPUNIT_TEST(testTellsOfManyThatEndedAtOnce);
+    CPPUNIT_TEST(testReportsOfManyThatEndedAtOnce);
     CPPUNIT_TEST(testSeesTheEndOfAnotherProcessesChild);
-    CPPUNIT_TEST(testTellsWhoSaidThatItsStageIsHeld);
+    CPPUNIT_TEST(testReportsWhoSaidThatItsStageIsHeld);
     CPPUNIT_TEST(testWaitLastsItsTimeUnderSignals);
     CPPUNIT_TEST(testWakesFromAnotherThread);
     CPPUNIT_TEST(testWakeBeforeTheWaitIsNotLost);
@@ -60,7 +60,7 @@ class ShimWatchTest: public CppUnit::TestFixture
         CPPUNIT_ASSERT_EQUAL(std::string("two"), watch.wait(10'000).at(0));
     }
 
-    void testTellsOfManyThatEndedAtOnce()
+    void testReportsOfManyThatEndedAtOnce()
     {
         constexpr std::size_t many = 100; // more than one epoll_wait returns
         const std::size_t children = launching::childrenOfUs();
@@ -103,7 +103,7 @@ class ShimWatchTest: public CppUnit::TestFixture
         CPPUNIT_ASSERT_EQUAL(std::string("adopted"), watch.wait(10'000).at(0));
     }
 
-    void testTellsWhoSaidThatItsStageIsHeld()
+    void testReportsWhoSaidThatItsStageIsHeld()
     {
         launching::Place place;
         ShimWatch watch;

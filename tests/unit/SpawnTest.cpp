@@ -100,18 +100,18 @@ class SpawnTest: public CppUnit::TestFixture
             // As above: it stands in the open, with TERM blocked.
             const fs::path pipe =
                 _place.folder() / ("pipe" + std::to_string(static_cast<int>(bond)));
-            const fs::path told = pipe.string() + ".pid";
+            const fs::path reported = pipe.string() + ".pid";
             CPPUNIT_ASSERT_EQUAL(0, ::mkfifo(pipe.c_str(), 0600));
             const agent::FileDescriptor some(::open("/dev/null", O_RDONLY | O_CLOEXEC));
             const int parent = launching::forked(
                 [&]
                 {
                     const auto child = agent::spawnShim("/bin/cat", pipe, some, some, bond);
-                    launching::writeText(told, std::to_string(child.pid) + "\n");
+                    launching::writeText(reported, std::to_string(child.pid) + "\n");
                     ::kill(::getpid(), SIGKILL);
                 });
             launching::reap(parent);
-            const int child = std::stoi(textOf(told));
+            const int child = std::stoi(textOf(reported));
             const auto status = textOf("/proc/" + std::to_string(child) + "/status");
             ::kill(child, SIGKILL); // init's to reap
             const auto at = status.find("ShdPnd:");

@@ -14,7 +14,7 @@ class StageCgroupTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(StageCgroupTest);
     CPPUNIT_TEST(testCountsKillsForMemory);
     CPPUNIT_TEST(testAKillForMemoryIsOomUnlessTheCommandDidWell);
-    CPPUNIT_TEST(testTellsUsageAsFarAsTheControllersCount);
+    CPPUNIT_TEST(testReportsUsageAsFarAsTheControllersCount);
     CPPUNIT_TEST(testSaysWhetherAnyoneLivesInIt);
     CPPUNIT_TEST(testListsItsProcessesAndThoseBelow);
     CPPUNIT_TEST(testNoFolderIsNoCgroup);
@@ -51,7 +51,7 @@ public:
         CPPUNIT_ASSERT(other.cause == Cause::Signal);
     }
 
-    void testTellsUsageAsFarAsTheControllersCount()
+    void testReportsUsageAsFarAsTheControllersCount()
     {
         Usage usage{.cpuMs = 1, .maxRssBytes = 2, .readBytes = 3, .writeBytes = 4};
         group().addUsage(usage);

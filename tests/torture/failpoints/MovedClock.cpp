@@ -1,5 +1,5 @@
 // The wall clock of the programs with failpoints: the real one, moved by as many milliseconds as the file
-// named by STAGE_AGENT_CLOCK_SHIFT says. Only the wall clock moves, as when somebody sets the host's.
+// named by STAGE_AGENT_CLOCK_SHIFT says. Only the wall clock moves, as when someone sets the host's.
 #include "agent/model/Timestamp.h"
 
 #include <chrono>
