@@ -8,6 +8,7 @@
 #include "agent/model/Id.h"
 #include "agent/run/Engine.h"
 #include "agent/run/Executions.h"
+#include "agent/run/LeftoverFolders.h"
 #include "agent/run/ServiceCommands.h"
 
 #include <Poco/Exception.h>
@@ -319,6 +320,7 @@ try
                    },
                    .log = error});
     engine.start();
+    const LeftoverFolders leftovers(state, database, janitor);
     // 4 Followers of logs and events.
     followers.start();
     // 5 The check of the record, and the API.

@@ -12,6 +12,8 @@ add_executable(unit-tests
     tests/unit/LifecycleTest.cpp
     tests/unit/IncludeRulesTest.cpp
     tests/unit/QueueTest.cpp
+    tests/unit/EndedRunsTest.cpp
+    tests/unit/EngineTest.cpp
     tests/unit/OrderBuilderTest.cpp
     tests/unit/StageFilesTest.cpp
     tests/unit/DatabaseTest.cpp

@@ -6,12 +6,42 @@
 namespace agent
 {
 
+void Batch::insert(Run& run)
+{
+    runs.insert(run);
+    enqueue(run.seq, QueuedRun::of(run));
+}
+
+void Batch::update(Run& run)
+{
+    runs.update(run);
+    enqueue(run.seq, QueuedRun::of(run));
+}
+
+void Batch::remove(const Run& run)
+{
+    runs.removeRun(run.id);
+    enqueue(run.seq, std::nullopt);
+}
+
+void Batch::enqueue(std::int64_t seq, const std::optional<QueuedRun>& run)
+{
+    onRollback([this, seq, before = queue.set(seq, run)] { queue.set(seq, before); });
+}
+
+void Batch::undoTo(std::size_t size)
+{
+    for (; _undo.size() > size; _undo.pop_back())
+        _undo.back()();
+}
+
 std::exception_ptr Batch::attempt(const std::function<void()>& part)
 {
     const std::size_t effects = afterCommit.size();
     const std::size_t counted = endedStages.size();
     const std::size_t logged = log.size();
     const std::uint64_t stuck = stuckStages;
+    const std::size_t changes = _undo.size();
     std::exception_ptr error;
     connection.execute("SAVEPOINT part");
     try
@@ -33,6 +63,7 @@ std::exception_ptr Batch::attempt(const std::function<void()>& part)
     if (error)
     {
         connection.execute("ROLLBACK TO part");
+        undoTo(changes);
         afterCommit.resize(effects);
         endedStages.resize(counted);
         log.resize(logged);

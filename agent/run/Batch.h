@@ -1,5 +1,7 @@
 #pragma once
 
+#include "agent/run/Queue.h"
+#include "agent/run/Timers.h"
 #include "agent/store/History.h"
 #include "agent/store/RunStore.h"
 
@@ -15,19 +17,34 @@
 namespace agent
 {
 
-/// One transaction of the engine, and what commands work on: the record as the transaction sees it, and
-/// the effects that follow its commit. An effect of a part that is rolled back is dropped with it; a
-/// batch that can't be committed has none.
+/// One transaction of the engine, and what commands work on: the record and the queue as the transaction
+/// sees them, and the effects that follow its commit. What is rolled back takes its effects and its
+/// changes of the queue back with it.
 struct Batch
 {
-    explicit Batch(RecordSession& writer) : connection(writer), runs(writer), history(writer) {}
+    Batch(RecordSession& writer, Queue& inMemory)
+        : connection(writer), queue(inMemory), runs(writer), history(writer)
+    {
+    }
 
     /// Runs `part` within a savepoint. Returns what it threw, after rolling back its changes and effects
     /// and no others; null when it succeeded.
     /// Errors: those of the record itself (disk full, I/O) are thrown on: the whole batch fails then.
     std::exception_ptr attempt(const std::function<void()>& part);
 
+    /// Writes a run to the record and the queue. All runs are written through these.
+    void insert(Run& run);
+    void update(Run& run);
+    void remove(const Run& run);
+
+    /// `undo` takes back a change in memory, should the part or the whole batch be rolled back.
+    void onRollback(std::function<void()> undo) { _undo.push_back(std::move(undo)); }
+
+    /// Takes back all changes in memory: the transaction was rolled back.
+    void rollBack() { undoTo(0); }
+
     RecordSession& connection;
+    Queue& queue;
     RunStore runs;
     History history;
 
@@ -38,9 +55,17 @@ struct Batch
     std::vector<std::string> log; ///< errors of the agent, one line each
     std::vector<std::function<void()>> afterCommit;
 
-    bool ended = false;          ///< a run or stage ended: retention has something to look at
-    std::size_t waiting = 0;     ///< answers of this batch that wait for processes to end
-    std::optional<bool> diskLow; ///< checked once, so that a batch sees one value
+    std::optional<TimeMs> runEndedAt;   ///< the earliest end of a run in this batch
+    std::optional<TimeMs> stageEndedAt; ///< and of a stage
+    std::set<TimerKind> retentionDue;   ///< what retention is to look at, last in the batch
+    std::size_t waiting = 0;            ///< answers of this batch that wait for processes to end
+    std::optional<bool> diskLow;        ///< checked once, so that a batch sees one value
+
+private:
+    void enqueue(std::int64_t seq, const std::optional<QueuedRun>& run);
+    void undoTo(std::size_t size);
+
+    std::vector<std::function<void()>> _undo; ///< carried out from the last to the first
 };
 
 /// Returns the text of an error for people.

@@ -45,11 +45,10 @@ void Engine::start()
              [this](Batch& batch)
          {
              _parts.recovery.recover(batch);
-             batch.ended = true; // much may have become due meanwhile
+             batch.retentionDue = Retention::kinds; // much may have become due meanwhile
          },
          .refuse = [](const std::exception_ptr& error) { std::rethrow_exception(error); }});
     runBatch(recovery);
-    clearFolders();
     _thread = std::thread([this] { work(); });
 }
 
@@ -64,18 +63,6 @@ void Engine::stop()
         return;
     _thread.join();
     _parts.runner.close();
-}
-
-/// A daemon that died between the deletion of a run and that of its folder left the folder.
-void Engine::clearFolders()
-{
-    std::error_code error;
-    RunStore runs(_database.writer());
-    for (const auto& group :
-         std::filesystem::directory_iterator(_parts.state.root() / "runs", error))
-        for (const auto& folder : std::filesystem::directory_iterator(group.path(), error))
-            if (!runs.run(folder.path().filename().string()))
-                _parts.janitor.discard(folder.path());
 }
 
 bool Engine::ping(std::chrono::milliseconds timeout)
@@ -185,7 +172,7 @@ void Engine::collectWork(std::optional<std::int64_t> timeoutMs)
 /// Runs all that has come in as one transaction. Returns whether it could be written.
 bool Engine::runBatch(std::vector<Command>& commands)
 {
-    Batch batch(_database.writer());
+    Batch batch(_database.writer(), _parts.queue);
     try
     {
         Transaction transaction(batch.connection);
@@ -196,12 +183,12 @@ bool Engine::runBatch(std::vector<Command>& commands)
         for (auto& command : commands)
             applyOne(batch, command);
         _parts.scheduler.schedule(batch);
-        if (batch.ended)
-            applyRetention(batch);
+        applyRetention(batch);
         transaction.commit();
     }
     catch (const std::exception&)
     {
+        batch.rollBack();
         _listener.log("nothing could be written: " + textOf(std::current_exception()));
         {
             const std::lock_guard lock(_mutex);
@@ -236,17 +223,7 @@ void Engine::applyOne(Batch& batch, Command& command)
 /// Last in the batch: a run that is tried again in it keeps its workspace.
 void Engine::applyRetention(Batch& batch)
 {
-    const auto error = batch.attempt(
-        [&]
-        {
-            const auto next = _parts.retention.apply(batch);
-            batch.afterCommit.push_back(
-                [this, next]
-                {
-                    if (next)
-                        _parts.timers.set({TimerKind::Retention}, *next);
-                });
-        });
+    const auto error = batch.attempt([&] { _parts.retention.apply(batch); });
     if (error)
         _listener.log("what has reached its age can't be removed: " + textOf(error));
 }
@@ -275,18 +252,15 @@ void Engine::carryOut(Batch& batch)
 
 void Engine::refreshStatus(const Batch& batch)
 {
-    EngineStatus status{.slots = _parts.options.slots,
-                        .draining = _parts.scheduler.draining(),
+    EngineStatus status{.slots = _parts.queue.slots(),
+                        .running = _parts.queue.running(),
+                        .queued = _parts.queue.waiting(),
+                        .draining = _parts.queue.draining(),
                         .alive = true,
                         .cgroup = _parts.runner.hasCgroup()};
     try
     {
         RunStore runs(_database.writer());
-        for (const auto& run : runs.openRuns())
-        {
-            status.running += run.holdsSlot ? 1 : 0;
-            status.queued += run.wantsSlot ? 1 : 0;
-        }
         for (const auto& found : _parts.runner.allUnkillable())
             if (const auto stage = runs.stage(found.stageId))
                 status.blockedSlots.push_back(

@@ -99,7 +99,6 @@ private:
     void carryOut(Batch& batch);
     void applyRetention(Batch& batch);
     void refreshStatus(const Batch& batch);
-    void clearFolders();
 
     Database& _database;
     Listener _listener;

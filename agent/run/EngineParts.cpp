@@ -5,8 +5,9 @@ namespace agent
 
 void EngineParts::due(Batch& batch, const Timer& timer)
 {
-    if (timer.kind == TimerKind::Retention)
-        batch.ended = true;
+    if (timer.kind == TimerKind::RunRetention || timer.kind == TimerKind::WorkspaceRetention ||
+        timer.kind == TimerKind::LogRetention)
+        batch.retentionDue.insert(timer.kind);
     if (timer.stageId.empty())
         return; // the engine looks at disk and queue in each batch
     auto stage = batch.runs.stage(timer.stageId);

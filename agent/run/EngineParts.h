@@ -7,6 +7,7 @@
 #include "agent/run/EngineOptions.h"
 #include "agent/run/ExternalStages.h"
 #include "agent/run/Janitor.h"
+#include "agent/run/Queue.h"
 #include "agent/run/Recovery.h"
 #include "agent/run/Retention.h"
 #include "agent/run/Retries.h"
@@ -14,6 +15,7 @@
 #include "agent/run/RunSpecs.h"
 #include "agent/run/RunWriter.h"
 #include "agent/run/Scheduler.h"
+#include "agent/run/ServiceCatalog.h"
 #include "agent/run/StageRunner.h"
 #include "agent/run/StageStarter.h"
 #include "agent/run/StateFolder.h"
@@ -35,6 +37,12 @@ struct EngineParts
           state(stateFolder),
           runner(stageRunner),
           janitor(cleaner),
+          queue(options.slots,
+                [&services](const std::string& name)
+                {
+                    const auto service = services.find(name);
+                    return service ? service->concurrency : 1;
+                }),
           disk(state, options.minFreeBytes),
           waiters(runner),
           specs(options, plugins),
@@ -46,9 +54,9 @@ struct EngineParts
           flow(specs, writer, approvals, starter, disk),
           retries(specs, writer, timers),
           attemptEnd(specs, writer, retries, flow, timers, waiters, state, runner),
-          scheduler(options.slots, services, disk, flow, timers),
+          scheduler(queue, disk, flow, timers),
           recovery(specs, retries, externalStages, stuckWatch, starter, flow, state, runner),
-          retention(options.retention, state, janitor)
+          retention(options.retention, state, janitor, timers)
     {
     }
 
@@ -56,6 +64,7 @@ struct EngineParts
     const StateFolder& state;
     StageRunner& runner;
     Janitor& janitor;
+    Queue queue;
     DiskSpace disk;
     Timers timers;
     EndWaiters waiters;

@@ -24,46 +24,36 @@ class Executions: public StageRunner
 public:
     explicit Executions(Launcher launcher) : _launcher(std::move(launcher)) {}
 
-    /// Starts the attempt in `folder`. A failure to start is told by wait() as any other end.
     void launch(const std::filesystem::path& folder, const Order& order,
                 const std::filesystem::path& secretsDir) override;
-
-    /// Tells of an attempt that could not even be ordered.
     void refuse(const std::string& stageId, int attempt, Cause cause,
                 const std::string& message) override;
-
-    /// Takes up an attempt that the record calls running.
-    /// Shape: false when nothing of it was ever executed: launch it.
     bool resume(const std::string& stageId, int attempt, const std::filesystem::path& folder,
                 std::int64_t graceMs, bool stopping) override;
 
-    /// Looks whether the shim says that it can't end its stage: takeUnkillable() tells then. It is told of by
-    /// itself as well, unless the host has no more watches for us.
+    /// Reads what the shim says in held.json. A new one is noticed by itself as well, unless the host has
+    /// no inotify watches left.
     void checkHeld(const std::string& stageId) override;
 
-    /// Asks the shim to end its stage. One that has not within `graceMs` and some seconds is killed, and
-    /// what it left with it; unless the kernel holds every process that is left: then takeUnkillable() tells,
-    /// and the end is told as any other once they are gone.
+    /// A shim that has not ended its stage within `graceMs` and some seconds is killed, and what it left
+    /// with it; unless the kernel holds every process that is left: the stage is unkillable then, and its
+    /// end is reported as any other once they are gone.
     void stop(const std::string& stageId, std::int64_t graceMs) override;
 
-    /// Leaves what stop() began no time: all of the stage's processes are killed, and again until they are
-    /// gone. Its shim stays, to tell the end.
+    /// Ends the grace that stop() gave: all of the stage's processes are killed, and again until they are
+    /// gone. Its shim stays, to report the end.
     void killNow(const std::string& stageId);
 
-    /// Blocks until an attempt ended, wake() was called or `timeoutMs` passed (none: for ever).
     std::vector<Finished> wait(std::optional<std::int64_t> timeoutMs) override;
 
-    /// Those found since the last call.
     std::vector<UnkillableStage> takeUnkillable() override
     {
         return std::exchange(_unkillable, {});
     }
 
-    /// The stage that can't be ended now; nothing: it is not known to be so.
     [[nodiscard]] std::optional<UnkillableStage>
     unkillable(const std::string& stageId) const override;
 
-    /// All stages that can't be ended now.
     [[nodiscard]] std::vector<UnkillableStage> allUnkillable() const override;
 
     /// Forgets an attempt whose end is on record: its cgroup goes, and what a lost shim left of secrets.

@@ -23,7 +23,7 @@ Done apply(Batch& batch, const std::string& runId, const RunPatch& patch)
         run.pullNumber = patch.pullNumber;
     run.trigger = patch.trigger.value_or(run.trigger);
     run.priority = patch.priority.value_or(run.priority);
-    batch.runs.update(run);
+    batch.update(run);
     batch.changedRuns.insert(runId);
     const std::string status(toString(run.status));
     batch.history.append({.at = run.updatedAt,

@@ -1,53 +1,102 @@
 #include "agent/run/Queue.h"
 
-#include <algorithm>
-#include <map>
+#include <vector>
 
 namespace agent
 {
 
-std::vector<std::string> Queue::next(const std::vector<Run>& open) const
+std::optional<QueuedRun> QueuedRun::of(const Run& run)
 {
-    int free = slots;
-    std::map<std::string, int> begun; // by service: an approval or an outside party keeps its place
-    std::vector<const Run*> waiting;
-    for (const auto& run : open)
-    {
-        if (run.holdsSlot)
-            --free;
-        if (run.status != Status::Idle || run.holdsSlot)
-            ++begun[run.serviceName];
-        if (run.wantsSlot)
-            waiting.push_back(&run);
-    }
-    std::stable_sort(waiting.begin(), waiting.end(),
-                     [](const Run* a, const Run* b)
-                     {
-                         if (a->resumed != b->resumed)
-                             return a->resumed;
-                         if (a->priority != b->priority)
-                             return a->priority > b->priority;
-                         return a->seq < b->seq;
-                     });
+    if (run.ended())
+        return std::nullopt;
+    return QueuedRun{.seq = run.seq,
+                     .id = run.id,
+                     .service = run.serviceName,
+                     .priority = run.priority,
+                     .resumed = run.resumed,
+                     .begun = run.status != Status::Idle || run.holdsSlot,
+                     .holdsSlot = run.holdsSlot,
+                     .wantsSlot = run.wantsSlot};
+}
 
-    std::vector<std::string> chosen;
-    for (const Run* run : waiting)
+std::optional<QueuedRun> Queue::set(std::int64_t seq, const std::optional<QueuedRun>& run)
+{
+    std::optional<QueuedRun> before;
+    if (const auto found = _runs.find(seq); found != _runs.end())
     {
-        if (free <= 0)
-            break;
-        if (run->status == Status::Idle)
-        {
-            if (draining)
-                continue;
-            int& count = begun[run->serviceName];
-            if (!run->serviceName.empty() && count >= concurrency(run->serviceName))
-                continue;
-            ++count;
-        }
-        --free;
-        chosen.push_back(run->id);
+        before = std::move(found->second);
+        _runs.erase(found);
+        count(*before, -1);
     }
-    return chosen;
+    if (run)
+    {
+        count(*run, 1);
+        _runs.emplace(seq, *run);
+    }
+    if (before)
+        refreshHead(before->service);
+    if (run && (!before || before->service != run->service))
+        refreshHead(run->service);
+    return before;
+}
+
+void Queue::count(const QueuedRun& run, int by)
+{
+    const auto change = [by, place = Place(run)](std::set<Place>& places)
+    {
+        if (by > 0)
+            places.insert(place);
+        else
+            places.erase(place);
+    };
+    Service& service = _services[run.service];
+    _running += run.holdsSlot ? by : 0;
+    service.begun += run.begun ? by : 0;
+    if (!run.wantsSlot)
+        return;
+    _waiting += by;
+    change(run.begun ? _goingOn : service.waiting);
+}
+
+/// Keeps _heads true for one service, and drops one without runs.
+void Queue::refreshHead(const std::string& name)
+{
+    const auto found = _services.find(name);
+    if (found == _services.end())
+        return;
+    Service& service = found->second;
+    std::optional<Place> head;
+    if (!service.waiting.empty() && (name.empty() || service.begun < _concurrency(name)))
+        head = *service.waiting.begin();
+    if (service.head != head)
+    {
+        if (service.head)
+            _heads.erase(*service.head);
+        if (head)
+            _heads.insert(*head);
+        service.head = head;
+    }
+    if (service.begun == 0 && service.waiting.empty())
+        _services.erase(found);
+}
+
+std::optional<QueuedRun> Queue::next() const
+{
+    if (_running >= _slots)
+        return std::nullopt;
+    const Place* first = _goingOn.empty() ? nullptr : &*_goingOn.begin();
+    if (!_draining && !_heads.empty() && (!first || *_heads.begin() < *first))
+        first = &*_heads.begin();
+    return first ? std::optional(_runs.at(first->seq)) : std::nullopt;
+}
+
+void Queue::servicesChanged()
+{
+    std::vector<std::string> names;
+    for (const auto& [name, service] : _services)
+        names.push_back(name);
+    for (const auto& name : names)
+        refreshHead(name);
 }
 
 } // namespace agent

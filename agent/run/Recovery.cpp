@@ -5,8 +5,13 @@ namespace agent
 
 void Recovery::recover(Batch& batch)
 {
-    for (const auto& open : batch.runs.openRuns())
+    const auto runs = batch.runs.openRuns();
+    for (const auto& open : runs)
+        batch.queue.set(open.seq, QueuedRun::of(open));
+    for (const auto& open : runs)
     {
+        if (open.status == Status::Idle && open.wantsSlot)
+            continue; // it waits for a slot and has nothing to recover
         const auto error = batch.attempt(
             [&]
             {

@@ -14,10 +14,10 @@ constexpr int foldersAtOnce = 100;
 
 constexpr TimeMs day = 86'400'000;
 
-/// Clients of the event stream that come back later than this need not hear of a deletion.
+/// Clients of the event stream that reconnect later than this are not told of a deletion.
 constexpr TimeMs deletionsKept = 30 * day;
 
-/// Where to go on from. A clock that was set back would leave what ends now behind us: then all anew.
+/// Where to go on from; from the beginning where the clock was set back beyond the place.
 EndedPlace from(const EndedPlace& place, TimeMs now)
 {
     return place.at > now ? EndedPlace{} : place;
@@ -30,16 +30,62 @@ std::optional<std::int64_t> moreAfter(std::size_t found, int limit)
 
 } // namespace
 
-std::optional<std::int64_t> Retention::apply(Batch& batch)
+const std::set<TimerKind> Retention::kinds{TimerKind::RunRetention, TimerKind::WorkspaceRetention,
+                                           TimerKind::LogRetention};
+
+void Retention::apply(Batch& batch)
 {
+    noteEnds(batch);
+    if (batch.retentionDue.empty())
+        return;
     const TimeMs now = believedNow();
     batch.history.forgetDeletions(now - deletionsKept);
-    std::optional<std::int64_t> next;
-    for (const auto left :
-         {removeRuns(batch, now), removeWorkspaces(batch, now), compressLogs(batch, now)})
-        if (left)
-            next = std::min(next.value_or(*left), *left);
-    return next;
+    const auto work = [&](TimerKind kind, auto part)
+    {
+        if (!batch.retentionDue.contains(kind))
+            return;
+        if (const auto next = (this->*part)(batch, now))
+            batch.afterCommit.push_back([this, kind, delay = *next]
+                                        { _timers.set({kind}, delay); });
+    };
+    work(TimerKind::RunRetention, &Retention::removeRuns);
+    work(TimerKind::WorkspaceRetention, &Retention::removeWorkspaces);
+    work(TimerKind::LogRetention, &Retention::compressLogs);
+}
+
+/// What ended in this batch is younger than all that waits already: it needs a timer only where none is
+/// set. A clock that was set back leaves it behind the place that was reached: the place goes back too.
+void Retention::noteEnds(Batch& batch)
+{
+    const auto back = [&batch](EndedPlace& place, TimeMs at)
+    {
+        if (at <= place.at)
+            batch.afterCommit.push_back([&place, at] { place = {at - 1, ""}; });
+    };
+    if (batch.runEndedAt)
+    {
+        if (tooManyRuns(batch) > 0)
+            batch.retentionDue.insert(TimerKind::RunRetention);
+        setUnlessPending(batch, TimerKind::RunRetention, _policy.runsMs);
+        setUnlessPending(batch, TimerKind::WorkspaceRetention, _policy.workspaceMs);
+        back(_workspaces, *batch.runEndedAt);
+    }
+    if (batch.stageEndedAt)
+    {
+        setUnlessPending(batch, TimerKind::LogRetention, _policy.plainLogsMs);
+        back(_logs, *batch.stageEndedAt);
+    }
+}
+
+void Retention::setUnlessPending(Batch& batch, TimerKind kind, std::int64_t delayMs)
+{
+    if (delayMs > 0 && !batch.retentionDue.contains(kind) && !_timers.pending(kind))
+        batch.afterCommit.push_back([this, kind, delayMs] { _timers.set({kind}, delayMs); });
+}
+
+std::int64_t Retention::tooManyRuns(Batch& batch) const
+{
+    return _policy.runsCount > 0 ? batch.runs.endedRunCount() - _policy.runsCount : 0;
 }
 
 TimeMs Retention::wallAhead()
@@ -64,7 +110,7 @@ TimeMs Retention::believedNow()
 void Retention::remove(Batch& batch, const Run& run, const std::string& actor,
                        const std::string& reason)
 {
-    batch.runs.removeRun(run.id);
+    batch.remove(run);
     batch.history.forgetRun(run.id);
     batch.history.append({.at = nowMs(),
                           .runId = run.id,

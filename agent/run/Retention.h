@@ -3,53 +3,69 @@
 #include "agent/run/Batch.h"
 #include "agent/run/Janitor.h"
 #include "agent/run/StateFolder.h"
+#include "agent/run/Timers.h"
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 
 namespace agent
 {
 
-/// How long what is over stays; 0: for ever.
+/// How long things are kept after their end; 0: for ever.
 struct RetentionPolicy
 {
-    std::int64_t runsMs = 0;      ///< an ended run with all that belongs to it
-    std::int64_t runsCount = 0;   ///< so many ended runs; of more the longest ended go
+    std::int64_t runsMs = 0; ///< an ended run with all that belongs to it
+    std::int64_t runsCount =
+        0; ///< so many ended runs; beyond it those that ended first are removed
     std::int64_t workspaceMs = 0; ///< the workspace of an ended run
-    std::int64_t plainLogsMs = 0; ///< logs of an ended stage as plain text; then compressed
+    std::int64_t plainLogsMs =
+        0; ///< logs of an ended stage as plain text; then they are compressed
 };
 
-/// Removes and compresses what is over, when its time has come. Says what; the janitor does it.
-/// Goes by the record and by where it has come to in it since the start: what is found done is fine.
+/// Removes runs and workspaces and has logs compressed when they have reached their age. Decides; the
+/// janitor does the work on disk.
+/// Rows are only read when one of them is due: timers say when, the record keeps the count of ended runs
+/// (RunStore::endedRunCount), and the place up to which the work was done is kept in memory. It begins
+/// anew at each start: finding something done already does no harm.
 /// Threads: the engine's.
 class Retention
 {
 public:
-    Retention(const RetentionPolicy& policy, const StateFolder& state, Janitor& janitor)
-        : _policy(policy), _state(state), _janitor(janitor)
+    Retention(const RetentionPolicy& policy, const StateFolder& state, Janitor& janitor,
+              Timers& timers)
+        : _policy(policy), _state(state), _janitor(janitor), _timers(timers)
     {
     }
 
-    /// Does a little of what is due, so that the batch is not held up. Must come last in it: a run that is
-    /// tried again in the same batch keeps its workspace.
-    /// Shape: in how many milliseconds there is more; nothing: not before something has ended.
-    std::optional<std::int64_t> apply(Batch& batch);
+    /// All timers of retention.
+    static const std::set<TimerKind> kinds;
+
+    /// Does a part of batch.retentionDue, small enough not to hold up the batch, and sets the timers of the
+    /// rest and of what ended in the batch. Comes last in it: a run that is tried again in the same batch
+    /// keeps its workspace.
+    void apply(Batch& batch);
 
     /// Removes a run from the record, and after the commit its folder. Its history becomes one entry that
-    /// tells who removed it.
+    /// says who removed it.
     void remove(Batch& batch, const Run& run, const std::string& actor, const std::string& reason);
 
 private:
     using Clock = std::chrono::steady_clock;
 
-    /// The wall clock, unless it leapt forth while we run: then as if it had not, for a day. Somebody
-    /// who sets a clock wrong must not lose every run by it. A clock that is wrong at our start is
-    /// believed: nothing tells it from a host that was off for long.
+    /// Returns the wall clock. Where it jumped forward while the daemon runs, the jump is ignored for a
+    /// day: a clock that was set wrong must not remove every run. A clock that is wrong at the start is
+    /// believed: it looks like that of a host that was off for long.
     TimeMs believedNow();
     static TimeMs wallAhead();
 
+    void noteEnds(Batch& batch);
+    void setUnlessPending(Batch& batch, TimerKind kind, std::int64_t delayMs);
+    [[nodiscard]] std::int64_t tooManyRuns(Batch& batch) const;
+
+    // Each returns the milliseconds until it has more to do; nothing: not before something ends.
     std::optional<std::int64_t> removeRuns(Batch& batch, TimeMs now);
     std::optional<std::int64_t> removeWorkspaces(Batch& batch, TimeMs now);
     std::optional<std::int64_t> compressLogs(Batch& batch, TimeMs now);
@@ -57,7 +73,8 @@ private:
     const RetentionPolicy& _policy;
     const StateFolder& _state;
     Janitor& _janitor;
-    TimeMs _clockAhead = wallAhead(); ///< of the monotonic clock, as we believe it
+    Timers& _timers;
+    TimeMs _clockAhead = wallAhead(); ///< of the monotonic clock, as believed
     std::optional<Clock::time_point> _doubtedSince;
     EndedPlace _workspaces; ///< up to here they are gone
     EndedPlace _logs;       ///< up to here they are compressed, or the janitor knows

@@ -19,9 +19,10 @@ void RunWriter::setStatus(Batch& batch, Run& run, Status status, const std::stri
 {
     const Status from = run.status;
     run.status = status;
-    batch.runs.update(run);
+    batch.update(run);
     batch.changedRuns.insert(run.id);
-    batch.ended = batch.ended || run.ended();
+    if (run.ended())
+        batch.runEndedAt = std::min(*run.endedAt, batch.runEndedAt.value_or(*run.endedAt));
     if (from != status)
         batch.history.append({.at = run.updatedAt,
                               .runId = run.id,
@@ -37,7 +38,9 @@ void RunWriter::stageChanged(Batch& batch, const Stage& stage, Status from,
     batch.changedRuns.insert(stage.runId);
     if (stage.ended() && stage.status != from && stage.cause)
         batch.endedStages.emplace_back(stage.status, *stage.cause);
-    batch.ended = batch.ended || stage.ended();
+    if (stage.ended())
+        batch.stageEndedAt =
+            std::min(stage.updatedAt, batch.stageEndedAt.value_or(stage.updatedAt));
     batch.history.append({.at = stage.updatedAt,
                           .runId = stage.runId,
                           .stageId = stage.id,

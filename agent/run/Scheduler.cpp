@@ -1,9 +1,5 @@
 #include "agent/run/Scheduler.h"
 
-#include "agent/run/Queue.h"
-
-#include <algorithm>
-
 namespace agent
 {
 
@@ -17,48 +13,32 @@ constexpr std::int64_t diskAgainMs = 2000;
 
 void Scheduler::schedule(Batch& batch)
 {
-    const Queue queue{.slots = _slots,
-                      .draining = _draining,
-                      .concurrency = [this](const std::string& name)
-                      {
-                          const auto service = _services.find(name);
-                          return service ? service->concurrency : 1;
-                      }};
-    while (true)
+    // A run that then waits for an approval or an outside party gives its slot back, for the next one.
+    while (const auto next = _queue.next())
     {
-        const auto open = batch.runs.openRuns();
-        const bool waiting =
-            std::any_of(open.begin(), open.end(), [](const Run& run) { return run.wantsSlot; });
-        if (!waiting)
-            return;
         if (_disk.low(batch))
-            break;
-        const auto chosen = queue.next(open);
-        if (chosen.empty())
-            return;
-        for (const auto& id : chosen)
         {
-            const auto error = batch.attempt(
-                [&]
-                {
-                    auto run = batch.runs.run(id);
-                    run->holdsSlot = true;
-                    run->wantsSlot = false;
-                    run->resumed = false;
-                    _flow.advance(batch, *run);
-                });
-            if (error)
-                _flow.abandon(batch, id, textOf(error));
+            if (!_timers.pending(TimerKind::DiskCheck))
+                batch.afterCommit.push_back([this]
+                                            { _timers.set({TimerKind::DiskCheck}, diskAgainMs); });
+            return;
         }
-        // Once more: a run that only waits for an approval has given its slot back.
+        const auto error = batch.attempt([&] { start(batch, *next); });
+        if (error)
+            _flow.abandon(batch, next->id, textOf(error));
     }
-    if (!_timers.pending(TimerKind::DiskCheck))
-        batch.afterCommit.push_back([this] { _timers.set({TimerKind::DiskCheck}, diskAgainMs); });
 }
 
-void Scheduler::drain(Batch& batch, bool on)
+void Scheduler::start(Batch& batch, const QueuedRun& next)
 {
-    batch.afterCommit.push_back([this, on] { _draining = on; });
+    auto run = batch.runs.run(next.id);
+    if (!run)
+        return batch.remove(
+            {.id = next.id, .seq = next.seq}); // not on record: it must not be tried for ever
+    run->holdsSlot = true;
+    run->wantsSlot = false;
+    run->resumed = false;
+    _flow.advance(batch, *run);
 }
 
 } // namespace agent

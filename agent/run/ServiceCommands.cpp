@@ -13,7 +13,12 @@ std::string serviceId(Engine& engine, const std::string& name)
 
 void servicesChanged(Engine& engine)
 {
-    engine.call<Done>([](Batch&, EngineParts&) { return Done{}; });
+    engine.call<Done>(
+        [](Batch&, EngineParts& parts)
+        {
+            parts.queue.servicesChanged();
+            return Done{};
+        });
 }
 
 void drain(Engine& engine, bool on)
@@ -21,10 +26,11 @@ void drain(Engine& engine, bool on)
     engine.call<Done>(
         [on](Batch& batch, EngineParts& parts)
         {
-            parts.scheduler.drain(batch, on);
+            batch.onRollback([&queue = parts.queue, before = parts.queue.draining()]
+                             { queue.drain(before); });
+            parts.queue.drain(on);
             return Done{};
         });
-    servicesChanged(engine); // the queue is looked at with the new rule
 }
 
 } // namespace agent::commands

@@ -33,7 +33,7 @@ public:
     void removeAddress() const noexcept;
 
     /// The pid of the stage-agent that has the folder at `root` now. Only looks: a lock of ours, were it for a
-    /// moment, could keep one from starting. Shape: nothing when none has it, or when that can't be read.
+    /// moment, could keep one from starting. Returns nothing when none has it, or when that can't be read.
     static std::optional<int> holder(const std::filesystem::path& root);
 
     /// What is left for us on its file system; 0 when that can't be told.

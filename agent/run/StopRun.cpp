@@ -49,7 +49,7 @@ Answer<int> apply(Batch& batch, EngineParts& parts, const std::string& runId,
         parts.writer.endRun(batch, run, Status::Failure, actor, "stopped");
         return stopped;
     }
-    batch.runs.update(run);
+    batch.update(run);
     return {awaited, [stopped, decidedHere](const RecordedEnd& end)
             { return decidedHere && !end.decided ? stopped - 1 : stopped; }};
 }

@@ -31,7 +31,7 @@ std::optional<Run> earlier(Batch& batch, const Submission& submission, TimeMs no
 Run create(Batch& batch, const EngineParts& parts, const Submission& submission)
 {
     // The client shall look for another host instead of waiting for this one.
-    if (parts.scheduler.draining())
+    if (parts.queue.draining())
         throw Declined::unavailable(
             "draining", "the agent takes no new runs: it is draining until POST /api/agent/resume "
                         "or a restart");
@@ -49,7 +49,7 @@ Run create(Batch& batch, const EngineParts& parts, const Submission& submission)
     run.priority = submission.priority;
     run.pipeline = toJson(submission.pipeline);
     run.wantsSlot = true;
-    batch.runs.insert(run);
+    batch.insert(run);
     batch.history.append({.at = run.createdAt,
                           .runId = run.id,
                           .actor = submission.actor,

@@ -15,11 +15,13 @@ namespace agent
 
 enum class TimerKind
 {
-    Retry,           ///< the next attempt of a failed stage is due
-    ExternalTimeout, ///< an external stage has used up its time
-    StuckCheck,      ///< a running stage may be stuck
-    DiskCheck,       ///< the disk was too full to start a run
-    Retention        ///< something has reached its age
+    Retry,              ///< the next attempt of a failed stage is due
+    ExternalTimeout,    ///< an external stage has used up its time
+    StuckCheck,         ///< a running stage may be stuck
+    DiskCheck,          ///< the disk was too full to start a run
+    RunRetention,       ///< an ended run has reached its age
+    WorkspaceRetention, ///< a workspace has
+    LogRetention        ///< a plain log has
 };
 
 struct Timer

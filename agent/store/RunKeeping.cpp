@@ -21,7 +21,7 @@ const Query endedRunsAfter{
     "WHERE ended_at IS NOT NULL AND (ended_at, id) > (?, ?) AND +status IN ('SUCCESS', 'FAILURE') "
     "AND NOT EXISTS (SELECT 1 FROM stages WHERE run_id = runs.id AND status = 'IN_PROGRESS') "
     "ORDER BY ended_at, id LIMIT ?"};
-const Query endedRunsCounted{"SELECT COUNT(*) FROM runs WHERE ended_at IS NOT NULL"};
+const Query endedRunsCounted{"SELECT value FROM counts WHERE name = 'ended_runs'"};
 const Query endedStagesAfter{
     "SELECT id, run_id, ordinal, type, attempt, updated_at FROM stages "
     "WHERE ended_at IS NOT NULL AND (updated_at, id) > (?, ?) AND status IN ('SUCCESS', 'FAILURE') "

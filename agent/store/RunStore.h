@@ -58,6 +58,7 @@ public:
     /// Runs that ended after `place`, the longest ended first: id, status, endedAt. None with a stage that
     /// is at work.
     [[nodiscard]] std::vector<Run> endedRuns(const EndedPlace& place, int limit);
+    /// Returns how many runs have ended. One row is read: the record keeps the count.
     [[nodiscard]] std::int64_t endedRunCount();
 
     /// Stages that ended, and were last changed, after `place`, in that order: id, runId, ordinal, type,

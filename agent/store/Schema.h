@@ -104,7 +104,7 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
     {
         "ALTER TABLE stages ADD COLUMN stuck_why TEXT",
         "CREATE INDEX stages_stuck ON stages (stuck_since) WHERE stuck_since IS NOT NULL",
-        // What the housekeeping goes through, and the notes of what was deleted.
+        // What retention goes through, and the entries about deletions.
         "CREATE INDEX runs_ended ON runs (ended_at, id) WHERE ended_at IS NOT NULL",
         "CREATE INDEX stages_ended ON stages (updated_at, id) WHERE ended_at IS NOT NULL",
         R"(CREATE INDEX history_deletions ON history (at)
@@ -146,6 +146,19 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
         "ALTER TABLE attempts ADD COLUMN synced INTEGER",
         "CREATE INDEX stages_to_sync ON stages (id) WHERE synced = 0",
         "CREATE INDEX attempts_to_sync ON attempts (stage_id, attempt) WHERE synced = 0",
+
+        // How many runs have ended, kept by the transactions that end and remove them.
+        "CREATE TABLE counts (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+        R"(INSERT INTO counts
+            SELECT 'ended_runs', COUNT(*) FROM runs WHERE ended_at IS NOT NULL)",
+        R"(CREATE TRIGGER ended_run_inserted AFTER INSERT ON runs WHEN NEW.ended_at IS NOT NULL
+            BEGIN UPDATE counts SET value = value + 1 WHERE name = 'ended_runs'; END)",
+        R"(CREATE TRIGGER ended_run_updated AFTER UPDATE OF ended_at ON runs
+            WHEN (OLD.ended_at IS NULL) <> (NEW.ended_at IS NULL)
+            BEGIN UPDATE counts SET value = value + iif(NEW.ended_at IS NULL, -1, 1)
+                WHERE name = 'ended_runs'; END)",
+        R"(CREATE TRIGGER ended_run_deleted AFTER DELETE ON runs WHEN OLD.ended_at IS NOT NULL
+            BEGIN UPDATE counts SET value = value - 1 WHERE name = 'ended_runs'; END)",
     },
 };
 

@@ -3,6 +3,11 @@
 #include <cppunit/TestFixture.h>
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <map>
+#include <random>
+#include <tuple>
+#include <vector>
+
 namespace agent
 {
 
@@ -22,7 +27,7 @@ public:
         return add({.id = id, .serviceName = service, .priority = priority, .wantsSlot = true});
     }
 
-    /// One that someone tried again by hand.
+    /// One that was tried again by hand.
     OpenRuns& resumed(const std::string& id, const std::string& service = "",
                       std::int64_t priority = 0)
     {
@@ -71,9 +76,66 @@ private:
     std::vector<Run> _runs;
 };
 
-Queue queueOf(int slots, int concurrency = 1)
+/// Hands out slots as the engine does, until no run gets one.
+Ids handOut(Queue& queue)
+{
+    Ids chosen;
+    while (auto next = queue.next())
+    {
+        chosen.push_back(next->id);
+        next->begun = next->holdsSlot = true;
+        next->wantsSlot = next->resumed = false;
+        queue.set(next->seq, next);
+    }
+    return chosen;
+}
+
+/// A queue yet to be filled.
+struct Setup
+{
+    int slots = 1;
+    bool draining = false;
+    std::function<int(const std::string& service)> concurrency = {};
+
+    /// Returns the ids of those of `open` that get a slot, in that order.
+    [[nodiscard]] Ids next(const std::vector<Run>& open) const
+    {
+        Queue queue(slots, concurrency);
+        queue.drain(draining);
+        for (const auto& run : open)
+            queue.set(run.seq, QueuedRun::of(run));
+        return handOut(queue);
+    }
+};
+
+Setup queueOf(int slots, int concurrency = 1)
 {
     return {.slots = slots, .concurrency = [=](const std::string&) { return concurrency; }};
+}
+
+/// The rules once more, over all open runs: what the queue must agree with whatever happened before.
+std::string firstOf(const std::map<std::int64_t, Run>& open, int slots, int concurrency)
+{
+    int holding = 0;
+    std::map<std::string, int> begun;
+    for (const auto& [seq, run] : open)
+    {
+        holding += run.holdsSlot ? 1 : 0;
+        begun[run.serviceName] += run.status != Status::Idle || run.holdsSlot ? 1 : 0;
+    }
+    const Run* first = nullptr;
+    for (const auto& [seq, run] : open)
+    {
+        const bool held = run.status == Status::Idle && !run.holdsSlot &&
+                          !run.serviceName.empty() && begun[run.serviceName] >= concurrency;
+        if (!run.wantsSlot || held || holding >= slots)
+            continue;
+        const auto rank = [](const Run& one)
+        { return std::tuple(!one.resumed, -one.priority, one.seq); };
+        if (!first || rank(run) < rank(*first))
+            first = &run;
+    }
+    return first ? first->id : "";
 }
 
 void assertIds(const Ids& expected, const Ids& actual)
@@ -112,6 +174,10 @@ class QueueTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testARunThatGoesOnNeedsASlot);
     CPPUNIT_TEST(testTriedAgainStillNeedsItsServicesPlace);
     CPPUNIT_TEST(testDrainingBeginsNoneButLetsBegunOnesGoOn);
+    CPPUNIT_TEST(testCountsRunsThatHoldASlotAndThatWantOne);
+    CPPUNIT_TEST(testAReloadedConcurrencyIsAppliedWhenTold);
+    CPPUNIT_TEST(testAChangeLooksAtItsOwnServiceOnly);
+    CPPUNIT_TEST(testAnyChangesAndTheirUndoingAgreeWithTheRules);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -203,7 +269,7 @@ public:
 
     void testInlinePipelinesHaveNoConcurrency()
     {
-        Queue queue{.slots = 3};
+        Setup queue{.slots = 3};
         queue.concurrency = [](const std::string& service)
         {
             CPPUNIT_ASSERT_MESSAGE("asked for no service's concurrency", !service.empty());
@@ -214,7 +280,7 @@ public:
 
     void testEachServiceHasItsOwnConcurrency()
     {
-        Queue queue{.slots = 9};
+        Setup queue{.slots = 9};
         queue.concurrency = [](const std::string& service) { return service == "shop" ? 2 : 1; };
         const auto open = OpenRuns()
                               .queued("a", "blog")
@@ -272,11 +338,110 @@ public:
 
     void testDrainingBeginsNoneButLetsBegunOnesGoOn()
     {
-        Queue queue = queueOf(9, 9);
+        Setup queue = queueOf(9, 9);
         queue.draining = true;
         const auto open =
             OpenRuns().queued("a").resumed("b").goingOn("c", "shop").queued("d", "shop").all();
         assertIds({"c"}, queue.next(open));
+    }
+
+    void testCountsRunsThatHoldASlotAndThatWantOne()
+    {
+        Queue queue(1, [](const std::string&) { return 1; });
+        const auto open = OpenRuns()
+                              .running("a")
+                              .queued("b")
+                              .goingOn("c")
+                              .waiting("d", "shop", Status::AwaitingApproval)
+                              .all();
+        for (const auto& run : open)
+            queue.set(run.seq, QueuedRun::of(run));
+        CPPUNIT_ASSERT_EQUAL(1, queue.running());
+        CPPUNIT_ASSERT_EQUAL(2, queue.waiting());
+        queue.set(open[0].seq, std::nullopt);
+        queue.set(open[1].seq, std::nullopt);
+        CPPUNIT_ASSERT_EQUAL(0, queue.running());
+        CPPUNIT_ASSERT_EQUAL(1, queue.waiting());
+    }
+
+    void testAReloadedConcurrencyIsAppliedWhenTold()
+    {
+        int concurrency = 1;
+        Queue queue(9, [&](const std::string&) { return concurrency; });
+        for (const auto& run :
+             OpenRuns().running("x", "shop").queued("a", "shop").queued("b", "shop").all())
+            queue.set(run.seq, QueuedRun::of(run));
+        assertIds({}, handOut(queue));
+        concurrency = 2;
+        queue.servicesChanged();
+        assertIds({"a"}, handOut(queue));
+        concurrency = 1;
+        queue.servicesChanged();
+        assertIds({}, handOut(queue));
+    }
+
+    /// With 10,000 runs of 1,000 services waiting, a change asks once for the service it is of.
+    void testAChangeLooksAtItsOwnServiceOnly()
+    {
+        int asked = 0;
+        Queue queue(1,
+                    [&](const std::string&)
+                    {
+                        ++asked;
+                        return 1;
+                    });
+        for (int i = 1; i <= 10'000; ++i)
+            queue.set(i, QueuedRun{.seq = i,
+                                   .id = std::to_string(i),
+                                   .service = "service " + std::to_string(i % 1'000),
+                                   .wantsSlot = true});
+        asked = 0;
+        queue.set(10'001,
+                  QueuedRun{.seq = 10'001, .id = "new", .service = "service 7", .wantsSlot = true});
+        CPPUNIT_ASSERT_EQUAL(1, asked);
+        CPPUNIT_ASSERT_EQUAL(std::string("1"), queue.next()->id);
+        assertIds({"1"}, handOut(queue));
+        CPPUNIT_ASSERT_EQUAL(2, asked);
+        queue.set(1, std::nullopt);
+        CPPUNIT_ASSERT_EQUAL(std::string("2"), queue.next()->id);
+    }
+
+    void testAnyChangesAndTheirUndoingAgreeWithTheRules()
+    {
+        std::mt19937 random(20261127);
+        const auto below = [&](int limit) { return static_cast<int>(random() % limit); };
+        for (int round = 0; round < 200; ++round)
+        {
+            const int slots = 1 + below(4), concurrency = 1 + below(2);
+            Queue queue(slots, [=](const std::string&) { return concurrency; });
+            std::map<std::int64_t, Run> open;
+            for (int step = 0; step < 60; ++step)
+            {
+                const std::int64_t seq = 1 + below(12);
+                const auto before = open;
+                const std::string services[] = {"", "shop", "blog"};
+                Run run{.id = std::to_string(seq), .seq = seq};
+                run.serviceName = services[seq % 3];
+                const Status statuses[] = {Status::Idle, Status::InProgress,
+                                           Status::AwaitingApproval, Status::Success};
+                run.status = statuses[below(4)];
+                run.priority = below(3);
+                run.resumed = below(3) == 0;
+                run.holdsSlot = run.status == Status::InProgress && below(2) == 0;
+                run.wantsSlot = !run.holdsSlot && !run.ended() && below(2) == 0;
+                open.erase(seq);
+                if (!run.ended())
+                    open.emplace(seq, run);
+                const auto previous = queue.set(seq, QueuedRun::of(run));
+                if (below(3) == 0)
+                {
+                    queue.set(seq, previous);
+                    open = before;
+                }
+                const auto next = queue.next();
+                CPPUNIT_ASSERT_EQUAL(firstOf(open, slots, concurrency), next ? next->id : "");
+            }
+        }
     }
 };
 

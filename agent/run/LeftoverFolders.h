@@ -1,0 +1,31 @@
+#pragma once
+
+#include "agent/run/Janitor.h"
+#include "agent/run/StateFolder.h"
+#include "agent/store/Database.h"
+
+#include <thread>
+
+namespace agent
+{
+
+/// Finds run folders without a run on record, in the background, once: a daemon that died between the
+/// deletion of a run and that of its folder left the folder. A run is on record before its folder is made,
+/// so that no folder of a new run is taken for one.
+/// Threads: its own, of low priority; ends with the object.
+class LeftoverFolders
+{
+public:
+    /// Starts looking. Owner: the caller, of all three, which must outlive it.
+    LeftoverFolders(const StateFolder& state, Database& database, Janitor& janitor);
+
+private:
+    void work(const std::stop_token& stop);
+
+    const StateFolder& _state;
+    Database& _database;
+    Janitor& _janitor;
+    std::jthread _thread;
+};
+
+} // namespace agent

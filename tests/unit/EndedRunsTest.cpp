@@ -1,0 +1,87 @@
+#include "agent/model/Id.h"
+#include "agent/store/RunStore.h"
+#include "tests/support/FilesFolder.h"
+
+#include <cppunit/TestFixture.h>
+#include <cppunit/extensions/HelperMacros.h>
+
+namespace agent
+{
+
+// The count of ended runs, which the record keeps with each change.
+class EndedRunsTest: public CppUnit::TestFixture
+{
+    CPPUNIT_TEST_SUITE(EndedRunsTest);
+    CPPUNIT_TEST(testCountsARunWhileItHasEnded);
+    CPPUNIT_TEST(testTakesBackWhatIsRolledBack);
+    CPPUNIT_TEST(testSurvivesAReopening);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void setUp() override { open(); }
+
+    void testCountsARunWhileItHasEnded()
+    {
+        Run run = inserted(std::nullopt);
+        assertCount(0);
+        for (const std::optional<TimeMs> end : {std::optional<TimeMs>(5), {}, {6}, {7}})
+        {
+            run.endedAt = end;
+            _runs->update(run);
+            assertCount(end ? 1 : 0);
+        }
+        inserted(8);
+        assertCount(2);
+        _runs->removeRun(run.id);
+        assertCount(1);
+        _runs->removeRun(inserted(std::nullopt).id);
+        assertCount(1);
+    }
+
+    void testTakesBackWhatIsRolledBack()
+    {
+        {
+            const Transaction open(_database->writer());
+            inserted(5);
+            assertCount(1);
+        }
+        assertCount(0);
+    }
+
+    void testSurvivesAReopening()
+    {
+        inserted(5);
+        _runs.reset();
+        _database.reset();
+        open();
+        assertCount(1);
+    }
+
+private:
+    Run inserted(std::optional<TimeMs> endedAt)
+    {
+        Run run{.id = newId()};
+        run.endedAt = endedAt;
+        _runs->insert(run);
+        return run;
+    }
+
+    void assertCount(std::int64_t expected)
+    {
+        CPPUNIT_ASSERT_EQUAL(expected, _runs->endedRunCount());
+    }
+
+    void open()
+    {
+        _database = std::make_unique<Database>(_files.path() / "record.db");
+        _runs = std::make_unique<RunStore>(_database->writer());
+    }
+
+    FilesFolder _files;
+    std::unique_ptr<Database> _database;
+    std::unique_ptr<RunStore> _runs;
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(EndedRunsTest);
+
+} // namespace agent
