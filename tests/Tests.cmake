@@ -30,6 +30,7 @@ add_executable(unit-tests
     tests/unit/MaskerCostTest.cpp
     tests/unit/GramFilterTest.cpp
     tests/unit/StageCgroupTest.cpp
+    tests/unit/CloneTest.cpp
     tests/unit/SpawnTest.cpp
     tests/unit/ProgramTest.cpp
     tests/unit/LauncherTest.cpp

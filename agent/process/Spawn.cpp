@@ -1,5 +1,7 @@
 #include "agent/process/Spawn.h"
 
+#include "agent/os/Clone.h"
+#include "agent/os/Files.h"
 #include "agent/wire/Failpoint.h"
 
 #include <cerrno>
@@ -12,7 +14,6 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <linux/sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -38,7 +39,8 @@ struct Plan
     int null = -1;
     int lock = -1;
     int secrets = -1;
-    int boundTo = 0; ///< our pid, where it ends with us
+    std::uint64_t ignored = 0; ///< signals that we ignore, bit 0 for signal 1
+    int boundTo = 0;           ///< our pid, where it ends with us
     int report = -1; ///< gets the errno of what failed; closed by a good exec
 };
 
@@ -50,9 +52,9 @@ struct DefaultAction
 
 /// The child's half. Bare system calls: the C library's wrappers, and a sanitizer's in front of them,
 /// may want a lock that another thread held at the clone.
-[[noreturn]] __attribute__((no_sanitize("thread", "address", "undefined"))) void
-becomeShim(const Plan& plan)
+__attribute__((no_sanitize("thread", "address", "undefined"))) int becomeShim(void* argument)
 {
+    const Plan& plan = *static_cast<const Plan*>(argument);
     const auto call = [&](long result)
     {
         if (result >= 0)
@@ -61,9 +63,9 @@ becomeShim(const Plan& plan)
         ::syscall(SYS_write, plan.report, &error, sizeof error);
         ::syscall(SYS_exit_group, 127);
     };
-    const DefaultAction standard;
+    const DefaultAction standard; // the clone has reset handlers, but not what is ignored
     for (int signal = 1; signal <= 64; ++signal)
-        if (signal != SIGKILL && signal != SIGSTOP)
+        if ((plan.ignored >> (signal - 1) & 1) != 0)
             ::syscall(SYS_rt_sigaction, signal, &standard, nullptr, sizeof(std::uint64_t));
     call(::syscall(SYS_setsid));
     if (plan.boundTo != 0)
@@ -81,8 +83,17 @@ becomeShim(const Plan& plan)
     // Marked, not closed: the report must live until the exec.
     call(::syscall(SYS_close_range, firstFree, ~0U, CLOSE_RANGE_CLOEXEC));
     call(::syscall(SYS_execve, plan.program, plan.argv, plan.environment));
-    ::syscall(SYS_exit_group, 127);
-    __builtin_unreachable();
+    return 127;
+}
+
+/// The signals that this process ignores, as /proc/PID/status has them.
+std::uint64_t ignoredSignals()
+{
+    const std::string status = readFile("/proc/self/status").value_or("");
+    constexpr std::string_view name = "SigIgn:\t";
+    const std::size_t at = status.find(name);
+    return at == std::string::npos ? ~0ULL
+                                   : std::strtoull(status.c_str() + at + name.size(), nullptr, 16);
 }
 
 /// A copy that no target of the child's dup3 can overwrite.
@@ -113,16 +124,6 @@ public:
 private:
     std::uint64_t _before = 0;
 };
-
-/// clone3 without the C library, which has no call that gives a pidfd. 0 in the child.
-__attribute__((no_sanitize("thread"))) long cloneWithPidfd(int& pidfd)
-{
-    clone_args args{};
-    args.flags = CLONE_PIDFD;
-    args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
-    args.exit_signal = SIGCHLD;
-    return ::syscall(SYS_clone3, &args, sizeof args);
-}
 
 /// The errno that the child reports; 0 when it was executed.
 int execError(int report)
@@ -164,31 +165,33 @@ Child spawnShim(const std::filesystem::path& program, const std::filesystem::pat
     const FileDescriptor lockCopy = copyAbove(lock.get());
     const FileDescriptor secretsCopy = copyAbove(secrets.get());
     reportWrite = copyAbove(reportWrite.get());
-    const Plan plan{
+    Plan plan{
         .program = program.c_str(),
         .argv = argv,
         .environment = environment,
         .null = null.get(),
         .lock = lockCopy.get(),
         .secrets = secretsCopy.get(),
+        .ignored = ignoredSignals(),
         .boundTo = bond == Bond::EndsWithUs ? ::getpid() : 0,
         .report = reportWrite.get(),
     };
 
     int pidfd = -1;
-    long pid = -1;
+    clone_args args{};
+    args.flags = CLONE_PIDFD;
+    args.pidfd = reinterpret_cast<std::uintptr_t>(&pidfd);
+    pid_t pid = -1;
     int cloneError = 0;
     {
         const SignalsBlocked blocked;
-        pid = cloneWithPidfd(pidfd);
-        if (pid == 0)
-            becomeShim(plan);
+        pid = cloneShared(args, becomeShim, &plan);
         cloneError = errno;
     }
     if (pid < 0)
         throw std::system_error(cloneError, std::generic_category(), what);
     FAILPOINT("launch.cloned");
-    Child child{.pid = static_cast<int>(pid), .pidfd = FileDescriptor(pidfd)};
+    Child child{.pid = pid, .pidfd = FileDescriptor(pidfd)};
     reportWrite = FileDescriptor();
     if (const int error = execError(reportRead.get()); error != 0)
     {

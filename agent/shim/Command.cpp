@@ -1,5 +1,6 @@
 #include "agent/shim/Command.h"
 
+#include "agent/os/Clone.h"
 #include "agent/wire/Failpoint.h"
 
 #include <cerrno>
@@ -9,7 +10,6 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <linux/sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -34,6 +34,17 @@ struct Command::ExecError
     int error = 0;
 };
 
+/// What the child needs, made before the clone: it allocates nothing.
+struct Command::Start
+{
+    const Command* command = nullptr;
+    int output = -1;
+    int errors = -1;
+    int failure = -1;
+    pid_t shim = 0;
+    bool inCgroup = false;
+};
+
 namespace
 {
 
@@ -56,27 +67,6 @@ bool open(Pipe& pipe)
     pipe.readEnd = FileDescriptor(ends[0]);
     pipe.writeEnd = FileDescriptor(ends[1]);
     return ::fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0;
-}
-
-/// 0 in the child, its pid in the parent, -1 with errno.
-pid_t forkInto(int cgroup)
-{
-    clone_args args{};
-    args.flags = CLONE_INTO_CGROUP;
-    args.exit_signal = SIGCHLD;
-    args.cgroup = static_cast<unsigned>(cgroup);
-    return static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
-}
-
-void resetSignals()
-{
-    struct sigaction fallback = {};
-    fallback.sa_handler = SIG_DFL;
-    for (int signal = 1; signal < NSIG; ++signal)
-        ::sigaction(signal, &fallback, nullptr); // refused for KILL and STOP
-    sigset_t none;
-    ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
 std::string describe(const std::string& what, int error)
@@ -158,18 +148,27 @@ bool Command::start(int cgroup)
     ::fcntl(errors.readEnd.get(), F_SETPIPE_SZ, pipeBytes);
 
     FAILPOINT("shim.fork.before");
-    const pid_t shim = ::getpid();
+    Start start{.command = this,
+                .output = output.writeEnd.get(),
+                .errors = errors.writeEnd.get(),
+                .failure = failure.writeEnd.get(),
+                .shim = ::getpid(),
+                .inCgroup = cgroup >= 0};
+    clone_args args{};
     if (cgroup >= 0)
     {
-        _pid = forkInto(cgroup);
+        args.flags = CLONE_INTO_CGROUP;
+        args.cgroup = static_cast<unsigned>(cgroup);
+        _pid = cloneShared(args, runChild, &start);
         _inCgroup = _pid >= 0;
     }
     // The limits of the group or the host are reached: a second try would only hide it.
     const bool exhausted = cgroup >= 0 && _pid < 0 && (errno == EAGAIN || errno == ENOMEM);
     if (_pid < 0 && !exhausted)
-        _pid = ::fork();
-    if (_pid == 0)
-        runChild(output.writeEnd.get(), errors.writeEnd.get(), failure.writeEnd.get(), shim);
+    {
+        start.inCgroup = false;
+        _pid = cloneShared({}, runChild, &start);
+    }
     if (_pid < 0)
     {
         _failure = describe("cannot start a process", errno);
@@ -182,24 +181,31 @@ bool Command::start(int cgroup)
     return true;
 }
 
-/// Only what may be called between fork and exec: no memory is allocated here.
-void Command::runChild(int output, int errors, int failure, pid_t shim) const
+/// The child's half: system calls only, as it runs on the shim's memory.
+int Command::runChild(void* argument)
 {
-    const auto fail = [failure](int step)
+    const Start& start = *static_cast<const Start*>(argument);
+    const Command& command = *start.command;
+    const auto fail = [&start](int step)
     {
         const ExecError error{.step = step, .error = errno};
-        if (::write(failure, &error, sizeof error) != sizeof error)
-            ::_exit(126);
-        ::_exit(127);
+        return ::write(start.failure, &error, sizeof error) == sizeof error ? 127 : 126;
     };
 
     ::setsid();
-    resetSignals();
-    if (!_inCgroup)
+    // Handlers were reset by the clone; these are all that the shim ignores.
+    struct sigaction standard = {};
+    standard.sa_handler = SIG_DFL;
+    for (const int signal : ignoredSignals)
+        ::sigaction(signal, &standard, nullptr);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    if (!start.inCgroup)
     {
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (::getppid() != shim)
-            ::_exit(127); // it died before the line above
+        if (::getppid() != start.shim)
+            return 127; // it died before the line above
     }
     ::umask(022); // what others shall read of a build must not depend on how private our files are
     const rlimit noCore{};
@@ -210,14 +216,13 @@ void Command::runChild(int output, int errors, int failure, pid_t shim) const
             errno = 0; // only a lower score than ours needs a right
         ::close(file);
     }
-    if (::dup2(output, STDOUT_FILENO) < 0 || ::dup2(errors, STDERR_FILENO) < 0)
-        fail(ExecError::Setup);
+    if (::dup2(start.output, STDOUT_FILENO) < 0 || ::dup2(start.errors, STDERR_FILENO) < 0)
+        return fail(ExecError::Setup);
     ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
-    if (!_order.cwd.empty() && ::chdir(_order.cwd.c_str()) != 0)
-        fail(ExecError::Folder);
-    ::execve(_program.c_str(), _argv.data(), _envp.data());
-    fail(ExecError::Exec);
-    ::_exit(127);
+    if (!command._order.cwd.empty() && ::chdir(command._order.cwd.c_str()) != 0)
+        return fail(ExecError::Folder);
+    ::execve(command._program.c_str(), command._argv.data(), command._envp.data());
+    return fail(ExecError::Exec);
 }
 
 std::string Command::failure()

@@ -3,6 +3,7 @@
 #include "agent/os/FileDescriptor.h"
 #include "agent/wire/Order.h"
 
+#include <csignal>
 #include <map>
 #include <string>
 
@@ -10,6 +11,10 @@
 
 namespace agent
 {
+
+/// What the shim ignores and its command does not.
+constexpr int ignoredSignals[] = {SIGPIPE, SIGHUP,  SIGINT,  SIGQUIT,
+                                  SIGXFSZ, SIGUSR1, SIGUSR2, SIGALRM};
 
 /// The stage's command: the one child that the shim starts.
 class Command
@@ -38,9 +43,10 @@ public:
 
 private:
     struct ExecError;
+    struct Start;
 
     [[nodiscard]] bool findProgram();
-    [[noreturn]] void runChild(int output, int errors, int failure, pid_t shim) const;
+    static int runChild(void* start);
 
     const Order& _order;
     std::map<std::string, std::string> _env;

@@ -71,7 +71,7 @@ agent::FileDescriptor detach()
         ::close(null);
     ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
 
-    for (const int ignored : {SIGPIPE, SIGHUP, SIGINT, SIGQUIT, SIGXFSZ, SIGUSR1, SIGUSR2, SIGALRM})
+    for (const int ignored : agent::ignoredSignals)
         std::signal(ignored, SIG_IGN);
     struct sigaction onlyEnds = {};
     onlyEnds.sa_handler = SIG_DFL;
