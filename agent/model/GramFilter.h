@@ -29,7 +29,7 @@ struct TextRange
 /// skips does, and a pattern has to be as long as its grams together (`reach`).
 ///
 /// A gram is first looked for in a table that fits into the processor's cache and has a bit for each hash;
-/// it grows with the grams, so that at most one bit in 32 is set. Where it is, the gram itself is compared.
+/// it grows with the grams, so that at most one bit in 64 is set. Where it is, the gram itself is compared.
 template <std::size_t Gram, std::size_t Stride> class GramFilter
 {
 public:
@@ -79,7 +79,7 @@ private:
     static_assert(Gram == 4 || Gram == 8);
     static_assert(Stride <= 8, "the offsets are bits of a byte");
     static constexpr std::size_t wordBits = 64;
-    static constexpr std::size_t bitsPerGram = 32;
+    static constexpr std::size_t bitsPerGram = 64;
     static constexpr std::size_t fewestWords = 1024; ///< 8 KiB
 
     static std::uint64_t gramAt(const char* bytes)

@@ -87,7 +87,7 @@ class GramFilterTest: public CppUnit::TestFixture
     void testFindsAllAfterItsTableGrew()
     {
         GramFilter<8, 4> filter;
-        constexpr int patterns = 5000; // ten times what the first table is for
+        constexpr int patterns = 5000; // twenty times what the first table is for
         for (int i = 0; i < patterns; ++i)
             filter.add("pattern-" + std::to_string(1000000 + i * 7919));
         for (int i = 0; i < patterns; ++i)
