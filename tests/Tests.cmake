@@ -8,6 +8,7 @@ add_executable(unit-tests
     tests/support/GitFixture.cpp
     tests/support/SourceRules.cpp
     tests/unit/IdTest.cpp
+    tests/unit/RegularFileTest.cpp
     tests/unit/TimestampTest.cpp
     tests/unit/LifecycleTest.cpp
     tests/unit/IncludeRulesTest.cpp
@@ -144,6 +145,7 @@ add_executable(daemon-tests
     tests/daemon/ConfigurationTest.cpp
     tests/daemon/FaultsTest.cpp
     tests/daemon/DiskTest.cpp
+    tests/daemon/DamagedFilesTest.cpp
     tests/daemon/RetentionTest.cpp
     tests/daemon/RegressionTest.cpp)
 target_link_libraries(daemon-tests PRIVATE agent_model agent_store Poco::Net cppunit)

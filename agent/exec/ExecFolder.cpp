@@ -25,7 +25,10 @@ std::filesystem::path temporaryFolder()
 
 ExecFolder::ExecFolder()
 {
-    const auto above = temporaryFolder();
+    std::error_code unknown;
+    auto above = std::filesystem::canonical(temporaryFolder(), unknown);
+    if (unknown)
+        above = temporaryFolder();
     std::string name = (above / "stage-exec-XXXXXX").string();
     if (::mkdtemp(name.data()) != nullptr)
     {

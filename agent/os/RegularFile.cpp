@@ -5,7 +5,9 @@
 #include <utility>
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace agent
@@ -22,19 +24,70 @@ struct stat statusOf(int fd)
     return status;
 }
 
+/// O_NONBLOCK: opening a FIFO would wait for a writer.
+constexpr int asFile = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC;
+
+/// Where openat2 is missing: a component at a time.
+FileDescriptor walk(int at, const std::string& file)
+{
+    FileDescriptor folder;
+    if (file.starts_with('/'))
+        folder = FileDescriptor(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    std::size_t begin = 0;
+    for (std::size_t slash = file.find('/'); slash != std::string::npos;
+         slash = file.find('/', begin))
+    {
+        const std::string part = file.substr(begin, slash - begin);
+        begin = slash + 1;
+        if (part.empty())
+            continue;
+        const int above = folder.valid() ? folder.get() : at;
+        // Without O_DIRECTORY: with it a symlink is told as ENOTDIR, as if nothing stood there.
+        FileDescriptor below(::openat(above, part.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+        if (!below.valid())
+            return {};
+        if (S_ISLNK(statusOf(below.get()).st_mode))
+        {
+            errno = ELOOP;
+            return {};
+        }
+        folder = std::move(below);
+    }
+    return FileDescriptor(
+        ::openat(folder.valid() ? folder.get() : at, file.c_str() + begin, asFile));
+}
+
+FileDescriptor openWithoutSymlinks(int at, const std::string& file)
+{
+    open_how how = {};
+    how.flags = asFile;
+    how.resolve = RESOLVE_NO_SYMLINKS;
+    FileDescriptor fd(static_cast<int>(::syscall(SYS_openat2, at, file.c_str(), &how, sizeof how)));
+    // EPERM: a container's filter that does not know the call.
+    if (!fd.valid() && (errno == ENOSYS || errno == EPERM))
+        return walk(at, file);
+    return fd;
+}
+
 } // namespace
 
 std::optional<RegularFile> RegularFile::open(const std::string& file)
 {
-    // O_NONBLOCK: opening a FIFO would wait for a writer, opening a device might do anything.
-    FileDescriptor fd(
-        ::open(file.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC));
-    if (!fd.valid() && errno == ENOENT)
+    return openAt(AT_FDCWD, file);
+}
+
+std::optional<RegularFile> RegularFile::openAt(int at, const std::string& file)
+{
+    FileDescriptor fd = openWithoutSymlinks(at, file);
+    if (!fd.valid() && (errno == ENOENT || errno == ENOTDIR))
         return std::nullopt;
+    // ENXIO: a socket, or a device without a driver.
+    if (!fd.valid() && (errno == ELOOP || errno == ENXIO || errno == ENODEV))
+        throw DamagedFile(errno, std::generic_category(), file + " is damaged");
     if (!fd.valid())
         throw std::system_error(errno, std::generic_category(), file);
     if (!S_ISREG(statusOf(fd.get()).st_mode))
-        throw std::system_error(EINVAL, std::generic_category(), file + " is not a regular file");
+        throw DamagedFile(EINVAL, std::generic_category(), file + " is not a regular file");
     return RegularFile(std::move(fd));
 }
 
@@ -65,6 +118,41 @@ std::size_t RegularFile::read(std::uint64_t offset, char* buffer, std::size_t si
         done += static_cast<std::size_t>(got);
     }
     return done;
+}
+
+std::string RegularFile::text(std::size_t maxBytes) const
+{
+    const auto tooLarge = []
+    { return DamagedFile(EFBIG, std::generic_category(), "more than was ever written there"); };
+    const std::uint64_t size = this->size();
+    if (size > maxBytes)
+        throw tooLarge();
+    // One byte more than its size shows whether it grows; then it is read anew, but not for ever.
+    std::string text(static_cast<std::size_t>(size) + 1, '\0');
+    std::size_t got = read(0, text.data(), text.size());
+    if (got > size)
+    {
+        text.resize(maxBytes + 1);
+        got = read(0, text.data(), text.size());
+    }
+    if (got > maxBytes)
+        throw tooLarge();
+    text.resize(got);
+    return text;
+}
+
+std::optional<std::string> readRegularFile(const std::string& file, std::size_t maxBytes)
+{
+    const auto opened = RegularFile::open(file);
+    return opened ? std::optional(opened->text(maxBytes)) : std::nullopt;
+}
+
+FileDescriptor createFile(const std::string& file, int access)
+{
+    if (::unlink(file.c_str()) != 0 && errno != ENOENT && errno != EISDIR)
+        return {};
+    return FileDescriptor(
+        ::open(file.c_str(), access | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 }
 
 } // namespace agent

@@ -2,9 +2,9 @@
 
 #include "agent/os/FileDescriptor.h"
 #include "agent/os/Files.h"
+#include "agent/os/RegularFile.h"
 #include "agent/wire/Failpoint.h"
 
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <stdexcept>
@@ -33,13 +33,25 @@ void syncFolder(const std::filesystem::path& folder)
         fail("cannot sync", folder);
 }
 
-/// The file's text; nothing when it is not there.
+/// More than any of the files needs: an order carries the settings of one stage, an outcome a message.
+constexpr std::size_t mostBytes = 16UL << 20;
+
+/// The file's text; nothing when it is not there or is damaged.
 std::optional<std::string> textOf(const std::filesystem::path& file)
 {
-    auto text = readFile(file);
-    if (!text && errno != ENOENT && errno != ENOTDIR)
+    try
+    {
+        return readRegularFile(file, mostBytes);
+    }
+    catch (const DamagedFile&)
+    {
+        return std::nullopt;
+    }
+    catch (const std::system_error& error)
+    {
+        errno = error.code().value();
         fail("cannot read", file);
-    return text;
+    }
 }
 
 struct NewerVersion: std::runtime_error
@@ -93,8 +105,7 @@ void AttemptFolder::write(const Order& order) const
     const std::filesystem::path file = _folder / files::order;
     const std::filesystem::path temporary = _folder / "order.json.new";
     {
-        const FileDescriptor fd(
-            ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+        const FileDescriptor fd = createFile(temporary, O_WRONLY);
         if (!fd.valid() || !writeAll(fd.get(), toJson(order)))
             fail("cannot write", temporary);
         FAILPOINT("launch.order.written");
@@ -120,6 +131,19 @@ std::optional<Order> AttemptFolder::order() const
     }
 }
 
+bool AttemptFolder::lockReplaced() const
+{
+    try
+    {
+        RegularFile::open(lockFile());
+        return false;
+    }
+    catch (const DamagedFile&)
+    {
+        return true;
+    }
+}
+
 std::optional<Claim> AttemptFolder::claim() const
 {
     return recordIn<Claim>(lockFile(), claimFrom);
@@ -132,14 +156,8 @@ std::optional<Outcome> AttemptFolder::outcome() const
 
 std::optional<Held> AttemptFolder::held() const
 {
-    const FileDescriptor fd(
-        ::open((_folder / files::held).c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
-    struct stat info = {};
-    if (!fd.valid() || ::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode))
-        return std::nullopt;
-    std::array<char, 1024> text{};
-    const ssize_t got = ::read(fd.get(), text.data(), text.size());
-    return got > 0 ? heldFrom({text.data(), static_cast<std::size_t>(got)}) : std::nullopt;
+    const auto text = textOf(_folder / files::held);
+    return text ? heldFrom(*text) : std::nullopt;
 }
 
 } // namespace agent

@@ -27,16 +27,18 @@ public:
 
     /// What stands in the file.
     /// Errors: nothing when there is no such file or it holds no whole record (a claim or an order that
-    /// was being written when the host died); std::system_error when it can't be read; for an outcome
+    /// was being written when the host died, or what a stage put there: see DamagedFile); std::system_error when it can't be read; for an outcome
     /// std::runtime_error when a newer version of the program wrote it. Of an order of a newer version
     /// only what identityFrom() tells is there.
     [[nodiscard]] std::optional<Order> order() const;
     [[nodiscard]] std::optional<Claim> claim() const;
     [[nodiscard]] std::optional<Outcome> outcome() const;
 
-    /// What stands in held.json, of whatever version; nothing where it is no small file. Never blocks: the
-    /// stage runs yet and may have put anything there.
+    /// What stands in held.json, of whatever version; nothing where it is damaged.
     [[nodiscard]] std::optional<Held> held() const;
+
+    /// Whether something else stands in place of shim.lock: then a stage has run here, and removed it.
+    [[nodiscard]] bool lockReplaced() const;
 
 private:
     std::filesystem::path _folder;

@@ -41,9 +41,12 @@ constexpr int strangeRounds = 20; ///< looks at a lock whose holder is not the c
 FileDescriptor takeLock(const AttemptFolder& attempt)
 {
     const std::string name = "'" + attempt.lockFile().string() + "'";
-    FileDescriptor lock(::open(attempt.lockFile().c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!lock.valid())
+    constexpr int flags = O_RDWR | O_CREAT | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC;
+    FileDescriptor lock(::open(attempt.lockFile().c_str(), flags, 0600));
+    if (!lock.valid() && !attempt.lockReplaced())
         fail("cannot open " + name);
+    if (attempt.lockReplaced())
+        throw std::system_error(EEXIST, std::generic_category(), "an attempt replaced " + name);
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
         fail("cannot lock " + name);
     // A stage that may have run is never run again, whatever the caller believes.
@@ -109,7 +112,7 @@ Attempt restOf(const AttemptFolder& attempt)
     const auto order = attempt.order();
     if (order && order->bootId != bootId())
         found.state = Attempt::State::Rebooted;
-    else if (order && found.claim)
+    else if ((order && found.claim) || attempt.lockReplaced())
         found.state = Attempt::State::Lost;
     return found;
 }
@@ -166,7 +169,10 @@ Attempt Launcher::find(const std::filesystem::path& folder) const
     const auto deadline = std::chrono::steady_clock::now() + claimPatience;
     for (int strange = 0; strange < strangeRounds; std::this_thread::sleep_for(claimPoll))
     {
-        const FileDescriptor lock(::open(attempt.lockFile().c_str(), O_RDONLY | O_CLOEXEC));
+        const FileDescriptor lock(
+            ::open(attempt.lockFile().c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+        if (attempt.lockReplaced())
+            return restOf(attempt);
         if (!lock.valid() && errno != ENOENT && errno != ENOTDIR)
             fail("cannot open '" + attempt.lockFile().string() + "'");
         if (!lock.valid() || ::flock(lock.get(), LOCK_SH | LOCK_NB) == 0)

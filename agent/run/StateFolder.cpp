@@ -36,6 +36,8 @@ void makePrivate(const std::filesystem::path& folder)
 StateFolder::StateFolder(const std::filesystem::path& root) : _root(std::filesystem::absolute(root))
 {
     makePrivate(_root);
+    // From here on no symlink is right in a path below it.
+    _root = std::filesystem::canonical(_root);
     const auto file = _root / "lock";
     _lock = FileDescriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!_lock.valid())

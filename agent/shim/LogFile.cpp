@@ -1,6 +1,7 @@
 #include "agent/shim/LogFile.h"
 
 #include "agent/os/Files.h"
+#include "agent/os/RegularFile.h"
 #include "agent/wire/Failpoint.h"
 #include "agent/wire/Order.h"
 
@@ -50,7 +51,7 @@ std::uint64_t lineEnds(std::string_view bytes)
 
 LogFile::LogFile(std::string folder, std::int64_t maxBytes) : _folder(std::move(folder))
 {
-    constexpr int flags = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_NOFOLLOW | O_CLOEXEC;
+    constexpr int access = O_WRONLY | O_APPEND;
     if (maxBytes > 0)
     {
         _maxBytes = static_cast<std::uint64_t>(maxBytes);
@@ -59,9 +60,9 @@ LogFile::LogFile(std::string folder, std::int64_t maxBytes) : _folder(std::move(
     }
     else
         _headSize = std::numeric_limits<std::uint64_t>::max();
-    _log = FileDescriptor(::open((_folder + "/" + files::log).c_str(), flags, 0600));
+    _log = createFile(_folder + "/" + files::log, access);
     if (_log.valid())
-        _index = FileDescriptor(::open((_folder + "/" + files::logIndex).c_str(), flags, 0600));
+        _index = createFile(_folder + "/" + files::logIndex, access);
     if (!_index.valid())
         fail(errno);
 }
@@ -116,8 +117,7 @@ void LogFile::writeToTail(LogStream stream, std::string_view bytes)
         return;
     if (!_tail.valid())
     {
-        _tail = FileDescriptor(::open((_folder + "/" + tailName).c_str(),
-                                      O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+        _tail = createFile(_folder + "/" + tailName, O_RDWR);
         if (!_tail.valid())
             return fail(errno);
     }

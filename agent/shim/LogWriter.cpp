@@ -1,6 +1,7 @@
 #include "agent/shim/LogWriter.h"
 
 #include "agent/model/SecretEncodings.h"
+#include "agent/os/RegularFile.h"
 
 #include <algorithm>
 
@@ -32,8 +33,7 @@ LogWriter::LogWriter(const std::string& folder, std::int64_t maxBytes,
         if (secret.size() >= shortestSecret)
             _secrets.add(secret);
     if (!_maskPath.empty())
-        _maskFile = FileDescriptor(
-            ::open(_maskPath.c_str(), O_RDONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+        _maskFile = createFile(_maskPath, O_RDONLY);
 }
 
 void LogWriter::take(LogStream name, std::string_view bytes)

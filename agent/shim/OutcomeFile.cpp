@@ -1,6 +1,7 @@
 #include "agent/shim/OutcomeFile.h"
 
 #include "agent/os/Files.h"
+#include "agent/os/RegularFile.h"
 #include "agent/wire/Failpoint.h"
 
 #include <cerrno>
@@ -61,10 +62,7 @@ int writeHeld(const std::string& folder, const Held& held)
     FAILPOINT("shim.held");
     const std::string name = folder + "/" + files::held;
     const std::string temporary = name + ".tmp";
-    // The stage may have put a pipe there, and who opens that waits for ever.
-    ::unlink(temporary.c_str());
-    const FileDescriptor file(
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    const FileDescriptor file = createFile(temporary, O_WRONLY);
     if (!file.valid())
         return errno;
     if (!writeAll(file.get(), toJson(held)))
@@ -83,8 +81,7 @@ int OutcomeFile::reserve()
     if (const int error = FAILPOINT_ERRNO("shim.outcome.reserve"))
         return error;
     const std::string name = _folder + "/" + files::outcome + ".tmp";
-    _file = FileDescriptor(
-        ::open(name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+    _file = createFile(name, O_RDWR);
     if (!_file.valid())
         return errno;
     return ::posix_fallocate(_file.get(), 0, reservedBytes);
@@ -95,8 +92,7 @@ int OutcomeFile::write(const Outcome& outcome)
     const std::string name = _folder + "/" + files::outcome;
     const std::string temporary = name + ".tmp";
     if (!_file.valid())
-        _file = FileDescriptor(
-            ::open(temporary.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+        _file = createFile(temporary, O_RDWR);
     if (!_file.valid())
         return errno;
     FAILPOINT("shim.outcome.write");

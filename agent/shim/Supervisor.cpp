@@ -1,6 +1,7 @@
 #include "agent/shim/Supervisor.h"
 
 #include "agent/os/Files.h"
+#include "agent/os/RegularFile.h"
 #include "agent/wire/Failpoint.h"
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <cstring>
 #include <exception>
 #include <iterator>
+#include <system_error>
 #include <thread>
 
 #include <poll.h>
@@ -25,6 +27,8 @@ namespace
 
 /// One read, and so one chunk of the log. Large enough that system calls cost nothing beside the copy.
 constexpr std::size_t readBytes = 256UL * 1024;
+
+constexpr std::size_t mostOrderBytes = 16UL << 20;
 
 constexpr std::chrono::milliseconds killInterval{100};
 
@@ -63,7 +67,9 @@ Supervisor::Supervisor(std::string folder, FileDescriptor lock, Secrets secrets,
 
 bool Supervisor::run()
 {
-    if (_outcomeFile.exists() || claimFrom(readFile(_folder + "/" + files::lock).value_or("")))
+    // By its descriptor, whatever stands under the name now.
+    if (_outcomeFile.exists() ||
+        claimFrom(readFile("/proc/self/fd/" + std::to_string(_lock.get())).value_or("")))
         return false;
     try
     {
@@ -101,9 +107,16 @@ bool Supervisor::claim()
 
     int error = 0;
     std::string why;
-    const std::optional<std::string> json = readFile(_folder + "/" + files::order);
-    if (!json)
-        error = errno;
+    std::optional<std::string> json;
+    try
+    {
+        json = readRegularFile(_folder + "/" + files::order, mostOrderBytes);
+        error = json ? 0 : ENOENT;
+    }
+    catch (const std::system_error& unreadable)
+    {
+        error = unreadable.code().value();
+    }
     const std::optional<Order> order = orderFrom(json.value_or(""), &why);
     const int unreserved = _outcomeFile.reserve();
     const Claim claim{.pid = ::getpid(),

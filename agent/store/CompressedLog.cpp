@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zstd.h>
 
 namespace agent
@@ -63,17 +64,15 @@ public:
         : _folder(folder),
           _name(folder / name),
           _temporary(folder / (std::string(name) + ".new")),
-          _fd(::open(_temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-                     0600))
+          _fd(createFile(_temporary, O_WRONLY))
     {
-        if (_fd < 0)
+        if (!_fd.valid())
             throwErrno(_temporary);
     }
     NewFile(const NewFile&) = delete;
     NewFile& operator=(const NewFile&) = delete;
     ~NewFile()
     {
-        ::close(_fd);
         if (!_kept)
             ::unlink(_temporary.c_str());
     }
@@ -82,7 +81,7 @@ public:
     {
         while (size > 0)
         {
-            const ssize_t put = ::write(_fd, bytes, size);
+            const ssize_t put = ::write(_fd.get(), bytes, size);
             if (put < 0 && errno == EINTR)
                 continue;
             if (put < 0)
@@ -98,19 +97,14 @@ public:
         const timespec time{.tv_sec = static_cast<time_t>(writtenUs / 1'000'000),
                             .tv_nsec = static_cast<long>(writtenUs % 1'000'000 * 1000)};
         const timespec times[]{time, time};
-        if (::futimens(_fd, times) != 0 || ::fsync(_fd) != 0)
+        if (::futimens(_fd.get(), times) != 0 || ::fsync(_fd.get()) != 0)
             throwErrno(_temporary);
         FAILPOINT("compress.synced");
         if (::rename(_temporary.c_str(), _name.c_str()) != 0)
             throwErrno(_temporary);
         _kept = true;
-        const int folder = ::open(_folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        const bool synced = folder >= 0 && ::fsync(folder) == 0;
-        const int error = errno;
-        if (folder >= 0)
-            ::close(folder);
-        errno = error;
-        if (!synced)
+        const FileDescriptor folder(::open(_folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        if (!folder.valid() || ::fsync(folder.get()) != 0)
             throwErrno(_folder);
     }
 
@@ -118,7 +112,7 @@ private:
     std::filesystem::path _folder;
     std::filesystem::path _name;
     std::filesystem::path _temporary;
-    int _fd = -1;
+    FileDescriptor _fd;
     bool _kept = false;
 };
 
@@ -198,7 +192,11 @@ void CompressedLog::load(std::size_t piece)
 void compressLog(const std::filesystem::path& folder, const std::stop_token& stop)
 {
     const std::filesystem::path plain = folder / files::log;
-    const std::optional<RegularFile> log = RegularFile::open(plain);
+    // The folder is the caller's to choose, also as /proc/self/fd/N.
+    const FileDescriptor at(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!at.valid())
+        throwErrno(folder);
+    const std::optional<RegularFile> log = RegularFile::openAt(at.get(), files::log);
     if (!log)
         return;
 

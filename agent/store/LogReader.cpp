@@ -17,19 +17,32 @@ constexpr std::size_t windowBytes = 2 * LogReader::maxLineBytes;
 
 constexpr std::size_t maxAnswerBytes = 8388608;
 
+/// Nothing also when the stage put something else there: it destroyed its own log.
+std::optional<RegularFile> openLog(const std::filesystem::path& file)
+{
+    try
+    {
+        return RegularFile::open(file);
+    }
+    catch (const DamagedFile&)
+    {
+        return std::nullopt;
+    }
+}
+
 } // namespace
 
 std::optional<LogReader> LogReader::open(const std::filesystem::path& folder, Extent extent)
 {
-    // In this order: log.zst is complete before log is removed.
-    std::optional<RegularFile> plain = RegularFile::open(folder / files::log);
+    // In this order: log.zst is complete before the log goes away.
+    std::optional<RegularFile> plain = openLog(folder / files::log);
     std::optional<RegularFile> packed;
     if (!plain)
-        packed = RegularFile::open(folder / packedLogName);
+        packed = openLog(folder / packedLogName);
     if (!plain && !packed)
         return std::nullopt;
     const std::int64_t writtenUs = (plain ? *plain : *packed).writtenUs();
-    LogIndex index(RegularFile::open(folder / files::logIndex), writtenUs);
+    LogIndex index(openLog(folder / files::logIndex), writtenUs);
     if (plain)
         return LogReader(std::move(*plain), std::move(index), extent);
     return LogReader(CompressedLog(std::move(*packed)), std::move(index), extent);

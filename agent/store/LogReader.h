@@ -44,7 +44,7 @@ public:
         Indexed ///< only bytes with a record, so that lines keep their time and stream
     };
 
-    /// Returns nullopt if the attempt has no log.
+    /// Returns nothing when the attempt has no log, or its stage put something else in its place.
     static std::optional<LogReader> open(const std::filesystem::path& folder,
                                          Extent extent = Extent::All);
 
