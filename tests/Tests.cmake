@@ -7,6 +7,7 @@ add_executable(unit-tests
     tests/support/PluginProcess.cpp
     tests/support/GitFixture.cpp
     tests/support/SourceRules.cpp
+    tests/support/ClassSizes.cpp
     tests/unit/IdTest.cpp
     tests/unit/RegularFileTest.cpp
     tests/unit/TimestampTest.cpp

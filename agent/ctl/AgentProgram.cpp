@@ -1,9 +1,9 @@
 #include "agent/ctl/AgentProgram.h"
 
 #include "agent/ctl/Failure.h"
+#include "agent/program/Program.h"
 
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <unistd.h>
 
@@ -24,14 +24,8 @@ std::filesystem::path agentProgram()
 
 void execAgent(const std::vector<std::string>& arguments)
 {
-    std::string program = agentProgram().string();
-    std::vector<std::string> copies = arguments; // execv takes non-const strings
-    std::vector<char*> argv{program.data()};
-    for (auto& argument : copies)
-        argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    std::signal(SIGPIPE, SIG_DFL); // main ignores it, and execv would pass that on
-    ::execv(program.c_str(), argv.data());
+    const std::string program = agentProgram().string();
+    becomeProgram(program, arguments);
     throw Failure(Exit::Usage, program + ": " + std::strerror(errno));
 }
 

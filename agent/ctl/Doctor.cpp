@@ -7,7 +7,7 @@
 #include "agent/ctl/Json.h"
 #include "agent/ctl/Settings.h"
 #include "agent/ctl/Text.h"
-#include "agent/process/Program.h"
+#include "agent/program/Program.h"
 
 #include <Poco/String.h>
 

@@ -1,5 +1,5 @@
 #include "agent/doctor/Checks.h"
-#include "agent/process/Program.h"
+#include "agent/program/Program.h"
 #include "agent/run/OrderBuilder.h"
 
 #include <algorithm>

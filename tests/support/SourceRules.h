@@ -30,7 +30,7 @@ using Problems = std::vector<std::string>;
 /// Which folder may include which: the arrows of the design.
 Problems includes(const Source& source);
 
-/// Only process/ and shim/ start, signal and wait for processes; nobody asks a shell to.
+/// Only process/, program/ and shim/ start, signal and wait for processes; nobody asks a shell to.
 Problems processes(const Source& source);
 
 /// Only store/ speaks SQL.
@@ -39,8 +39,16 @@ Problems sql(const Source& source);
 /// Only Config.cpp, by its source, reads the configuration, so that every key is in one place.
 Problems configuration(const Source& source);
 
-/// A file can be read in one sitting, and nothing in it is left for later.
+/// A file can be read in one sitting.
 Problems length(const Source& source);
+
+/// A class can be known by heart: it has at most 25 functions, public and private.
+Problems classSize(const Source& source);
+
+/// The table in CONTRIBUTING.md says what includes() holds.
+Problems layoutTable(const Source& contributing);
+
+/// Nothing is left for later.
 Problems leftForLater(const Source& source);
 } // namespace rules
 

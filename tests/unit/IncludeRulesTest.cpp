@@ -1,3 +1,4 @@
+#include "tests/support/ClassSizes.h"
 #include "tests/support/SourceRules.h"
 
 #include <cppunit/TestFixture.h>
@@ -81,8 +82,11 @@ class IncludeRulesTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testSeesSqlElsewhere);
     CPPUNIT_TEST(testOnlyConfigReadsTheConfiguration);
     CPPUNIT_TEST(testSeesTheConfigurationReadElsewhere);
+    CPPUNIT_TEST(testTheLayoutTableSaysTheSame);
     CPPUNIT_TEST(testNoFileIsTooLong);
     CPPUNIT_TEST(testSeesAFileThatIsTooLong);
+    CPPUNIT_TEST(testNoClassIsTooLarge);
+    CPPUNIT_TEST(testCountsTheFunctionsOfAClass);
     CPPUNIT_TEST(testNothingIsLeftForLater);
     CPPUNIT_TEST(testSeesWhatIsLeftForLater);
     CPPUNIT_TEST(testTellsCodeFromCommentsAndLiterals);
@@ -97,9 +101,9 @@ public:
         for (const auto& source : sources())
             folders.insert(source.path.substr(0, source.path.rfind('/')));
         for (const char* folder :
-             {"agent", "agent/model", "agent/os", "agent/wire", "agent/process", "agent/store",
-              "agent/document", "agent/plugin", "agent/run", "agent/api", "agent/shim",
-              "agent/exec", "agent/doctor", "agent/ctl", "plugins/git"})
+             {"agent", "agent/model", "agent/os", "agent/program", "agent/wire", "agent/process",
+              "agent/store", "agent/document", "agent/plugin", "agent/run", "agent/api",
+              "agent/shim", "agent/exec", "agent/doctor", "agent/ctl", "plugins/git"})
             CPPUNIT_ASSERT_MESSAGE(folder, folders.count(folder) == 1);
         CPPUNIT_ASSERT(sources().size() > 100);
     }
@@ -143,7 +147,9 @@ public:
         right("agent/api/Routes.cpp", "agent/plugin/PluginRegistry.h");
         right("agent/shim/main.cpp", "agent/wire/Order.h");
         right("agent/shim/main.cpp", "agent/os/Files.h");
-        right("agent/ctl/Doctor.cpp", "agent/process/Program.h");
+        wrong("agent/ctl/Doctor.cpp", "agent/process/Spawn.h");
+        wrong("agent/doctor/Doctor.cpp", "agent/AgentApplication.h");
+        right("agent/ctl/Doctor.cpp", "agent/program/Program.h");
         right("agent/doctor/Doctor.h", "agent/Config.h");
         right("agent/AgentApplication.cpp", "agent/api/HttpServer.h");
         assertKeeps(rules::includes, "agent/model/Run.h", "#include <string>\n");
@@ -227,12 +233,67 @@ public:
         assertKeeps(rules::configuration, "agent/ctl/Json.cpp", "widgetString(1);");
     }
 
+    void testTheLayoutTableSaysTheSame()
+    {
+        std::ifstream in(std::filesystem::path(STAGE_AGENT_SOURCE_DIR) / "CONTRIBUTING.md");
+        const std::string text{std::istreambuf_iterator<char>(in), {}};
+        const std::string path = "CONTRIBUTING.md";
+        CPPUNIT_ASSERT(rules::layoutTable({.path = path, .text = text}).empty());
+        const auto broken = [&](const std::string& from, const std::string& to)
+        {
+            std::string changed = text;
+            changed.replace(changed.find(from), from.size(), to);
+            return rules::layoutTable({.path = path, .text = changed}).size();
+        };
+        CPPUNIT_ASSERT_EQUAL(std::size_t(1), broken("| nothing of ours |", "| os |"));
+        CPPUNIT_ASSERT_EQUAL(std::size_t(2), broken("`agent/shim`", "`agent/shims`"));
+    }
+
     void testNoFileIsTooLong() { CPPUNIT_ASSERT_EQUAL(std::string(), breaches(rules::length)); }
 
     void testSeesAFileThatIsTooLong()
     {
         assertKeeps(rules::length, "agent/run/Engine.cpp", std::string(450, '\n'));
         assertBreaks(rules::length, "agent/run/Engine.cpp", std::string(451, '\n'));
+    }
+
+    void testNoClassIsTooLarge()
+    {
+        CPPUNIT_ASSERT_EQUAL(std::string(), breaches(rules::classSize));
+        std::string functions;
+        for (int i = 0; i < 25; ++i)
+            functions += "void f" + std::to_string(i) + "();\n";
+        const auto with = [&](const std::string& more)
+        { return "class Large\n{\n" + functions + more + "};\n"; };
+        assertKeeps(rules::classSize, "agent/run/Large.h", with("int _value = f1();\n"));
+        assertBreaks(rules::classSize, "agent/run/Large.h", with("private: void more();\n"));
+    }
+
+    void testCountsTheFunctionsOfAClass()
+    {
+        const auto counted = [](const std::string& body)
+        {
+            const auto sizes =
+                classSizes("namespace agent { struct X final : Y<int> {" + body + "}; }");
+            CPPUNIT_ASSERT(!sizes.empty());
+            CPPUNIT_ASSERT_EQUAL(std::string("X"), sizes.back().name);
+            return sizes.back().functions;
+        };
+        CPPUNIT_ASSERT_EQUAL(
+            0, counted("using Z = int(int); friend void f(); enum class E { A, B };"));
+        CPPUNIT_ASSERT_EQUAL(0, counted("int a = f(1); int b{g(2)}; std::function<void(int)> _c;"));
+        CPPUNIT_ASSERT_EQUAL(0, counted("static constexpr int d = sizeof(int); alignas(8) int e;"));
+        CPPUNIT_ASSERT_EQUAL(0, counted("X(const X&) = delete; ~X() = default;"));
+        CPPUNIT_ASSERT_EQUAL(
+            2, counted("public: X(int a) : _a(a), _b{a} {} ~X(); private: int _a, _b;"));
+        CPPUNIT_ASSERT_EQUAL(
+            2, counted("bool operator()(int) const; bool operator<(const X&) const;"));
+        CPPUNIT_ASSERT_EQUAL(1,
+                             counted("[[nodiscard]] int f() const { if (x) { g(); } return 1; }"));
+        CPPUNIT_ASSERT_EQUAL(
+            1, counted("template <typename T> T f(std::map<int, T> m = {}); int n = 0;"));
+        CPPUNIT_ASSERT_EQUAL(1, counted("struct In { void a(); void b(); }; void c(); In _in;"));
+        CPPUNIT_ASSERT_EQUAL(1, counted("std::vector<std::function<void()>> f() const;"));
     }
 
     void testNothingIsLeftForLater()

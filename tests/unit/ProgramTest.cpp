@@ -1,4 +1,4 @@
-#include "agent/process/Program.h"
+#include "agent/program/Program.h"
 #include "tests/support/FilesFolder.h"
 #include "tests/support/Launching.h"
 

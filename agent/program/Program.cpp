@@ -1,4 +1,4 @@
-#include "agent/process/Program.h"
+#include "agent/program/Program.h"
 
 #include "agent/os/FileDescriptor.h"
 
@@ -231,6 +231,18 @@ std::filesystem::path findProgram(const std::string& name, const std::string& fo
             return place;
     }
     return {};
+}
+
+void becomeProgram(const std::filesystem::path& path, const std::vector<std::string>& arguments)
+{
+    std::string program = path.string();
+    std::vector<std::string> copies = arguments; // execv wants them writable
+    std::vector<char*> argv{program.data()};
+    for (auto& argument : copies)
+        argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    std::signal(SIGPIPE, SIG_DFL); // stagectl ignores it, and that would be inherited
+    ::execv(program.c_str(), argv.data());
 }
 
 } // namespace agent

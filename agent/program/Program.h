@@ -44,4 +44,8 @@ ProgramEnd runProgram(const ProgramCall& call);
 /// The program of this name in a list of folders such as $PATH; empty when none can be executed.
 std::filesystem::path findProgram(const std::string& name, const std::string& folders);
 
+/// Becomes the program at `path` with these arguments; stdin, stdout, stderr and every signal are its own then.
+/// Returns only where it can't be executed; errno says why.
+void becomeProgram(const std::filesystem::path& path, const std::vector<std::string>& arguments);
+
 } // namespace agent
