@@ -6,6 +6,7 @@
 #include "agent/doctor/Doctor.h"
 #include "agent/exec/ExecStage.h"
 #include "agent/model/Id.h"
+#include "agent/process/DescriptorLimit.h"
 #include "agent/run/Engine.h"
 #include "agent/run/Executions.h"
 #include "agent/run/LeftoverFolders.h"
@@ -17,6 +18,7 @@
 #include <Poco/Util/Option.h>
 #include <Poco/Util/OptionSet.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
@@ -273,6 +275,7 @@ try
 {
     for (const auto& warning : _config.warnings)
         warn(warning.describe());
+    const std::size_t descriptors = raiseDescriptorLimit();
     // 1 The state folder and the record.
     const StateFolder state(_config.stateDir);
     Database database(state.record());
@@ -299,7 +302,10 @@ try
         warn("limits not enforced, because cgroup version 2 lacks the controller: " + missing);
     Janitor janitor(state.root(), error);
     StageListCache stageLists;
-    Followers followers({.log = error}, database, state);
+    // Half of the descriptors are for logs, shims and the record: clients never take those.
+    const std::size_t share = std::max<std::size_t>(16, descriptors / 4);
+    Followers followers({.most = std::min<std::size_t>(2000, share), .log = error}, database,
+                        state);
     Executions executions(Launcher(_programs / "stage-shim", cgroup));
     Engine engine({.slots = _config.slots,
                    .minFreeBytes = _config.diskMinFree,
@@ -327,8 +333,13 @@ try
     RecordCheck recordCheck(state.record(), database.endedUncleanly(), error);
     std::unique_ptr<Guard> guard;
     std::unique_ptr<Routes> routes;
-    HttpServer server({.address = _config.httpAddress, .port = _config.httpPort, .logError = error},
-                      [&](const Request& request) { return routes->handle(request); });
+    HttpServer server({.address = _config.httpAddress,
+                       .port = _config.httpPort,
+                       .connections = std::min<std::size_t>(4096, share),
+                       .logError = error},
+                      {.answer = [&](const Request& request) { return routes->handle(request); },
+                       .takesLong = Routes::takesLong,
+                       .atOnce = [&](const Request& request) { return routes->atOnce(request); }});
     guard = std::make_unique<Guard>(GuardOptions{.address = _config.httpAddress,
                                                  .port = Poco::URI(server.url()).getPort(),
                                                  .hosts = _config.httpHosts});

@@ -1,43 +1,14 @@
 #include "agent/api/ClientSocket.h"
 
 #include <algorithm>
-#include <cerrno>
-
-#include <fcntl.h>
-#include <linux/sockios.h>
-#include <sys/ioctl.h>
-#include <sys/sendfile.h>
-#include <sys/socket.h>
 
 namespace agent
 {
 
-namespace
-{
-
-bool kernelIsFull()
-{
-    return errno == EAGAIN || errno == EWOULDBLOCK;
-}
-
-int unacknowledged(int fd)
-{
-    int bytes = 0;
-    ::ioctl(fd, SIOCOUTQ, &bytes);
-    return bytes;
-}
-
-} // namespace
-
-ClientSocket::ClientSocket(int fd) : _fd(fd)
-{
-    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
-}
-
 void ClientSocket::block()
 {
     _blocked = true;
-    _unread = unacknowledged(_fd.get());
+    _unread = _transport.unacknowledged();
     _stalledSince = Clock::now();
 }
 
@@ -45,14 +16,11 @@ void ClientSocket::send(std::string_view bytes)
 {
     while (!_gone && !_blocked && !bytes.empty())
     {
-        const ssize_t sent =
-            ::send(_fd.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (sent >= 0)
-            bytes.remove_prefix(static_cast<std::size_t>(sent));
-        else if (kernelIsFull())
+        const auto moved = _transport.send(bytes);
+        bytes.remove_prefix(moved.bytes);
+        if (moved.blocked)
             block();
-        else if (errno != EINTR)
-            _gone = true;
+        _gone = moved.ended;
     }
     if (!_gone)
         _kept += bytes;
@@ -60,20 +28,19 @@ void ClientSocket::send(std::string_view bytes)
 
 std::uint64_t ClientSocket::sendFile(int file, std::uint64_t offset, std::uint64_t size)
 {
-    auto at = static_cast<off_t>(offset);
-    while (!_gone && !_blocked && size > 0)
+    std::uint64_t sent = 0;
+    while (!_gone && !_blocked && sent < size)
     {
-        const ssize_t sent = ::sendfile(_fd.get(), file, &at, size);
-        if (sent > 0)
-            size -= static_cast<std::uint64_t>(sent);
-        else if (sent == 0)
-            break;
-        else if (kernelIsFull())
+        const auto moved =
+            _transport.sendFile(file, static_cast<std::int64_t>(offset + sent), size - sent);
+        sent += moved.bytes;
+        if (moved.blocked)
             block();
-        else if (errno != EINTR)
-            _gone = true;
+        _gone = moved.ended;
+        if (moved.bytes == 0)
+            break;
     }
-    return static_cast<std::uint64_t>(at) - offset;
+    return sent;
 }
 
 void ClientSocket::writable()
@@ -89,7 +56,7 @@ void ClientSocket::writable()
 ClientSocket::Clock::time_point ClientSocket::stalledSince()
 {
     // A reader that takes a little now and then does not make the socket writable for a long time.
-    const int unread = unacknowledged(_fd.get());
+    const std::size_t unread = _transport.unacknowledged();
     if (unread != _unread)
     {
         _unread = unread;
@@ -98,13 +65,13 @@ ClientSocket::Clock::time_point ClientSocket::stalledSince()
     return _stalledSince;
 }
 
-void ClientSocket::finish() const
+void ClientSocket::finish()
 {
     char buffer[4096];
-    while (::recv(_fd.get(), buffer, sizeof buffer, MSG_DONTWAIT) > 0)
+    while (_transport.receive(buffer, sizeof buffer).bytes > 0)
     {
     }
-    ::shutdown(_fd.get(), SHUT_WR);
+    _transport.finish();
 }
 
 } // namespace agent

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/os/FileDescriptor.h"
+#include "agent/api/Transport.h"
 
 #include <chrono>
 #include <cstdint>
@@ -17,10 +17,9 @@ class ClientSocket
 public:
     using Clock = std::chrono::steady_clock;
 
-    /// Takes the connected socket `fd` and makes it non-blocking.
-    explicit ClientSocket(int fd);
+    explicit ClientSocket(Transport transport) : _transport(std::move(transport)) {}
 
-    [[nodiscard]] int fd() const { return _fd.get(); }
+    [[nodiscard]] int fd() const { return _transport.fd(); }
 
     /// The client has closed, or broke.
     [[nodiscard]] bool gone() const { return _gone; }
@@ -32,7 +31,7 @@ public:
     void send(std::string_view bytes);
 
     /// Sends of a file, at most `size` bytes from `offset` on; nothing when some bytes are kept.
-    /// Shape: how many were sent.
+    /// Returns how many were sent.
     std::uint64_t sendFile(int file, std::uint64_t offset, std::uint64_t size);
 
     /// The kernel says that it takes more: sends what was kept.
@@ -45,16 +44,16 @@ public:
     Clock::time_point stalledSince();
 
     /// Says that no more comes, so that the client sees an end and not a reset.
-    void finish() const;
+    void finish();
 
 private:
     void block();
 
-    FileDescriptor _fd;
+    Transport _transport;
     std::string _kept;
     bool _blocked = false;
     bool _gone = false;
-    int _unread = 0; ///< bytes in the kernel that the client had not taken at _stalledSince
+    std::size_t _unread = 0; ///< bytes in the kernel that the client had not taken at _stalledSince
     Clock::time_point _stalledSince;
 };
 

@@ -1,14 +1,14 @@
 #pragma once
 
-#include "agent/api/Framing.h"
-#include "agent/api/Http.h"
-
-#include <Poco/Net/SocketAddress.h>
+#include "agent/api/AnswerWriter.h"
+#include "agent/api/RequestReader.h"
+#include "agent/api/Transport.h"
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
+#include <stop_token>
 #include <string>
-#include <string_view>
 
 namespace agent
 {
@@ -22,10 +22,9 @@ struct ConnectionLimits
     std::chrono::milliseconds writeDeadline{};
 };
 
-/// One client's socket and the request that is arriving on it. Reads never block; the one that waits
-/// for bytes is the Lobby, so that a slow client costs a few kilobytes and no thread.
-/// Threads: one at a time.
-/// Owner: of the descriptor.
+/// One client: its socket, the request that is arriving, the answer that is leaving. No call blocks. What
+/// is next is its state; ConnectionLoop::advance() goes through the states.
+/// Threads: the loop's.
 class Connection
 {
 public:
@@ -33,88 +32,87 @@ public:
 
     enum class State
     {
-        Idle,    ///< no byte of the next request yet
-        Head,    ///< a part of a head
-        Body,    ///< a whole head
-        Ready,   ///< a whole request
-        Refused, ///< refusal() is to be answered
-        Closed,  ///< the client is gone
+        Reading,  ///< a request is awaited or arriving
+        Ready,    ///< a whole request is there
+        Working,  ///< a worker makes the answer, or its next page
+        Writing,  ///< the answer is leaving
+        PageDue,  ///< the next page of the answer is to be made
+        HandOver, ///< the head was sent and the connection leaves the server
+        Draining, ///< answered and half closed: what still arrives is thrown away
+        Closed,
     };
 
-    /// `fd` is a connected, non-blocking socket.
-    Connection(int fd, const Poco::Net::SocketAddress& peer, const Poco::Net::SocketAddress& local,
-               const ConnectionLimits& limits);
-    ~Connection();
+    /// In state Writing a client must take so many bytes in each write deadline, or all there are:
+    /// 546 bytes/s with the default of 30 s. Slower ones are not people on bad lines.
+    static constexpr std::uint64_t leastBytes = 16'384;
+
+    Connection(Transport transport, std::string actor, const ConnectionLimits& limits);
     Connection(const Connection&) = delete;
     Connection& operator=(const Connection&) = delete;
 
-    [[nodiscard]] int fd() const { return _fd; }
-    [[nodiscard]] const Poco::Net::SocketAddress& peer() const { return _peer; }
-    [[nodiscard]] const Poco::Net::SocketAddress& local() const { return _local; }
+    [[nodiscard]] int fd() const { return _transport.fd(); }
     [[nodiscard]] State state() const { return _state; }
+    [[nodiscard]] const RequestReader& reader() const { return _reader; }
 
-    /// When the client will have had its time in this state.
+    /// When the client will have had its time; max() in state Working.
     [[nodiscard]] Clock::time_point deadline() const { return _deadline; }
 
-    /// Reads what has arrived, until the request is whole: bytes behind it stay where they are.
-    State receive();
+    /// When the state was entered; while writing, when the client last took enough.
+    [[nodiscard]] Clock::time_point since() const { return _since; }
 
-    /// Leaves the answered request behind and goes on with bytes that came along with it.
-    State next();
+    /// What the kernel tells of the socket, as of epoll.
+    void hear(std::uint32_t events);
 
-    /// Waits for the next request's first byte.
-    /// Errors: false after `time`.
-    [[nodiscard]] bool waitReadable(std::chrono::milliseconds time) const;
-
-    /// Turns the connection into a refused one, as the time ran out or too many are there.
-    void refuse(Refusal refusal);
-
-    /// In state Refused: sends the refusal, as far as the kernel takes it, and no more after it.
-    void answerRefusal();
-
-    /// After answerRefusal(): throws away what still arrives, for a client that reads only after it
-    /// has written all must not see a reset in place of the answer.
-    /// Errors: false when it is to be closed now.
+    /// Each does what its state asks for, and returns false when the client has to act first.
+    bool receive();
+    bool write();
     bool drain();
 
-    [[nodiscard]] const Head& head() const { return _head; }
-    [[nodiscard]] std::string_view headBytes() const { return _headBytes; }
-    [[nodiscard]] std::string takeBody() { return std::move(_body); }
+    /// In state Ready. `gone` of the request is asked to stop when the client closes.
+    Request takeRequest();
+    void work();
 
-    /// Says whether bytes are there that nobody will read: then a close would be a reset.
-    [[nodiscard]] bool hasUnread() const;
+    /// In state Ready or Working.
+    void respond(Response response, bool keepAlive);
+    void addPage(std::string bytes, bool last);
+    [[nodiscard]] const AnswerWriter& answer() const { return *_answer; }
 
-    /// Sends both parts, with one system call where the kernel takes them at once.
-    /// Errors: false when the client is gone or took no byte for the write deadline.
-    bool send(std::string_view first, std::string_view second, bool more = false);
+    /// Sends a refusal as far as the kernel takes it, and closes after it.
+    void refuse(const Refusal& refusal);
 
-    /// Sends a part of a file without reading it.
-    /// Errors: as send(); also false when the file is shorter.
-    bool sendFile(int file, std::int64_t offset, std::int64_t length);
+    /// The deadline has passed.
+    void expire();
+    void close();
 
-    /// Makes the socket an ordinary blocking one for whoever takes it over.
-    void makeBlocking() const;
+    /// In state HandOver: gives the socket away.
+    Transport release() { return std::move(_transport); }
+
+    /// Bytes of answers that it keeps in memory.
+    [[nodiscard]] std::size_t held() const { return _answer ? _answer->held() : 0; }
+
+    Clock::time_point scheduled =
+        Clock::time_point::max(); ///< the loop's: when it looks at the deadline
+    std::size_t counted = 0;      ///< the loop's: of held()
 
 private:
-    State process();
-    State processHead();
-    State processBody();
     void enter(State state, std::chrono::milliseconds time);
-    [[nodiscard]] bool waitWritable() const;
+    void follow(RequestReader::State before);
+    void finishAnswer();
+    [[nodiscard]] std::uint64_t taken() const;
 
-    const int _fd;
-    const Poco::Net::SocketAddress _peer;
-    const Poco::Net::SocketAddress _local;
+    Transport _transport;
+    const std::string _actor;
     const ConnectionLimits& _limits;
-    State _state = State::Idle;
+    State _state = State::Reading;
     Clock::time_point _deadline;
-    std::string _bytes; ///< arrived and not yet part of head or body
-    HeadScanner _scanner;
-    Head _head;
-    std::string _headBytes;
-    std::string _body;
-    ChunkDecoder _chunks;
-    Refusal _refusal;
+    Clock::time_point _since;
+    RequestReader _reader;
+    std::optional<AnswerWriter> _answer;
+    std::stop_source _gone{std::nostopstate};
+    bool _readable = true;          ///< bytes may have arrived
+    bool _writable = true;          ///< the kernel may take bytes
+    bool _hungUp = false;           ///< the client has closed its side
+    std::uint64_t _takenBefore = 0; ///< bytes that the client had taken at _since
     std::int64_t _drained = 0;
 };
 

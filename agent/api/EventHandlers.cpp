@@ -1,12 +1,10 @@
 #include "agent/api/Routes.h"
+#include "agent/api/Transport.h"
 #include "agent/model/Id.h"
 #include "agent/store/History.h"
 #include "agent/store/RunStore.h"
 
-#include <Poco/Net/StreamSocket.h>
-
 #include <algorithm>
-#include <fcntl.h>
 
 namespace agent
 {
@@ -19,7 +17,7 @@ Declined invalid(const std::string& field, const std::string& message)
     return {Declined::Kind::Invalid, "invalid_value", message, field};
 }
 
-/// Shape: empty when the parameter is absent.
+/// Returns an empty text when the parameter is absent.
 std::string idParameter(const Request& request, const std::string& name)
 {
     const auto given = request.parameter(name);
@@ -90,9 +88,8 @@ Response events(const ApiParts& api, const Request& request, const std::string&)
     Response response{.contentType = "text/event-stream"};
     response.headers["Cache-Control"] = "no-store";
     response.headers["X-Accel-Buffering"] = "no"; // nginx would keep events back
-    response.takeOver =
-        [&followers = api.followers, wish, room](const Poco::Net::StreamSocket& socket)
-    { followers.add(::fcntl(socket.impl()->sockfd(), F_DUPFD_CLOEXEC, 0), wish, room); };
+    response.takeOver = [&followers = api.followers, wish, room](Transport transport)
+    { followers.add(std::move(transport), wish, room); };
     return response;
 }
 

@@ -93,17 +93,19 @@ std::shared_ptr<void> Followers::room()
     return {_taken.get(), [taken = _taken](void*) { taken->fetch_sub(1); }};
 }
 
-void Followers::add(int fd, TextFollower::Wish wish, std::shared_ptr<void> room)
+void Followers::add(Transport transport, TextFollower::Wish wish, std::shared_ptr<void> room)
 {
     const FollowedParts parts{_runs, _logs, _state};
-    add(std::make_unique<Client>(fd, std::make_unique<TextFollower>(parts, std::move(wish)),
+    add(std::make_unique<Client>(std::move(transport),
+                                 std::make_unique<TextFollower>(parts, std::move(wish)),
                                  std::move(room)));
 }
 
-void Followers::add(int fd, EventFollower::Wish wish, std::shared_ptr<void> room)
+void Followers::add(Transport transport, EventFollower::Wish wish, std::shared_ptr<void> room)
 {
     const FollowedParts parts{_runs, _logs, _state};
-    add(std::make_unique<Client>(fd, std::make_unique<EventFollower>(parts, std::move(wish)),
+    add(std::make_unique<Client>(std::move(transport),
+                                 std::make_unique<EventFollower>(parts, std::move(wish)),
                                  std::move(room)));
 }
 
@@ -197,7 +199,7 @@ void Followers::takeInbox()
     if (_clients.empty())
     {
         _nextHeartbeat = Clock::now() + _options.heartbeat;
-        _runs.forget(); // nobody told us what changed while nobody followed
+        _runs.forget(); // changes are not told while nobody follows
     }
     try
     {
@@ -235,7 +237,7 @@ void Followers::round()
     watchLogs(!_clients.empty() && end >= _restUntil);
 }
 
-/// Shape: whether it goes on.
+/// Returns whether it goes on.
 bool Followers::serve(Client& client)
 {
     auto progress = Follower::Progress::Waits;

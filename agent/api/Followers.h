@@ -46,21 +46,21 @@ public:
     /// These runs were changed by a commit. Never blocks for long.
     void changed(const std::set<std::string>& runIds);
 
-    /// Room for one more client. Shape: null when there is none. The room is held until the last copy ends.
+    /// Returns room for one more client, null when there is none. The room is held until the last copy ends.
     std::shared_ptr<void> room();
 
-    /// Follows on the connected socket `fd` from now on, and closes it at the end. After stop() it is
+    /// Follows on this connection from now on, and closes it at the end. After stop() it is
     /// closed at once.
-    void add(int fd, TextFollower::Wish wish, std::shared_ptr<void> room);
-    void add(int fd, EventFollower::Wish wish, std::shared_ptr<void> room);
+    void add(Transport transport, TextFollower::Wish wish, std::shared_ptr<void> room);
+    void add(Transport transport, EventFollower::Wish wish, std::shared_ptr<void> room);
 
 private:
     using Clock = std::chrono::steady_clock;
 
     struct Client
     {
-        Client(int fd, std::unique_ptr<Follower> follows, std::shared_ptr<void> place)
-            : socket(fd), follower(std::move(follows)), room(std::move(place))
+        Client(Transport transport, std::unique_ptr<Follower> follows, std::shared_ptr<void> place)
+            : socket(std::move(transport)), follower(std::move(follows)), room(std::move(place))
         {
         }
 

@@ -8,7 +8,7 @@ namespace agent
 namespace
 {
 
-// Poco's own limits: past them it would answer without a JSON body.
+// No header of ours comes near them.
 constexpr std::size_t nameLimit = 256;
 constexpr std::size_t valueLimit = 8'192;
 constexpr std::size_t methodLimit = 32;
@@ -165,6 +165,10 @@ std::optional<Refusal> parseHeader(std::string_view line, Head& head, FramingHea
         if (isControl(c) && c != '\t')
             return malformed("a header holds a control character");
 
+    const auto [entry, isNew] = head.headers.emplace(name, value);
+    if (!isNew)
+        entry->second.append(", ").append(value);
+
     if (name == "host")
         ++seen.hosts;
     else if (name == "content-length")
@@ -268,11 +272,6 @@ std::variant<Head, Refusal> parseHead(std::string_view bytes)
         auto refusal = headers == 0 ? parseRequestLine(line, head) : parseHeader(line, head, seen);
         if (refusal)
             return *refusal;
-        if (seen.expectations > 0 && head.expectSize == 0)
-        {
-            head.expectStart = head.size - bytes.size() - line.size() - 2;
-            head.expectSize = line.size() + 2;
-        }
     }
     if (!bytes.empty())
         return malformed("bytes after the head");

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -11,7 +12,7 @@
 namespace agent
 {
 
-/// What of a request head decides where the request ends and what becomes of its connection.
+/// A request head: what decides where the request ends and what becomes of its connection, and its headers.
 struct Head
 {
     std::string method;
@@ -23,9 +24,9 @@ struct Head
     bool expectContinue = false;
     std::size_t size = 0; ///< bytes of the head, with the empty line
 
-    // Where the Expect line stands: it is answered here, and must not be answered again.
-    std::size_t expectStart = 0;
-    std::size_t expectSize = 0; ///< with its line end; 0: none
+    /// Names in lower case. Several of one name become a list (RFC 9110 section 5.3), which no
+    /// single-valued header is equal to.
+    std::map<std::string, std::string> headers;
 };
 
 /// Finds the end of a request head in bytes that arrive bit by bit, and refuses at once what can't
@@ -58,7 +59,7 @@ private:
 
 /// Judges a whole head (as HeadScanner found it) more strictly than RFC 9112 asks: whatever two
 /// parsers could read differently is refused.
-/// Shape: the head, or the refusal to answer before the connection is closed.
+/// Returns the head, or the refusal to answer before the connection is closed.
 /// Source: RFC 9112 sections 3, 5, 6; RFC 9110 section 10.1.1.
 std::variant<Head, Refusal> parseHead(std::string_view bytes);
 
@@ -76,7 +77,7 @@ public:
     };
 
     /// Appends the decoded part of `bytes` to `body`, never past `limit` bytes of body.
-    /// Shape: how many of `bytes` were used; the rest belongs to the next request.
+    /// Returns how many of `bytes` were used; the rest belongs to the next request.
     std::size_t feed(std::string_view bytes, std::string& body, std::int64_t limit);
 
     [[nodiscard]] State state() const { return _state; }

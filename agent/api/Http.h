@@ -5,16 +5,14 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
-namespace Poco::Net
-{
-class StreamSocket;
-}
-
 namespace agent
 {
+
+class Transport;
 
 /// A request after the server and the guard have let it pass: framed right, for a Host of ours, read
 /// whole. Values only, so that handlers are tested without a socket.
@@ -28,13 +26,16 @@ struct Request
     std::string body;
     std::string actor; ///< who asks: what history rows name
 
+    /// Is asked to stop when the client has closed its side: what takes long answers with what it has.
+    std::stop_token gone = {};
+
     /// The value of a query parameter that may stand once; nothing when absent. A repeated parameter
     /// gives its first value.
     [[nodiscard]] std::optional<std::string> parameter(const std::string& name) const;
     [[nodiscard]] std::string header(const std::string& lowerName) const; ///< empty when absent
 };
 
-/// An answer. Exactly one of body, file, stream and takeOver carries its content.
+/// An answer. Exactly one of body, file, pages and takeOver carries its content.
 struct Response
 {
     int status = 200;
@@ -52,19 +53,19 @@ struct Response
     };
     std::optional<File> file;
 
-    /// Content that is made while it is sent, never held in memory as a whole.
-    struct Stream
+    /// Content that is made while it is sent, one page at a time, never held in memory as a whole.
+    struct Pages
     {
-        /// Appends the next bytes, some 64 KiB. Shape: false when there are no more. Errors: what it
-        /// throws breaks the connection, so that the client sees that the answer is not whole.
+        /// Appends the next page, at most 256 KiB. Returns false with the last one. Errors: what it throws
+        /// breaks the connection, so that the client sees that the answer is not complete.
         std::function<bool(std::string& out)> next;
         std::optional<std::int64_t> length = std::nullopt; ///< of all of it; none: not known before
     };
-    std::optional<Stream> stream;
+    std::shared_ptr<Pages> pages;
 
     /// Takes the connection over: called once, after the head (without a length, Connection: close) was
-    /// sent; the socket leaves the server and its thread goes on.
-    std::function<void(const Poco::Net::StreamSocket&)> takeOver;
+    /// sent; the socket leaves the server. Must not block.
+    std::function<void(Transport)> takeOver;
 };
 
 /// A refusal: becomes `{"error": {code, message, field}}` in exactly one place.
@@ -77,8 +78,19 @@ struct Refusal
     std::map<std::string, std::string> headers = {};
 };
 
-/// Answers every request. Errors: may throw Refusal (answered as such) or anything else (500).
-/// Threads: called by many at once.
-using Handler = std::function<Response(const Request&)>;
+/// What answers the requests.
+struct Handler
+{
+    /// Answers a request; may block. Errors: may throw Refusal (answered as such) or anything else (500).
+    /// Threads: called by many at once.
+    std::function<Response(const Request&)> answer;
+
+    /// Says whether answer() may wait for more than the store: for the engine, for processes, for a long
+    /// log. Such requests have threads of their own. Absent: none does. Threads: the loop's.
+    std::function<bool(const Request&)> takesLong = {};
+
+    /// The answer, if it lies ready in memory. Never blocks. Errors: as answer(). Threads: the loop's.
+    std::function<std::optional<Response>(const Request&)> atOnce = {};
+};
 
 } // namespace agent

@@ -1,12 +1,9 @@
-#include "agent/api/Json.h"
 #include "agent/api/LogPlace.h"
 #include "agent/api/Routes.h"
+#include "agent/api/Transport.h"
 #include "agent/model/Id.h"
 #include "agent/store/LogReader.h"
-#include "agent/store/LogSearch.h"
 #include "agent/store/TimestampedLog.h"
-
-#include <Poco/Net/StreamSocket.h>
 
 #include <algorithm>
 #include <fcntl.h>
@@ -25,7 +22,7 @@ struct Range
 };
 
 /// One `bytes=` range of a text of `size` bytes. Source: RFC 9110, 14.1.2.
-/// Shape: nothing for none or one that is not understood (then all is sent).
+/// Returns nothing for none or one that is not understood (then all is sent).
 /// Errors: Refusal 416 when it lies outside.
 std::optional<Range> rangeOf(const std::string& header, std::int64_t size)
 {
@@ -62,27 +59,12 @@ Declined invalid(const std::string& field, const std::string& message)
     return {Declined::Kind::Invalid, "invalid_value", message, field};
 }
 
-Stage needStage(const ApiParts& api, const std::string& id)
-{
-    auto reader = api.database.reader();
-    auto stage = RunStore(*reader).stage(id);
-    if (!stage)
-        throw Declined(Declined::Kind::NotFound, "stage_not_found", "there is no stage " + id);
-    return *stage;
-}
-
 bool flag(const Request& request, const std::string& name)
 {
     const std::string value = request.parameter(name).value_or("0");
     if (value != "0" && value != "1")
         throw invalid(name, name + " must be 0 or 1");
     return value == "1";
-}
-
-/// The bytes that have their time: a line shall not get another one when it is read again.
-LogReader::Extent extentOf(const Stage& stage, int attempt)
-{
-    return attemptOver(stage, attempt) ? LogReader::Extent::All : LogReader::Extent::Indexed;
 }
 
 Response textAnswer()
@@ -98,7 +80,7 @@ std::string contentRange(const Range& range, std::optional<std::int64_t> size)
            (size ? std::to_string(*size) : "*");
 }
 
-Response::Stream stamped(LogReader log, const Range& range)
+std::shared_ptr<Response::Pages> stamped(LogReader log, const Range& range)
 {
     struct Source
     {
@@ -113,21 +95,29 @@ Response::Stream stamped(LogReader log, const Range& range)
         }
     };
     const auto source = std::make_shared<Source>(std::move(log), range);
-    return {.next = [source](std::string& out) { return source->text.next(out); }};
+    static constexpr std::size_t enoughBytes = 40'960; // and no page comes to more than 256 KiB
+    return std::make_shared<Response::Pages>(Response::Pages{.next = [source](std::string& out)
+                                                             {
+                                                                 while (out.size() < enoughBytes)
+                                                                     if (!source->text.next(out))
+                                                                         return false;
+                                                                 return true;
+                                                             }});
 }
 
-Response::Stream plain(LogReader opened, const Range& range)
+std::shared_ptr<Response::Pages> plain(LogReader opened, const Range& range)
 {
-    static constexpr std::int64_t pieceBytes = 65536;
+    static constexpr std::int64_t pieceBytes = 262'144;
     const auto log = std::make_shared<LogReader>(std::move(opened));
     const auto next = [log, at = range.first, end = range.last + 1](std::string& out) mutable
     {
         out.resize(static_cast<std::size_t>(std::min(pieceBytes, end - at)));
         out.resize(log->read(static_cast<std::uint64_t>(at), out.data(), out.size()));
         at += static_cast<std::int64_t>(out.size());
-        return !out.empty();
+        return !out.empty() && at < end;
     };
-    return {.next = next, .length = range.last - range.first + 1};
+    return std::make_shared<Response::Pages>(
+        Response::Pages{.next = next, .length = range.last - range.first + 1});
 }
 
 std::shared_ptr<int> ownedCopy(int descriptor)
@@ -198,86 +188,26 @@ Response followLog(const ApiParts& api, const Request& request, const Stage& sta
     const auto room = api.followers.room();
     if (!room)
         throw tooManyFollowers();
-    response.takeOver =
-        [&followers = api.followers, wish, room](const Poco::Net::StreamSocket& socket)
-    { followers.add(::fcntl(socket.impl()->sockfd(), F_DUPFD_CLOEXEC, 0), wish, room); };
+    response.takeOver = [&followers = api.followers, wish, room](Transport transport)
+    { followers.add(std::move(transport), wish, room); };
     return response;
 }
 
-/// Lines of a stage as a JSON array, piece by piece: a page may be larger than what we would hold.
-class LinePage
-{
-public:
-    LinePage(const StateFolder& state, Stage stage, LogPlace place, bool onlyThatAttempt,
-             const LogSearch& search, std::size_t limit)
-        : _state(state),
-          _stage(std::move(stage)),
-          _place(place),
-          _onlyThatAttempt(onlyThatAttempt),
-          _search(search),
-          _left(limit)
-    {
-        open();
-    }
-
-    /// How many lines the attempt has in which the page begins.
-    std::uint64_t lineCount() { return _log ? _log->lineCount() : 0; }
-
-    /// Appends what follows, some 64 KiB. Shape: false when that was all.
-    bool next(std::string& out)
-    {
-        constexpr std::size_t pieceLines = 250;
-        constexpr std::size_t searchedLines = 1000; // few of them are kept
-        if (_done)
-            return false;
-        out += std::exchange(_opened, true) ? "" : "[";
-        const std::size_t piece = _search.wantsAll() ? std::min(pieceLines, _left) : searchedLines;
-        const auto lines = _log ? _log->lines(_place.line, piece) : std::vector<LogLine>();
-        for (const auto& line : lines)
-        {
-            if (_left == 0 || (!line.whole && !attemptOver(_stage, _place.attempt)))
-                break;
-            _place.line = line.number;
-            if (!_search.finds(line.text))
-                continue;
-            out += std::exchange(_first, false) ? "" : ",";
-            out += logLineJson(line, _stage.id, _place.attempt);
-            --_left;
-        }
-        if (!lines.empty() && lines.back().number == _place.line && _left > 0)
-            return true;
-        // Who asks on with the last line's id comes through all attempts.
-        if (_left > 0 && !_onlyThatAttempt && _place.attempt < _stage.attempt)
-        {
-            _place = {.attempt = _place.attempt + 1};
-            open();
-            return true;
-        }
-        out += "]";
-        _done = true;
-        return true;
-    }
-
-private:
-    void open()
-    {
-        _log = LogReader::open(_state.attempt(_stage, _place.attempt),
-                               extentOf(_stage, _place.attempt));
-    }
-
-    const StateFolder& _state;
-    Stage _stage;
-    LogPlace _place;
-    bool _onlyThatAttempt;
-    LogSearch _search;
-    std::size_t _left;
-    std::optional<LogReader> _log;
-    bool _opened = false;
-    bool _first = true;
-    bool _done = false;
-};
-
 } // namespace
+
+LogReader::Extent extentOf(const Stage& stage, int attempt)
+{
+    return attemptOver(stage, attempt) ? LogReader::Extent::All : LogReader::Extent::Indexed;
+}
+
+Stage needStage(const ApiParts& api, const std::string& id)
+{
+    auto reader = api.database.reader();
+    auto stage = RunStore(*reader).stage(id);
+    if (!stage)
+        throw Declined(Declined::Kind::NotFound, "stage_not_found", "there is no stage " + id);
+    return *stage;
+}
 
 Response stageLog(const ApiParts& api, const Request& request, const std::string& id)
 {
@@ -311,51 +241,11 @@ Response stageLog(const ApiParts& api, const Request& request, const std::string
             return response;
     }
     if (timestamps)
-        response.stream = stamped(std::move(*log), part);
+        response.pages = stamped(std::move(*log), part);
     else if (log->descriptor() < 0)
-        response.stream = plain(std::move(*log), part);
+        response.pages = plain(std::move(*log), part);
     else
         response.file = {ownedCopy(log->descriptor()), part.first, part.last - part.first + 1};
-    return response;
-}
-
-Response listLogs(const ApiParts& api, const Request& request, const std::string&)
-{
-    const auto id = parseId(request.parameter("stageId").value_or(""));
-    if (!id)
-        throw invalid("stageId", "stageId must be a UUID");
-    const Stage stage = needStage(api, *id);
-    const auto wanted = attemptOf(request, stage);
-    const auto limit = wholeNumber(request.parameter("limit").value_or("1000"));
-    if (!limit || *limit < 1 || *limit > 10'000)
-        throw invalid("limit", "limit must be a whole number from 1 to 10000");
-    LogPlace place{.attempt = wanted.value_or(1)};
-    const auto after = request.parameter("after");
-    if (after)
-    {
-        const auto given = logPlaceFrom(*after);
-        if (!given || given->attempt > stage.attempt || (wanted && given->attempt != *wanted))
-            throw invalid("after", "after must be the id of a line of this log");
-        place = *given;
-    }
-
-    const auto page = std::make_shared<LinePage>(
-        api.state, stage, place, wanted.has_value(),
-        LogSearch(request.parameter("search").value_or("")), static_cast<std::size_t>(*limit));
-    if (after && place.line > page->lineCount())
-        throw invalid("after", "after must be the id of a line of this log");
-    Response response;
-    response.headers["Line-Count"] = std::to_string(page->lineCount());
-    constexpr std::size_t smallBytes = 262'144; // is sent with its length
-    while (response.body.size() < smallBytes)
-        if (!page->next(response.body))
-            return response;
-    const auto begun = std::make_shared<std::string>(std::move(response.body));
-    response.stream = {.next = [page, begun](std::string& out)
-                       {
-                           out += std::exchange(*begun, {});
-                           return !out.empty() || page->next(out);
-                       }};
     return response;
 }
 

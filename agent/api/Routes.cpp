@@ -2,6 +2,7 @@
 
 #include "agent/model/Id.h"
 
+#include <algorithm>
 #include <array>
 #include <string_view>
 #include <vector>
@@ -14,39 +15,46 @@ namespace
 
 using Function = Response (*)(const ApiParts&, const Request&, const std::string&);
 
+enum class Pace
+{
+    Short, ///< waits for nothing but the store
+    Long   ///< may wait for the engine, for processes, or for a long log
+};
+
 struct Route
 {
     std::string_view method;
     std::vector<std::string_view> segments; ///< ":id" is a UUID, ":name" any text
     Function function;
+    Pace pace = Pace::Short;
 };
 
 /// All there is, on one page.
 const std::vector<Route> routes{
     {"GET", {"api", "stages"}, listStages},
     {"GET", {"api", "stages", ":id"}, showStage},
-    {"PATCH", {"api", "stages", ":id"}, patchStage},
-    {"DELETE", {"api", "stages", ":id"}, deleteStage},
+    {"PATCH", {"api", "stages", ":id"}, patchStage, Pace::Long},
+    {"DELETE", {"api", "stages", ":id"}, deleteStage, Pace::Long},
     {"GET", {"api", "stages", ":id", "history"}, stageHistory},
-    {"GET", {"api", "stages", ":id", "processes"}, stageProcesses},
-    {"GET", {"api", "stages", ":id", "log"}, stageLog},
-    {"GET", {"api", "logs"}, listLogs},
+    {"GET", {"api", "stages", ":id", "processes"}, stageProcesses, Pace::Long},
+    {"GET", {"api", "stages", ":id", "log"}, stageLog, Pace::Long},
+    {"GET", {"api", "logs"}, listLogs, Pace::Long},
     {"GET", {"api", "events"}, events},
-    {"POST", {"api", "runs"}, createRun},
+    {"POST", {"api", "runs"}, createRun, Pace::Long},
     {"GET", {"api", "runs"}, listRuns},
     {"GET", {"api", "runs", ":id"}, showRun},
-    {"PATCH", {"api", "runs", ":id"}, patchRun},
-    {"DELETE", {"api", "runs", ":id"}, deleteRun},
-    {"POST", {"api", "runs", ":id", "stop"}, stopRun},
-    {"POST", {"api", "runs", ":id", "rerun"}, rerunRun},
-    {"POST", {"api", "runs", ":id", "approve-deployment"}, approveRun},
+    {"PATCH", {"api", "runs", ":id"}, patchRun, Pace::Long},
+    {"DELETE", {"api", "runs", ":id"}, deleteRun, Pace::Long},
+    {"POST", {"api", "runs", ":id", "stop"}, stopRun, Pace::Long},
+    {"POST", {"api", "runs", ":id", "rerun"}, rerunRun, Pace::Long},
+    {"POST", {"api", "runs", ":id", "approve-deployment"}, approveRun, Pace::Long},
     {"GET", {"api", "runs", ":id", "history"}, runHistory},
     {"GET", {"api", "services"}, listServices},
     {"GET", {"api", "services", ":name"}, showService},
-    {"GET", {"api", "stuck"}, listStuck},
+    {"GET", {"api", "stuck"}, listStuck, Pace::Long},
     {"GET", {"api", "agent"}, showAgent},
-    {"POST", {"api", "agent", "drain"}, drain},
-    {"POST", {"api", "agent", "resume"}, resume},
+    {"POST", {"api", "agent", "drain"}, drain, Pace::Long},
+    {"POST", {"api", "agent", "resume"}, resume, Pace::Long},
     {"GET", {"healthz"}, health},
     {"GET", {"readyz"}, ready},
     {"GET", {"metrics"}, metrics},
@@ -54,7 +62,7 @@ const std::vector<Route> routes{
     {"GET", {"dashboard", ":name"}, dashboardFile},
 };
 
-/// Shape: whether the path is the route's; `id` gets its variable segment as it stands.
+/// Returns whether the path is the route's; `id` gets its variable segment as it stands.
 bool matches(const Route& route, const std::vector<std::string>& segments, std::string& id,
              bool& uuid)
 {
@@ -100,6 +108,26 @@ Refusal refusalOf(const Declined& declined)
 }
 
 } // namespace
+
+bool Routes::takesLong(const Request& request)
+{
+    std::string id;
+    bool uuid = false;
+    return std::any_of(routes.begin(), routes.end(),
+                       [&](const Route& route)
+                       {
+                           return route.pace == Pace::Long && route.method == request.method &&
+                                  matches(route, request.segments, id, uuid);
+                       });
+}
+
+std::optional<Response> Routes::atOnce(const Request& request) const
+{
+    if (request.method != "GET" || request.path != "/api/stages")
+        return std::nullopt;
+    _guard.check(request);
+    return readyStages(_api, request);
+}
 
 Response Routes::handle(const Request& request) const
 {

@@ -5,6 +5,7 @@
 #include "agent/api/Http.h"
 #include "agent/api/StageListCache.h"
 #include "agent/run/Engine.h"
+#include "agent/store/LogReader.h"
 #include "agent/store/RecordCheck.h"
 
 namespace agent
@@ -33,18 +34,33 @@ public:
     /// Errors: Refusal; anything else is ours.
     Response handle(const Request& request) const;
 
+    /// Says whether the request may wait for the engine, for processes, or for a long log.
+    static bool takesLong(const Request& request);
+
+    /// The stages of a run, if their list lies ready; nothing for all else. Never blocks.
+    /// Errors: as handle().
+    std::optional<Response> atOnce(const Request& request) const;
+
 private:
     ApiParts _api;
     const Guard& _guard;
 };
 
-/// What a follower beyond the most is answered.
+/// The answer to a client for whom there is no room to follow.
 Refusal tooManyFollowers();
+
+/// The stage with this id. Errors: Declined.
+Stage needStage(const ApiParts& api, const std::string& id);
+
+/// The bytes of an attempt's log that have their time: a line shall not get another one when it is read
+/// again.
+LogReader::Extent extentOf(const Stage& stage, int attempt);
 
 /// The parameter `attempt`; nothing when the newest one is asked for.
 std::optional<int> attemptOf(const Request& request, const Stage& stage);
 
 // The handlers; each finds `:id` as a parsed id in `id`.
+std::optional<Response> readyStages(const ApiParts& api, const Request& request);
 Response listStages(const ApiParts& api, const Request& request, const std::string& id);
 Response showStage(const ApiParts& api, const Request& request, const std::string& id);
 Response patchStage(const ApiParts& api, const Request& request, const std::string& id);

@@ -20,7 +20,7 @@ Declined noStage(const std::string& id)
     return {Declined::Kind::NotFound, "stage_not_found", "there is no stage " + id};
 }
 
-/// What a stage has printed so far; its shim tells the record at the end.
+/// Returns how much a running stage has printed; the record has it only at the end.
 std::int64_t bytesOfLog(const ApiParts& api, const Stage& stage)
 {
     const auto log = LogReader::open(api.state.attempt(stage, stage.attempt));
@@ -81,6 +81,19 @@ std::optional<int> attemptOf(const Request& request, const Stage& stage)
                            : "attempt must be from 1 to " + std::to_string(stage.attempt),
                        "attempt");
     return static_cast<int>(*value);
+}
+
+std::optional<Response> readyStages(const ApiParts& api, const Request& request)
+{
+    const auto given = request.parameter("runId");
+    const auto runId = given ? parseId(*given) : std::nullopt;
+    if (!runId)
+        return std::nullopt;
+    std::uint64_t epoch = 0;
+    auto bytes = api.stageLists.get(*runId, epoch);
+    if (!bytes)
+        return std::nullopt;
+    return Response{.cached = std::move(bytes)};
 }
 
 Response listStages(const ApiParts& api, const Request& request, const std::string&)

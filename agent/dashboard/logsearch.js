@@ -1,5 +1,5 @@
 // Search in a log, done by the agent, which returns only the matching lines.
-import { getJson, isShowable } from '/dashboard/api.js';
+import { request, isShowable } from '/dashboard/api.js';
 import { el } from '/dashboard/dom.js';
 import { numberOf } from '/dashboard/loglines.js';
 
@@ -97,8 +97,14 @@ export class LogSearch {
         const query = new URLSearchParams({ stageId, attempt, search: text, limit: pageMatches });
         if (this.#numbers.length > 0)
             query.set('after', `${attempt}.${this.#numbers.at(-1)}`);
-        const lines = await getJson(`/api/logs?${query}`, { signal: AbortSignal.any([signal, this.#signal]) });
-        this.#numbers.push(...lines.map(numberOf));
-        this.#more = lines.length === pageMatches;
+        // A search answers after a second with what it has found, and names the place to go on at.
+        let target = `/api/logs?${query}`;
+        const wanted = this.#numbers.length + pageMatches;
+        while (target && this.#numbers.length < wanted) {
+            const response = await request('GET', target, { signal: AbortSignal.any([signal, this.#signal]) });
+            this.#numbers.push(...(await response.json()).map(numberOf));
+            target = /<([^>]*)>; rel="next"/.exec(response.headers.get('Link') ?? '')?.[1];
+        }
+        this.#more = Boolean(target);
     }
 }

@@ -2,6 +2,7 @@
 
 #include "agent/os/Clone.h"
 #include "agent/os/Files.h"
+#include "agent/process/DescriptorLimit.h"
 #include "agent/wire/Failpoint.h"
 
 #include <cerrno>
@@ -41,6 +42,7 @@ struct Plan
     int secrets = -1;
     std::uint64_t ignored = 0; ///< signals that we ignore, bit 0 for signal 1
     int boundTo = 0;           ///< our pid, where it ends with us
+    const rlimit* descriptors = nullptr;
     int report = -1; ///< gets the errno of what failed; closed by a good exec
 };
 
@@ -82,6 +84,8 @@ __attribute__((no_sanitize("thread", "address", "undefined"))) int becomeShim(vo
         call(::syscall(SYS_dup3, sources[fd], fd, 0));
     // Marked, not closed: the report must live until the exec.
     call(::syscall(SYS_close_range, firstFree, ~0U, CLOSE_RANGE_CLOEXEC));
+    if (plan.descriptors->rlim_max != 0)
+        call(::syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, plan.descriptors, nullptr));
     call(::syscall(SYS_execve, plan.program, plan.argv, plan.environment));
     return 127;
 }
@@ -174,6 +178,7 @@ Child spawnShim(const std::filesystem::path& program, const std::filesystem::pat
         .secrets = secretsCopy.get(),
         .ignored = ignoredSignals(),
         .boundTo = bond == Bond::EndsWithUs ? ::getpid() : 0,
+        .descriptors = &descriptorLimitOfChildren(),
         .report = reportWrite.get(),
     };
 

@@ -1,5 +1,7 @@
 #include "agent/store/LogReader.h"
 
+#include "agent/store/LineCursor.h"
+
 #include <algorithm>
 #include <cstring>
 #include <string_view>
@@ -11,9 +13,6 @@ namespace
 {
 
 constexpr std::size_t blockBytes = 65536;
-
-/// Lines of more than maxLineBytes are cut.
-constexpr std::size_t windowBytes = 2 * LogReader::maxLineBytes;
 
 constexpr std::size_t maxAnswerBytes = 8388608;
 
@@ -134,60 +133,15 @@ std::optional<std::uint64_t> LogReader::afterLineEnds(std::uint64_t offset, std:
 std::vector<LogLine> LogReader::lines(std::uint64_t after, std::size_t limit)
 {
     std::vector<LogLine> found;
-    std::optional<std::uint64_t> first;
-    if (limit > 0 && after < lineCount())
-        first = lineStart(after + 1);
-    if (!first)
-        return found;
-
-    std::string window;
-    std::uint64_t windowBegin = *first;
+    LineCursor cursor(*this, after);
     std::size_t answerBytes = 0;
-    for (std::uint64_t begin = *first, next = begin;
-         begin < _size && found.size() < limit && answerBytes < maxAnswerBytes; begin = next)
+    for (LogLine line; found.size() < limit && answerBytes < maxAnswerBytes && cursor.next(line);)
     {
-        std::size_t at = std::min<std::uint64_t>(begin - windowBegin, window.size());
-        std::size_t end = window.find('\n', at);
-        const bool moreToRead = windowBegin + window.size() < _size;
-        if (end == window.npos && window.size() - at <= maxLineBytes && moreToRead)
-        {
-            window.resize(std::min<std::uint64_t>(windowBytes, _size - begin));
-            window.resize(read(begin, window.data(), window.size()));
-            windowBegin = begin;
-            at = 0;
-            end = window.find('\n');
-        }
-        const std::uint64_t number = after + found.size() + 1;
-        const std::size_t length = std::min(end, window.size()) - at;
-        if (length > maxLineBytes)
-            found.push_back(cutLine(number, begin, std::string_view(window).substr(at), next));
-        else
-        {
-            found.push_back(
-                {.number = number, .text = window.substr(at, length), .whole = end != window.npos});
-            next = begin + length + (found.back().whole ? 1 : 0);
-        }
-        if (next == begin)
-            break; // the file was truncated; without this the loop would not end
-        const LogIndexRecord& chunk = _index.chunkOf(begin);
-        found.back().timeMs = chunk.timeUs / 1000;
-        found.back().stream = chunk.stream;
-        answerBytes += found.back().text.size();
+        cursor.stamp(line);
+        answerBytes += line.text.size();
+        found.push_back(std::move(line));
     }
     return found;
-}
-
-LogLine LogReader::cutLine(std::uint64_t number, std::uint64_t begin, std::string_view window,
-                           std::uint64_t& next)
-{
-    next = lineStart(number + 1).value_or(_size);
-    char last = '\0';
-    read(next - 1, &last, 1);
-    const std::uint64_t length = next - begin - (last == '\n' ? 1 : 0);
-    return {.number = number,
-            .text = std::string(window.substr(0, maxLineBytes)) + " [line cut here, " +
-                    std::to_string(length - maxLineBytes) + " more bytes]",
-            .whole = last == '\n'};
 }
 
 std::uint64_t LogReader::tail(std::uint64_t count)

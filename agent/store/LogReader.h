@@ -90,8 +90,6 @@ private:
     LogReader(Log log, LogIndex index, Extent extent);
 
     std::optional<std::uint64_t> afterLineEnds(std::uint64_t offset, std::uint64_t count);
-    LogLine cutLine(std::uint64_t number, std::uint64_t begin, std::string_view window,
-                    std::uint64_t& next);
 
     Log _log;
     LogIndex _index;

@@ -9,7 +9,7 @@ namespace agent
 namespace
 {
 
-constexpr std::size_t blockBytes = 65536;
+constexpr std::size_t blockBytes = 8192;
 
 } // namespace
 

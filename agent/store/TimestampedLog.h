@@ -17,7 +17,8 @@ public:
     /// `begin` and `end` are offsets in the log; `end` is limited to its size. The reader must outlive this object.
     TimestampedLog(LogReader& reader, std::uint64_t begin, std::uint64_t end);
 
-    /// Appends the text of at most the next 64 KiB of the log; returns false at the end.
+    /// Appends the text of the next bytes of the log, at most 8 KiB of them, which is at most 208 KiB of text
+    /// where each byte is a line. Returns false at the end.
     bool next(std::string& out);
 
     /// Returns the offset of the next byte.

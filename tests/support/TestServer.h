@@ -1,10 +1,10 @@
 #pragma once
 
 #include "agent/api/HttpServer.h"
+#include "agent/api/Transport.h"
 #include "tests/support/RawClient.h"
 
 #include <Poco/Exception.h>
-#include <Poco/Net/StreamSocket.h>
 #include <sys/mman.h>
 
 #include <atomic>
@@ -58,6 +58,18 @@ inline std::shared_ptr<int> memoryFile(const std::string& content)
             }};
 }
 
+template <typename Condition> bool eventually(Condition condition)
+{
+    const auto end = std::chrono::steady_clock::now() + RawClient::patience;
+    while (!condition())
+    {
+        if (std::chrono::steady_clock::now() > end)
+            return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+}
+
 /// A server whose handler says what it was asked: `METHOD path body`.
 class TestServer
 {
@@ -70,7 +82,10 @@ public:
             const std::lock_guard lock(_mutex);
             _log += line + "\n";
         };
-        _server.emplace(options, [this](const Request& request) { return answer(request); });
+        _server.emplace(
+            options, Handler{.answer = [this](const Request& request) { return answer(request); },
+                             .takesLong = [](const Request& request)
+                             { return request.path.starts_with("/long"); }});
         _server->start();
     }
     ~TestServer() { gate.open(); }
@@ -99,11 +114,21 @@ public:
             response.file = Response::File{memoryFile("0123456789"), 3, 5};
         else if (request.path == "/short")
             response.file = Response::File{memoryFile("0123456789"), 3, 50};
+        else if (request.path == "/pages")
+            response.pages = std::make_shared<Response::Pages>(
+                Response::Pages{.next = [this, left = 100](std::string& out) mutable
+                                {
+                                    ++pagesMade;
+                                    out.assign(std::size_t{256} << 10, 'p');
+                                    return --left > 0;
+                                }});
+        else if (request.path == "/long/gone")
+            goneSeen.store(eventually([&] { return request.gone.stop_requested(); }));
         else if (request.path == "/nothing")
             response.status = 204;
         else if (request.path == "/take")
-            response.takeOver = [this](const Poco::Net::StreamSocket& socket)
-            { taken.set_value(socket); };
+            response.takeOver = [this](Transport transport)
+            { taken.set_value(std::move(transport)); };
         else
             response.body = request.method + " " + request.path + " " + request.body;
         return response;
@@ -119,8 +144,10 @@ public:
     void stop() { _server->stop(); }
 
     std::atomic<int> calls = 0;
+    std::atomic<int> pagesMade = 0;
+    std::atomic<bool> goneSeen = false;
     Gate gate;
-    std::promise<Poco::Net::StreamSocket> taken;
+    std::promise<Transport> taken;
 
 private:
     std::mutex _mutex;
@@ -129,17 +156,5 @@ private:
 };
 
 inline const std::string hostLine = "Host: a\r\n";
-
-template <typename Condition> bool eventually(Condition condition)
-{
-    const auto end = std::chrono::steady_clock::now() + RawClient::patience;
-    while (!condition())
-    {
-        if (std::chrono::steady_clock::now() > end)
-            return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return true;
-}
 
 } // namespace agent::test

@@ -55,7 +55,8 @@ public:
     {
         start({.heartbeat = std::chrono::milliseconds(50)});
         const Client client;
-        _followers->add(client.server(), EventFollower::Wish{}, _followers->room());
+        _followers->add(Transport(FileDescriptor(client.server())), EventFollower::Wish{},
+                        _followers->room());
         std::string text;
         within("two heartbeats",
                [&]
@@ -72,7 +73,8 @@ public:
         start({});
         std::vector<Client> clients(most);
         for (auto& client : clients)
-            _followers->add(client.server(), EventFollower::Wish{}, _followers->room());
+            _followers->add(Transport(FileDescriptor(client.server())), EventFollower::Wish{},
+                            _followers->room());
         CPPUNIT_ASSERT(_followers->room() == nullptr);
         clients.clear();
         within("the room", [this] { return roomLeft() == most; });
@@ -82,12 +84,13 @@ public:
     {
         start({});
         const Client client;
-        _followers->add(client.server(), EventFollower::Wish{}, _followers->room());
+        _followers->add(Transport(FileDescriptor(client.server())), EventFollower::Wish{},
+                        _followers->room());
         within("its first bytes", [&] { return !client.readSome().empty(); });
         _followers->stop();
         CPPUNIT_ASSERT(client.isClosed());
         const Client late;
-        _followers->add(late.server(), EventFollower::Wish{}, nullptr);
+        _followers->add(Transport(FileDescriptor(late.server())), EventFollower::Wish{}, nullptr);
         CPPUNIT_ASSERT(late.isClosed());
     }
 
@@ -183,7 +186,7 @@ private:
     Client followLog()
     {
         Client client;
-        _followers->add(client.server(),
+        _followers->add(Transport(FileDescriptor(client.server())),
                         TextFollower::Wish{.runId = "11111111-1111-4111-8111-111111111111",
                                            .stageId = _stageId},
                         _followers->room());

@@ -204,7 +204,6 @@ public:
         const std::string bytes = "PUT / HTTP/1.1\r\n" + host + line + "A: b\r\n\r\n";
         const Head head = accepted(bytes);
         CPPUNIT_ASSERT(head.expectContinue);
-        CPPUNIT_ASSERT_EQUAL(line, bytes.substr(head.expectStart, head.expectSize));
     }
 
     void testTooManyOrTooLongHeadersAre431()

@@ -36,6 +36,18 @@ std::map<std::string, long> sleepsByThread()
     return sleeps;
 }
 
+std::size_t socketCount()
+{
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+    {
+        std::error_code gone;
+        if (std::filesystem::read_symlink(entry.path(), gone).string().starts_with("socket:"))
+            ++count;
+    }
+    return count;
+}
+
 } // namespace
 
 class HttpServerLoadTest: public CppUnit::TestFixture
@@ -52,6 +64,12 @@ class HttpServerLoadTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testStopsAtOnceWithIdleConnections);
     CPPUNIT_TEST(testStopLetsARunningHandlerAnswer);
     CPPUNIT_TEST(testManyClientsAtOnce);
+    CPPUNIT_TEST(testClientsThatReadNothingHoldUpNobody);
+    CPPUNIT_TEST(testPagesAreMadeAsTheyAreTaken);
+    CPPUNIT_TEST(testALongRequestHoldsUpNoShortOne);
+    CPPUNIT_TEST(testAHandlerIsToldThatItsClientIsGone);
+    CPPUNIT_TEST(testAClientThatTakesTooLittleIsCut);
+    CPPUNIT_TEST(testNewClientsTakeThePlaceOfIdleOnes);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -273,6 +291,91 @@ public:
         for (std::thread& thread : threads)
             thread.join();
         CPPUNIT_ASSERT_EQUAL(12 * (30 / 4 * 10 + 1 + 2), right.load());
+    }
+
+    /// Symptom: no answer to anybody for 30 s. Cause: a thread waited for each client that read nothing.
+    /// Bound: 40 such clients and one thread of each kind.
+    void testClientsThatReadNothingHoldUpNobody()
+    {
+        TestServer server({.threads = 1, .longThreads = 1});
+        std::vector<RawClient> mute;
+        for (int i = 0; i < 40; ++i)
+        {
+            mute.emplace_back(server.url(), 4096);
+            mute.back().send("GET /pages HTTP/1.1\r\n" + hostLine + "\r\n");
+        }
+        CPPUNIT_ASSERT(eventually([&] { return server.calls.load() == 40; }));
+        RawClient other(server.url());
+        for (int i = 0; i < 10; ++i)
+            CPPUNIT_ASSERT_EQUAL(200, other.get("/").status);
+    }
+
+    void testPagesAreMadeAsTheyAreTaken()
+    {
+        TestServer server;
+        RawClient mute(server.url(), 4096);
+        mute.send("GET /pages HTTP/1.1\r\n" + hostLine + "\r\n");
+        CPPUNIT_ASSERT(eventually([&] { return server.pagesMade.load() > 0; }));
+        RawClient able(server.url());
+        able.send("GET /pages HTTP/1.0\r\n" + hostLine + "\r\n");
+        const std::string all = able.receiveAll();
+        CPPUNIT_ASSERT_EQUAL(std::size_t{100} << 18, all.size() - all.find("\r\n\r\n") - 4);
+        // What the kernel keeps of the other one's, and one page that waits.
+        CPPUNIT_ASSERT(server.pagesMade.load() < 150);
+    }
+
+    void testALongRequestHoldsUpNoShortOne()
+    {
+        TestServer server({.threads = 1, .longThreads = 1, .queued = 1});
+        std::optional<RawClient> first(std::in_place, server.url());
+        first->send("GET /long/gone HTTP/1.1\r\n" + hostLine + "\r\n");
+        CPPUNIT_ASSERT(eventually([&] { return server.calls.load() == 1; }));
+        RawClient second(server.url());
+        second.send("GET /long HTTP/1.1\r\n" + hostLine + "\r\n");
+        RawClient other(server.url());
+        CPPUNIT_ASSERT_EQUAL(200, other.get("/").status);
+        CPPUNIT_ASSERT_EQUAL(2, server.calls.load());
+        first.reset();
+        CPPUNIT_ASSERT_EQUAL(200, second.receive().status);
+    }
+
+    void testAHandlerIsToldThatItsClientIsGone()
+    {
+        TestServer server;
+        {
+            RawClient client(server.url());
+            client.send("GET /long/gone HTTP/1.1\r\n" + hostLine + "\r\n");
+            CPPUNIT_ASSERT(eventually([&] { return server.calls.load() == 1; }));
+        }
+        CPPUNIT_ASSERT(eventually([&] { return server.goneSeen.load(); }));
+    }
+
+    void testAClientThatTakesTooLittleIsCut()
+    {
+        TestServer server({.writeDeadlineMs = 300});
+        const auto before = socketCount();
+        const RawClient client(server.url(), 4096);
+        CPPUNIT_ASSERT(client.send("GET /big HTTP/1.1\r\n" + hostLine + "\r\n"));
+        CPPUNIT_ASSERT(eventually([&] { return server.calls.load() == 1; }));
+        // Both ends are in this process: the server's is closed.
+        CPPUNIT_ASSERT(eventually([&] { return socketCount() == before + 1; }));
+    }
+
+    void testNewClientsTakeThePlaceOfIdleOnes()
+    {
+        TestServer server({.connections = 16});
+        std::vector<RawClient> idle;
+        for (int i = 0; i < 16; ++i)
+        {
+            idle.emplace_back(server.url());
+            CPPUNIT_ASSERT_EQUAL(200, idle.back().get("/").status);
+        }
+        for (int i = 0; i < 16; ++i)
+        {
+            RawClient client(server.url());
+            CPPUNIT_ASSERT_EQUAL(200, client.get("/").status);
+        }
+        CPPUNIT_ASSERT(idle.front().isClosedWithin(5s));
     }
 };
 

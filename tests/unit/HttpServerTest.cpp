@@ -287,15 +287,15 @@ public:
         TestServer server({.threads = 1});
         RawClient client(server.url());
         client.send("GET /take HTTP/1.1\r\n" + hostLine + "\r\n");
-        Poco::Net::StreamSocket socket = server.taken.get_future().get();
+        std::optional<Transport> socket = server.taken.get_future().get();
         const RawAnswer head = client.receive(true);
         CPPUNIT_ASSERT_EQUAL(std::string("close"), head.header("Connection"));
         CPPUNIT_ASSERT_EQUAL(std::string(), head.header("Content-Length"));
         RawClient other(server.url());
         CPPUNIT_ASSERT_EQUAL(200, other.get("/").status);
         server.stop();
-        socket.sendBytes("streamed", 8);
-        socket.close();
+        CPPUNIT_ASSERT_EQUAL(std::size_t{8}, socket->send("streamed").bytes);
+        socket.reset();
         CPPUNIT_ASSERT_EQUAL(std::string("streamed"), client.receiveAll());
     }
 
@@ -307,7 +307,7 @@ public:
         try
         {
             HttpServer second({.port = static_cast<std::uint16_t>(std::stoi(port))},
-                              [](const Request&) { return Response{}; });
+                              {.answer = [](const Request&) { return Response{}; }});
             CPPUNIT_FAIL("two servers on one port");
         }
         catch (const std::runtime_error& error)

@@ -1,0 +1,439 @@
+#include "agent/api/ConnectionLoop.h"
+
+#include "agent/api/Answer.h"
+
+#include <Poco/Net/SocketAddress.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+namespace agent
+{
+namespace
+{
+
+using State = Connection::State;
+using std::chrono::milliseconds;
+
+// Bounds the memory of bodies that are arriving.
+constexpr std::ptrdiff_t mostLargeUploads = 64;
+
+// Bounds the memory of answers that clients take slowly.
+constexpr std::size_t mostHeldBytes = 64 << 20;
+
+// So many bytes of an answer may wait in the kernel: its memory is bounded too.
+constexpr int unsentBytes = 262'144;
+
+constexpr int turnsAtOnce = 16;
+constexpr milliseconds pauseTime{100};
+constexpr milliseconds stopTime{5000};
+
+Refusal tooBusy(const std::string& message)
+{
+    return {.status = 503,
+            .code = "busy",
+            .message = message,
+            .field = "",
+            .headers = {{"Retry-After", "1"}}};
+}
+
+bool watch(int epoll, int operation, int fd, std::uint32_t events)
+{
+    epoll_event event{.events = events, .data = {.fd = fd}};
+    return ::epoll_ctl(epoll, operation, fd, &event) == 0;
+}
+
+} // namespace
+
+ConnectionLoop::ConnectionLoop(LoopOptions options, FileDescriptor listener,
+                               DispatcherOptions dispatcher, Handler handler)
+    : _options(std::move(options)),
+      _listener(std::move(listener)),
+      _epoll(::epoll_create1(EPOLL_CLOEXEC)),
+      _wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      _dispatcher(std::move(dispatcher), std::move(handler), [this] { wake(); })
+{
+    if (!_epoll.valid() || !_wake.valid() ||
+        !watch(_epoll.get(), EPOLL_CTL_ADD, _wake.get(), EPOLLIN))
+        throw std::system_error(errno, std::generic_category(), "epoll_create1 or eventfd");
+}
+
+ConnectionLoop::~ConnectionLoop()
+{
+    stop();
+}
+
+void ConnectionLoop::start()
+{
+    listen(true);
+    _thread = std::thread([this] { run(); });
+}
+
+void ConnectionLoop::stop()
+{
+    _stopping.store(true);
+    wake();
+    if (_thread.joinable())
+        _thread.join();
+    _dispatcher.dismiss();
+    _dispatcher.join();
+    _connections.clear();
+    _listener = {};
+}
+
+void ConnectionLoop::wake() const
+{
+    ::eventfd_write(_wake.get(), 1);
+}
+
+void ConnectionLoop::run()
+{
+    while (true)
+    {
+        if (_stopping.load() && _stopUntil == Clock::time_point::max())
+            dismiss();
+        if (_stopping.load() && (!busy() || Clock::now() >= _stopUntil))
+            return;
+        turn();
+    }
+}
+
+void ConnectionLoop::turn()
+{
+    std::array<epoll_event, 64> events;
+    const int count =
+        ::epoll_wait(_epoll.get(), events.data(), static_cast<int>(events.size()), timeoutMs());
+    for (const int fd : std::exchange(_again, {}))
+        if (const auto found = _connections.find(fd); found != _connections.end())
+            advance(*found->second);
+    for (int i = 0; i < count; ++i)
+        hear(events[static_cast<std::size_t>(i)].data.fd,
+             events[static_cast<std::size_t>(i)].events);
+    expire();
+}
+
+void ConnectionLoop::hear(int fd, std::uint32_t events)
+{
+    if (fd == _wake.get())
+    {
+        eventfd_t ignored = 0;
+        ::eventfd_read(fd, &ignored);
+        return collect();
+    }
+    if (fd == _listener.get())
+        return accept();
+    const auto found = _connections.find(fd);
+    if (found == _connections.end())
+        return; // closed by an event before it in the same batch
+    found->second->hear(events);
+    advance(*found->second);
+}
+
+void ConnectionLoop::listen(bool on)
+{
+    _listens =
+        watch(_epoll.get(), on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, _listener.get(), EPOLLIN) && on;
+    _listenAgain = Clock::now() + pauseTime;
+}
+
+void ConnectionLoop::accept()
+{
+    constexpr int batch = 64; // and then those who are here already
+    bool evicted = false;
+    for (int i = 0; i < batch && _listens; ++i)
+    {
+        sockaddr_storage address{};
+        socklen_t length = sizeof address;
+        FileDescriptor socket(::accept4(_listener.get(), reinterpret_cast<sockaddr*>(&address),
+                                        &length, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        if (!socket.valid())
+        {
+            if (errno == EINTR || errno == ECONNABORTED)
+                continue;
+            if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
+                return;
+            // A descriptor of one that does least is enough for one that comes. The listener stays
+            // readable: without a pause a second failure would spin.
+            if (evicted || _connections.empty())
+                return listen(false);
+            evict(1);
+            evicted = true;
+            continue;
+        }
+        const int fd = socket.get();
+        const int on = 1;
+        ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsentBytes, sizeof unsentBytes);
+        // Many at once: a flood of connections must not cost a search for the oldest one each.
+        if (_connections.size() >= _options.connections)
+            evict(1 + _options.connections / 64);
+        const Poco::Net::SocketAddress peer(reinterpret_cast<sockaddr*>(&address), length);
+        if (!watch(_epoll.get(), EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET))
+            continue; // the kernel is out of memory, and the client is let go
+        auto& connection = _connections[fd];
+        connection = std::make_unique<Connection>(Transport(std::move(socket)),
+                                                  peer.host().toString(), _options.limits);
+        advance(*connection);
+    }
+}
+
+/// Takes a connection as far as it gets without waiting.
+void ConnectionLoop::advance(Connection& connection)
+{
+    int turns = 0;
+    while (step(connection))
+        if (++turns == turnsAtOnce)
+        {
+            _again.push_back(connection.fd());
+            break;
+        }
+    account(connection);
+    const bool over = connection.state() == State::Closed || connection.state() == State::HandOver;
+    if (!over)
+        return schedule(connection);
+    const int fd = connection.fd();
+    if (connection.state() == State::HandOver)
+        handOver(connection);
+    drop(fd);
+}
+
+/// The way of a request through its states. Returns false when client or worker has to act first.
+bool ConnectionLoop::step(Connection& connection)
+{
+    switch (connection.state())
+    {
+    case State::Reading:
+    {
+        const bool uploads = connection.reader().isLargeUpload();
+        const bool moved = connection.receive();
+        if (!uploads && connection.reader().isLargeUpload() && tooManyUploads())
+            connection.refuse(tooBusy("too many uploads at once"));
+        return moved;
+    }
+    case State::Ready:
+        dispatch(connection);
+        return true;
+    case State::Writing:
+        return connection.write();
+    case State::PageDue:
+        connection.work();
+        _dispatcher.nextPage(connection.fd(), connection.answer().pages(),
+                             connection.reader().head().target);
+        return true;
+    case State::Draining:
+        return connection.drain();
+    case State::Working:
+    case State::HandOver:
+    case State::Closed:
+        break;
+    }
+    return false;
+}
+
+void ConnectionLoop::dispatch(Connection& connection)
+{
+    try
+    {
+        Request request = connection.takeRequest();
+        if (auto ready = _dispatcher.atOnce(request))
+            return connection.respond(std::move(*ready), !_stopping.load());
+        connection.work();
+        if (!_dispatcher.answer(connection.fd(), std::move(request)))
+            connection.refuse(tooBusy("too many requests at once"));
+    }
+    catch (const Refusal& refusal)
+    {
+        connection.respond(answerTo(refusal), !_stopping.load());
+    }
+}
+
+void ConnectionLoop::handOver(Connection& connection)
+{
+    const int fd = connection.fd();
+    ::epoll_ctl(_epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
+    const auto taker = connection.answer().response().takeOver;
+    try
+    {
+        taker(connection.release());
+    }
+    catch (...)
+    {
+        if (_options.logError)
+            _options.logError("a connection was not taken over");
+    }
+}
+
+/// Takes what the workers have made.
+void ConnectionLoop::collect()
+{
+    for (auto& done : _dispatcher.takeDone())
+    {
+        const auto found = _connections.find(done.connection);
+        if (found == _connections.end() || found->second->state() != State::Working)
+            continue;
+        Connection& connection = *found->second;
+        if (done.response)
+            connection.respond(std::move(*done.response), !_stopping.load());
+        else if (done.failed)
+            connection.close();
+        else
+            connection.addPage(std::move(done.page), done.last);
+        advance(connection);
+    }
+    evictWriter();
+}
+
+void ConnectionLoop::account(Connection& connection)
+{
+    const std::size_t held = connection.state() == State::Closed ? 0 : connection.held();
+    _held = _held - connection.counted + held;
+    connection.counted = held;
+}
+
+void ConnectionLoop::drop(int fd)
+{
+    const auto found = _connections.find(fd);
+    if (found == _connections.end())
+        return;
+    _held -= found->second->counted;
+    _connections.erase(found); // which closes it, and so ends the watch
+}
+
+void ConnectionLoop::schedule(Connection& connection)
+{
+    // A later deadline is found when the earlier one is due: a busy connection costs nothing here.
+    if (connection.deadline() >= connection.scheduled)
+        return;
+    connection.scheduled = connection.deadline();
+    _deadlines.emplace(connection.scheduled, connection.fd());
+}
+
+void ConnectionLoop::expire()
+{
+    const auto now = Clock::now();
+    while (!_deadlines.empty() && _deadlines.top().first <= now)
+    {
+        const auto [at, fd] = _deadlines.top();
+        _deadlines.pop();
+        const auto found = _connections.find(fd);
+        if (found == _connections.end() || found->second->scheduled != at)
+            continue;
+        Connection& connection = *found->second;
+        connection.scheduled = Clock::time_point::max();
+        if (connection.deadline() <= now)
+            connection.expire();
+        advance(connection);
+    }
+    if (!_listens && !_stopping.load() && now >= _listenAgain)
+        listen(true);
+}
+
+/// Closes those that do least: drained ones, idle ones, then whose request or answer takes longest. An
+/// honest request is whole, and its answer taken, within milliseconds.
+void ConnectionLoop::evict(std::size_t count)
+{
+    using Candidate = std::pair<std::pair<int, Clock::time_point>, int>;
+    std::vector<Candidate> candidates;
+    for (const auto& [fd, connection] : _connections)
+    {
+        const State state = connection->state();
+        const bool idle =
+            state == State::Reading && connection->reader().state() == RequestReader::State::Idle;
+        if (state == State::Draining || state == State::Reading || state == State::Writing)
+            candidates.push_back({{state == State::Draining ? 0
+                                   : idle                   ? 1
+                                                            : 2,
+                                   connection->since()},
+                                  fd});
+    }
+    const auto end =
+        candidates.begin() + static_cast<std::ptrdiff_t>(std::min(count, candidates.size()));
+    std::partial_sort(candidates.begin(), end, candidates.end());
+    for (auto candidate = candidates.begin(); candidate != end; ++candidate)
+    {
+        Connection& connection = *_connections[candidate->second];
+        if (candidate->first.first == 2 && connection.state() == State::Reading)
+            connection.refuse(tooBusy("too many connections"));
+        drop(candidate->second);
+    }
+}
+
+/// Closes those that have kept bytes in memory for the longest time; a single one may be large.
+void ConnectionLoop::evictWriter()
+{
+    while (_held > mostHeldBytes)
+    {
+        int oldest = -1;
+        int holders = 0;
+        for (const auto& [fd, connection] : _connections)
+        {
+            if (connection->state() != State::Writing || connection->counted == 0)
+                continue;
+            ++holders;
+            if (oldest < 0 || connection->since() < _connections[oldest]->since())
+                oldest = fd;
+        }
+        if (holders < 2)
+            return;
+        drop(oldest);
+    }
+}
+
+/// At stop: only those stay who wait for an answer that is being made or sent.
+void ConnectionLoop::dismiss()
+{
+    _stopUntil = Clock::now() + stopTime;
+    if (_listens)
+        listen(false);
+    for (const int fd : _dispatcher.dismiss())
+        if (const auto found = _connections.find(fd); found != _connections.end())
+            found->second->refuse(tooBusy("the agent is stopping"));
+    std::erase_if(_connections,
+                  [](const auto& entry)
+                  {
+                      const State state = entry.second->state();
+                      return state != State::Working && state != State::Writing;
+                  });
+}
+
+bool ConnectionLoop::tooManyUploads() const
+{
+    return std::count_if(_connections.begin(), _connections.end(),
+                         [](const auto& entry)
+                         { return entry.second->reader().isLargeUpload(); }) > mostLargeUploads;
+}
+
+bool ConnectionLoop::busy() const
+{
+    return std::any_of(_connections.begin(), _connections.end(),
+                       [](const auto& entry)
+                       {
+                           const State state = entry.second->state();
+                           return state == State::Working || state == State::Writing;
+                       });
+}
+
+int ConnectionLoop::timeoutMs() const
+{
+    if (!_again.empty())
+        return 0;
+    auto next = _stopping.load() ? _stopUntil : Clock::time_point::max();
+    if (!_deadlines.empty())
+        next = std::min(next, _deadlines.top().first);
+    if (!_listens && !_stopping.load())
+        next = std::min(next, _listenAgain);
+    if (next == Clock::time_point::max())
+        return -1;
+    const auto left = std::chrono::ceil<milliseconds>(next - Clock::now()).count();
+    return static_cast<int>(std::clamp<std::int64_t>(left, 0, 3'600'000));
+}
+
+} // namespace agent
