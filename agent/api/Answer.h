@@ -18,7 +18,7 @@ Response answerTo(const Refusal& refusal);
 Response internalError(const std::string& id);
 
 /// Writes the head of an answer, with its empty line.
-/// Shape: `length` as Content-Length; none where it is absent or the status forbids it. Control
+/// `length` becomes Content-Length; there is none where it is absent or the status forbids it. Control
 /// characters in header values become spaces.
 std::string answerHead(const Response& response, std::optional<std::int64_t> length,
                        const std::string& connection);

@@ -316,21 +316,29 @@ void ConnectionLoop::schedule(Connection& connection)
     _deadlines.emplace(connection.scheduled, connection.fd());
 }
 
+/// The connection whose deadline this is; null when it is gone, or looked at some other time.
+Connection* ConnectionLoop::scheduled(const Deadline& deadline) const
+{
+    const auto found = _connections.find(deadline.second);
+    const bool is = found != _connections.end() && found->second->scheduled == deadline.first;
+    return is ? found->second.get() : nullptr;
+}
+
 void ConnectionLoop::expire()
 {
     const auto now = Clock::now();
-    while (!_deadlines.empty() && _deadlines.top().first <= now)
+    while (!_deadlines.empty())
     {
-        const auto [at, fd] = _deadlines.top();
+        Connection* connection = scheduled(_deadlines.top());
+        if (connection != nullptr && _deadlines.top().first > now)
+            break;
         _deadlines.pop();
-        const auto found = _connections.find(fd);
-        if (found == _connections.end() || found->second->scheduled != at)
-            continue;
-        Connection& connection = *found->second;
-        connection.scheduled = Clock::time_point::max();
-        if (connection.deadline() <= now)
-            connection.expire();
-        advance(connection);
+        if (connection == nullptr)
+            continue; // else the thread would wake up for a client that has left
+        connection->scheduled = Clock::time_point::max();
+        if (connection->deadline() <= now)
+            connection->expire();
+        advance(*connection);
     }
     if (!_listens && !_stopping.load() && now >= _listenAgain)
         listen(true);

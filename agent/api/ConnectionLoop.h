@@ -60,6 +60,7 @@ private:
     void collect();
     void account(Connection& connection);
     void schedule(Connection& connection);
+    [[nodiscard]] Connection* scheduled(const Deadline& deadline) const;
     void expire();
     void evict(std::size_t count);
     void evictWriter();

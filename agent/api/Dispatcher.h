@@ -21,7 +21,7 @@ struct DispatcherOptions
     std::function<void(const std::string&)> logError = {};
 };
 
-/// Takes whole requests to the handler, on threads where nobody who waits holds up a short request, and
+/// Takes whole requests to the handler, on threads where one that waits holds up no short one, and
 /// keeps what comes of them until the loop takes it.
 /// Threads: the loop's, but for what says otherwise.
 class Dispatcher

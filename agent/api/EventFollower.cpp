@@ -92,7 +92,7 @@ bool EventFollower::concerns(const FollowedRuns::Change& change) const
     return change.stageId.empty() && _parts.runs.get(change.runId)->gone;
 }
 
-/// Shape: whether there was anything to look at.
+/// Returns whether there was anything to look at.
 bool EventFollower::tellChanges(std::string& out)
 {
     const auto changes = _parts.runs.after(_place.seq);
@@ -131,8 +131,8 @@ void EventFollower::tellChange(std::string& out, const FollowedRuns::Change& cha
     append(out, id, "stage", stageEventJson(*stage));
 }
 
-/// Tells lines from the place on, `onlyOver`: only of attempts that have ended.
-/// Shape: whether it got any further.
+/// Sends lines from the place on, `onlyOver`: only of attempts that have ended.
+/// Returns whether it got any further.
 bool EventFollower::tellLines(ClientSocket& socket, bool onlyOver)
 {
     const auto run = _parts.runs.get(_wish.runId);

@@ -105,7 +105,7 @@ void FollowedLogs::watch(const std::filesystem::path& attempt)
         std::error_code ignored;
         if (missing.empty() || !std::filesystem::exists(missing, ignored))
             return;
-        forget(descriptor, attempt); // it was made meanwhile, and nobody will tell us again
+        forget(descriptor, attempt); // it was made meanwhile, and no event will follow
     }
 }
 

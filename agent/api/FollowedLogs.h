@@ -36,7 +36,7 @@ public:
     };
 
     /// The lines after `line` as `log` events, some 16 KiB of them; ids are `prefix` and the line's number.
-    /// A line without its end counts once the attempt is over. Shape: empty when there is none.
+    /// A line without its end counts once the attempt is over. Returns an empty block when there is none.
     /// Owner: the log, until its next call.
     const Block& events(std::uint64_t line, bool over, const std::string& prefix,
                         const std::string& stageId, int attempt);
@@ -72,7 +72,7 @@ public:
     /// Takes note of what has changed.
     void look();
 
-    /// Stops watching what nobody follows any more.
+    /// Stops watching logs without followers.
     void sweep();
 
 private:

@@ -40,7 +40,7 @@ public:
     /// Takes note that these runs changed, and of the history since.
     void changed(const std::set<std::string>& runIds);
 
-    /// Forgets all that was read, as after a time in which nobody told of changes.
+    /// Forgets all that was read, as after a time without followers, in which changes are not reported.
     void forget();
 
     /// Which run or stage changed, in the order of the history.
@@ -65,7 +65,7 @@ private:
 
     // The newest changes: all of those after _before.
     std::deque<Change> _changes;
-    std::int64_t _before = -1; ///< -1: nobody has asked yet
+    std::int64_t _before = -1; ///< -1: not asked yet
     std::int64_t _newest = 0;
 };
 

@@ -26,7 +26,7 @@ struct FollowersOptions
 };
 
 /// All clients that follow a log or the events, served by one thread: it sleeps until a log grows
-/// (inotify), the engine commits, or a client takes more. A slow client is behind, and nobody else; one
+/// (inotify), the engine commits, or a client takes more. A slow client delays no other; one
 /// that takes nothing at all is dropped.
 /// Threads: start() and stop() by the owner's, the rest by any.
 class Followers

@@ -38,7 +38,7 @@ int hexValue(char c)
     return -1;
 }
 
-/// Shape: nothing when an escape is broken.
+/// Returns nothing when an escape is broken.
 std::optional<std::string> decode(std::string_view text, bool plusIsSpace)
 {
     std::string result;

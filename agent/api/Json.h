@@ -18,7 +18,7 @@
 namespace agent
 {
 
-/// A stage that is told as stuck, with what it does right now.
+/// A stage that is reported as stuck, with what it does right now.
 struct StuckStage
 {
     Stage stage;

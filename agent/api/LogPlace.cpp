@@ -10,7 +10,7 @@ namespace agent
 namespace
 {
 
-/// The numbers of `1.2.3`. Shape: empty when one of them is none.
+/// Returns the numbers of `1.2.3`; none when one of them is malformed.
 std::vector<std::int64_t> numbersOf(std::string_view text)
 {
     std::vector<std::int64_t> numbers;

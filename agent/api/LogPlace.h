@@ -38,7 +38,7 @@ struct EventPlace
 
 std::optional<EventPlace> eventPlaceFrom(std::string_view text);
 
-/// A whole number without sign that fits. Shape: nothing for all else.
+/// Returns a whole number without sign that fits; nothing for all else.
 std::optional<std::int64_t> wholeNumber(std::string_view text);
 
 } // namespace agent

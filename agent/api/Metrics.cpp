@@ -54,7 +54,7 @@ std::string metricsText(const EngineStatus& facts, std::size_t stuck)
                whole(facts.freeBytes));
     page.gauge("stage_agent_disk_low", "1 while disk.min_free keeps stages from starting.",
                facts.diskLow ? 1 : 0);
-    page.gauge("stage_agent_stages_stuck", "Running stages that are told as stuck now.", stuck);
+    page.gauge("stage_agent_stages_stuck", "Running stages that are reported as stuck now.", stuck);
     page.family("stage_agent_stages_stuck_total", "counter",
                 "Times that a stage was found to be stuck.");
     page.sample("stage_agent_stages_stuck_total", facts.counts.stuck);

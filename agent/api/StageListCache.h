@@ -18,7 +18,7 @@ class StageListCache
 public:
     using Bytes = std::shared_ptr<const std::string>;
 
-    /// Shape: null when there is none. `epoch` is to be given to put().
+    /// Returns null when there is none. `epoch` is to be given to put().
     Bytes get(const std::string& runId, std::uint64_t& epoch);
     void put(const std::string& runId, Bytes bytes, std::uint64_t epoch);
     void drop(const std::string& runId);

@@ -76,7 +76,7 @@ std::uint64_t TextFollower::sendSome(ClientSocket& socket, LogReader& log)
     }
     socket.send(piece);
     if (_wish.from == begin)
-        socket.close(); // the log became shorter than it was: nobody does that
+        socket.close(); // the log became shorter, which never happens
     return piece.size();
 }
 

@@ -40,7 +40,7 @@ public:
     /// Returns how many sent bytes the client's kernel has not acknowledged yet.
     [[nodiscard]] std::size_t unacknowledged() const;
 
-    /// Says whether bytes have arrived that nobody will read: then a close would be a reset.
+    /// Says whether bytes have arrived that will not be read: then a close would be a reset.
     [[nodiscard]] bool hasUnread() const;
 
     /// No more is sent: the client sees an end and not a reset.

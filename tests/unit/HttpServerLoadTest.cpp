@@ -36,6 +36,20 @@ std::map<std::string, long> sleepsByThread()
     return sleeps;
 }
 
+/// Whether no thread but those of `before` goes to sleep anew for so long.
+bool quietFor(const std::map<std::string, long>& before, std::chrono::milliseconds time)
+{
+    auto first = sleepsByThread();
+    std::this_thread::sleep_for(time);
+    auto second = sleepsByThread();
+    for (const auto& [thread, count] : before)
+    {
+        first.erase(thread);
+        second.erase(thread);
+    }
+    return first.size() >= 2 && first == second;
+}
+
 std::size_t socketCount()
 {
     std::size_t count = 0;
@@ -61,6 +75,7 @@ class HttpServerLoadTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testBusyConnectionsShareOneThread);
     CPPUNIT_TEST(testTooManyWaitingGet503);
     CPPUNIT_TEST(testSleepsWhenIdle);
+    CPPUNIT_TEST(testClientsThatLeftWakeNoThread);
     CPPUNIT_TEST(testStopsAtOnceWithIdleConnections);
     CPPUNIT_TEST(testStopLetsARunningHandlerAnswer);
     CPPUNIT_TEST(testManyClientsAtOnce);
@@ -213,20 +228,20 @@ public:
         for (RawClient& client : clients)
             CPPUNIT_ASSERT_EQUAL(200, client.receive().status);
 
-        const auto quietFor = [&](std::chrono::milliseconds time)
-        {
-            auto first = sleepsByThread();
-            std::this_thread::sleep_for(time);
-            auto second = sleepsByThread();
-            for (const auto& [thread, count] : before)
-            {
-                first.erase(thread);
-                second.erase(thread);
-            }
-            return first.size() >= 2 && first == second;
-        };
-        CPPUNIT_ASSERT(eventually([&] { return quietFor(100ms); }));
-        CPPUNIT_ASSERT(quietFor(2000ms));
+        CPPUNIT_ASSERT(eventually([&] { return quietFor(before, 100ms); }));
+        CPPUNIT_ASSERT(quietFor(before, 2000ms));
+    }
+
+    /// Symptom: a dozen wake-ups in the seconds after a burst of requests. Cause: the deadlines of
+    /// connections that were closed. Bound: none within the time of those deadlines.
+    void testClientsThatLeftWakeNoThread()
+    {
+        const auto before = sleepsByThread();
+        TestServer server({.headDeadlineMs = 1500, .idleDeadlineMs = 1500});
+        for (int i = 0; i < 20; ++i)
+            CPPUNIT_ASSERT_EQUAL(200, RawClient(server.url()).get("/").status);
+        CPPUNIT_ASSERT(eventually([&] { return quietFor(before, 100ms); }));
+        CPPUNIT_ASSERT(quietFor(before, 2000ms));
     }
 
     void testStopsAtOnceWithIdleConnections()
