@@ -47,8 +47,6 @@ public:
     static constexpr std::uint64_t leastBytes = 16'384;
 
     Connection(Transport transport, std::string actor, const ConnectionLimits& limits);
-    Connection(const Connection&) = delete;
-    Connection& operator=(const Connection&) = delete;
 
     [[nodiscard]] int fd() const { return _transport.fd(); }
     [[nodiscard]] State state() const { return _state; }

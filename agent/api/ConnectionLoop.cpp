@@ -45,6 +45,18 @@ Refusal tooBusy(const std::string& message)
             .headers = {{"Retry-After", "1"}}};
 }
 
+bool answering(const Connection& connection)
+{
+    return connection.state() == State::Working || connection.state() == State::Writing;
+}
+
+template <typename Connections> bool tooManyUploads(const Connections& connections)
+{
+    return std::count_if(connections.begin(), connections.end(),
+                         [](const auto& entry)
+                         { return entry.second->reader().isLargeUpload(); }) > mostLargeUploads;
+}
+
 bool watch(int epoll, int operation, int fd, std::uint32_t events)
 {
     epoll_event event{.events = events, .data = {.fd = fd}};
@@ -59,7 +71,8 @@ ConnectionLoop::ConnectionLoop(LoopOptions options, FileDescriptor listener,
       _listener(std::move(listener)),
       _epoll(::epoll_create1(EPOLL_CLOEXEC)),
       _wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      _dispatcher(std::move(dispatcher), std::move(handler), [this] { wake(); })
+      _dispatcher(std::move(dispatcher), std::move(handler),
+                  [this] { ::eventfd_write(_wake.get(), 1); })
 {
     if (!_epoll.valid() || !_wake.valid() ||
         !watch(_epoll.get(), EPOLL_CTL_ADD, _wake.get(), EPOLLIN))
@@ -80,7 +93,7 @@ void ConnectionLoop::start()
 void ConnectionLoop::stop()
 {
     _stopping.store(true);
-    wake();
+    ::eventfd_write(_wake.get(), 1);
     if (_thread.joinable())
         _thread.join();
     _dispatcher.dismiss();
@@ -89,18 +102,16 @@ void ConnectionLoop::stop()
     _listener = {};
 }
 
-void ConnectionLoop::wake() const
-{
-    ::eventfd_write(_wake.get(), 1);
-}
-
 void ConnectionLoop::run()
 {
     while (true)
     {
         if (_stopping.load() && _stopUntil == Clock::time_point::max())
             dismiss();
-        if (_stopping.load() && (!busy() || Clock::now() >= _stopUntil))
+        if (_stopping.load() &&
+            (Clock::now() >= _stopUntil ||
+             std::none_of(_connections.begin(), _connections.end(),
+                          [](const auto& entry) { return answering(*entry.second); })))
             return;
         turn();
     }
@@ -214,7 +225,7 @@ bool ConnectionLoop::step(Connection& connection)
     {
         const bool uploads = connection.reader().isLargeUpload();
         const bool moved = connection.receive();
-        if (!uploads && connection.reader().isLargeUpload() && tooManyUploads())
+        if (!uploads && connection.reader().isLargeUpload() && tooManyUploads(_connections))
             connection.refuse(tooBusy("too many uploads at once"));
         return moved;
     }
@@ -404,29 +415,7 @@ void ConnectionLoop::dismiss()
     for (const int fd : _dispatcher.dismiss())
         if (const auto found = _connections.find(fd); found != _connections.end())
             found->second->refuse(tooBusy("the agent is stopping"));
-    std::erase_if(_connections,
-                  [](const auto& entry)
-                  {
-                      const State state = entry.second->state();
-                      return state != State::Working && state != State::Writing;
-                  });
-}
-
-bool ConnectionLoop::tooManyUploads() const
-{
-    return std::count_if(_connections.begin(), _connections.end(),
-                         [](const auto& entry)
-                         { return entry.second->reader().isLargeUpload(); }) > mostLargeUploads;
-}
-
-bool ConnectionLoop::busy() const
-{
-    return std::any_of(_connections.begin(), _connections.end(),
-                       [](const auto& entry)
-                       {
-                           const State state = entry.second->state();
-                           return state == State::Working || state == State::Writing;
-                       });
+    std::erase_if(_connections, [](const auto& entry) { return !answering(*entry.second); });
 }
 
 int ConnectionLoop::timeoutMs() const

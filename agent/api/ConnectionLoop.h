@@ -35,8 +35,6 @@ public:
     ConnectionLoop(LoopOptions options, FileDescriptor listener, DispatcherOptions dispatcher,
                    Handler handler);
     ~ConnectionLoop();
-    ConnectionLoop(const ConnectionLoop&) = delete;
-    ConnectionLoop& operator=(const ConnectionLoop&) = delete;
 
     void start();
 
@@ -65,11 +63,8 @@ private:
     void evict(std::size_t count);
     void evictWriter();
     void dismiss();
-    [[nodiscard]] bool tooManyUploads() const;
-    [[nodiscard]] bool busy() const;
     [[nodiscard]] int timeoutMs() const;
     void drop(int fd);
-    void wake() const;
 
     const LoopOptions _options;
     FileDescriptor _listener;
