@@ -188,7 +188,7 @@ public:
         const auto kept = submitRunning("sleep 600", R"({"attempts":3})");
         ::kill(shimOf(attemptOf(_daemon, _run)), SIGTERM);
         assertOneAttempt("SHIM_LOST", kept);
-        CPPUNIT_ASSERT(_daemon.detail(kept, "message").find("somebody other than the agent") !=
+        CPPUNIT_ASSERT(_daemon.detail(kept, "message").find("by another process than the agent") !=
                        std::string::npos);
         CPPUNIT_ASSERT(_daemon.output().find("stage " + kept + " (BUILD of run ") !=
                        std::string::npos);
