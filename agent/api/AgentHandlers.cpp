@@ -7,6 +7,8 @@
 #include "agent/run/UnkillableStage.h"
 #include "agent/store/LogReader.h"
 
+#include <chrono>
+
 namespace agent
 {
 
@@ -15,6 +17,9 @@ namespace
 
 /// So many of the last lines of a stuck stage are shown.
 constexpr std::uint64_t lastLines = 5;
+
+/// A slow disk takes less for a transaction; a thread that hangs takes for ever.
+constexpr std::chrono::seconds engineAnswersWithin{5};
 
 struct Fact
 {
@@ -117,11 +122,14 @@ Response resume(const ApiParts& api, const Request&, const std::string&)
 Response health(const ApiParts& api, const Request&, const std::string&)
 {
     // A full disk or a draining agent is for people to see to: another start of the agent mends neither.
+    // A snapshot alone would be healthy for ever behind a thread that hangs.
+    const bool answers = api.engine.ping(engineAnswersWithin);
     const auto facts = api.engine.status();
-    return answerTo({storeFact(facts, api.recordCheck),
-                     {diskFact(facts).line, true},
-                     {executorFact(facts).line, true}},
-                    "healthy");
+    return answerTo(
+        {storeFact(facts, api.recordCheck),
+         {diskFact(facts).line, true},
+         {answers ? executorFact(facts).line : "executor: the engine does not answer", answers}},
+        "healthy");
 }
 
 Response ready(const ApiParts& api, const Request&, const std::string&)
