@@ -36,7 +36,7 @@ public:
         assertHas(check(0), "1 service, 0 problems");
         assertHas(check(0, {"-D", "services.dir=mine"}), "2 services, 0 problems");
         const auto doctor = run({"--doctor", "-c", _file.string()});
-        assertHas(doctor.out, (_folder.path() / "etc/state").string() + " is not there yet");
+        assertHas(doctor.out, (_folder.path() / "etc/state").string() + " does not exist yet");
     }
 
     void testFoldersThatAreNotThereAreWarnedOf()
@@ -106,7 +106,7 @@ public:
         assertHas(check(78), reported);
         assertHas(run({"-c", _file.string()}, 78).err, reported);
         assertHas(run({"--exec", "-c", _file.string(), "--", "app", "BUILD"}, 2).err, reported);
-        assertHas(run({"--doctor", "-c", _file.string()}, 1).out, "name the one of the agent");
+        assertHas(run({"--doctor", "-c", _file.string()}, 1).out, "give the agent's: --config FILE");
         _file = _folder.path();
         assertHas(check(78), _file.string() + ": is no file");
     }

@@ -78,10 +78,10 @@ private:
         for (const auto& file : files)
         {
             const std::string id = run("f=$d/" + file + "; rm -rf $f; " + replace);
-            assertGoesOn(id);
-            // It is its own results that a stage can spoil; its end is the shim's to tell.
+            // A stage can damage its own results; its end is reported by the shim.
             if (file != "outputs.json")
                 CPPUNIT_ASSERT_EQUAL_MESSAGE(file, std::string("SUCCESS"), _daemon->statusOf(id));
+            assertGoesOn(id);
         }
         _daemon->kill();
         _daemon->start();

@@ -117,7 +117,7 @@ public:
         const auto at = said.find("\n" + mark);
         CPPUNIT_ASSERT_MESSAGE(said, at != std::string::npos);
         const std::string run = said.substr(at + 1 + mark.size(), 36);
-        CPPUNIT_ASSERT_MESSAGE(said, said.find("\nstagectl:   end it with: stagectl stop " + run) !=
+        CPPUNIT_ASSERT_MESSAGE(said, said.find("\nstagectl:   to end it: stagectl stop " + run) !=
                                          std::string::npos);
         CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon.statusOf(run));
         open();

@@ -242,9 +242,9 @@ Problems processes(const Source& source)
                R"(|\bProcess::(?:launch|kill|wait|requestTermination)\b)");
     const std::string code = takeApart(source.text).code;
     Problems problems = eachMatch(source, code, shell, "asks a shell");
-    if (isIn(source, {"agent/process", "agent/program", "agent/shim", "plugins"}))
+    if (isIn(source, {"agent/os", "agent/process", "agent/program", "agent/shim", "plugins"}))
         return problems;
-    for (auto& problem : eachMatch(source, code, own, "is for process/, program/ and shim/ only"))
+    for (auto& problem : eachMatch(source, code, own, "is for os/, process/, program/ and shim/ only"))
         problems.push_back(std::move(problem));
     return problems;
 }

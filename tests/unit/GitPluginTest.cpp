@@ -199,7 +199,7 @@ public:
         std::ofstream(_folder.path() / "outside/precious") << "mine";
         fs::remove(_folder.workspace());
         fs::create_directory_symlink(_folder.path() / "outside", _folder.workspace());
-        assertFailure(checkOut(_origin, "main"), "no folder to empty");
+        assertFailure(checkOut(_origin, "main"), "is not a folder");
         CPPUNIT_ASSERT_EQUAL(std::string("mine"), contentOf(_folder.path() / "outside/precious"));
     }
 

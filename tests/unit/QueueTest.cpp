@@ -368,8 +368,9 @@ public:
     {
         int concurrency = 1;
         Queue queue(9, [&](const std::string&) { return concurrency; });
-        for (const auto& run :
-             OpenRuns().running("x", "shop").queued("a", "shop").queued("b", "shop").all())
+        const auto runs =
+            OpenRuns().running("x", "shop").queued("a", "shop").queued("b", "shop").all();
+        for (const auto& run : runs)
             queue.set(run.seq, QueuedRun::of(run));
         assertIds({}, handOut(queue));
         concurrency = 2;
