@@ -5,8 +5,6 @@
 
 #include <rapidjson/document.h>
 #include <rapidjson/error/en.h>
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 
 #include <set>
 
@@ -203,10 +201,9 @@ RunRequest runRequestFrom(const std::string& body)
     {
         if (!pipeline->value.IsObject())
             throw invalid("pipeline", "'pipeline' must be an object");
-        rapidjson::StringBuffer buffer;
-        rapidjson::Writer writer(buffer);
-        pipeline->value.Accept(writer);
-        request.pipeline = {buffer.GetString(), buffer.GetSize()};
+        std::vector<Problem> problems;
+        const auto tree = documentOf(pipeline->value, problems);
+        request.pipeline = parsePipeline(tree, std::move(problems));
     }
     auto& submission = request.submission;
     submission.commit = commitOf(document, "commit");

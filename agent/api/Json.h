@@ -5,6 +5,7 @@
 #include "agent/plugin/PluginRegistry.h"
 #include "agent/run/EngineStatus.h"
 #include "agent/run/PatchRun.h"
+#include "agent/run/PipelineParser.h"
 #include "agent/run/StagePatch.h"
 #include "agent/run/SubmitRun.h"
 #include "agent/run/UnkillableStage.h"
@@ -52,9 +53,9 @@ std::string deletedJson(const std::string& runId, const std::string& stageId);
 /// What POST /api/runs asks for.
 struct RunRequest
 {
-    std::string service;   ///< name or id; empty: an inline pipeline
-    std::string pipeline;  ///< as JSON text; empty: a service
-    Submission submission; ///< all but service and pipeline
+    std::string service;                    ///< name or id; empty: an inline pipeline
+    std::optional<ParsedPipeline> pipeline; ///< inline, perhaps with problems; nothing: a service
+    Submission submission;                  ///< all but service and pipeline
     std::map<std::string, std::string> env;
 };
 

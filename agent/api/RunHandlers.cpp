@@ -51,9 +51,10 @@ bool sameService(const ApiParts& api, const std::string& one, const std::string&
 void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& serviceField)
 {
     Submission& submission = request.submission;
+    PipelineSpec pipeline;
     std::vector<Problem> problems;
     std::string prefix;
-    if (!request.service.empty())
+    if (!request.pipeline)
     {
         const auto service = api.services.find(request.service);
         if (!service)
@@ -62,18 +63,16 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
                            serviceField);
         submission.serviceId = service->id;
         submission.serviceName = service->name;
-        submission.pipeline = service->pipeline;
-        problems = checkPlugins(submission.pipeline, api.plugins);
+        pipeline = service->pipeline;
     }
     else
     {
-        auto parsed = parsePipeline(request.pipeline, "");
-        problems = std::move(parsed.problems);
-        submission.pipeline = std::move(parsed.spec);
-        if (problems.empty())
-            problems = checkPlugins(submission.pipeline, api.plugins);
+        pipeline = std::move(request.pipeline->spec);
+        problems = std::move(request.pipeline->problems);
         prefix = "pipeline";
     }
+    if (problems.empty())
+        problems = checkPlugins(pipeline, api.plugins);
     if (!problems.empty())
     {
         const auto& key = problems.front().key;
@@ -84,16 +83,16 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
         throw Declined(Declined::Kind::Invalid, "invalid_pipeline", message,
                        prefix + (key.empty() || prefix.empty() ? "" : ".") + key);
     }
-    const auto& secrets = submission.pipeline.secrets;
     for (const auto& [name, value] : request.env)
     {
-        if (std::find(secrets.begin(), secrets.end(), name) != secrets.end())
+        if (std::find(pipeline.secrets.begin(), pipeline.secrets.end(), name) !=
+            pipeline.secrets.end())
             throw invalid("env." + name, "'" + name + "' is a secret of the service");
-        submission.pipeline.env[name] = value;
+        pipeline.env[name] = value;
     }
     try
     {
-        (void)pipelineFromJson(toJson(submission.pipeline)); // what is stored must be read again
+        submission.pipeline = Pipeline(std::move(pipeline));
     }
     catch (const std::runtime_error& error)
     {
@@ -125,7 +124,7 @@ Response createRun(const ApiParts& api, const Request& request, const std::strin
         throw invalid("service", "serviceId and service name two services");
     if (serviceId)
         wanted.service = *serviceId;
-    if (wanted.service.empty() == wanted.pipeline.empty())
+    if (wanted.service.empty() != wanted.pipeline.has_value())
         throw invalid("service", wanted.service.empty() ? "give a service or a pipeline"
                                                         : "give a service or a pipeline, not both");
     Submission& submission = wanted.submission;

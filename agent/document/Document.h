@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <filesystem>
 #include <optional>
+#include <rapidjson/fwd.h>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace agent
@@ -45,20 +47,28 @@ struct DocumentLimits
 std::optional<std::string> readText(const std::filesystem::path& path, std::size_t maxBytes,
                                     std::vector<Problem>& problems);
 
-/// Reads one YAML document. `file` is what problems are told of; empty for a request.
-/// Shape: nothing when it is malformed or over a limit; duplicate keys, control characters in strings
-/// and keys that are no plain text only go to `problems`, so that the rest can still be checked.
-/// Errors: every one is in `problems`; throws nothing of yaml-cpp's.
+/// Returns whether `text` is UTF-8.
+bool isUtf8(std::string_view text);
+
+/// Reads one YAML document. Problems are reported with `file`; empty for a request.
+/// Returns: nothing when the text is malformed or over a limit. Duplicate keys, control characters in
+/// strings and keys that are no plain text are only reported, so that the rest can still be checked.
+/// Errors: each is in `problems`; throws nothing of yaml-cpp's.
 std::optional<DocumentNode> parseYaml(const std::string& text, const std::string& file,
                                       std::vector<Problem>& problems,
                                       const DocumentLimits& limits = {});
 
-/// The same for JSON, which YAML readers take only almost (surrogate pairs, tabs).
+/// The same for JSON, which YAML readers accept only in part (no surrogate pairs, no tabs).
 std::optional<DocumentNode> parseJson(const std::string& text, const std::string& file,
                                       std::vector<Problem>& problems,
                                       const DocumentLimits& limits = {});
 
-/// Writes a value as JSON without blanks; numbers as they were written.
+/// The same for a value of JSON that RapidJSON has parsed already. Lines are 0.
+std::optional<DocumentNode> documentOf(const rapidjson::Value& value,
+                                       std::vector<Problem>& problems,
+                                       const DocumentLimits& limits = {});
+
+/// Returns a value as JSON without blanks; numbers as they were written.
 std::string jsonOf(const DocumentNode& node);
 
 } // namespace agent

@@ -24,7 +24,7 @@ struct Nowhere
 struct Bytes
 {
     using Ch = char;
-    const std::string& text;
+    std::string_view text;
     std::size_t pos = 0;
 
     char Take() { return pos < text.size() ? text[pos++] : '\0'; }
@@ -48,6 +48,16 @@ std::optional<std::pair<std::size_t, std::string>> badBytes(const std::string& t
 }
 
 } // namespace
+
+bool isUtf8(std::string_view text)
+{
+    Bytes stream{text};
+    Nowhere nowhere;
+    while (stream.pos < text.size())
+        if (!rapidjson::UTF8<>::Validate(stream, nowhere))
+            return false;
+    return true;
+}
 
 int lineAt(const std::string& text, std::size_t offset)
 {

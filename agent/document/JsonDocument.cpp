@@ -2,6 +2,7 @@
 #include "agent/document/DocumentText.h"
 
 #include <cctype>
+#include <rapidjson/document.h>
 #include <rapidjson/error/en.h>
 #include <rapidjson/reader.h>
 #include <rapidjson/stringbuffer.h>
@@ -21,14 +22,35 @@ struct NumberOnly: rapidjson::BaseReaderHandler<rapidjson::UTF8<>, NumberOnly>
     static bool RawNumber(const char*, rapidjson::SizeType, bool) { return true; }
 };
 
+/// On which line the reader of a text is.
+class Lines
+{
+public:
+    Lines(const std::string& text, const rapidjson::StringStream& stream)
+        : _text(text), _stream(stream)
+    {
+    }
+
+    int current()
+    {
+        for (; _counted < _stream.Tell(); ++_counted)
+            if (_text[_counted] == '\n')
+                ++_line;
+        return _line;
+    }
+
+private:
+    const std::string& _text;
+    const rapidjson::StringStream& _stream;
+    std::size_t _counted = 0;
+    int _line = 1;
+};
+
+/// The events of a reader, which gives numbers as text, or those of a value that was read before.
 class JsonEvents: public rapidjson::BaseReaderHandler<rapidjson::UTF8<>, JsonEvents>
 {
 public:
-    JsonEvents(DocumentBuilder& tree, const std::string& text,
-               const rapidjson::StringStream& stream)
-        : _tree(tree), _text(text), _stream(stream)
-    {
-    }
+    JsonEvents(DocumentBuilder& tree, Lines* lines) : _tree(tree), _lines(lines) {}
 
     bool Null() { return scalar(Kind::Null, ""); }
     bool Bool(bool value) { return scalar(Kind::Boolean, value ? "true" : "false"); }
@@ -36,6 +58,11 @@ public:
     {
         return scalar(Kind::Number, {text, size});
     }
+    bool Int(int value) { return number(value); }
+    bool Uint(unsigned value) { return number(value); }
+    bool Int64(std::int64_t value) { return number(value); }
+    bool Uint64(std::uint64_t value) { return number(value); }
+    bool Double(double value) { return number(value); }
     bool String(const char* text, rapidjson::SizeType size, bool)
     {
         return scalar(Kind::String, {text, size});
@@ -46,11 +73,23 @@ public:
     bool EndObject(rapidjson::SizeType) { return end(); }
     bool EndArray(rapidjson::SizeType) { return end(); }
 
+    /// Of all scalars and keys so far.
+    [[nodiscard]] std::size_t bytes() const { return _bytes; }
+
 private:
     bool scalar(Kind kind, const std::string& text)
     {
+        _bytes += text.size();
         _tree.scalar(kind, text, line());
         return true;
+    }
+
+    template <typename Number> bool number(Number value)
+    {
+        rapidjson::StringBuffer buffer;
+        rapidjson::Writer<rapidjson::StringBuffer> writer(buffer);
+        rapidjson::Value(value).Accept(writer);
+        return scalar(Kind::Number, {buffer.GetString(), buffer.GetSize()});
     }
 
     bool begin(Kind kind)
@@ -65,19 +104,11 @@ private:
         return true;
     }
 
-    int line()
-    {
-        for (; _counted < _stream.Tell(); ++_counted)
-            if (_text[_counted] == '\n')
-                ++_line;
-        return _line;
-    }
+    int line() { return _lines ? _lines->current() : 0; }
 
     DocumentBuilder& _tree;
-    const std::string& _text;
-    const rapidjson::StringStream& _stream;
-    std::size_t _counted = 0;
-    int _line = 1;
+    Lines* _lines;
+    std::size_t _bytes = 0;
 };
 
 void write(rapidjson::Writer<rapidjson::StringBuffer>& writer, const DocumentNode& node)
@@ -140,7 +171,8 @@ std::optional<DocumentNode> parseJson(const std::string& text, const std::string
     {
         DocumentBuilder tree(file, problems, limits);
         rapidjson::StringStream stream(text.c_str());
-        JsonEvents events(tree, text, stream);
+        Lines lines(text, stream);
+        JsonEvents events(tree, &lines);
         rapidjson::Reader reader;
         // Iterative: a recursive reader of deep nesting would end the process, not the parse.
         const auto result =
@@ -156,6 +188,28 @@ std::optional<DocumentNode> parseJson(const std::string& text, const std::string
     {
         return refuse(limit.line, limit.message);
     }
+}
+
+std::optional<DocumentNode> documentOf(const rapidjson::Value& value,
+                                       std::vector<Problem>& problems, const DocumentLimits& limits)
+{
+    const std::string noFile;
+    std::string refused;
+    try
+    {
+        DocumentBuilder tree(noFile, problems, limits);
+        JsonEvents events(tree, nullptr);
+        value.Accept(events);
+        if (events.bytes() <= limits.bytes)
+            return tree.root();
+        refused = "longer than " + std::to_string(limits.bytes) + " bytes";
+    }
+    catch (const DocumentBuilder::LimitPassed& limit)
+    {
+        refused = limit.message;
+    }
+    problems.push_back({.file = {}, .line = 0, .key = {}, .message = refused});
+    return std::nullopt;
 }
 
 std::string jsonOf(const DocumentNode& node)

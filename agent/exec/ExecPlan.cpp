@@ -2,6 +2,7 @@
 
 #include "agent/model/Id.h"
 #include "agent/plugin/PluginRegistry.h"
+#include "agent/run/Pipeline.h"
 #include "agent/run/PipelineParser.h"
 #include "agent/run/ServiceCatalog.h"
 
@@ -120,7 +121,7 @@ ExecPlan planExec(const ExecRequest& request, const ServiceCatalog& services,
         plan.pipeline.env[name] = value;
     try
     {
-        plan.pipeline = pipelineFromJson(toJson(plan.pipeline)); // as a run's is stored and read
+        (void)Pipeline(plan.pipeline); // not longer than a run's may be
     }
     catch (const std::runtime_error& error)
     {

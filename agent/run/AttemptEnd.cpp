@@ -125,7 +125,7 @@ void AttemptEnd::takeOutputs(Run& run, Stage& stage)
     try
     {
         agent::takeOutputs(run, stage, _state.attempt(stage, stage.attempt),
-                           _specs.pipeline(run)->secrets, _specs.orders().secretsDir);
+                           _specs.pipeline(run).secrets, _specs.orders().secretsDir);
     }
     catch (const std::runtime_error& error)
     {

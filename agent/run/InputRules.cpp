@@ -1,5 +1,6 @@
 #include "agent/run/InputRules.h"
 
+#include "agent/document/Document.h"
 #include "agent/model/Id.h"
 
 #include <algorithm>
@@ -14,6 +15,7 @@ namespace
 constexpr std::size_t maxRepository = 2048; // as long as the URLs that common servers take
 constexpr std::size_t maxBranch = 244;      // a file name of Git's, with room for `.lock`
 constexpr std::size_t maxCommit = 255;      // a name of Git's, or a digest
+constexpr std::size_t maxVariable = 256;    // a key of a document may be so long
 
 bool isLetter(char c)
 {
@@ -136,6 +138,8 @@ std::string branchProblem(std::string_view text)
 
 std::string environmentProblem(std::string_view name)
 {
+    if (name.size() > maxVariable)
+        return "must not be longer than " + std::to_string(maxVariable) + " bytes";
     const bool right = !name.empty() && !isDigit(name[0]) &&
                        std::all_of(name.begin(), name.end(),
                                    [](char c) { return isLetter(c) || isDigit(c) || c == '_'; });
@@ -160,7 +164,9 @@ std::string environmentValueProblem(std::string_view text)
                         const auto byte = static_cast<unsigned char>(c);
                         return (byte < ' ' && c != '\n' && c != '\t' && c != '\r') || byte == 0x7f;
                     });
-    return wrong ? "must be a string without control characters" : "";
+    if (wrong)
+        return "must be a string without control characters";
+    return isUtf8(text) ? "" : "must be UTF-8";
 }
 
 std::string commitProblem(std::string_view text)

@@ -17,10 +17,10 @@ std::string repositoryProblem(std::string_view text);
 /// A branch as git-check-ref-format(1) `--branch` takes it, without its `@{-N}`.
 std::string branchProblem(std::string_view text);
 
-/// A name in the environment that the agent does not set itself.
+/// A name in the environment that the agent does not set itself, of at most 256 bytes.
 std::string environmentProblem(std::string_view name);
 
-/// A variable's value: any text, without control characters other than tabs and line ends.
+/// A variable's value: any UTF-8 text, without control characters other than tabs and line ends.
 std::string environmentValueProblem(std::string_view text);
 
 /// A commit, tag or branch as `commit` of a run takes it: no option of Git's, no blanks.

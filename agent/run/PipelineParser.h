@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/model/PipelineSpec.h"
+#include "agent/document/Document.h"
 
 #include <filesystem>
 #include <map>
@@ -19,7 +19,6 @@ struct ParsedPipeline
 {
     PipelineSpec spec; ///< right only when there is no problem
     std::vector<Problem> problems;
-    KeyLines lines;
 };
 
 struct ParsedService
@@ -29,12 +28,12 @@ struct ParsedService
     KeyLines lines;
 };
 
-/// Reads a pipeline out of a request: the keys of a service without id, concurrency and secrets. Text
-/// that begins with `{` is JSON, all else YAML. `file` is what problems are told of; empty for a
-/// request.
-/// Errors: every problem is in the result, not only the first; throws nothing.
+/// Reads a pipeline of a request: the keys of a service without secrets; id, name and concurrency are
+/// checked and have no effect. `root` and `problems` are what a reader of documents returned.
+/// Errors: every problem is in the result after those given, not only the first; throws nothing.
 /// Threads: any, as for all below.
-ParsedPipeline parsePipeline(const std::string& text, const std::string& file);
+ParsedPipeline parsePipeline(const std::optional<DocumentNode>& root,
+                             std::vector<Problem> problems);
 
 /// Reads a file of services.d/.
 ParsedService parseService(const std::filesystem::path& file);
@@ -43,13 +42,5 @@ ParsedService parseService(const std::filesystem::path& file);
 /// where a plugin requires the pipeline's. The problems get `file` and, from `lines`, a line.
 std::vector<Problem> checkPlugins(const PipelineSpec& spec, const PluginRegistry& registry,
                                   const std::string& file = {}, const KeyLines& lines = {});
-
-/// Writes a pipeline as it is stored with its run.
-std::string toJson(const PipelineSpec& spec);
-
-/// Reads what `toJson` wrote: the same value again. Only the shape is checked, for the rules may have
-/// become stricter since it was stored.
-/// Errors: std::runtime_error when it is no such JSON.
-PipelineSpec pipelineFromJson(const std::string& json);
 
 } // namespace agent

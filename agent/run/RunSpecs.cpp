@@ -1,23 +1,13 @@
 #include "agent/run/RunSpecs.h"
 
 #include "agent/plugin/PluginRegistry.h"
-#include "agent/run/PipelineParser.h"
 
 namespace agent
 {
 
-std::shared_ptr<const PipelineSpec> RunSpecs::pipeline(const Run& run)
-{
-    const auto kept = _pipelines.find(run.id);
-    if (kept != _pipelines.end())
-        return kept->second;
-    auto parsed = std::make_shared<const PipelineSpec>(pipelineFromJson(run.pipeline));
-    return _pipelines.emplace(run.id, std::move(parsed)).first->second;
-}
-
 const StageSpec& RunSpecs::stage(const Run& run, const Stage& stage)
 {
-    return pipeline(run)->stages.at(static_cast<std::size_t>(stage.ordinal));
+    return pipeline(run).stages.at(static_cast<std::size_t>(stage.ordinal));
 }
 
 bool RunSpecs::external(const Stage& stage) const
@@ -49,12 +39,9 @@ std::string RunSpecs::masked(Batch& batch, const std::string& runId, const std::
     const auto run = text.empty() ? std::nullopt : batch.runs.run(runId);
     if (!run)
         return text;
-    const auto kept = _pipelines.find(runId);
-    if (kept != _pipelines.end())
-        return agent::masked(text, kept->second->secrets, _options.orders.secretsDir);
     try
     {
-        return agent::masked(text, pipelineFromJson(run->pipeline).secrets,
+        return agent::masked(text, _pipelines.peek(*run).spec().secrets,
                              _options.orders.secretsDir);
     }
     catch (const std::runtime_error&)

@@ -5,10 +5,9 @@
 #include "agent/model/Run.h"
 #include "agent/run/Batch.h"
 #include "agent/run/EngineOptions.h"
+#include "agent/run/OpenPipelines.h"
 
 #include <cstdint>
-#include <map>
-#include <memory>
 #include <string>
 
 namespace agent
@@ -16,8 +15,7 @@ namespace agent
 
 class PluginRegistry;
 
-/// What a stage was submitted with, completed by the configuration. Keeps the pipelines of begun runs in
-/// memory.
+/// What a stage was submitted with, completed by the configuration.
 /// Errors: std::runtime_error where the pipeline of the run can't be read from the record.
 /// Threads: the engine's.
 class RunSpecs
@@ -30,13 +28,20 @@ public:
 
     [[nodiscard]] const OrderDefaults& orders() const { return _options.orders; }
 
-    std::shared_ptr<const PipelineSpec> pipeline(const Run& run);
+    /// Valid until release().
+    const PipelineSpec& pipeline(const Run& run) { return _pipelines.of(run).spec(); }
+
+    /// Hands on the pipeline of a new run, after its commit.
+    void keep(const std::string& runId, const Pipeline& pipeline)
+    {
+        _pipelines.add(runId, pipeline);
+    }
 
     /// Valid until release().
     const StageSpec& stage(const Run& run, const Stage& stage);
 
     /// Drops what is kept of a run that ended.
-    void release(const std::string& runId) { _pipelines.erase(runId); }
+    void release(const std::string& runId) { _pipelines.forget(runId); }
 
     /// Whether the plugin of `stage` is the one without code.
     [[nodiscard]] bool external(const Stage& stage) const;
@@ -56,7 +61,7 @@ public:
 private:
     const EngineOptions& _options;
     const PluginRegistry& _plugins;
-    std::map<std::string, std::shared_ptr<const PipelineSpec>> _pipelines; ///< by run id
+    OpenPipelines _pipelines;
 };
 
 } // namespace agent

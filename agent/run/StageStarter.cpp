@@ -49,12 +49,12 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
         return;
     }
     const auto folder = _state.attempt(stage, stage.attempt);
-    const auto pipeline = _specs.pipeline(run);
+    const PipelineSpec& pipeline = _specs.pipeline(run);
     const Order order =
         buildOrder({.run = run,
                     .stage = stage,
                     .spec = _specs.stage(run, stage),
-                    .pipeline = *pipeline,
+                    .pipeline = pipeline,
                     .plugin = *plugin,
                     .outputs = outputsBefore(stage.ordinal, batch.runs.stages(run.id)),
                     .workspace = _state.workspace(run.id),

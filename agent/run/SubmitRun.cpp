@@ -3,7 +3,6 @@
 #include "agent/model/Id.h"
 #include "agent/run/Engine.h"
 #include "agent/run/Lookup.h"
-#include "agent/run/PipelineParser.h"
 
 namespace agent::commands
 {
@@ -28,7 +27,7 @@ std::optional<Run> earlier(Batch& batch, const Submission& submission, TimeMs no
     return run;
 }
 
-Run create(Batch& batch, const EngineParts& parts, const Submission& submission)
+Run create(Batch& batch, EngineParts& parts, const Submission& submission)
 {
     // The client shall look for another host instead of waiting for this one.
     if (parts.queue.draining())
@@ -47,7 +46,7 @@ Run create(Batch& batch, const EngineParts& parts, const Submission& submission)
     run.branch = submission.branch;
     run.pullNumber = submission.pullNumber;
     run.priority = submission.priority;
-    run.pipeline = toJson(submission.pipeline);
+    run.pipeline = submission.pipeline.json();
     run.wantsSlot = true;
     batch.insert(run);
     batch.history.append({.at = run.createdAt,
@@ -55,8 +54,10 @@ Run create(Batch& batch, const EngineParts& parts, const Submission& submission)
                           .actor = submission.actor,
                           .to = std::string(toString(run.status)),
                           .reason = "submitted"});
-    for (const auto& stage : stagesOf(submission.pipeline, run))
+    for (const auto& stage : stagesOf(submission.pipeline.spec(), run))
         batch.runs.insert(stage);
+    batch.afterCommit.push_back([&specs = parts.specs, id = run.id, pipeline = submission.pipeline]
+                                { specs.keep(id, pipeline); });
     batch.changedRuns.insert(run.id);
     return run;
 }
@@ -89,7 +90,7 @@ std::string rerun(Engine& engine, const std::string& runId, const std::string& a
                 throw Declined::conflict("run_not_ended",
                                          "the run is " + std::string(toString(run.status)) +
                                              "; only an ended run can be run again");
-            const Submission again{.pipeline = pipelineFromJson(run.pipeline),
+            const Submission again{.pipeline = Pipeline::fromJson(run.pipeline),
                                    .serviceId = run.serviceId,
                                    .serviceName = run.serviceName,
                                    .commit = run.commitHash,

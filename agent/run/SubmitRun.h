@@ -1,7 +1,7 @@
 #pragma once
 
-#include "agent/model/PipelineSpec.h"
 #include "agent/model/Run.h"
+#include "agent/run/Pipeline.h"
 
 #include <cstdint>
 #include <optional>
@@ -15,7 +15,7 @@ class Engine;
 /// A run to be made. Its pipeline was checked.
 struct Submission
 {
-    PipelineSpec pipeline;
+    Pipeline pipeline;
     std::string serviceId;
     std::string serviceName;
     std::string commit;

@@ -313,7 +313,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(
             std::string("x=y:z|\n"),
             _place.exec(0, {"app", "BUILD", "--env", "A=x=y:z", "--env", "B="}).out);
-        for (const char* wrong : {"STAGE_ID=1", "A", "=1", "1A=b", "A=\x1b"})
+        for (const char* wrong : {"STAGE_ID=1", "A", "=1", "1A=b", "A=\x1b", "A=\xff"})
             assertHas(_place.exec(2, {"app", "BUILD", "--env", wrong}).err, "exec: --env");
         assertHas(_place.exec(2, {"app", "BUILD", "--branch", "a..b"}).err, "--branch must not");
         assertHas(_place.exec(2, {"app", "BUILD", "--commit", "a b"}).err, "--commit holds blanks");

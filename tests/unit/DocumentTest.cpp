@@ -6,6 +6,7 @@
 #include <cppunit/TestFixture.h>
 #include <cppunit/extensions/HelperMacros.h>
 #include <random>
+#include <rapidjson/document.h>
 
 namespace agent
 {
@@ -31,6 +32,14 @@ DocumentNode tree(const std::string& text)
     return node.value();
 }
 
+rapidjson::Document value(const std::string& json)
+{
+    rapidjson::Document document;
+    document.Parse(json);
+    CPPUNIT_ASSERT(!document.HasParseError());
+    return document;
+}
+
 } // namespace
 
 class DocumentTest: public CppUnit::TestFixture
@@ -50,6 +59,8 @@ class DocumentTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testRefusesTagsAndStrangeKeys);
     CPPUNIT_TEST(testJsonReadsTheSameTree);
     CPPUNIT_TEST(testJsonTellsLinesAndErrors);
+    CPPUNIT_TEST(testAParsedValueGivesTheSameTree);
+    CPPUNIT_TEST(testAParsedValueIsHeldToTheSameLimits);
     CPPUNIT_TEST(testSurvivesDamagedDocuments);
     CPPUNIT_TEST(testSuggestsNearKeysOnly);
     CPPUNIT_TEST_SUITE_END();
@@ -245,6 +256,42 @@ public:
             firstProblem("{\n\"a\": 1,\n}", true).starts_with("a.yaml:3: malformed JSON: "));
         CPPUNIT_ASSERT(firstProblem("{\"a\": 1} x", true).starts_with("a.yaml:1: malformed"));
         CPPUNIT_ASSERT(firstProblem("", true).find("malformed JSON") != std::string::npos);
+    }
+
+    void testAParsedValueGivesTheSameTree()
+    {
+        std::vector<Problem> problems;
+        const std::string json = R"({"a":[1,-2,2.5,true,null,"x",4294967296,18446744073709551615,)"
+                                 R"(-4294967296],"b":{"c":"\n\"\\"},"d":"007"})";
+        const auto node = documentOf(value(json), problems);
+        CPPUNIT_ASSERT(problems.empty());
+        CPPUNIT_ASSERT_EQUAL(json, jsonOf(*node));
+        CPPUNIT_ASSERT(node->items[2].kind == Kind::String);
+        CPPUNIT_ASSERT_EQUAL(0, node->line);
+    }
+
+    void testAParsedValueIsHeldToTheSameLimits()
+    {
+        const auto problem = [](const std::string& json)
+        {
+            std::vector<Problem> problems;
+            documentOf(value(json), problems);
+            return problems.empty() ? "" : problems.front().describe();
+        };
+        CPPUNIT_ASSERT_EQUAL(std::string(),
+                             problem(R"({"a":")" + std::string(200'000, 'x') + "\"}"));
+        CPPUNIT_ASSERT_EQUAL(std::string("longer than 262144 bytes"),
+                             problem(R"({"a":")" + std::string(262'144, 'x') + "\"}"));
+        CPPUNIT_ASSERT_EQUAL(std::string("nested deeper than 32"),
+                             problem(std::string(33, '[') + std::string(33, ']')));
+        std::string many = "[0";
+        for (int i = 0; i < 10'000; ++i)
+            many += ",0";
+        CPPUNIT_ASSERT_EQUAL(std::string("more than 10000 values"), problem(many + "]"));
+        CPPUNIT_ASSERT_EQUAL(std::string("a.b: this key is here twice"),
+                             problem(R"({"a":{"b":1,"b":2}})"));
+        CPPUNIT_ASSERT_EQUAL(std::string("a: holds a control character"),
+                             problem(R"({"a":"\u001b"})"));
     }
 
     /// Whatever the bytes are: a tree or a problem, and no exception.

@@ -298,14 +298,17 @@ private:
 
     static PipelineSpec pipeline(const std::string& text)
     {
-        auto parsed = parsePipeline(text, "");
+        std::vector<Problem> problems;
+        const auto root = parseYaml(text, "", problems);
+        auto parsed = parsePipeline(root, std::move(problems));
         CPPUNIT_ASSERT_EQUAL(std::size_t{0}, parsed.problems.size());
         return parsed.spec;
     }
 
     std::string submit(const std::string& text, std::int64_t priority = 0)
     {
-        return commands::submit(*_engine, {.pipeline = pipeline(text), .priority = priority})
+        return commands::submit(*_engine,
+                                {.pipeline = Pipeline(pipeline(text)), .priority = priority})
             .run.id;
     }
 

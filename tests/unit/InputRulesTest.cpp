@@ -11,6 +11,7 @@ class InputRulesTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(InputRulesTest);
     CPPUNIT_TEST(testRefusesHostileRepositories);
     CPPUNIT_TEST(testRefusesHostileBranches);
+    CPPUNIT_TEST(testVariablesFitIntoAPipelineAsItIsStored);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -74,6 +75,16 @@ public:
             CPPUNIT_ASSERT_MESSAGE(wrong, !repositoryProblem(wrong).empty());
         CPPUNIT_ASSERT(!repositoryProblem("https://host/" + std::string(2048, 'x')).empty());
         CPPUNIT_ASSERT(!repositoryProblem(std::string("/srv\0x", 6)).empty());
+    }
+
+    /// What is stored with a run is read again as a document: keys of 256 bytes, values of UTF-8.
+    void testVariablesFitIntoAPipelineAsItIsStored()
+    {
+        CPPUNIT_ASSERT_EQUAL(std::string(), environmentProblem(std::string(256, 'A')));
+        CPPUNIT_ASSERT(!environmentProblem(std::string(257, 'A')).empty());
+        CPPUNIT_ASSERT_EQUAL(std::string(), environmentValueProblem("\xc3\xbc\n\t\r"));
+        for (const char* wrong : {"\xff", "\xc3", "\xed\xa0\x80", "\x1b", "\x7f"})
+            CPPUNIT_ASSERT_MESSAGE(wrong, !environmentValueProblem(wrong).empty());
     }
 
     void testRefusesHostileBranches()

@@ -1,3 +1,4 @@
+#include "agent/run/OpenPipelines.h"
 #include "agent/run/PipelineParser.h"
 
 #include <cppunit/TestFixture.h>
@@ -15,6 +16,9 @@ class PipelineJsonTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testJsonRoundTripOfRandomPipelines);
     CPPUNIT_TEST(testJsonRoundTripOfWhatYamlGave);
     CPPUNIT_TEST(testStoredJsonIsHeldToItsShapeOnly);
+    CPPUNIT_TEST(testWhatIsWrittenIsNeverTooLongToBeRead);
+    CPPUNIT_TEST(testParsesTheRecordOnlyForWhatWasNotHandedOn);
+    CPPUNIT_TEST(testALongQueueIsNotKeptInMemory);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -29,7 +33,9 @@ public:
             StageSpec& stage = spec.stages.emplace_back();
             stage.plugin = "p";
             stage.with = {{"s", {Setting::Kind::String, text}}};
-            CPPUNIT_ASSERT_MESSAGE(toJson(spec), pipelineFromJson(toJson(spec)) == spec);
+            const Pipeline pipeline(spec);
+            CPPUNIT_ASSERT_MESSAGE(pipeline.json(),
+                                   Pipeline::fromJson(pipeline.json()).spec() == spec);
         }
     }
 
@@ -39,25 +45,28 @@ public:
         for (int round = 0; round < 500; ++round)
         {
             const PipelineSpec spec = randomPipeline(random);
-            const std::string json = toJson(spec);
-            const PipelineSpec again = pipelineFromJson(json);
-            CPPUNIT_ASSERT_MESSAGE(json, again == spec);
-            CPPUNIT_ASSERT_EQUAL(json, toJson(again));
+            const std::string json = Pipeline(spec).json();
+            const Pipeline again = Pipeline::fromJson(json);
+            CPPUNIT_ASSERT_MESSAGE(json, again.spec() == spec);
+            CPPUNIT_ASSERT_EQUAL(json, again.json());
+            CPPUNIT_ASSERT_EQUAL(json, Pipeline(again.spec()).json());
         }
     }
 
     void testJsonRoundTripOfWhatYamlGave()
     {
-        const auto parsed = parsePipeline(
+        std::vector<Problem> problems;
+        const auto root = parseYaml(
             "env: {A: 007, B: 1e3, C: true, D: '', E: 1e999}\n"
             "stages:\n- type: BUILD\n  plugin: p\n  with:\n"
             "    a: 007\n    b: 1e3\n    c: true\n    d: ''\n    e: 'true'\n"
             "    f: 1e999\n    g: [007, 1e3, 1e999, {x: ~, \"\xc3\xbc\": \"\\\"\"}]\n"
             "    h: {}\n    i: -0\n    j: 0.10\n    k: \"1\"\n    l: 12345678901234567890\n",
-            "");
+            "", problems);
+        const auto parsed = parsePipeline(root, problems);
         CPPUNIT_ASSERT_EQUAL(
             std::string(), parsed.problems.empty() ? std::string() : parsed.problems[0].describe());
-        CPPUNIT_ASSERT(pipelineFromJson(toJson(parsed.spec)) == parsed.spec);
+        CPPUNIT_ASSERT(Pipeline::fromJson(Pipeline(parsed.spec).json()).spec() == parsed.spec);
         const auto& with = parsed.spec.stages[0].with;
         CPPUNIT_ASSERT_EQUAL(
             std::string("[\"007\",1e3,\"1e999\",{\"x\":null,\"\xc3\xbc\":\"\\\"\"}]"),
@@ -73,11 +82,58 @@ public:
         spec.branch = "a b";
         spec.env = {{"CI", "x"}, {"a-b", "y"}};
         spec.secrets = {"CI", "CI"};
-        CPPUNIT_ASSERT(pipelineFromJson(toJson(spec)) == spec);
+        CPPUNIT_ASSERT(Pipeline::fromJson(Pipeline(spec).json()).spec() == spec);
 
         for (const char* wrong : {"", "{", "[]", "{}", "{\"stages\":1}", "{\"stages\":[{}]}",
                                   "{\"stages\":[],\"x\":1}"})
-            CPPUNIT_ASSERT_THROW_MESSAGE(wrong, pipelineFromJson(wrong), std::runtime_error);
+            CPPUNIT_ASSERT_THROW_MESSAGE(wrong, Pipeline::fromJson(wrong), std::runtime_error);
+    }
+
+    /// 400,000 variables are read again; what is over the limit of bytes is refused when it is made.
+    void testWhatIsWrittenIsNeverTooLongToBeRead()
+    {
+        PipelineSpec spec;
+        for (int i = 0; i < 400'000; ++i)
+            spec.env["A" + std::to_string(i)] = "";
+        CPPUNIT_ASSERT(Pipeline::fromJson(Pipeline(spec).json()).spec() == spec);
+        spec.env["LONG"] = std::string(8 << 20, 'x');
+        CPPUNIT_ASSERT_THROW(Pipeline{spec}, std::runtime_error);
+    }
+
+    void testParsesTheRecordOnlyForWhatWasNotHandedOn()
+    {
+        PipelineSpec spec;
+        spec.branch = "main";
+        Run run;
+        run.id = "1";
+        run.pipeline = "unreadable";
+        OpenPipelines pipelines;
+        CPPUNIT_ASSERT_THROW(pipelines.of(run), std::runtime_error);
+        pipelines.add(run.id, Pipeline(spec));
+        CPPUNIT_ASSERT_EQUAL(std::string("main"), pipelines.of(run).spec().branch);
+        CPPUNIT_ASSERT_EQUAL(std::string("main"), pipelines.peek(run).spec().branch);
+        pipelines.forget(run.id);
+        CPPUNIT_ASSERT_THROW(pipelines.of(run), std::runtime_error);
+        run.pipeline = R"({"branch":"next","stages":[]})";
+        CPPUNIT_ASSERT_EQUAL(std::string("next"), pipelines.of(run).spec().branch);
+    }
+
+    void testALongQueueIsNotKeptInMemory()
+    {
+        PipelineSpec handedOn;
+        handedOn.branch = "handed-on";
+        OpenPipelines pipelines;
+        for (int i = 0; i < 2'000; ++i)
+            pipelines.add(std::to_string(i), Pipeline(handedOn));
+        int kept = 0;
+        for (int i = 0; i < 2'000; ++i)
+        {
+            Run run;
+            run.id = std::to_string(i);
+            run.pipeline = R"({"branch":"recorded","stages":[]})";
+            kept += pipelines.peek(run).spec().branch == "handed-on" ? 1 : 0;
+        }
+        CPPUNIT_ASSERT_EQUAL(500, kept);
     }
 
 private:

@@ -1,4 +1,5 @@
 #include "agent/run/PipelineParser.h"
+#include "agent/run/Pipeline.h"
 
 #include "agent/plugin/PluginRegistry.h"
 #include "tests/support/FilesFolder.h"
@@ -72,7 +73,7 @@ public:
         unit.artifacts = {"coverage/**", "reports/*.xml"};
         CPPUNIT_ASSERT(unit == spec.stages[1]);
         CPPUNIT_ASSERT(spec.stages[2].approval);
-        CPPUNIT_ASSERT(pipelineFromJson(toJson(spec)) == spec);
+        CPPUNIT_ASSERT(Pipeline::fromJson(Pipeline(spec).json()).spec() == spec);
     }
 
     void testReadsTheSmallExample()
@@ -95,11 +96,10 @@ public:
 
     void testKeepsOrderAndRepeatedTypes()
     {
-        const auto parsed = parsePipeline("stages:\n"
-                                          "  - {type: BUILD, plugin: a}\n"
-                                          "  - {type: PREPARE, plugin: b}\n"
-                                          "  - {type: BUILD, plugin: c}\n",
-                                          "");
+        const auto parsed = inlined("stages:\n"
+                                    "  - {type: BUILD, plugin: a}\n"
+                                    "  - {type: PREPARE, plugin: b}\n"
+                                    "  - {type: BUILD, plugin: c}\n");
         CPPUNIT_ASSERT(parsed.problems.empty());
         std::string order;
         for (const StageSpec& stage : parsed.spec.stages)
@@ -109,18 +109,16 @@ public:
 
     void testReadsJsonAndYamlAlike()
     {
-        const auto json = parsePipeline(
+        const auto json = inlined(
             R"( {"name":"x","repository":"/srv/a.git","env":{"A":"1","B":2,"C":true},"stages":[
             {"type":"BUILD","plugin":"shell","timeout":90,"with":{"command":"a\n\"b\" \ud83d\ude00",
-             "list":[1,"2",true,null,{"k":[]}],"n":1.50,"t":false}}]})",
-            "");
-        const auto yaml = parsePipeline("name: x\nrepository: /srv/a.git\n"
-                                        "env: {A: '1', B: 2, C: true}\n"
-                                        "stages:\n- type: BUILD\n  plugin: shell\n  timeout: 90s\n"
-                                        "  with:\n    command: \"a\\n\\\"b\\\" \xf0\x9f\x98\x80\"\n"
-                                        "    list: [1, '2', true, null, {k: []}]\n"
-                                        "    n: 1.50\n    t: false\n",
-                                        "");
+             "list":[1,"2",true,null,{"k":[]}],"n":1.50,"t":false}}]})");
+        const auto yaml = inlined("name: x\nrepository: /srv/a.git\n"
+                                  "env: {A: '1', B: 2, C: true}\n"
+                                  "stages:\n- type: BUILD\n  plugin: shell\n  timeout: 90s\n"
+                                  "  with:\n    command: \"a\\n\\\"b\\\" \xf0\x9f\x98\x80\"\n"
+                                  "    list: [1, '2', true, null, {k: []}]\n"
+                                  "    n: 1.50\n    t: false\n");
         CPPUNIT_ASSERT_EQUAL(std::string(), all(json.problems) + all(yaml.problems));
         CPPUNIT_ASSERT(json.spec == yaml.spec);
         CPPUNIT_ASSERT_EQUAL(std::string("[1,\"2\",true,null,{\"k\":[]}]"),
@@ -279,10 +277,9 @@ public:
     {
         for (const char* secrets : {"[\"A\"]", "[]", "\"x\""})
         {
-            const auto parsed = parsePipeline(
-                std::string(R"({"stages":[{"type":"BUILD","plugin":"p"}],"secrets":)") + secrets +
-                    "}",
-                "");
+            const auto parsed =
+                inlined(std::string(R"({"stages":[{"type":"BUILD","plugin":"p"}],"secrets":)") +
+                        secrets + "}");
             CPPUNIT_ASSERT_EQUAL(std::string("line 1: secrets: an inline pipeline may not name "
                                              "secrets\n"),
                                  all(parsed.problems));
@@ -295,22 +292,21 @@ public:
         const std::string stages = "stages: [{type: BUILD, plugin: p}]\n";
         const std::string whole = "id: 6f1b3c52-8f0e-4c5a-9a37-2f4f0f1d9b10\nname: payment\n"
                                   "concurrency: 2\n";
-        const auto parsed = parsePipeline(whole + stages, "");
+        const auto parsed = inlined(whole + stages);
         CPPUNIT_ASSERT_EQUAL(std::string(), all(parsed.problems));
-        CPPUNIT_ASSERT(parsed.spec == parsePipeline(stages, "").spec);
+        CPPUNIT_ASSERT(parsed.spec == inlined(stages).spec);
         for (const auto& [wrong, told] : std::map<std::string, std::string>{
                  {"id: 1\n", "line 1: id: expected a UUID of version 4"},
                  {"name: a b\n", "line 1: name: "},
                  {"concurrency: 0\n", "line 1: concurrency: expected a whole number from 1"}})
-            CPPUNIT_ASSERT_MESSAGE(
-                wrong, all(parsePipeline(wrong + stages, "").problems).starts_with(told));
+            CPPUNIT_ASSERT_MESSAGE(wrong, all(inlined(wrong + stages).problems).starts_with(told));
     }
 
     void testInlineProblemsHaveNoFile()
     {
         for (const char* text : {"", "{", "{\"stages\": 1}", "stages: 1", "[", "null", "{}x"})
         {
-            const auto parsed = parsePipeline(text, "");
+            const auto parsed = inlined(text);
             CPPUNIT_ASSERT_MESSAGE(text, !parsed.problems.empty());
             CPPUNIT_ASSERT(parsed.problems[0].file.empty());
         }
@@ -432,6 +428,17 @@ private:
         registry.load(_folder->path() / "plugins", problems);
         CPPUNIT_ASSERT_EQUAL(std::string(), all(problems));
         return registry;
+    }
+
+    /// As a request's, but with lines.
+    static ParsedPipeline inlined(const std::string& text)
+    {
+        std::vector<Problem> problems;
+        const std::size_t first = text.find_first_not_of(" \n");
+        const auto root = first != std::string::npos && text[first] == '{'
+                              ? parseJson(text, "", problems)
+                              : parseYaml(text, "", problems);
+        return parsePipeline(root, std::move(problems));
     }
 
     static std::string all(const std::vector<Problem>& problems)

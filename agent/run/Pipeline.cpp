@@ -1,0 +1,219 @@
+#include "agent/run/Pipeline.h"
+
+#include "agent/document/Document.h"
+#include "agent/run/PipelineReader.h"
+
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+#include <stdexcept>
+
+namespace agent
+{
+
+namespace
+{
+
+using JsonWriter = rapidjson::Writer<rapidjson::StringBuffer>;
+
+/// An accepted document may be longer as JSON: every byte escaped, aliases expanded, and the request's
+/// variables beside those of the service.
+constexpr std::size_t maxBytes = 32 * DocumentLimits{}.bytes;
+
+void writeDuration(JsonWriter& writer, const char* key, std::int64_t ms)
+{
+    writer.Key(key);
+    writer.String(std::to_string(ms) + "ms");
+}
+
+void writeDuration(JsonWriter& writer, const char* key, const std::optional<std::int64_t>& ms)
+{
+    if (ms)
+        writeDuration(writer, key, *ms);
+}
+
+void writeSetting(JsonWriter& writer, const Setting& setting)
+{
+    switch (setting.kind)
+    {
+    case Setting::Kind::String:
+        writer.String(setting.text);
+        break;
+    case Setting::Kind::Number:
+        writer.RawValue(setting.text.data(), setting.text.size(), rapidjson::kNumberType);
+        break;
+    case Setting::Kind::Boolean:
+        writer.Bool(setting.text == "true");
+        break;
+    case Setting::Kind::List:
+        writer.RawValue(setting.text.data(), setting.text.size(), rapidjson::kArrayType);
+        break;
+    case Setting::Kind::Map:
+        writer.RawValue(setting.text.data(), setting.text.size(), rapidjson::kObjectType);
+        break;
+    }
+}
+
+void writeStrings(JsonWriter& writer, const char* key, const std::vector<std::string>& strings)
+{
+    if (strings.empty())
+        return;
+    writer.Key(key);
+    writer.StartArray();
+    for (const std::string& text : strings)
+        writer.String(text);
+    writer.EndArray();
+}
+
+void writeRetry(JsonWriter& writer, const RetrySpec& retry)
+{
+    if (retry == RetrySpec{})
+        return;
+    writer.Key("retry");
+    writer.StartObject();
+    writer.Key("attempts");
+    writer.Int(retry.attempts);
+    writeDuration(writer, "delay", retry.delayMs);
+    if (!retry.onExitCodes.empty() || !retry.onCauses.empty())
+    {
+        writer.Key("on");
+        writer.StartArray();
+        for (const int code : retry.onExitCodes)
+            writer.Int(code);
+        for (const Cause cause : retry.onCauses)
+            writer.String(std::string(toString(cause)));
+        writer.EndArray();
+    }
+    writer.Key("on_loss");
+    writer.Bool(retry.onLoss);
+    writer.EndObject();
+}
+
+void writeLimits(JsonWriter& writer, const Limits& limits)
+{
+    if (limits == Limits{})
+        return;
+    writer.Key("limits");
+    writer.StartObject();
+    if (limits.memoryBytes != 0)
+    {
+        writer.Key("memory");
+        writer.Int64(limits.memoryBytes);
+    }
+    if (limits.cpuPercent != 0)
+    {
+        writer.Key("cpu");
+        writer.String(std::to_string(limits.cpuPercent) + "%");
+    }
+    if (limits.pids != 0)
+    {
+        writer.Key("pids");
+        writer.Int64(limits.pids);
+    }
+    writer.EndObject();
+}
+
+void writeStage(JsonWriter& writer, const StageSpec& stage)
+{
+    writer.StartObject();
+    writer.Key("type");
+    writer.String(std::string(toString(stage.type)));
+    if (!stage.name.empty())
+    {
+        writer.Key("name");
+        writer.String(stage.name);
+    }
+    writer.Key("plugin");
+    writer.String(stage.plugin);
+    if (!stage.with.empty())
+    {
+        writer.Key("with");
+        writer.StartObject();
+        for (const auto& [name, setting] : stage.with)
+        {
+            writer.Key(name.data(), static_cast<rapidjson::SizeType>(name.size()));
+            writeSetting(writer, setting);
+        }
+        writer.EndObject();
+    }
+    writeDuration(writer, "timeout", stage.timeoutMs);
+    writeDuration(writer, "silence", stage.silenceMs);
+    writeDuration(writer, "grace", stage.graceMs);
+    writeDuration(writer, "stuck_after", stage.stuckAfterMs);
+    writeRetry(writer, stage.retry);
+    writeLimits(writer, stage.limits);
+    if (stage.approval)
+    {
+        writer.Key("approval");
+        writer.String("required");
+    }
+    writeStrings(writer, "artifacts", stage.artifacts);
+    writer.EndObject();
+}
+
+std::string written(const PipelineSpec& spec)
+{
+    rapidjson::StringBuffer buffer;
+    JsonWriter writer(buffer);
+    writer.StartObject();
+    if (!spec.repository.empty())
+    {
+        writer.Key("repository");
+        writer.String(spec.repository);
+    }
+    if (!spec.branch.empty())
+    {
+        writer.Key("branch");
+        writer.String(spec.branch);
+    }
+    if (!spec.env.empty())
+    {
+        writer.Key("env");
+        writer.StartObject();
+        for (const auto& [name, value] : spec.env)
+        {
+            writer.Key(name.data(), static_cast<rapidjson::SizeType>(name.size()));
+            writer.String(value);
+        }
+        writer.EndObject();
+    }
+    writeStrings(writer, "secrets", spec.secrets);
+    writer.Key("stages");
+    writer.StartArray();
+    for (const StageSpec& stage : spec.stages)
+        writeStage(writer, stage);
+    writer.EndArray();
+    writer.EndObject();
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+} // namespace
+
+Pipeline::Pipeline(PipelineSpec spec)
+{
+    std::string json = written(spec);
+    if (json.size() > maxBytes)
+        throw std::runtime_error("the pipeline with its variables is longer than " +
+                                 std::to_string(maxBytes) + " bytes of JSON");
+    *this = Pipeline(std::move(spec), std::move(json));
+}
+
+Pipeline::Pipeline(PipelineSpec spec, std::string json)
+    : _content(std::make_shared<const Content>(Content{std::move(spec), std::move(json)}))
+{
+}
+
+Pipeline Pipeline::fromJson(std::string json)
+{
+    // Each value of it takes at least a byte, so that the limit of bytes is one of values too.
+    const DocumentLimits limits{.bytes = maxBytes, .nodes = maxBytes};
+    PipelineSpec spec;
+    std::vector<Problem> problems;
+    if (const auto root = parseJson(json, "", problems, limits))
+        PipelineReader(PipelineReader::Source::Stored)
+            .readPipeline(DocumentValue(*root, "", "", problems), spec);
+    if (!problems.empty())
+        throw std::runtime_error("stored pipeline: " + problems.front().describe());
+    return Pipeline(std::move(spec), std::move(json));
+}
+
+} // namespace agent
