@@ -106,7 +106,8 @@ public:
         assertHas(check(78), reported);
         assertHas(run({"-c", _file.string()}, 78).err, reported);
         assertHas(run({"--exec", "-c", _file.string(), "--", "app", "BUILD"}, 2).err, reported);
-        assertHas(run({"--doctor", "-c", _file.string()}, 1).out, "give the agent's: --config FILE");
+        assertHas(run({"--doctor", "-c", _file.string()}, 1).out,
+                  "give the agent's: --config FILE");
         _file = _folder.path();
         assertHas(check(78), _file.string() + ": is no file");
     }

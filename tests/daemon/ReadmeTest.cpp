@@ -66,7 +66,8 @@ std::set<std::string> routesOfTheProgram()
     std::istringstream lines(contentOf(source / "agent/api/Routes.cpp"));
     std::set<std::string> routes;
     for (std::string line; std::getline(lines, line);)
-        if (const auto route = groupsOf(line, R"re( +\{"([A-Z]+)", \{([^}]*)\}, \w+(?:, Pace::\w+)?\},)re");
+        if (const auto route =
+                groupsOf(line, R"re( +\{"([A-Z]+)", \{([^}]*)\}, \w+(?:, Pace::\w+)?\},)re");
             !route.empty())
         {
             std::string path = replaced(replaced(route[2], ", ", "/"), "\"", "");

@@ -244,7 +244,8 @@ Problems processes(const Source& source)
     Problems problems = eachMatch(source, code, shell, "asks a shell");
     if (isIn(source, {"agent/os", "agent/process", "agent/program", "agent/shim", "plugins"}))
         return problems;
-    for (auto& problem : eachMatch(source, code, own, "is for os/, process/, program/ and shim/ only"))
+    for (auto& problem :
+         eachMatch(source, code, own, "is for os/, process/, program/ and shim/ only"))
         problems.push_back(std::move(problem));
     return problems;
 }
