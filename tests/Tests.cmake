@@ -149,7 +149,7 @@ add_executable(daemon-tests
     tests/daemon/DamagedFilesTest.cpp
     tests/daemon/RetentionTest.cpp
     tests/daemon/RegressionTest.cpp)
-target_link_libraries(daemon-tests PRIVATE agent_model agent_store Poco::Net cppunit)
+target_link_libraries(daemon-tests PRIVATE agent_model agent_store SQLite::SQLite3 Poco::Net cppunit)
 target_compile_definitions(daemon-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")

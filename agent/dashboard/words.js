@@ -26,6 +26,7 @@ export function causeWords(stage) {
     case 'OOM': return 'out of memory, killed by the kernel';
     case 'DISK_FULL': return 'the disk was full';
     case 'LOG_LIMIT': return 'the log reached its limit';
+    case 'LOG_CUT_BY_POWER_LOSS': return 'a power cut took the end of the log';
     case 'PLUGIN_MISSING': return 'the plugin is missing';
     case 'PLUGIN_ERROR': return 'the plugin failed';
     case 'SPAWN_ERROR': return 'could not be started';

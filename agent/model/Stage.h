@@ -41,23 +41,24 @@ enum class Status
 /// (PluginMissing … HostReboot) and from decisions (Stopped, Rejected, Operator, Skipped).
 enum class Cause
 {
-    Exit,          ///< the command exited, with exitCode
-    Signal,        ///< the command was killed by a signal that the agent did not send
-    External,      ///< an `external` stage was patched to its end
-    Timeout,       ///< exceeded its `timeout`
-    Silent,        ///< no output for its `silence`
-    Stopped,       ///< the run was stopped
-    Rejected,      ///< the approval was rejected
-    Operator,      ///< an operator ended it, or accepted its failure
-    Skipped,       ///< an operator skipped it
-    Oom,           ///< the kernel killed it for memory
-    DiskFull,      ///< its log or files could not be written
-    LogLimit,      ///< only a note, never an end: the log was cut
-    PluginMissing, ///< its plugin does not exist (any more)
-    PluginError,   ///< the plugin failed: crash, invalid outputs, missing secret
-    SpawnError,    ///< the command could not be started
-    ShimLost,      ///< its shim died before it wrote an outcome
-    HostReboot     ///< the host rebooted
+    Exit,              ///< the command exited, with exitCode
+    Signal,            ///< the command was killed by a signal that the agent did not send
+    External,          ///< an `external` stage was patched to its end
+    Timeout,           ///< exceeded its `timeout`
+    Silent,            ///< no output for its `silence`
+    Stopped,           ///< the run was stopped
+    Rejected,          ///< the approval was rejected
+    Operator,          ///< an operator ended it, or accepted its failure
+    Skipped,           ///< an operator skipped it
+    Oom,               ///< the kernel killed it for memory
+    DiskFull,          ///< its log or files could not be written
+    LogLimit,          ///< only a note, never an end: the log was cut
+    LogCutByPowerLoss, ///< only a note, never an end: a power cut took the end of the log
+    PluginMissing,     ///< its plugin does not exist (any more)
+    PluginError,       ///< the plugin failed: crash, invalid outputs, missing secret
+    SpawnError,        ///< the command could not be started
+    ShimLost,          ///< its shim died before it wrote an outcome
+    HostReboot         ///< the host rebooted
 };
 
 /// The decision to end a running stage; committed before the first signal, so that a restarted daemon completes

@@ -5,6 +5,8 @@
 #include "agent/os/RegularFile.h"
 #include "agent/wire/Failpoint.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <stdexcept>
@@ -24,13 +26,6 @@ namespace
 [[noreturn]] void fail(const std::string& what, const std::filesystem::path& where)
 {
     throw std::system_error(errno, std::generic_category(), what + " '" + where.string() + "'");
-}
-
-void syncFolder(const std::filesystem::path& folder)
-{
-    const FileDescriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd.valid() || ::fsync(fd.get()) != 0)
-        fail("cannot sync", folder);
 }
 
 /// More than any of the files needs: an order carries the settings of one stage, an outcome a message.
@@ -83,19 +78,18 @@ AttemptFolder::AttemptFolder(const std::filesystem::path& folder)
 
 void AttemptFolder::make() const
 {
-    // The names above count too: were they lost with the power, a stage that ran would look as if it
-    // never had.
+    FAILPOINT("launch.folder");
+    // The stage's folder and the attempt's: the run's is there.
+    ::mkdir(_folder.parent_path().c_str(), 0700);
+    if (::mkdir(_folder.c_str(), 0700) == 0 || errno == EEXIST)
+        return;
+    if (errno != ENOENT)
+        fail("cannot make the folder", _folder);
     std::filesystem::path path;
     for (const auto& part : _folder)
     {
-        const std::filesystem::path above = path;
         path /= part;
-        if (::mkdir(path.c_str(), 0700) == 0)
-        {
-            FAILPOINT("launch.folder");
-            syncFolder(above);
-        }
-        else if (errno != EEXIST && !std::filesystem::is_directory(path))
+        if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
             fail("cannot make the folder", path);
     }
 }
@@ -109,14 +103,10 @@ void AttemptFolder::write(const Order& order) const
         if (!fd.valid() || !writeAll(fd.get(), toJson(order)))
             fail("cannot write", temporary);
         FAILPOINT("launch.order.written");
-        if (::fsync(fd.get()) != 0)
-            fail("cannot write", temporary);
     }
-    FAILPOINT("launch.order.synced");
     if (std::rename(temporary.c_str(), file.c_str()) != 0)
         fail("cannot put in place", file);
     FAILPOINT("launch.order.renamed");
-    syncFolder(_folder);
 }
 
 std::optional<Order> AttemptFolder::order() const
@@ -152,6 +142,28 @@ std::optional<Claim> AttemptFolder::claim() const
 std::optional<Outcome> AttemptFolder::outcome() const
 {
     return recordIn<Outcome>(_folder / files::outcome, outcomeFrom);
+}
+
+bool AttemptFolder::logIsCut(std::int64_t bytes) const
+{
+    const FileDescriptor log(
+        ::open((_folder / files::log).c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+    struct stat info = {};
+    if (!log.valid() || ::fstat(log.get(), &info) != 0 || !S_ISREG(info.st_mode))
+        return bytes > 0 && !std::filesystem::exists(_folder / "log.zst");
+    if (info.st_size < bytes)
+        return true;
+    if (info.st_size == 0)
+        return false;
+    const off_t hole = ::lseek(log.get(), 0, SEEK_HOLE); // the end counts as one
+    if (hole >= 0 && hole < info.st_size)
+        return true;
+    std::array<char, 512> end{};
+    const auto size = std::min<off_t>(info.st_size, static_cast<off_t>(end.size()));
+    const ssize_t got =
+        ::pread(log.get(), end.data(), static_cast<std::size_t>(size), info.st_size - size);
+    return got == size &&
+           std::all_of(end.begin(), end.begin() + got, [](char c) { return c == 0; });
 }
 
 std::optional<Held> AttemptFolder::held() const

@@ -2,6 +2,7 @@
 
 #include "agent/wire/Order.h"
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 
@@ -17,12 +18,11 @@ public:
     [[nodiscard]] const std::filesystem::path& path() const { return _folder; }
     [[nodiscard]] std::filesystem::path lockFile() const { return _folder / files::lock; }
 
-    /// Makes the folder and those above it, mode 0700, and brings each new name to the disk.
-    /// Errors: std::system_error.
+    /// Makes the folder and what is missing above it, mode 0700. Errors: std::system_error.
     void make() const;
 
-    /// Puts order.json there at once and durably: temporary file, fsync, rename, fsync of the folder.
-    /// Errors: std::system_error; an order that stood there stays.
+    /// Puts order.json there in one step; not synced. Errors: std::system_error; an order that stood there
+    /// stays.
     void write(const Order& order) const;
 
     /// What stands in the file.
@@ -33,6 +33,10 @@ public:
     [[nodiscard]] std::optional<Order> order() const;
     [[nodiscard]] std::optional<Claim> claim() const;
     [[nodiscard]] std::optional<Outcome> outcome() const;
+
+    /// Whether a power cut took a part of the log, which was `bytes` long: it is shorter, or has a hole or a
+    /// block of zeros at its end. A log that was compressed since was synced by that.
+    [[nodiscard]] bool logIsCut(std::int64_t bytes) const;
 
     /// What stands in held.json, of whatever version; nothing where it is damaged.
     [[nodiscard]] std::optional<Held> held() const;

@@ -96,17 +96,25 @@ Shim shimOf(const Claim& claim)
 }
 
 /// What the files say, once no shim is there.
-Attempt restOf(const AttemptFolder& attempt)
+Attempt restOf(const AttemptFolder& attempt, const std::string& recordedBoot)
 {
+    const bool rebooted = !recordedBoot.empty() && recordedBoot != bootId();
     Attempt found;
     found.claim = attempt.claim();
-    if (auto outcome = attempt.outcome())
+    auto outcome = attempt.outcome();
+    if (outcome && (outcome->checked || !rebooted))
     {
         found.state = Attempt::State::Ended;
         found.outcome = std::move(*outcome);
         // It matters for one that was asked to end: whether by the host on its way down.
-        found.rebooted =
-            found.outcome.cause == Cause::Stopped && found.claim && found.claim->bootId != bootId();
+        const bool claimedBefore =
+            recordedBoot.empty() && found.claim && found.claim->bootId != bootId();
+        found.rebooted = found.outcome.cause == Cause::Stopped && (rebooted || claimedBefore);
+        return found;
+    }
+    if (rebooted)
+    {
+        found.state = Attempt::State::Rebooted;
         return found;
     }
     const auto order = attempt.order();
@@ -141,7 +149,8 @@ Shim Launcher::launch(const std::filesystem::path& folder, Order order, const Se
     const FileDescriptor memory = memoryOf(secrets);
 
     Shim shim;
-    order.bootId = bootId();
+    if (order.bootId.empty())
+        order.bootId = bootId();
     order.cgroup = _cgroup.make(order.stageId + "." + std::to_string(order.attempt), order.limits,
                                 shim.missingLimits);
     FAILPOINT("launch.cgroup");
@@ -163,7 +172,7 @@ Shim Launcher::launch(const std::filesystem::path& folder, Order order, const Se
     return shim;
 }
 
-Attempt Launcher::find(const std::filesystem::path& folder) const
+Attempt Launcher::find(const std::filesystem::path& folder, const std::string& recordedBoot) const
 {
     const AttemptFolder attempt(folder);
     const auto deadline = std::chrono::steady_clock::now() + claimPatience;
@@ -172,11 +181,11 @@ Attempt Launcher::find(const std::filesystem::path& folder) const
         const FileDescriptor lock(
             ::open(attempt.lockFile().c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
         if (attempt.lockReplaced())
-            return restOf(attempt);
+            return restOf(attempt, recordedBoot);
         if (!lock.valid() && errno != ENOENT && errno != ENOTDIR)
             fail("cannot open '" + attempt.lockFile().string() + "'");
         if (!lock.valid() || ::flock(lock.get(), LOCK_SH | LOCK_NB) == 0)
-            return restOf(attempt);
+            return restOf(attempt, recordedBoot);
         if (errno != EWOULDBLOCK && errno != EINTR)
             fail("cannot look at the lock of '" + attempt.lockFile().string() + "'");
         if (const auto claim = attempt.claim())
@@ -193,7 +202,7 @@ Attempt Launcher::find(const std::filesystem::path& folder) const
                                     "no shim claims the held lock '" + attempt.lockFile().string() +
                                         "'");
     }
-    return restOf(attempt);
+    return restOf(attempt, recordedBoot);
 }
 
 std::string Launcher::limitAgain(const std::filesystem::path& folder)

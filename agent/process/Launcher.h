@@ -34,7 +34,7 @@ struct Attempt
         Running,  ///< its shim holds the lock; `shim` is set
         Ended,    ///< `outcome` is set
         Lost,     ///< claimed, no outcome, no shim
-        Rebooted  ///< the same, but launched under another boot id
+        Rebooted  ///< launched under another boot id, and no whole outcome
     };
 
     State state = State::NeverRan;
@@ -56,15 +56,19 @@ public:
     /// starts a shim that inherits it. Fills in order.cgroup (a new one) and order.bootId.
     /// Errors: std::system_error whose text names what failed and where; then no shim runs, and the
     /// folder may be launched into again. EEXIST where an attempt was made already: never a second one.
-    /// Blocks: for the fsync of order.json and the exec of the shim, some milliseconds.
+    /// Blocks: for the exec of the shim, some milliseconds.
     Shim launch(const std::filesystem::path& folder, Order order, const Secrets& secrets);
 
-    /// Looks at the attempt in `folder`, in the order of docs: lock held, outcome, boot id, claim.
+    /// Looks at the attempt in `folder`: lock held, outcome, boot id, claim, in this order. `recordedBoot`: the
+    /// boot of its launch as the record has it. Where that is another one than now, only an outcome with a
+    /// checksum counts, and nothing is NeverRan: see docs/durability.md. Empty: launched by a daemon that did
+    /// not record it and synced all files instead; what they say counts.
     /// A lock that is held by a shim whose claim is not yet written counts as Running once the claim is
     /// there; waits for that at most 5 s.
     /// Errors: std::system_error where the folder can't be read or a held lock stays without a claim,
     /// std::runtime_error where an outcome of a newer version stands there.
-    [[nodiscard]] Attempt find(const std::filesystem::path& folder) const;
+    [[nodiscard]] Attempt find(const std::filesystem::path& folder,
+                               const std::string& recordedBoot = {}) const;
 
     /// Sets the limits of a running attempt that this daemon did not start once more: they may have gone
     /// with the last daemon. Shape: those that nothing holds, comma-separated.

@@ -64,6 +64,7 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
         stage.notes += (stage.notes.empty() ? "" : ",") + std::string(toString(cause));
     stage.logBytes = outcome.logBytes;
     stage.usage = outcome.usage;
+    _sync.ended(batch, stage, outcome);
     Status status = outcome.succeeded() ? Status::Success : Status::Failure;
     std::string actor = agentActor;
     std::string reason;

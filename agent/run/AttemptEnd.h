@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/run/AttemptSync.h"
 #include "agent/run/EndWaiters.h"
 #include "agent/run/Retries.h"
 #include "agent/run/RunFlow.h"
@@ -14,13 +15,15 @@ class AttemptEnd
 {
 public:
     AttemptEnd(RunSpecs& specs, RunWriter& writer, Retries& retries, RunFlow& flow, Timers& timers,
-               EndWaiters& waiters, const StateFolder& state, StageRunner& runner)
+               EndWaiters& waiters, AttemptSync& sync, const StateFolder& state,
+               StageRunner& runner)
         : _specs(specs),
           _writer(writer),
           _retries(retries),
           _flow(flow),
           _timers(timers),
           _waiters(waiters),
+          _sync(sync),
           _state(state),
           _runner(runner)
     {
@@ -39,6 +42,7 @@ private:
     RunFlow& _flow;
     Timers& _timers;
     EndWaiters& _waiters;
+    AttemptSync& _sync;
     const StateFolder& _state;
     StageRunner& _runner;
 };

@@ -62,7 +62,29 @@ void Engine::stop()
     if (!_thread.joinable())
         return;
     _thread.join();
+    recordSyncs();
     _parts.runner.close();
+}
+
+/// A host that goes down in order, after us, loses nothing: what is synced now must not look lost later.
+void Engine::recordSyncs()
+{
+    constexpr std::chrono::seconds patience{5};
+    try
+    {
+        const auto results = _parts.sync.finish(patience);
+        if (results.empty())
+            return;
+        Batch batch(_database.writer(), _parts.queue);
+        Transaction transaction(batch.connection);
+        for (const auto& result : results)
+            _parts.sync.record(batch, result);
+        transaction.commit();
+    }
+    catch (const std::exception&)
+    {
+        _listener.log("nothing could be written: " + textOf(std::current_exception()));
+    }
 }
 
 bool Engine::ping(std::chrono::milliseconds timeout)
@@ -165,6 +187,9 @@ void Engine::collectWork(std::optional<std::int64_t> timeoutMs)
                                                          { _parts.waiters.unkillable(found); });
                          },
                          .stageId = found.stageId});
+    for (auto& result : _parts.sync.take())
+        _work.push_back(
+            {.apply = [this, result](Batch& batch) { _parts.sync.record(batch, result); }});
     for (const auto& timer : _parts.timers.takeDue())
         _work.push_back({.apply = [this, timer](Batch& batch) { _parts.due(batch, timer); }});
 }

@@ -99,6 +99,7 @@ private:
     void carryOut(Batch& batch);
     void applyRetention(Batch& batch);
     void refreshStatus(const Batch& batch);
+    void recordSyncs();
 
     Database& _database;
     Listener _listener;

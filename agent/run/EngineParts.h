@@ -2,6 +2,7 @@
 
 #include "agent/run/Approvals.h"
 #include "agent/run/AttemptEnd.h"
+#include "agent/run/AttemptSync.h"
 #include "agent/run/DiskSpace.h"
 #include "agent/run/EndWaiters.h"
 #include "agent/run/EngineOptions.h"
@@ -45,6 +46,7 @@ struct EngineParts
                 }),
           disk(state, options.minFreeBytes),
           waiters(runner),
+          sync(state, runner),
           specs(options, plugins),
           writer(specs),
           approvals(specs, writer),
@@ -53,9 +55,9 @@ struct EngineParts
           starter(specs, writer, externalStages, stuckWatch, state, plugins, runner),
           flow(specs, writer, approvals, starter, disk),
           retries(specs, writer, timers),
-          attemptEnd(specs, writer, retries, flow, timers, waiters, state, runner),
+          attemptEnd(specs, writer, retries, flow, timers, waiters, sync, state, runner),
           scheduler(queue, disk, flow, timers),
-          recovery(specs, retries, externalStages, stuckWatch, starter, flow, state, runner),
+          recovery(specs, retries, externalStages, stuckWatch, starter, flow, sync, state, runner),
           retention(options.retention, state, janitor, timers)
     {
     }
@@ -68,6 +70,7 @@ struct EngineParts
     DiskSpace disk;
     Timers timers;
     EndWaiters waiters;
+    AttemptSync sync;
     RunSpecs specs;
     RunWriter writer;
     Approvals approvals;

@@ -110,6 +110,7 @@ void Executions::launch(const std::filesystem::path& folder, const Order& order,
     }
     _live[order.stageId] = {.attempt = order.attempt,
                             .folder = folder,
+                            .bootId = order.bootRecorded ? order.bootId : std::string(),
                             .graceMs = order.graceMs,
                             .limitsMissing = shim.missingLimits};
     watch(order.stageId, std::move(shim));
@@ -175,14 +176,15 @@ void Executions::lose(const std::string& stageId, const std::string& why)
 }
 
 bool Executions::resume(const std::string& stageId, int attempt,
-                        const std::filesystem::path& folder, std::int64_t graceMs, bool stopping)
+                        const std::filesystem::path& folder, const std::string& bootId,
+                        std::int64_t graceMs, bool stopping)
 {
     Attempt found;
     std::string problem;
     std::optional<std::string> limitsMissing;
     try
     {
-        found = _launcher.find(folder);
+        found = _launcher.find(folder, bootId);
         if (found.state == Attempt::State::Running)
             limitsMissing = Launcher::limitAgain(folder);
     }
@@ -196,8 +198,11 @@ bool Executions::resume(const std::string& stageId, int attempt,
                            !std::filesystem::exists(folder / files::log);
     if (untouched)
         return false;
-    _live[stageId] = {
-        .attempt = attempt, .folder = folder, .graceMs = graceMs, .limitsMissing = limitsMissing};
+    _live[stageId] = {.attempt = attempt,
+                      .folder = folder,
+                      .bootId = bootId,
+                      .graceMs = graceMs,
+                      .limitsMissing = limitsMissing};
     if (!problem.empty() || found.state == Attempt::State::NeverRan)
     {
         lose(stageId, problem.empty() ? "its claim was removed" : problem);
@@ -340,7 +345,7 @@ void Executions::ended(const std::string& stageId)
     Attempt attempt;
     try
     {
-        attempt = _launcher.find(live.folder);
+        attempt = _launcher.find(live.folder, live.bootId);
     }
     catch (const std::exception& error)
     {

@@ -29,7 +29,7 @@ public:
     void refuse(const std::string& stageId, int attempt, Cause cause,
                 const std::string& message) override;
     bool resume(const std::string& stageId, int attempt, const std::filesystem::path& folder,
-                std::int64_t graceMs, bool stopping) override;
+                const std::string& bootId, std::int64_t graceMs, bool stopping) override;
 
     /// Reads what the shim says in held.json. A new one is noticed by itself as well, unless the host has
     /// no inotify watches left.
@@ -83,6 +83,7 @@ private:
     {
         int attempt = 0;
         std::filesystem::path folder;
+        std::string bootId; ///< of its launch, as the record has it
         std::int64_t graceMs = 0;
         std::int64_t killAtMs = 0; ///< monotonic; 0: nobody asked it to stop
         std::int64_t killNextMs =

@@ -1,10 +1,13 @@
 #include "agent/run/Recovery.h"
 
+#include "agent/process/AttemptFolder.h"
+
 namespace agent
 {
 
 void Recovery::recover(Batch& batch)
 {
+    sortUnsynced(batch);
     const auto runs = batch.runs.openRuns();
     for (const auto& open : runs)
         batch.queue.set(open.seq, QueuedRun::of(open));
@@ -26,6 +29,29 @@ void Recovery::recover(Batch& batch)
     }
 }
 
+/// What was not synced when the last daemon ended: to be synced now, or lost with the boot it was written in.
+/// A running attempt is left to its end.
+void Recovery::sortUnsynced(Batch& batch)
+{
+    const std::string boot = bootId();
+    for (const auto& [stageId, number] : batch.runs.unsynced())
+    {
+        const auto attempt = batch.runs.attempt(stageId, number);
+        if (!attempt || attempt->status == Status::InProgress)
+            continue;
+        if (attempt->bootId == boot)
+        {
+            batch.afterCommit.push_back([this, stage = *attempt] { _sync.add(stage); });
+            continue;
+        }
+        std::string notes = attempt->notes;
+        if (AttemptFolder(_state.attempt(*attempt, number)).logIsCut(attempt->logBytes))
+            notes += (notes.empty() ? "" : ",") + std::string(toString(Cause::LogCutByPowerLoss));
+        batch.runs.setLost(stageId, number, notes);
+        batch.changedRuns.insert(attempt->runId);
+    }
+}
+
 void Recovery::recoverStage(Batch& batch, Run& run, Stage& stage)
 {
     if (stage.status == Status::Idle && stage.retryAt)
@@ -36,7 +62,7 @@ void Recovery::recoverStage(Batch& batch, Run& run, Stage& stage)
         return _externalStages.watch(batch, run, stage);
 
     const bool stopping = stage.intent != Intent::None;
-    if (_runner.resume(stage.id, stage.attempt, _state.attempt(stage, stage.attempt),
+    if (_runner.resume(stage.id, stage.attempt, _state.attempt(stage, stage.attempt), stage.bootId,
                        _specs.graceMs(run, stage), stopping))
         return _stuckWatch.watch(batch, run, stage);
     // Nothing of it was executed: the daemon died between its commit and the launch.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/run/AttemptSync.h"
 #include "agent/run/ExternalStages.h"
 #include "agent/run/Retries.h"
 #include "agent/run/RunFlow.h"
@@ -15,14 +16,15 @@ class Recovery
 {
 public:
     Recovery(RunSpecs& specs, Retries& retries, ExternalStages& externalStages,
-             StuckWatch& stuckWatch, StageStarter& starter, RunFlow& flow, const StateFolder& state,
-             StageRunner& runner)
+             StuckWatch& stuckWatch, StageStarter& starter, RunFlow& flow, AttemptSync& sync,
+             const StateFolder& state, StageRunner& runner)
         : _specs(specs),
           _retries(retries),
           _externalStages(externalStages),
           _stuckWatch(stuckWatch),
           _starter(starter),
           _flow(flow),
+          _sync(sync),
           _state(state),
           _runner(runner)
     {
@@ -31,6 +33,7 @@ public:
     void recover(Batch& batch);
 
 private:
+    void sortUnsynced(Batch& batch);
     void recoverStage(Batch& batch, Run& run, Stage& stage);
 
     RunSpecs& _specs;
@@ -39,6 +42,7 @@ private:
     StuckWatch& _stuckWatch;
     StageStarter& _starter;
     RunFlow& _flow;
+    AttemptSync& _sync;
     const StateFolder& _state;
     StageRunner& _runner;
 };

@@ -1,5 +1,7 @@
 #include "agent/run/Retries.h"
 
+#include "agent/run/AttemptSync.h"
+
 #include <algorithm>
 
 namespace agent
@@ -43,6 +45,12 @@ bool Retries::plan(Batch& batch, const Run& run, Stage& stage)
     const RetrySpec& spec = _specs.stage(run, stage).retry;
     if (stage.attempt >= spec.attempts || !retryable(spec, stage))
         return false;
+    if (const auto stages = batch.runs.stages(run.id);
+        stage.synced == Sync::Lost || workspaceLost(stages))
+    {
+        stage.message += "; not retried, as files of its workspace may be lost: rerun the run";
+        return false;
+    }
     stage.updatedAt = nowMs();
     _writer.stageChanged(batch, stage, Status::InProgress, agentActor, stage.message);
     batch.runs.keepAttempt(stage);

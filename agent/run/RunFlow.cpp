@@ -1,5 +1,7 @@
 #include "agent/run/RunFlow.h"
 
+#include "agent/run/AttemptSync.h"
+
 namespace agent
 {
 
@@ -50,6 +52,15 @@ void RunFlow::advance(Batch& batch, Run& run)
             run.holdsSlot = false;
             run.wantsSlot = true;
             return _writer.setStatus(batch, run, Status::InProgress, agentActor, "");
+        }
+        if (workspaceLost(batch.runs.stages(run.id)))
+        {
+            const Transition next = transition(_specs.state(stage), StageEvent::Abandon);
+            _writer.endStage(
+                batch, stage, next.to, Cause::HostReboot, agentActor,
+                "the host went down before the files of an earlier stage were on disk, "
+                "so some may be lost: rerun the run");
+            return _writer.endRun(batch, run, Status::Failure, agentActor, "");
         }
         _starter.start(batch, run, stage, StageEvent::Due, agentActor, "");
         return _writer.setStatus(batch, run, Status::InProgress, agentActor, "");

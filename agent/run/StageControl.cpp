@@ -1,5 +1,7 @@
 #include "agent/run/StageControl.h"
 
+#include "agent/run/AttemptSync.h"
+
 #include "agent/model/Declined.h"
 
 #include <algorithm>
@@ -21,6 +23,11 @@ std::optional<Stage> unfinishedBefore(Batch& batch, const Stage& stage)
 
 void needWorkspace(Batch& batch, const EngineParts& parts, const Run& run)
 {
+    if (workspaceLost(batch.runs.stages(run.id)))
+        throw Declined::conflict(
+            "workspace_unsynced",
+            "the host went down before all files of the run's workspace were on "
+            "disk, so some may be lost; rerun the run instead");
     if (std::filesystem::is_directory(parts.state.workspace(run.id)))
         return;
     for (const auto& stage : batch.runs.stages(run.id))
@@ -47,7 +54,7 @@ void startByHand(Batch& batch, EngineParts& parts, Run& run, Stage& stage, const
                                           ? "; make that one IDLE to try it again, or SUCCESS to "
                                             "accept it"
                                           : ""));
-    if (run.ended())
+    if (run.ended() || !parts.specs.external(stage))
         needWorkspace(batch, parts, run);
     if (!parts.specs.external(stage) && parts.disk.low())
         throw Declined::unavailable(

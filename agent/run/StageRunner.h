@@ -40,10 +40,11 @@ public:
                         const std::string& message) = 0;
 
     /// Adopts an attempt that the record calls running; one that is to be stopped is asked to end.
+    /// `bootId`: of its launch, as the record has it; empty where it has none.
     /// Returns false when nothing of it was ever executed: launch it.
     virtual bool resume(const std::string& stageId, int attempt,
-                        const std::filesystem::path& folder, std::int64_t graceMs,
-                        bool stopping) = 0;
+                        const std::filesystem::path& folder, const std::string& bootId,
+                        std::int64_t graceMs, bool stopping) = 0;
 
     /// Asks the stage to end; after `graceMs` its processes are killed. Nothing happens where it has
     /// ended already.

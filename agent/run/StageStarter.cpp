@@ -20,6 +20,8 @@ void StageStarter::start(Batch& batch, Run& run, Stage& stage, StageEvent event,
     {
         stage.containment = _runner.hasCgroup() ? "cgroup" : "subreaper";
         stage.limitsMissing = _runner.missing(_specs.stage(run, stage).limits);
+        stage.bootId = _bootId;
+        stage.synced = Sync::Pending;
     }
     batch.runs.update(stage);
     _writer.stageChanged(batch, stage, from, actor, reason);
@@ -50,16 +52,17 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
     }
     const auto folder = _state.attempt(stage, stage.attempt);
     const PipelineSpec& pipeline = _specs.pipeline(run);
-    const Order order =
-        buildOrder({.run = run,
-                    .stage = stage,
-                    .spec = _specs.stage(run, stage),
-                    .pipeline = pipeline,
-                    .plugin = *plugin,
-                    .outputs = outputsBefore(stage.ordinal, batch.runs.stages(run.id)),
-                    .workspace = _state.workspace(run.id),
-                    .attemptFolder = folder},
-                   _specs.orders());
+    Order order = buildOrder({.run = run,
+                              .stage = stage,
+                              .spec = _specs.stage(run, stage),
+                              .pipeline = pipeline,
+                              .plugin = *plugin,
+                              .outputs = outputsBefore(stage.ordinal, batch.runs.stages(run.id)),
+                              .workspace = _state.workspace(run.id),
+                              .attemptFolder = folder},
+                             _specs.orders());
+    order.bootId = stage.bootId;
+    order.bootRecorded = !stage.bootId.empty();
     _stuckWatch.watch(batch, run, stage);
     batch.afterCommit.push_back([this, folder, order]
                                 { _runner.launch(folder, order, _specs.orders().secretsDir); });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/process/ProcessTree.h"
 #include "agent/run/ExternalStages.h"
 #include "agent/run/RunWriter.h"
 #include "agent/run/StageRunner.h"
@@ -46,6 +47,7 @@ private:
     const StateFolder& _state;
     const PluginRegistry& _plugins;
     StageRunner& _runner;
+    const std::string _bootId = bootId();
 };
 
 } // namespace agent

@@ -25,8 +25,8 @@ int syncFolder(const std::string& folder)
     return file.valid() && ::fsync(file.get()) == 0 ? 0 : errno;
 }
 
-/// Makes `text` all that the file holds, and brings it to disk.
-int replaceContent(int file, std::string_view text)
+/// Makes `text` all that the file holds.
+int replaceContent(int file, std::string_view text, Durable durable)
 {
     std::size_t done = 0;
     while (done < text.size())
@@ -37,22 +37,22 @@ int replaceContent(int file, std::string_view text)
             return errno;
         done += static_cast<std::size_t>(n > 0 ? n : 0);
     }
-    if (::ftruncate(file, static_cast<off_t>(text.size())) != 0 || ::fsync(file) != 0)
+    if (::ftruncate(file, static_cast<off_t>(text.size())) != 0)
         return errno;
-    return 0;
+    return durable == Durable::No || ::fsync(file) == 0 ? 0 : errno;
 }
 
 } // namespace
 
-int writeClaim(int lock, const std::string& folder, const Claim& claim)
+int writeClaim(int lock, const std::string& folder, const Claim& claim, Durable durable)
 {
     FAILPOINT("shim.claim.before");
     if (const int error = FAILPOINT_ERRNO("shim.claim.write"))
         return error;
-    if (const int error = replaceContent(lock, toJson(claim)))
+    if (const int error = replaceContent(lock, toJson(claim), durable))
         return error;
     FAILPOINT("shim.claim.written");
-    const int error = syncFolder(folder);
+    const int error = durable == Durable::Yes ? syncFolder(folder) : 0;
     FAILPOINT("shim.claim.after");
     return error;
 }
@@ -87,18 +87,37 @@ int OutcomeFile::reserve()
     return ::posix_fallocate(_file.get(), 0, reservedBytes);
 }
 
-int OutcomeFile::write(const Outcome& outcome)
+/// Whether the file that is open is the one of that name.
+bool OutcomeFile::standsAt(const std::string& name) const
+{
+    struct stat ours = {};
+    struct stat there = {};
+    return ::fstat(_file.get(), &ours) == 0 && ::lstat(name.c_str(), &there) == 0 &&
+           ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+int OutcomeFile::write(const Outcome& outcome, Durable durable)
 {
     const std::string name = _folder + "/" + files::outcome;
     const std::string temporary = name + ".tmp";
-    if (!_file.valid())
+    if (_file.valid() && standsAt(name))
+        return syncFolder(_folder); // in place already: only the sync had failed
+    if (!_file.valid() || !standsAt(temporary))
+    {
+        // The stage removed it, or put something else there.
         _file = createFile(temporary, O_RDWR);
+        if (!_file.valid() && errno == EEXIST)
+        {
+            ::rename(temporary.c_str(), (temporary + ".obstacle").c_str());
+            _file = createFile(temporary, O_RDWR);
+        }
+    }
     if (!_file.valid())
         return errno;
     FAILPOINT("shim.outcome.write");
     if (const int error = FAILPOINT_ERRNO("shim.outcome.error"))
         return error;
-    if (const int error = replaceContent(_file.get(), toJson(outcome)))
+    if (const int error = replaceContent(_file.get(), toJson(outcome), durable))
         return error;
     FAILPOINT("shim.outcome.rename");
     if (::rename(temporary.c_str(), name.c_str()) != 0)
@@ -106,14 +125,12 @@ int OutcomeFile::write(const Outcome& outcome)
         const int error = errno;
         if (error == EISDIR || error == ENOTEMPTY || error == EEXIST)
             ::rename(name.c_str(), (name + ".obstacle").c_str()); // the stage put it there
-        else if (error == ENOENT && exists())
-            return syncFolder(_folder); // done already when only the fsync had failed
-        else if (error == ENOENT)
-            _file = FileDescriptor(); // the stage removed it: made anew the next time
         return error;
     }
+    if (!standsAt(name))
+        return ESTALE; // a process of the stage was quicker: once more
     FAILPOINT("shim.outcome.sync");
-    const int error = syncFolder(_folder);
+    const int error = durable == Durable::Yes ? syncFolder(_folder) : 0;
     FAILPOINT("shim.outcome.done");
     return error;
 }

@@ -13,6 +13,7 @@
 #include <system_error>
 #include <thread>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
@@ -123,7 +124,9 @@ bool Supervisor::claim()
                       .startTime = processStat(::getpid()).value_or(ProcessStat{}).startTime,
                       .bootId = bootId(),
                       .startedAt = _outcome.startedAt};
-    const int unclaimed = writeClaim(_lock.get(), _folder, claim);
+    if (order && order->bootRecorded)
+        _durable = Durable::No;
+    const int unclaimed = writeClaim(_lock.get(), _folder, claim, _durable);
     if (!order)
     {
         _outcome.cause = Cause::SpawnError;
@@ -167,7 +170,10 @@ void Supervisor::execute()
     }
     _log->finish();
     _ended = Clock::now();
-    _log->sync();
+    if (_durable == Durable::Yes || _evidence.ended == Cause::Stopped)
+        _log->sync();
+    if (_evidence.ended == Cause::Stopped)
+        _outcome.synced = syncWorkspace();
     _evidence.logError = _log->file().error();
     _evidence.commandStatus = _processes->commandStatus();
     _evidence.oomKilled = _processes->cgroup().oomKills() > 0;
@@ -329,12 +335,23 @@ void Supervisor::drain(Command& command)
     }
 }
 
+/// Whoever asks the shim to end may be the host on its way down, and the daemon gone before: then nobody else
+/// would sync what the stage wrote.
+bool Supervisor::syncWorkspace() const
+{
+    const std::string& folder = _order.cwd.empty() ? _folder : _order.cwd;
+    const FileDescriptor workspace(
+        ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    return workspace.valid() && _log->file().error() == 0 && ::syncfs(workspace.get()) == 0;
+}
+
 void Supervisor::recordOutcome()
 {
     const auto lasted = _ended.value_or(Clock::now()) - _started;
     _outcome.durationMs = std::chrono::duration_cast<std::chrono::milliseconds>(lasted).count();
     _outcome.endedAt = _outcome.startedAt + _outcome.durationMs;
-    while (_outcomeFile.write(_outcome) != 0 && !forgotten())
+    const Durable durable = _outcome.synced ? Durable::Yes : _durable;
+    while (_outcomeFile.write(_outcome, durable) != 0 && !forgotten())
         std::this_thread::sleep_for(outcomeRetry);
 }
 

@@ -19,7 +19,7 @@ namespace agent
 
 // What a shim does, exactly. Each sentence has its test in ShimTest.
 //
-// Before the command. The room for the outcome is taken and the claim is on disk before anything is
+// Before the command. The room for the outcome is taken and the claim is written before anything is
 // executed. Where either can't be, where order.json can't be read or is newer than this program, or
 // where a TERM is already waiting, nothing is executed and the outcome says why. An attempt that has
 // a claim or an outcome already is never executed again.
@@ -41,8 +41,13 @@ namespace agent
 //
 // The end. The pipes are drained of what they hold at this moment, so the last byte before the exit is
 // in the log and a foreign holder of a pipe delays nothing. That is the end that the outcome tells. The
-// log is brought to disk, then the outcome. As long as the outcome can't be written the shim tries again
+// outcome is renamed into place, and the shim exits. As long as the outcome can't be written it tries again
 // each second.
+//
+// Syncs. None, where the order says that the record names the boot (docs/durability.md): the daemon does it
+// later. An order of a daemon before that gets claim, log and outcome synced, each before what follows from
+// it. A stage that was asked to end (STOPPED) is synced in either case, its workspace too: the host may be
+// going down.
 class Supervisor
 {
 public:
@@ -52,8 +57,8 @@ public:
     /// `lock`: open shim.lock, flocked by the daemon. Signals are as main has set them.
     Supervisor(std::string folder, FileDescriptor lock, Secrets secrets, FileDescriptor signals);
 
-    /// Runs the attempt. Shape: false when it was claimed or had ended before; else its outcome is on
-    /// disk.
+    /// Runs the attempt. Returns false when it was claimed or had ended before; else its outcome is
+    /// in place.
     bool run();
 
 private:
@@ -75,6 +80,7 @@ private:
     bool advance(bool processesLeft);
     void tellWhenHeld(Clock::time_point now);
     void drain(Command& command);
+    [[nodiscard]] bool syncWorkspace() const;
     void recordOutcome();
     [[nodiscard]] bool forgotten() const;
 
@@ -83,6 +89,7 @@ private:
     Secrets _secrets;
     FileDescriptor _signals;
     OutcomeFile _outcomeFile;
+    Durable _durable = Durable::Yes;
     Order _order;
     Outcome _outcome;
     Evidence _evidence;

@@ -36,6 +36,15 @@ const Query deleteStage{"DELETE FROM stages WHERE id = ?"};
 
 const Query attemptOfStage{attemptTable.select("WHERE stage_id = ? AND attempt = ?")};
 const Query insertAttempt{attemptTable.insert("INSERT OR IGNORE")};
+const Query stagesToSync{"SELECT id, attempt FROM stages WHERE synced = 0"};
+const Query attemptsToSync{"SELECT stage_id, attempt FROM attempts WHERE synced = 0"};
+const Query syncedStage{"UPDATE stages SET synced = 1 WHERE id = ? AND attempt = ? AND synced = 0"};
+const Query syncedAttempt{
+    "UPDATE attempts SET synced = 1 WHERE stage_id = ? AND attempt = ? AND synced = 0"};
+const Query lostStage{"UPDATE stages SET synced = 2, notes = iif(ended_at IS NULL, notes, ?3) "
+                      "WHERE id = ?1 AND attempt = ?2 AND synced = 0"};
+const Query lostAttempt{"UPDATE attempts SET synced = 2, notes = ?3 "
+                        "WHERE stage_id = ?1 AND attempt = ?2 AND synced = 0"};
 
 /// Every stored change is seen in updatedAt, also two within one millisecond or over a clock set back.
 template <typename Record> void touch(Record& record)
@@ -167,6 +176,35 @@ void RunStore::keepAttempt(const Stage& stage)
     if (stage.attempt == 0)
         return; // it was skipped: nothing was tried
     attemptTable.bindInsert(_connection.prepare(insertAttempt), stage).run();
+}
+
+void RunStore::setSynced(const std::string& stageId, int attempt)
+{
+    _connection.prepare(syncedStage).bind(stageId).bind(attempt).run();
+    _connection.prepare(syncedAttempt).bind(stageId).bind(attempt).run();
+}
+
+void RunStore::setLost(const std::string& stageId, int attempt, const std::string& notes)
+{
+    _connection.prepare(lostStage).bind(stageId).bind(attempt).bindText(notes).run();
+    _connection.prepare(lostAttempt).bind(stageId).bind(attempt).bindText(notes).run();
+}
+
+std::vector<RunStore::Attempted> RunStore::unsynced()
+{
+    std::vector<Attempted> found;
+    for (const Query* query : {&stagesToSync, &attemptsToSync})
+    {
+        Statement& rows = _connection.prepare(*query);
+        while (rows.step())
+        {
+            Attempted& row = found.emplace_back();
+            row.stageId = rows.text();
+            row.attempt = static_cast<int>(rows.integer());
+        }
+        rows.reset();
+    }
+    return found;
 }
 
 void RunStore::removeStage(const std::string& id)

@@ -77,6 +77,21 @@ public:
     /// before stands.
     void keepAttempt(const Stage& stage);
 
+    /// The attempt's files are on disk now. Changes nothing where that was not awaited.
+    void setSynced(const std::string& stageId, int attempt);
+
+    /// The power was cut before the attempt's files were on disk. `notes` as they are then.
+    void setLost(const std::string& stageId, int attempt, const std::string& notes);
+
+    struct Attempted
+    {
+        std::string stageId;
+        int attempt = 0;
+    };
+
+    /// Attempts whose files are not known to be on disk, running ones too.
+    [[nodiscard]] std::vector<Attempted> unsynced();
+
     void removeStage(const std::string& id);
     void removeRun(const std::string& id); ///< and its stages
 

@@ -4,6 +4,9 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <algorithm>
+#include <array>
+#include <cstdio>
 #include <limits>
 #include <stdexcept>
 #include <string_view>
@@ -203,6 +206,29 @@ std::optional<File> readFile(const std::string& json, const char* name, std::str
     }
 }
 
+/// CRC-32C (Castagnoli), as iSCSI and ext4 have it. Source: RFC 3720, B.4.
+std::uint32_t crc32c(std::string_view bytes)
+{
+    std::uint32_t sum = ~0U;
+    for (const char byte : bytes)
+    {
+        sum ^= static_cast<unsigned char>(byte);
+        for (int bit = 0; bit < 8; ++bit)
+            sum = (sum >> 1) ^ ((sum & 1) != 0 ? 0x82f63b78U : 0);
+    }
+    return ~sum;
+}
+
+/// What ends an outcome: the checksum of all that stands before it.
+std::string checksumOf(std::string_view text)
+{
+    std::array<char, 32> end{};
+    std::snprintf(end.data(), end.size(), ",\"crc32c\":\"%08x\"}", crc32c(text));
+    return end.data();
+}
+
+constexpr std::size_t checksumSize = sizeof(R"(,"crc32c":"00000000"})") - 1;
+
 void readIdentity(const ObjectReader& reader, Order& order)
 {
     order.runId = reader.text("runId");
@@ -245,6 +271,8 @@ std::string toJson(const Order& order)
     json.number("pids", order.limits.pids);
     json.raw().EndObject();
     json.text("bootId", order.bootId);
+    if (order.bootRecorded)
+        json.key("bootRecorded").Bool(true);
     return json.finish();
 }
 
@@ -284,7 +312,11 @@ std::string toJson(const Outcome& outcome)
     json.number("readBytes", outcome.usage.readBytes);
     json.number("writeBytes", outcome.usage.writeBytes);
     json.raw().EndObject();
-    return json.finish();
+    if (outcome.synced)
+        json.key("synced").Bool(true);
+    std::string text = json.finish();
+    text.pop_back();
+    return text + checksumOf(text);
 }
 
 std::string toJson(const Held& held)
@@ -323,6 +355,8 @@ std::optional<Order> orderFrom(const std::string& json, std::string* why)
                                order.limits.memoryBytes = limits.number("memoryBytes");
                                order.limits.cpuPercent = limits.number("cpuPercent");
                                order.limits.pids = limits.number("pids");
+                               order.bootRecorded = reader.find("bootRecorded") != nullptr &&
+                                                    reader.boolean("bootRecorded");
                            });
 }
 
@@ -347,26 +381,41 @@ std::optional<Claim> claimFrom(const std::string& json, std::string* why)
 
 std::optional<Outcome> outcomeFrom(const std::string& json, std::string* why)
 {
-    return readFile<Outcome>(json, files::outcome, why,
-                             [](const ObjectReader& reader, Outcome& outcome)
-                             {
-                                 outcome.cause = reader.cause(reader.text("cause"));
-                                 outcome.exitCode = reader.optionalSmall("exitCode");
-                                 outcome.signal = reader.optionalSmall("signal");
-                                 outcome.startedAt = reader.number("startedAt");
-                                 outcome.endedAt = reader.number("endedAt");
-                                 outcome.durationMs = reader.number("durationMs");
-                                 outcome.message = reader.text("message");
-                                 outcome.containment = reader.text("containment");
-                                 for (const std::string& note : reader.texts("notes"))
-                                     outcome.notes.push_back(reader.cause(note));
-                                 outcome.logBytes = reader.number("logBytes");
-                                 const ObjectReader usage(reader.get("usage"));
-                                 outcome.usage.cpuMs = usage.optionalNumber("cpuMs");
-                                 outcome.usage.maxRssBytes = usage.optionalNumber("maxRssBytes");
-                                 outcome.usage.readBytes = usage.optionalNumber("readBytes");
-                                 outcome.usage.writeBytes = usage.optionalNumber("writeBytes");
-                             });
+    const std::string_view text = json;
+    const std::string_view end = text.substr(text.size() - std::min(text.size(), checksumSize));
+    const bool checked = end.starts_with(",\"crc32c\":");
+    if (checked && end != checksumOf(text.substr(0, text.size() - end.size())))
+    {
+        if (why != nullptr)
+            *why = std::string(files::outcome) + " is damaged: its checksum is wrong";
+        return std::nullopt;
+    }
+    auto found =
+        readFile<Outcome>(json, files::outcome, why,
+                          [](const ObjectReader& reader, Outcome& outcome)
+                          {
+                              outcome.cause = reader.cause(reader.text("cause"));
+                              outcome.exitCode = reader.optionalSmall("exitCode");
+                              outcome.signal = reader.optionalSmall("signal");
+                              outcome.startedAt = reader.number("startedAt");
+                              outcome.endedAt = reader.number("endedAt");
+                              outcome.durationMs = reader.number("durationMs");
+                              outcome.message = reader.text("message");
+                              outcome.containment = reader.text("containment");
+                              for (const std::string& note : reader.texts("notes"))
+                                  outcome.notes.push_back(reader.cause(note));
+                              outcome.logBytes = reader.number("logBytes");
+                              const ObjectReader usage(reader.get("usage"));
+                              outcome.usage.cpuMs = usage.optionalNumber("cpuMs");
+                              outcome.usage.maxRssBytes = usage.optionalNumber("maxRssBytes");
+                              outcome.usage.readBytes = usage.optionalNumber("readBytes");
+                              outcome.usage.writeBytes = usage.optionalNumber("writeBytes");
+                              outcome.synced =
+                                  reader.find("synced") != nullptr && reader.boolean("synced");
+                          });
+    if (found)
+        found->checked = checked;
+    return found;
 }
 
 std::optional<Held> heldFrom(const std::string& json, std::string* why)

@@ -44,9 +44,12 @@ struct Order
     std::string cgroup; ///< the stage's own cgroup v2 folder, made by the daemon; empty: none
     Limits limits;
     std::string bootId; ///< of the launch
+
+    /// The attempt's row in the record names the boot, so the shim syncs nothing: see docs/durability.md.
+    bool bootRecorded = false;
 };
 
-/// `shim.lock`: the shim's claim, on disk before it executes anything. Held by flock while it lives.
+/// `shim.lock`: the shim's claim, written before it executes anything. Held by flock while it lives.
 /// The same in every version.
 struct Claim
 {
@@ -57,7 +60,8 @@ struct Claim
     TimeMs startedAt = 0;
 };
 
-/// `outcome.json`: how the attempt ended. Its presence means that it did.
+/// `outcome.json`: how the attempt ended. Its presence means that it did, unless the power was cut since: then
+/// only one with a checksum, which its last member holds, is known to be whole.
 struct Outcome
 {
     int version = wireVersion;
@@ -72,6 +76,8 @@ struct Outcome
     std::vector<Cause> notes;
     std::int64_t logBytes = 0;
     Usage usage;
+    bool synced = false;  ///< the shim has synced log and workspace itself
+    bool checked = false; ///< it was read with its checksum, which was right
 
     [[nodiscard]] bool succeeded() const { return cause == Cause::Exit && exitCode == 0; }
 };
@@ -92,7 +98,8 @@ std::string toJson(const Outcome& outcome);
 std::string toJson(const Held& held);
 
 /// Errors: nothing when the text is no such file: malformed, a key missing or of the wrong type, or a
-/// newer version than this build knows (then `why`, where given, says so). A claim and what is held may be
+/// newer version than this build knows (then `why`, where given, says so); an outcome also when its checksum,
+/// if it has one, is wrong. A claim and what is held may be
 /// of any version.
 std::optional<Order> orderFrom(const std::string& json, std::string* why = nullptr);
 std::optional<Claim> claimFrom(const std::string& json, std::string* why = nullptr);

@@ -1,4 +1,5 @@
 // Why a stage ended: each cause made to happen for real. DISK_FULL needs a disk of its own: FaultsTest.
+#include "tests/support/OtherBoot.h"
 #include "tests/support/Stages.h"
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -227,10 +228,7 @@ public:
         const auto attempt = attemptOf(_daemon, _run);
         _daemon.kill();
         cutPower(attempt, id);
-        const std::string boot = R"("bootId":")";
-        for (const char* file : {"order.json", "shim.lock"})
-            rewrite(attempt / file, boot,
-                    boot + "00000000-0000-4000-8000-000000000000\",\"was\":\"");
+        agent::test::moveToAnotherBoot(_daemon.state());
         _daemon.start();
         assertRecorded("FAILURE HOST_REBOOT null", id);
         CPPUNIT_ASSERT_EQUAL(std::string("x\n"), contentOf(counter));

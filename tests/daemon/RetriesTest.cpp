@@ -1,4 +1,5 @@
 // Which ends are tried again, and what is kept of the attempts before.
+#include "tests/support/OtherBoot.h"
 #include "tests/support/Stages.h"
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -8,8 +9,8 @@ using agent::test::contentOf;
 using agent::test::cutPower;
 using agent::test::Daemon;
 using agent::test::listOf;
+using agent::test::moveToAnotherBoot;
 using agent::test::processesOf;
-using agent::test::rewrite;
 using agent::test::shell;
 using agent::test::shimOf;
 using agent::test::waitFor;
@@ -23,7 +24,7 @@ class RetriesTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testNamedCausesAreTriedAgain);
     CPPUNIT_TEST(testDelayGoesOnOverARestart);
     CPPUNIT_TEST(testALossIsTriedAgainOnlyWhereAskedFor);
-    CPPUNIT_TEST(testARebootIsALoss);
+    CPPUNIT_TEST(testAPowerCutIsALossThatIsNotRetriedInItsWorkspace);
     CPPUNIT_TEST(testAnOrderlyShutdownIsAReboot);
     CPPUNIT_TEST(testAShimThatSomebodyEndsIsALoss);
     CPPUNIT_TEST(testADecisionIsNeverTriedAgain);
@@ -151,18 +152,21 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("2"), _daemon.detail(id, "attempt"));
     }
 
-    void testARebootIsALoss()
+    /// Files of its workspace may be lost: nothing is executed there again, by itself or by hand.
+    void testAPowerCutIsALossThatIsNotRetriedInItsWorkspace()
     {
         const auto id = submitRunning(flaky("sleep 600"), R"({"attempts":2,"on_loss":true})");
         const auto attempt = attemptOf(_daemon, _run);
         _daemon.kill();
         cutPower(attempt, id);
-        const std::string boot = R"("bootId":")";
-        rewrite(attempt / "order.json", boot, boot + "another\",\"was\":\"");
+        moveToAnotherBoot(_daemon.state());
         _daemon.start();
-        _daemon.waitForRun(_run, "SUCCESS");
-        const auto first = _daemon.get("/api/stages/" + id + "?attempt=1").json();
-        CPPUNIT_ASSERT_EQUAL(std::string("HOST_REBOOT"), std::string(first["cause"].GetString()));
+        _daemon.waitForRun(_run, "FAILURE");
+        assertOneAttempt("HOST_REBOOT", id);
+        CPPUNIT_ASSERT(_daemon.detail(id, "message").find("rerun the run") != std::string::npos);
+        const auto answer = _daemon.request("PATCH", "/api/stages/" + id, R"({"status":"IDLE"})");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(answer.body, 409, answer.status);
+        CPPUNIT_ASSERT(answer.body.find("workspace_unsynced") != std::string::npos);
     }
 
     /// Its shim is asked to end with all others and tells so before the power goes.
@@ -173,9 +177,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
         ::kill(shimOf(attempt), SIGTERM);
         waitFor("its outcome", [&] { return std::filesystem::exists(attempt / "outcome.json"); });
-        const std::string boot = R"("bootId":")";
-        for (const char* file : {"order.json", "shim.lock"})
-            rewrite(attempt / file, boot, boot + "another\",\"was\":\"");
+        moveToAnotherBoot(_daemon.state());
         _daemon.start();
         _daemon.waitForRun(_run, "SUCCESS");
         const auto first = _daemon.get("/api/stages/" + id + "?attempt=1").json();

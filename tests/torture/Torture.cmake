@@ -13,6 +13,7 @@ add_executable(torture-tests
     tests/torture/FullDiskTest.cpp
     tests/torture/FailpointTest.cpp
     tests/torture/SyncOrderTest.cpp
+    tests/torture/PowerLossTest.cpp
     tests/torture/ClockTest.cpp)
 target_link_libraries(torture-tests PRIVATE agent_wire Poco::Net SQLite::SQLite3 cppunit)
 target_compile_definitions(torture-tests PRIVATE
@@ -36,6 +37,7 @@ add_library(failpoint_agent_parts OBJECT
     agent/run/StateFolder.cpp
     agent/run/Janitor.cpp
     agent/run/Engine.cpp
+    agent/run/SyncWorker.cpp
     tests/torture/failpoints/MovedClock.cpp
     tests/torture/failpoints/CallLog.cpp)
 target_link_libraries(failpoint_agent_parts PRIVATE agent_run PkgConfig::ZSTD)
@@ -61,7 +63,7 @@ foreach(program agent shim)
     target_compile_definitions(failpoint_${program}_parts PRIVATE STAGE_AGENT_FAILPOINTS)
     set_target_properties(failpoint-${program} PROPERTIES OUTPUT_NAME stage-${program}
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/failpoints)
-    foreach(call fsync fdatasync rename pwrite)
+    foreach(call fsync fdatasync syncfs rename pwrite)
         target_link_options(failpoint-${program} PRIVATE -Wl,--wrap=${call})
     endforeach()
 endforeach()

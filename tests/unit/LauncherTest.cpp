@@ -52,6 +52,7 @@ class LauncherTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testDoesNotAdoptAStranger);
     CPPUNIT_TEST(testNothingClaimedNeverRan);
     CPPUNIT_TEST(testAnotherBootIdIsAReboot);
+    CPPUNIT_TEST(testTheRecordsBootDecidesAfterAPowerCut);
     CPPUNIT_TEST(testRefusesFilesOfANewerVersion);
     CPPUNIT_TEST(testFindsAndEndsAStageOfANewerVersion);
     CPPUNIT_TEST(testLimitsAStageAgain);
@@ -271,6 +272,32 @@ class LauncherTest: public CppUnit::TestFixture
 
         launching::writeText(attempt.path() / "outcome.json", agent::toJson(agent::Outcome()));
         CPPUNIT_ASSERT(_launcher.find(attempt.path()).state == Attempt::State::Ended);
+    }
+
+    /// What a power cut may leave of files that nobody synced, and what is on record of their launch.
+    void testTheRecordsBootDecidesAfterAPowerCut()
+    {
+        const agent::AttemptFolder attempt(_place.folder() / "cut");
+        const auto stateAt = [&](const std::string& boot)
+        { return _launcher.find(attempt.path(), boot).state; };
+        const std::string now = agent::bootId();
+        CPPUNIT_ASSERT(stateAt("another") == Attempt::State::Rebooted);
+        CPPUNIT_ASSERT(stateAt(now) == Attempt::State::NeverRan);
+        attempt.make();
+        attempt.write(orderOfThisBoot());
+        launching::writeText(attempt.lockFile(), std::string(100, '\0'));
+        CPPUNIT_ASSERT(stateAt("another") == Attempt::State::Rebooted);
+
+        const std::string whole = agent::toJson(agent::Outcome{.exitCode = 0});
+        const fs::path outcome = attempt.path() / "outcome.json";
+        launching::writeText(outcome, whole);
+        CPPUNIT_ASSERT(stateAt("another") == Attempt::State::Ended);
+        launching::writeText(outcome, whole.substr(0, whole.find(",\"crc32c\"")) + "}");
+        CPPUNIT_ASSERT(stateAt("another") == Attempt::State::Rebooted);
+        CPPUNIT_ASSERT(stateAt(now) == Attempt::State::Ended);
+        launching::writeText(outcome, std::string(whole.size(), '\0'));
+        CPPUNIT_ASSERT(stateAt("another") == Attempt::State::Rebooted);
+        CPPUNIT_ASSERT(stateAt(now) == Attempt::State::NeverRan);
     }
 
     void testRefusesFilesOfANewerVersion()

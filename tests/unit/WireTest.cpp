@@ -24,6 +24,7 @@ class WireTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testMissingKeyIsNamed);
     CPPUNIT_TEST(testWrongTypesAreRefused);
     CPPUNIT_TEST(testUnknownCauseIsRefused);
+    CPPUNIT_TEST(testAnOutcomeWithAWrongChecksumIsRefused);
     CPPUNIT_TEST(testTornFilesAreRefused);
     CPPUNIT_TEST(testDeepNestingIsNoProblem);
     CPPUNIT_TEST(testNulInTextIsRefused);
@@ -43,6 +44,7 @@ public:
     void testMissingKeyIsNamed();
     void testWrongTypesAreRefused();
     void testUnknownCauseIsRefused();
+    void testAnOutcomeWithAWrongChecksumIsRefused();
     void testTornFilesAreRefused();
     void testDeepNestingIsNoProblem();
     void testNulInTextIsRefused();
@@ -255,8 +257,31 @@ void WireTest::testWrongTypesAreRefused()
 void WireTest::testUnknownCauseIsRefused()
 {
     std::string why;
-    CPPUNIT_ASSERT(!outcomeFrom(replaced(toJson(Outcome{}), "EXIT", "MELTDOWN"), &why));
+    std::string json = toJson(Outcome{});
+    json = json.substr(0, json.find(",\"crc32c\"")) + "}"; // as an older shim writes it
+    CPPUNIT_ASSERT(outcomeFrom(json).has_value() && !outcomeFrom(json)->checked);
+    CPPUNIT_ASSERT(!outcomeFrom(replaced(json, "EXIT", "MELTDOWN"), &why));
     CPPUNIT_ASSERT_EQUAL(std::string("outcome.json has the unknown cause 'MELTDOWN'"), why);
+}
+
+void WireTest::testAnOutcomeWithAWrongChecksumIsRefused()
+{
+    std::string why;
+    const std::string json = toJson(Outcome{.cause = Cause::Exit, .exitCode = 3});
+    CPPUNIT_ASSERT(outcomeFrom(json)->checked);
+    for (std::size_t at = 0; at < json.size(); ++at)
+    {
+        std::string zeroed = json;
+        zeroed[at] = '\0';
+        const auto read = outcomeFrom(zeroed);
+        CPPUNIT_ASSERT_MESSAGE(std::to_string(at), !read || !read->checked);
+        const auto cut = outcomeFrom(json.substr(0, at));
+        CPPUNIT_ASSERT_MESSAGE(std::to_string(at), !cut || !cut->checked);
+    }
+    CPPUNIT_ASSERT(!outcomeFrom(replaced(json, "\"exitCode\":3", "\"exitCode\":0"), &why));
+    CPPUNIT_ASSERT_EQUAL(std::string("outcome.json is damaged: its checksum is wrong"), why);
+    const std::string padded = json + std::string(100, '\0'); // a size that was reserved
+    CPPUNIT_ASSERT(!outcomeFrom(padded) || !outcomeFrom(padded)->checked);
 }
 
 void WireTest::testTornFilesAreRefused()

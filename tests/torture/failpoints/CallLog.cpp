@@ -26,6 +26,7 @@ extern "C"
 {
     int __real_fsync(int fd);
     int __real_fdatasync(int fd);
+    int __real_syncfs(int fd);
     int __real_rename(const char* from, const char* to);
     ssize_t __real_pwrite(int fd, const void* bytes, std::size_t size, off_t at);
 
@@ -40,6 +41,13 @@ extern "C"
     {
         const int result = __real_fdatasync(fd);
         agent::Failpoint::record("fdatasync " + pathOf(fd));
+        return result;
+    }
+
+    int __wrap_syncfs(int fd)
+    {
+        const int result = __real_syncfs(fd);
+        agent::Failpoint::record("syncfs " + pathOf(fd));
         return result;
     }
 
