@@ -111,13 +111,14 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
     if (end.stage.cause == Cause::ShimLost)
         batch.log.push_back("stage " + stage.id + " (" + stage.name + " of run " + stage.runId +
                             "): " + end.stage.message);
+    _flow.advance(batch,
+                  run); // first: the next stage's launch is not to wait for what is cleared away
     batch.afterCommit.push_back(
         [this, end, folder = _state.attempt(stage, finished.attempt)]
         {
             _runner.forget(folder);
             _waiters.ended(end);
         });
-    _flow.advance(batch, run);
 }
 
 /// Reads what the plugin gave to later stages. Outputs that can't be used are the plugin's fault.

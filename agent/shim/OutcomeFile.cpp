@@ -37,7 +37,9 @@ int replaceContent(int file, std::string_view text, Durable durable)
             return errno;
         done += static_cast<std::size_t>(n > 0 ? n : 0);
     }
-    if (::ftruncate(file, static_cast<off_t>(text.size())) != 0)
+    struct stat info = {};
+    const auto size = static_cast<off_t>(text.size());
+    if (::fstat(file, &info) != 0 || (info.st_size != size && ::ftruncate(file, size) != 0))
         return errno;
     return durable == Durable::No || ::fsync(file) == 0 ? 0 : errno;
 }
@@ -84,7 +86,10 @@ int OutcomeFile::reserve()
     _file = createFile(name, O_RDWR);
     if (!_file.valid())
         return errno;
-    return ::posix_fallocate(_file.get(), 0, reservedBytes);
+    // Beyond the end of the file: so it needs no truncation later, which takes as long as all else here.
+    if (::fallocate(_file.get(), FALLOC_FL_KEEP_SIZE, 0, reservedBytes) == 0)
+        return 0;
+    return errno == EOPNOTSUPP ? ::posix_fallocate(_file.get(), 0, reservedBytes) : errno;
 }
 
 /// Whether the file that is open is the one of that name.

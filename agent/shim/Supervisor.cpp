@@ -62,7 +62,7 @@ Supervisor::Supervisor(std::string folder, FileDescriptor lock, Secrets secrets,
       _secrets(std::move(secrets)),
       _signals(std::move(signals)),
       _outcomeFile(_folder),
-      _buffer(readBytes)
+      _buffer(std::make_unique_for_overwrite<char[]>(readBytes))
 {
 }
 
@@ -217,9 +217,9 @@ void Supervisor::waitForEvent(Command& command)
     if (ready <= 0)
         return;
     if (events[1].revents != 0)
-        takeOutput(LogStream::Output, command.output(), _buffer.size());
+        takeOutput(LogStream::Output, command.output(), readBytes);
     if (events[2].revents != 0)
-        takeOutput(LogStream::Errors, command.errors(), _buffer.size());
+        takeOutput(LogStream::Errors, command.errors(), readBytes);
 }
 
 Supervisor::Clock::time_point Supervisor::nextDeadline() const
@@ -247,10 +247,10 @@ void Supervisor::takeSignals()
 
 void Supervisor::takeOutput(LogStream stream, FileDescriptor& pipe, std::size_t atMost)
 {
-    const ssize_t n = ::read(pipe.get(), _buffer.data(), std::min(atMost, _buffer.size()));
+    const ssize_t n = ::read(pipe.get(), _buffer.get(), std::min(atMost, readBytes));
     if (n > 0)
     {
-        _log->take(stream, {_buffer.data(), static_cast<std::size_t>(n)});
+        _log->take(stream, {_buffer.get(), static_cast<std::size_t>(n)});
         _lastOutput = Clock::now();
     }
     else if (n == 0)

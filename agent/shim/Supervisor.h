@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -104,7 +105,7 @@ private:
     bool _heldTold = false;
     Phase _phase = Phase::Running;
     bool _stopAsked = false;
-    std::vector<char> _buffer;
+    std::unique_ptr<char[]> _buffer; ///< its pages are made when they are used
 };
 
 } // namespace agent

@@ -183,6 +183,13 @@ template <typename File, typename Read>
 std::optional<File> readFile(const std::string& json, const char* name, std::string* why, Read read,
                              int newest = wireVersion)
 {
+    // Usual, for a lock that nobody has claimed yet: the first exception of a process costs it a millisecond.
+    if (json.empty())
+    {
+        if (why != nullptr)
+            *why = std::string(name) + " is no JSON";
+        return std::nullopt;
+    }
     try
     {
         rapidjson::Document document;
