@@ -125,7 +125,8 @@ void StuckWatch::check(Batch& batch, const Run& run, Stage& stage)
     std::int64_t next = spoke + after - now;
     if (usual > 0)
         next = std::min(next, started + most - now);
-    checkIn(batch, stage, std::max<std::int64_t>(next, 1000));
+    // Soon enough that "no output for 1 s" is reported after 1 s, not after the second look a second later.
+    checkIn(batch, stage, std::max<std::int64_t>(next, 10));
 }
 
 } // namespace agent
