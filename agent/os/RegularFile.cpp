@@ -42,7 +42,7 @@ FileDescriptor walk(int at, const std::string& file)
         if (part.empty())
             continue;
         const int above = folder.valid() ? folder.get() : at;
-        // Without O_DIRECTORY: with it a symlink is told as ENOTDIR, as if nothing stood there.
+        // Without O_DIRECTORY: with it a symlink is reported as ENOTDIR, like a missing file.
         FileDescriptor below(::openat(above, part.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
         if (!below.valid())
             return {};
