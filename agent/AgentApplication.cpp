@@ -300,7 +300,7 @@ try
     else if (const auto missing = cgroup.missing({.memoryBytes = 1, .cpuPercent = 1, .pids = 1});
              !missing.empty())
         warn("limits not enforced, because cgroup version 2 lacks the controller: " + missing);
-    Janitor janitor(state.root(), error);
+    CleanupWorker cleanup(state.root(), error);
     StageListCache stageLists;
     // Half of the descriptors are for logs, shims and the record: clients never take those.
     const std::size_t share = std::max<std::size_t>(16, descriptors / 4);
@@ -316,7 +316,7 @@ try
                                  .workspaceMs = _config.workspaceKeepMs,
                                  .plainLogsMs = _config.logsCompressAfterMs},
                    .orders = orders(state.mirrors())},
-                  database, state, _plugins, _services, executions, janitor,
+                  database, state, _plugins, _services, executions, cleanup,
                   {.changed =
                        [&](const std::set<std::string>& runIds)
                    {
@@ -326,7 +326,7 @@ try
                    },
                    .log = error});
     engine.start();
-    const LeftoverFolders leftovers(state, database, janitor);
+    const LeftoverFolders leftovers(state, database, cleanup);
     // 4 Followers of logs and events.
     followers.start();
     // 5 The check of the record, and the API.

@@ -42,8 +42,8 @@ add_executable(unit-tests
     tests/unit/LogReaderTest.cpp
     tests/unit/LogFormatTest.cpp
     tests/unit/CompressedLogTest.cpp
-    tests/unit/RemovalTest.cpp
-    tests/unit/JanitorTest.cpp
+    tests/unit/SafeRemoveTest.cpp
+    tests/unit/CleanupWorkerTest.cpp
     tests/unit/LogSearchTest.cpp
     tests/unit/DocumentTest.cpp
     tests/unit/ManifestTest.cpp

@@ -28,7 +28,7 @@ void checkPlugins(const Context& context, PluginRegistry& plugins, Findings& fin
 void checkServices(const Context& context, const PluginRegistry& plugins, ServiceCatalog& services,
                    Findings& findings);
 
-// MaterialChecks.cpp: what stages need
+// DependencyChecks.cpp: what stages need
 void checkSecrets(const Context& context, const ServiceCatalog& services, Findings& findings);
 /// `services`: null if unknown.
 void checkGit(const ServiceCatalog* services, Findings& findings);

@@ -2,7 +2,7 @@
 
 #include "agent/model/Stage.h"
 #include "agent/os/FileDescriptor.h"
-#include "agent/run/Removal.h"
+#include "agent/run/SafeRemove.h"
 
 #include <filesystem>
 #include <vector>

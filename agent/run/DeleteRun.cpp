@@ -52,8 +52,8 @@ Stage deleteStage(Engine& engine, const std::string& stageId,
             if (!run.ended())
                 parts.flow.advance(batch, run);
             batch.afterCommit.push_back(
-                [&janitor = parts.janitor, folder = parts.state.stage(stage)]
-                { janitor.discard(folder); });
+                [&cleanup = parts.cleanup, folder = parts.state.stage(stage)]
+                { cleanup.discard(folder); });
             return stage;
         });
 }

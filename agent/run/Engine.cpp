@@ -24,10 +24,10 @@ std::exception_ptr unavailable(const std::string& why)
 
 Engine::Engine(EngineOptions options, Database& database, const StateFolder& state,
                const PluginRegistry& plugins, const ServiceCatalog& services, StageRunner& runner,
-               Janitor& janitor, Listener listener)
+               CleanupWorker& cleanup, Listener listener)
     : _database(database),
       _listener(std::move(listener)),
-      _parts(std::move(options), state, plugins, services, runner, janitor)
+      _parts(std::move(options), state, plugins, services, runner, cleanup)
 {
 }
 

@@ -59,7 +59,7 @@ public:
 
     Engine(EngineOptions options, Database& database, const StateFolder& state,
            const PluginRegistry& plugins, const ServiceCatalog& services, StageRunner& runner,
-           Janitor& janitor, Listener listener);
+           CleanupWorker& cleanup, Listener listener);
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
     ~Engine();

@@ -3,11 +3,11 @@
 #include "agent/run/Approvals.h"
 #include "agent/run/AttemptEnd.h"
 #include "agent/run/AttemptSync.h"
+#include "agent/run/CleanupWorker.h"
 #include "agent/run/DiskSpace.h"
 #include "agent/run/EndWaiters.h"
 #include "agent/run/EngineOptions.h"
 #include "agent/run/ExternalStages.h"
-#include "agent/run/Janitor.h"
 #include "agent/run/Queue.h"
 #include "agent/run/Recovery.h"
 #include "agent/run/Retention.h"
@@ -33,11 +33,11 @@ struct EngineParts
 {
     EngineParts(EngineOptions engineOptions, const StateFolder& stateFolder,
                 const PluginRegistry& plugins, const ServiceCatalog& services,
-                StageRunner& stageRunner, Janitor& cleaner)
+                StageRunner& stageRunner, CleanupWorker& worker)
         : options(std::move(engineOptions)),
           state(stateFolder),
           runner(stageRunner),
-          janitor(cleaner),
+          cleanup(worker),
           queue(options.slots,
                 [&services](const std::string& name)
                 {
@@ -58,14 +58,14 @@ struct EngineParts
           attemptEnd(specs, writer, retries, flow, timers, waiters, sync, state, runner),
           scheduler(queue, disk, flow, timers),
           recovery(specs, retries, externalStages, stuckWatch, starter, flow, sync, state, runner),
-          retention(options.retention, state, janitor, timers)
+          retention(options.retention, state, cleanup, timers)
     {
     }
 
     const EngineOptions options;
     const StateFolder& state;
     StageRunner& runner;
-    Janitor& janitor;
+    CleanupWorker& cleanup;
     Queue queue;
     DiskSpace disk;
     Timers timers;

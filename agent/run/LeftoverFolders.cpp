@@ -11,10 +11,11 @@
 namespace agent
 {
 
-LeftoverFolders::LeftoverFolders(const StateFolder& state, Database& database, Janitor& janitor)
+LeftoverFolders::LeftoverFolders(const StateFolder& state, Database& database,
+                                 CleanupWorker& cleanup)
     : _state(state),
       _database(database),
-      _janitor(janitor),
+      _cleanup(cleanup),
       _thread([this](const std::stop_token& stop) { work(stop); })
 {
 }
@@ -35,7 +36,7 @@ void LeftoverFolders::work(const std::stop_token& stop)
                 if (stop.stop_requested())
                     return;
                 if (!runs.run(folder.path().filename().string()))
-                    _janitor.discard(folder.path());
+                    _cleanup.discard(folder.path());
             }
         }
     }

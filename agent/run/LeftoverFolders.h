@@ -1,6 +1,6 @@
 #pragma once
 
-#include "agent/run/Janitor.h"
+#include "agent/run/CleanupWorker.h"
 #include "agent/run/StateFolder.h"
 #include "agent/store/Database.h"
 
@@ -17,14 +17,14 @@ class LeftoverFolders
 {
 public:
     /// Starts looking. Owner: the caller, of all three, which must outlive it.
-    LeftoverFolders(const StateFolder& state, Database& database, Janitor& janitor);
+    LeftoverFolders(const StateFolder& state, Database& database, CleanupWorker& cleanup);
 
 private:
     void work(const std::stop_token& stop);
 
     const StateFolder& _state;
     Database& _database;
-    Janitor& _janitor;
+    CleanupWorker& _cleanup;
     std::jthread _thread;
 };
 

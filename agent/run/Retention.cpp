@@ -118,7 +118,7 @@ void Retention::remove(Batch& batch, const Run& run, const std::string& actor,
                           .from = std::string(toString(run.status)),
                           .reason = reason});
     batch.changedRuns.insert(run.id);
-    batch.afterCommit.push_back([this, id = run.id] { _janitor.discard(_state.run(id)); });
+    batch.afterCommit.push_back([this, id = run.id] { _cleanup.discard(_state.run(id)); });
 }
 
 std::optional<std::int64_t> Retention::removeRuns(Batch& batch, TimeMs now)
@@ -165,7 +165,7 @@ std::optional<std::int64_t> Retention::removeWorkspaces(Batch& batch, TimeMs now
         }
         place = {*run.endedAt, run.id};
         batch.afterCommit.push_back([this, id = run.id]
-                                    { _janitor.discard(_state.workspace(id)); });
+                                    { _cleanup.discard(_state.workspace(id)); });
     }
     batch.afterCommit.push_back([this, place] { _workspaces = place; });
     return next;
@@ -188,7 +188,7 @@ std::optional<std::int64_t> Retention::compressLogs(Batch& batch, TimeMs now)
         }
         place = {stage.updatedAt, stage.id};
         batch.afterCommit.push_back([this, stage]
-                                    { _janitor.compressLogs(_state.stage(stage), stage.attempt); });
+                                    { _cleanup.compressLogs(_state.stage(stage), stage.attempt); });
     }
     batch.afterCommit.push_back([this, place] { _logs = place; });
     return next;

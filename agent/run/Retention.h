@@ -1,7 +1,7 @@
 #pragma once
 
 #include "agent/run/Batch.h"
-#include "agent/run/Janitor.h"
+#include "agent/run/CleanupWorker.h"
 #include "agent/run/StateFolder.h"
 #include "agent/run/Timers.h"
 
@@ -26,7 +26,7 @@ struct RetentionPolicy
 };
 
 /// Removes runs and workspaces and has logs compressed when they have reached their age. Decides; the
-/// janitor does the work on disk.
+/// cleanup worker does the work on disk.
 /// Rows are only read when one of them is due: timers say when, the record keeps the count of ended runs
 /// (RunStore::endedRunCount), and the place up to which the work was done is kept in memory. It begins
 /// anew at each start: finding something done already does no harm.
@@ -34,9 +34,9 @@ struct RetentionPolicy
 class Retention
 {
 public:
-    Retention(const RetentionPolicy& policy, const StateFolder& state, Janitor& janitor,
+    Retention(const RetentionPolicy& policy, const StateFolder& state, CleanupWorker& cleanup,
               Timers& timers)
-        : _policy(policy), _state(state), _janitor(janitor), _timers(timers)
+        : _policy(policy), _state(state), _cleanup(cleanup), _timers(timers)
     {
     }
 
@@ -72,12 +72,12 @@ private:
 
     const RetentionPolicy& _policy;
     const StateFolder& _state;
-    Janitor& _janitor;
+    CleanupWorker& _cleanup;
     Timers& _timers;
     TimeMs _clockAhead = wallAhead(); ///< of the monotonic clock, as believed
     std::optional<Clock::time_point> _doubtedSince;
     EndedPlace _workspaces; ///< up to here they are gone
-    EndedPlace _logs;       ///< up to here they are compressed, or the janitor knows
+    EndedPlace _logs;       ///< up to here they are compressed, or the cleanup worker knows
 };
 
 } // namespace agent

@@ -101,7 +101,7 @@ public:
         CPPUNIT_ASSERT(!std::filesystem::exists(attempt / "log.zst"));
         CPPUNIT_ASSERT(log == _daemon->log(id));
         _disk->free();
-        // What is removed makes room: then the janitor tries again at once.
+        // What is removed makes room: then the cleanup worker tries again at once.
         CPPUNIT_ASSERT_EQUAL(200, _daemon->request("DELETE", "/api/runs/" + other).status);
         waitFor("the log to be compressed",
                 [&] { return !std::filesystem::exists(attempt / "log"); });

@@ -35,7 +35,7 @@ add_library(failpoint_agent_parts OBJECT
     agent/store/Database.cpp
     agent/store/CompressedLog.cpp
     agent/run/StateFolder.cpp
-    agent/run/Janitor.cpp
+    agent/run/CleanupWorker.cpp
     agent/run/Engine.cpp
     agent/run/SyncWorker.cpp
     tests/torture/failpoints/MovedClock.cpp

@@ -49,13 +49,13 @@ public:
         _database = std::make_unique<Database>(_state->record());
         std::vector<Problem> problems;
         _plugins.load(std::filesystem::path(STAGE_AGENT_BIN_DIR) / "plugins", problems);
-        _janitor = std::make_unique<Janitor>(_state->root(), [](const std::string&) {});
+        _cleanup = std::make_unique<CleanupWorker>(_state->root(), [](const std::string&) {});
     }
 
     void tearDown() override
     {
         _engine.reset();
-        _janitor.reset();
+        _cleanup.reset();
         _database.reset();
         _state.reset();
     }
@@ -171,7 +171,7 @@ public:
         // The daemon died between the commit and the launch.
         _engine.reset();
         MemoryRunner none;
-        Engine next({.slots = 1}, *_database, *_state, _plugins, _services, none, *_janitor,
+        Engine next({.slots = 1}, *_database, *_state, _plugins, _services, none, *_cleanup,
                     silent());
         next.start();
         waitFor([&] { return none.runs(stagesOfRun(runs)[1]); });
@@ -292,7 +292,7 @@ private:
     void start()
     {
         _engine = std::make_unique<Engine>(EngineOptions{.slots = 1}, *_database, *_state, _plugins,
-                                           _services, _runner, *_janitor, silent());
+                                           _services, _runner, *_cleanup, silent());
         _engine->start();
     }
 
@@ -402,7 +402,7 @@ private:
     std::unique_ptr<Database> _database;
     PluginRegistry _plugins;
     ServiceCatalog _services;
-    std::unique_ptr<Janitor> _janitor;
+    std::unique_ptr<CleanupWorker> _cleanup;
     MemoryRunner _runner;
     std::unique_ptr<Engine> _engine;
     std::atomic<std::uint64_t> _instructions = 0;

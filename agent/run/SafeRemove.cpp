@@ -1,4 +1,4 @@
-#include "agent/run/Removal.h"
+#include "agent/run/SafeRemove.h"
 
 #include "agent/model/Id.h"
 

@@ -1,4 +1,4 @@
-#include "agent/run/Janitor.h"
+#include "agent/run/CleanupWorker.h"
 #include "tests/support/SmallDisk.h"
 #include "tests/support/WrittenLog.h"
 
@@ -39,7 +39,7 @@ std::int64_t changed(const fs::path& folder)
     return std::int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec;
 }
 
-/// A state folder as far as a janitor cares.
+/// A state folder as far as a cleanup worker cares.
 struct State
 {
     explicit State(fs::path folder) : path(std::move(folder))
@@ -69,9 +69,9 @@ struct State
 
 } // namespace
 
-class JanitorTest: public CppUnit::TestFixture
+class CleanupWorkerTest: public CppUnit::TestFixture
 {
-    CPPUNIT_TEST_SUITE(JanitorTest);
+    CPPUNIT_TEST_SUITE(CleanupWorkerTest);
     CPPUNIT_TEST(testRemovesWhatItIsGiven);
     CPPUNIT_TEST(testBeginsWithWhatAnEarlierOneLeft);
     CPPUNIT_TEST(testASymlinkAboveStaysInside);
@@ -95,10 +95,10 @@ public:
         const State state(_files->path() / "state/");
         const fs::path run = state.path / "runs/ab/run";
         fs::create_directories(run / "workspace/deep/deeper");
-        Janitor janitor = made(state);
-        janitor.discard(state.path / "runs/ab/missing");
-        janitor.discard(state.path / "runs/zz/missing");
-        janitor.discard(run);
+        CleanupWorker cleanup = made(state);
+        cleanup.discard(state.path / "runs/ab/missing");
+        cleanup.discard(state.path / "runs/zz/missing");
+        cleanup.discard(run);
         CPPUNIT_ASSERT(!fs::exists(run)); // at once
         eventually("the trash to be empty", [&] { return fs::is_empty(state.path / "trash"); });
         CPPUNIT_ASSERT(reported().empty());
@@ -108,7 +108,7 @@ public:
     {
         const State state(_files->path() / "state");
         fs::create_directories(state.path / "trash/left/over");
-        const Janitor janitor = made(state);
+        const CleanupWorker cleanup = made(state);
         eventually("the trash to be empty", [&] { return fs::is_empty(state.path / "trash"); });
     }
 
@@ -120,9 +120,9 @@ public:
         fs::create_directories(state.path / "runs");
         fs::create_directory_symlink(outside, state.path / "runs/ab");
         {
-            Janitor janitor = made(state);
-            janitor.discard(state.path / "runs/ab/run");
-            janitor.discard(state.path / "runs/ab/run");
+            CleanupWorker cleanup = made(state);
+            cleanup.discard(state.path / "runs/ab/run");
+            cleanup.discard(state.path / "runs/ab/run");
         }
         CPPUNIT_ASSERT(fs::exists(outside / "run/workspace"));
         CPPUNIT_ASSERT_EQUAL(std::size_t(1), reported().size()); // once
@@ -135,8 +135,8 @@ public:
         const fs::path first = state.attempt("runs/ab/run/0-BUILD", 1);
         const fs::path second = state.attempt("runs/ab/run/0-BUILD", 2);
         const std::string log = contentOf(first / "log");
-        Janitor janitor = made(state);
-        janitor.compressLogs(first.parent_path(), 3); // the third never began
+        CleanupWorker cleanup = made(state);
+        cleanup.compressLogs(first.parent_path(), 3); // the third never began
         for (const auto& attempt : {first, second})
         {
             eventually("the log to go", [&] { return !fs::exists(attempt / "log"); });
@@ -156,8 +156,8 @@ public:
                                {.tv_sec = 1'000'000, .tv_nsec = 5'000}};
         CPPUNIT_ASSERT_EQUAL(0, ::utimensat(AT_FDCWD, (attempt / "log").c_str(), times, 0));
         const auto before = LogReader::open(attempt).value().lines(0, 1);
-        Janitor janitor = made(state);
-        janitor.compressLogs(attempt.parent_path(), 1);
+        CleanupWorker cleanup = made(state);
+        cleanup.compressLogs(attempt.parent_path(), 1);
         eventually("the log to go", [&] { return !fs::exists(attempt / "log"); });
         CPPUNIT_ASSERT_EQUAL(before[0].timeMs,
                              LogReader::open(attempt).value().lines(0, 1)[0].timeMs);
@@ -171,9 +171,9 @@ public:
         fs::create_directories(state.path / "runs/ab/run");
         fs::create_directory_symlink(foreign.parent_path(), state.path / "runs/ab/run/0-BUILD");
         const fs::path own = state.attempt("runs/ab/run/1-OTHER", 1);
-        Janitor janitor = made(state);
-        janitor.compressLogs(state.path / "runs/ab/run/0-BUILD", 1);
-        janitor.compressLogs(own.parent_path(), 1);
+        CleanupWorker cleanup = made(state);
+        cleanup.compressLogs(state.path / "runs/ab/run/0-BUILD", 1);
+        cleanup.compressLogs(own.parent_path(), 1);
         eventually("the second log to go", [&] { return !fs::exists(own / "log"); });
         CPPUNIT_ASSERT(fs::exists(foreign / "log"));
         CPPUNIT_ASSERT(!fs::exists(foreign / "log.zst"));
@@ -187,9 +187,9 @@ public:
         const FileDescriptor lock(
             ::open((written / "shim.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
         CPPUNIT_ASSERT_EQUAL(0, ::flock(lock.get(), LOCK_EX | LOCK_NB));
-        Janitor janitor = made(state);
-        janitor.compressLogs(written.parent_path(), 1);
-        janitor.compressLogs(own.parent_path(), 1);
+        CleanupWorker cleanup = made(state);
+        cleanup.compressLogs(written.parent_path(), 1);
+        cleanup.compressLogs(own.parent_path(), 1);
         eventually("the second log to go", [&] { return !fs::exists(own / "log"); });
         CPPUNIT_ASSERT(fs::exists(written / "log"));
         CPPUNIT_ASSERT(!fs::exists(written / "log.zst"));
@@ -206,28 +206,29 @@ public:
         fs::create_directories(state.path / "runs/ab/other");
         disk.fill();
         const auto before = changed(attempt);
-        Janitor janitor = made(state);
-        janitor.compressLogs(attempt.parent_path(), 1);
+        CleanupWorker cleanup = made(state);
+        cleanup.compressLogs(attempt.parent_path(), 1);
         eventually("the first try", [&]
                    { return changed(attempt) != before && !fs::exists(attempt / "log.zst.new"); });
         CPPUNIT_ASSERT(log == contentOf(attempt / "log"));
         CPPUNIT_ASSERT(!fs::exists(attempt / "log.zst"));
         disk.free();
-        janitor.discard(state.path / "runs/ab/other"); // makes room, as far as the janitor knows
+        cleanup.discard(state.path /
+                        "runs/ab/other"); // makes room, as far as the cleanup worker knows
         eventually("the log to go", [&] { return !fs::exists(attempt / "log"); });
         LogReader reader = LogReader::open(attempt).value();
         CPPUNIT_ASSERT(log == textOf(reader));
     }
 
 private:
-    Janitor made(const State& state)
+    CleanupWorker made(const State& state)
     {
-        return Janitor(state.path,
-                       [this](const std::string& line)
-                       {
-                           const std::lock_guard lock(_mutex);
-                           _told.push_back(line);
-                       });
+        return CleanupWorker(state.path,
+                             [this](const std::string& line)
+                             {
+                                 const std::lock_guard lock(_mutex);
+                                 _told.push_back(line);
+                             });
     }
 
     std::vector<std::string> reported()
@@ -241,6 +242,6 @@ private:
     std::vector<std::string> _told;
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(JanitorTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(CleanupWorkerTest);
 
 } // namespace agent

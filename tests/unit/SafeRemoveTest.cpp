@@ -1,4 +1,4 @@
-#include "agent/run/Removal.h"
+#include "agent/run/SafeRemove.h"
 #include "tests/support/FilesFolder.h"
 
 #include <cppunit/TestFixture.h>
@@ -139,9 +139,9 @@ private:
 
 } // namespace
 
-class RemovalTest: public CppUnit::TestFixture
+class SafeRemoveTest: public CppUnit::TestFixture
 {
-    CPPUNIT_TEST_SUITE(RemovalTest);
+    CPPUNIT_TEST_SUITE(SafeRemoveTest);
     CPPUNIT_TEST(testRemovesAllKindsOfFiles);
     CPPUNIT_TEST(testNeverFollowsASymlink);
     CPPUNIT_TEST(testGoesAsDeepAsItMust);
@@ -356,6 +356,6 @@ private:
     }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(RemovalTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(SafeRemoveTest);
 
 } // namespace agent

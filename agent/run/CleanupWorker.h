@@ -18,13 +18,13 @@ namespace agent
 /// Removes and compresses what is over, on a thread of low priority: a big workspace or log takes seconds.
 /// A folder is first renamed into `trash`, which is quick and in one step; the thread empties that.
 /// Nothing a stage does with its folders leads out of the state folder.
-class Janitor
+class CleanupWorker
 {
 public:
     /// `state`: the state folder. Begins with what an earlier daemon left in its `trash`.
     /// `log`: told what can't be done, once for each; called on the thread and by discard().
-    Janitor(std::filesystem::path state, std::function<void(const std::string&)> log);
-    ~Janitor();
+    CleanupWorker(std::filesystem::path state, std::function<void(const std::string&)> log);
+    ~CleanupWorker();
 
     /// Takes `folder` out of sight now and removes it soon; a missing one is fine.
     /// Threads: any.

@@ -1,7 +1,7 @@
-#include "agent/run/Janitor.h"
+#include "agent/run/CleanupWorker.h"
 
 #include "agent/model/Id.h"
-#include "agent/run/Removal.h"
+#include "agent/run/SafeRemove.h"
 #include "agent/store/CompressedLog.h"
 #include "agent/wire/Failpoint.h"
 #include "agent/wire/Order.h"
@@ -36,7 +36,8 @@ bool alive(int attempt)
 
 } // namespace
 
-Janitor::Janitor(std::filesystem::path state, std::function<void(const std::string&)> log)
+CleanupWorker::CleanupWorker(std::filesystem::path state,
+                             std::function<void(const std::string&)> log)
     : _state(std::move(state)),
       _log(std::move(log)),
       _root(::open(_state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC))
@@ -46,16 +47,16 @@ Janitor::Janitor(std::filesystem::path state, std::function<void(const std::stri
     _thread = std::jthread([this](const std::stop_token& stop) { work(stop); });
 }
 
-Janitor::~Janitor() = default;
+CleanupWorker::~CleanupWorker() = default;
 
-FileDescriptor Janitor::open(const std::filesystem::path& folder) const
+FileDescriptor CleanupWorker::open(const std::filesystem::path& folder) const
 {
     return openBeneath(_root.get(), folder.lexically_relative(_state));
 }
 
-void Janitor::discard(const std::filesystem::path& folder)
+void CleanupWorker::discard(const std::filesystem::path& folder)
 {
-    FAILPOINT("janitor.discard");
+    FAILPOINT("cleanup.discard");
     const FileDescriptor above = open(folder.parent_path());
     const FileDescriptor bin = openBeneath(_root.get(), trash);
     if (!above.valid() || !bin.valid() ||
@@ -66,7 +67,7 @@ void Janitor::discard(const std::filesystem::path& folder)
                      " yet, the next start tries again: " + std::strerror(errno));
         return;
     }
-    FAILPOINT("janitor.discarded");
+    FAILPOINT("cleanup.discarded");
     {
         const std::lock_guard lock(_mutex);
         _pending = true;
@@ -74,7 +75,7 @@ void Janitor::discard(const std::filesystem::path& folder)
     _changed.notify_all();
 }
 
-void Janitor::compressLogs(const std::filesystem::path& stage, int attempts)
+void CleanupWorker::compressLogs(const std::filesystem::path& stage, int attempts)
 {
     {
         const std::lock_guard lock(_mutex);
@@ -83,7 +84,7 @@ void Janitor::compressLogs(const std::filesystem::path& stage, int attempts)
     _changed.notify_all();
 }
 
-void Janitor::work(const std::stop_token& stop)
+void CleanupWorker::work(const std::stop_token& stop)
 {
     ::setpriority(PRIO_PROCESS, 0, 19); // of this thread; its I/O priority follows
     std::unique_lock lock(_mutex);
@@ -117,7 +118,7 @@ void Janitor::work(const std::stop_token& stop)
     }
 }
 
-void Janitor::emptyTrash(const std::stop_token& stop)
+void CleanupWorker::emptyTrash(const std::stop_token& stop)
 {
     const FileDescriptor bin = openBeneath(_root.get(), trash);
     if (!bin.valid())
@@ -127,7 +128,7 @@ void Janitor::emptyTrash(const std::stop_token& stop)
 }
 
 /// Shape: false when the disk is too full for it.
-bool Janitor::compress(const Logs& logs, const std::stop_token& stop)
+bool CleanupWorker::compress(const Logs& logs, const std::stop_token& stop)
 {
     for (int attempt = 1; attempt <= logs.attempts; ++attempt)
     {
@@ -157,7 +158,7 @@ bool Janitor::compress(const Logs& logs, const std::stop_token& stop)
     return true;
 }
 
-void Janitor::complain(const std::string& line)
+void CleanupWorker::complain(const std::string& line)
 {
     constexpr std::size_t remembered = 1000;
     {
