@@ -19,9 +19,9 @@ constexpr std::chrono::milliseconds drainTime{2000};
 
 } // namespace
 
-Connection::Connection(Transport transport, std::string actor, const ConnectionLimits& limits)
+Connection::Connection(Transport transport, Peer peer, const ConnectionLimits& limits)
     : _transport(std::move(transport)),
-      _actor(std::move(actor)),
+      _peer(std::move(peer)),
       _limits(limits),
       _reader(limits.bodyBytes)
 {
@@ -86,7 +86,7 @@ void Connection::follow(RequestReader::State before)
 
 Request Connection::takeRequest()
 {
-    Request request = _reader.takeRequest(_actor);
+    Request request = _reader.takeRequest(_peer);
     _gone = std::stop_source();
     request.gone = _gone.get_token();
     return request;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/api/AnswerWriter.h"
+#include "agent/api/Peer.h"
 #include "agent/api/RequestReader.h"
 #include "agent/api/Transport.h"
 
@@ -46,7 +47,7 @@ public:
     /// 546 bytes/s with the default of 30 s. Slower ones are not people on bad lines.
     static constexpr std::uint64_t leastBytes = 16'384;
 
-    Connection(Transport transport, std::string actor, const ConnectionLimits& limits);
+    Connection(Transport transport, Peer peer, const ConnectionLimits& limits);
 
     [[nodiscard]] int fd() const { return _transport.fd(); }
     [[nodiscard]] State state() const { return _state; }
@@ -99,7 +100,7 @@ private:
     [[nodiscard]] std::uint64_t taken() const;
 
     Transport _transport;
-    const std::string _actor;
+    const Peer _peer;
     const ConnectionLimits& _limits;
     State _state = State::Reading;
     Clock::time_point _deadline;

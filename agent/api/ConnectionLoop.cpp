@@ -57,6 +57,13 @@ template <typename Connections> bool tooManyUploads(const Connections& connectio
                          { return entry.second->reader().isLargeUpload(); }) > mostLargeUploads;
 }
 
+Peer peerOf(const sockaddr* address, socklen_t length)
+{
+    Peer peer;
+    peer.address = Poco::Net::SocketAddress(address, length).host().toString();
+    return peer;
+}
+
 bool watch(int epoll, int operation, int fd, std::uint32_t events)
 {
     epoll_event event{.events = events, .data = {.fd = fd}};
@@ -65,10 +72,10 @@ bool watch(int epoll, int operation, int fd, std::uint32_t events)
 
 } // namespace
 
-ConnectionLoop::ConnectionLoop(LoopOptions options, FileDescriptor listener,
+ConnectionLoop::ConnectionLoop(LoopOptions options, std::vector<Listener> listeners,
                                DispatcherOptions dispatcher, Handler handler)
     : _options(std::move(options)),
-      _listener(std::move(listener)),
+      _listeners(std::move(listeners)),
       _epoll(::epoll_create1(EPOLL_CLOEXEC)),
       _wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       _dispatcher(std::move(dispatcher), std::move(handler),
@@ -99,7 +106,7 @@ void ConnectionLoop::stop()
     _dispatcher.dismiss();
     _dispatcher.join();
     _connections.clear();
-    _listener = {};
+    _listeners.clear();
 }
 
 void ConnectionLoop::run()
@@ -139,8 +146,9 @@ void ConnectionLoop::hear(int fd, std::uint32_t events)
         ::eventfd_read(fd, &ignored);
         return collect();
     }
-    if (fd == _listener.get())
-        return accept();
+    for (const Listener& listener : _listeners)
+        if (fd == listener.socket.get())
+            return accept(listener);
     const auto found = _connections.find(fd);
     if (found == _connections.end())
         return; // closed by an event before it in the same batch
@@ -150,12 +158,15 @@ void ConnectionLoop::hear(int fd, std::uint32_t events)
 
 void ConnectionLoop::listen(bool on)
 {
-    _listens =
-        watch(_epoll.get(), on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, _listener.get(), EPOLLIN) && on;
+    _listens = on;
+    for (const Listener& listener : _listeners)
+        _listens = watch(_epoll.get(), on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listener.socket.get(),
+                         EPOLLIN) &&
+                   _listens;
     _listenAgain = Clock::now() + pauseTime;
 }
 
-void ConnectionLoop::accept()
+void ConnectionLoop::accept(const Listener& listener)
 {
     constexpr int batch = 64; // and then those who are here already
     bool evicted = false;
@@ -163,8 +174,9 @@ void ConnectionLoop::accept()
     {
         sockaddr_storage address{};
         socklen_t length = sizeof address;
-        FileDescriptor socket(::accept4(_listener.get(), reinterpret_cast<sockaddr*>(&address),
-                                        &length, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        FileDescriptor socket(::accept4(listener.socket.get(),
+                                        reinterpret_cast<sockaddr*>(&address), &length,
+                                        SOCK_CLOEXEC | SOCK_NONBLOCK));
         if (!socket.valid())
         {
             if (errno == EINTR || errno == ECONNABORTED)
@@ -186,12 +198,12 @@ void ConnectionLoop::accept()
         // Many at once: a flood of connections must not cost a search for the oldest one each.
         if (_connections.size() >= _options.connections)
             evict(1 + _options.connections / 64);
-        const Poco::Net::SocketAddress peer(reinterpret_cast<sockaddr*>(&address), length);
         if (!watch(_epoll.get(), EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET))
             continue; // the kernel is out of memory, and the client is let go
         auto& connection = _connections[fd];
-        connection = std::make_unique<Connection>(Transport(std::move(socket)),
-                                                  peer.host().toString(), _options.limits);
+        connection = std::make_unique<Connection>(
+            Transport(std::move(socket)), peerOf(reinterpret_cast<sockaddr*>(&address), length),
+            _options.limits);
         advance(*connection);
     }
 }

@@ -2,6 +2,7 @@
 
 #include "agent/api/Connection.h"
 #include "agent/api/Dispatcher.h"
+#include "agent/api/Listener.h"
 
 #include <atomic>
 #include <cstddef>
@@ -30,10 +31,9 @@ struct LoopOptions
 class ConnectionLoop
 {
 public:
-    /// `listener`: a listening, non-blocking socket.
     /// Errors: std::system_error when the kernel gives no descriptors.
-    ConnectionLoop(LoopOptions options, FileDescriptor listener, DispatcherOptions dispatcher,
-                   Handler handler);
+    ConnectionLoop(LoopOptions options, std::vector<Listener> listeners,
+                   DispatcherOptions dispatcher, Handler handler);
     ~ConnectionLoop();
 
     void start();
@@ -49,7 +49,7 @@ private:
     void run();
     void turn();
     void hear(int fd, std::uint32_t events);
-    void accept();
+    void accept(const Listener& listener);
     void listen(bool on);
     void advance(Connection& connection);
     bool step(Connection& connection);
@@ -67,7 +67,7 @@ private:
     void drop(int fd);
 
     const LoopOptions _options;
-    FileDescriptor _listener;
+    std::vector<Listener> _listeners;
     FileDescriptor _epoll;
     FileDescriptor _wake; ///< an eventfd: look at the dispatcher and at _stopping
     std::atomic<bool> _stopping = false;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "agent/api/Peer.h"
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -24,6 +26,7 @@ struct Request
     std::vector<std::pair<std::string, std::string>> query; ///< decoded, in order
     std::map<std::string, std::string> headers;             ///< names in lower case
     std::string body;
+    Peer peer;
     std::string actor; ///< who asks: what history rows name
 
     /// Is asked to stop when the client has closed its side: what takes long answers with what it has.

@@ -94,9 +94,10 @@ std::string Request::header(const std::string& lowerName) const
 
 HttpServer::HttpServer(const HttpOptions& options, Handler handler)
 {
-    FileDescriptor listener = listenerFor(options);
-    _url = "http://" + addressOf(listener).toString();
-    _loop = std::make_unique<ConnectionLoop>(loopOptions(options), std::move(listener),
+    std::vector<Listener> listeners;
+    listeners.push_back({.socket = listenerFor(options)});
+    _url = "http://" + addressOf(listeners.front().socket).toString();
+    _loop = std::make_unique<ConnectionLoop>(loopOptions(options), std::move(listeners),
                                              DispatcherOptions{.shortThreads = options.threads,
                                                                .longThreads = options.longThreads,
                                                                .queued = options.queued,

@@ -67,7 +67,7 @@ bool RequestReader::isLargeUpload() const
     return _state == State::Body && (_head.chunked || _head.contentLength > large);
 }
 
-Request RequestReader::takeRequest(const std::string& actor)
+Request RequestReader::takeRequest(const Peer& peer)
 {
     Request request;
     // A HEAD is a GET whose body is not sent.
@@ -78,7 +78,8 @@ Request RequestReader::takeRequest(const std::string& actor)
     request.query = std::move(target.query);
     request.headers = std::move(_head.headers);
     request.body = std::move(_body);
-    request.actor = actor;
+    request.peer = peer;
+    request.actor = peer.door == Peer::Door::Unix ? peer.user : peer.address;
     return request;
 }
 

@@ -48,7 +48,7 @@ public:
     [[nodiscard]] bool isLargeUpload() const;
 
     /// The whole request. Errors: Refusal 400 for a target that is none.
-    Request takeRequest(const std::string& actor);
+    Request takeRequest(const Peer& peer);
 
     /// Frees what has arrived: the connection is about to be closed.
     void forget();
