@@ -2,7 +2,7 @@
 #include "agent/api/Json.h"
 #include "agent/api/Metrics.h"
 #include "agent/api/Routes.h"
-#include "agent/api/Utf8.h"
+#include "agent/model/Utf8.h"
 #include "agent/run/ServiceCommands.h"
 #include "agent/run/UnkillableStage.h"
 #include "agent/store/LogReader.h"

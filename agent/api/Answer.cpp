@@ -1,6 +1,6 @@
 #include "agent/api/Answer.h"
 
-#include "agent/api/Utf8.h"
+#include "agent/model/Utf8.h"
 
 #include <Poco/Net/HTTPResponse.h>
 #include <rapidjson/stringbuffer.h>

@@ -1,6 +1,6 @@
 #include "agent/api/Json.h"
 
-#include "agent/api/Utf8.h"
+#include "agent/model/Utf8.h"
 
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>

@@ -47,9 +47,6 @@ struct DocumentLimits
 std::optional<std::string> readText(const std::filesystem::path& path, std::size_t maxBytes,
                                     std::vector<Problem>& problems);
 
-/// Returns whether `text` is UTF-8.
-bool isUtf8(std::string_view text);
-
 /// Reads one YAML document. Problems are reported with `file`; empty for a request.
 /// Returns: nothing when the text is malformed or over a limit. Duplicate keys, control characters in
 /// strings and keys that are no plain text are only reported, so that the rest can still be checked.

@@ -1,9 +1,10 @@
 #include "agent/document/DocumentText.h"
 
+#include "agent/model/Utf8.h"
+
 #include <cerrno>
 #include <fcntl.h>
 #include <optional>
-#include <rapidjson/encodings.h>
 #include <sys/stat.h>
 #include <system_error>
 #include <unistd.h>
@@ -15,49 +16,23 @@ namespace agent
 namespace
 {
 
-struct Nowhere
-{
-    void Put(char) {}
-};
-
-/// Ends in zeros: RapidJSON's check takes up to three bytes more than a cut character has.
-struct Bytes
-{
-    using Ch = char;
-    std::string_view text;
-    std::size_t pos = 0;
-
-    char Take() { return pos < text.size() ? text[pos++] : '\0'; }
-};
-
 /// Nothing when all of `text` is UTF-8 without control characters; else what is wrong, and where.
 std::optional<std::pair<std::size_t, std::string>> badBytes(const std::string& text)
 {
-    Bytes stream{text};
-    Nowhere nowhere;
-    while (stream.pos < text.size())
+    for (std::size_t offset = 0; offset < text.size();)
     {
-        const std::size_t offset = stream.pos;
         const char c = text[offset];
         if ((c >= 0 && c < 0x20 && c != '\n' && c != '\t' && c != '\r') || c == 0x7f)
             return std::pair{offset, std::string("holds a control character")};
-        if (!rapidjson::UTF8<>::Validate(stream, nowhere))
+        const std::size_t length = utf8LengthAt(text, offset);
+        if (length == 0)
             return std::pair{offset, std::string("is not UTF-8")};
+        offset += length;
     }
     return std::nullopt;
 }
 
 } // namespace
-
-bool isUtf8(std::string_view text)
-{
-    Bytes stream{text};
-    Nowhere nowhere;
-    while (stream.pos < text.size())
-        if (!rapidjson::UTF8<>::Validate(stream, nowhere))
-            return false;
-    return true;
-}
 
 int lineAt(const std::string& text, std::size_t offset)
 {

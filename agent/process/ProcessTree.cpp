@@ -1,26 +1,21 @@
 #include "agent/process/ProcessTree.h"
 
-#include "agent/os/FileDescriptor.h"
 #include "agent/os/Files.h"
 #include "agent/process/AttemptFolder.h"
 #include "agent/process/Cgroup.h"
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <map>
-#include <memory>
 #include <set>
 #include <sstream>
 #include <string_view>
 #include <system_error>
 
-#include <dirent.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace agent
@@ -34,33 +29,16 @@ std::string procFile(int pid, const char* name)
     return "/proc/" + std::to_string(pid) + "/" + name;
 }
 
-/// The numbers among the names in a folder of /proc.
-std::vector<int> numbersIn(const std::string& folder)
-{
-    std::vector<int> numbers;
-    const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder.c_str()), ::closedir);
-    while (const dirent* entry = open ? ::readdir(open.get()) : nullptr)
-    {
-        const std::string_view name = entry->d_name;
-        int number = 0;
-        const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-        if (error == std::errc{} && end == name.data() + name.size())
-            numbers.push_back(number);
-    }
-    return numbers;
-}
-
 /// Returns the thread that represents the process: itself, unless it is leaderless (/proc has no details of an
 /// ended thread); one in state D only if all are.
 ProcessStat speaker(const ProcessStat& process)
 {
     ProcessStat found = process;
     if (process.leaderless())
-        for (const int id : numbersIn(procFile(process.pid, "task")))
-            if (const auto thread = processStat(id);
-                thread && thread->state != 'Z' && thread->state != 'X')
+        for (const ProcessStat& thread : threadsOf(process.pid))
+            if (thread.state != 'Z' && thread.state != 'X')
             {
-                found = *thread;
+                found = thread;
                 if (found.state != 'D')
                     break;
             }
@@ -212,47 +190,6 @@ ProcessInfo describe(const ProcessStat& process)
 
 } // namespace
 
-std::optional<ProcessStat> processStat(int pid)
-{
-    const auto text = readFile(procFile(pid, "stat"));
-    if (!text)
-        return std::nullopt;
-    // The name may hold blanks and brackets: what counts is the last bracket.
-    const std::size_t open = text->find('(');
-    const std::size_t close = text->rfind(')');
-    if (open == std::string::npos || close == std::string::npos || close < open)
-        return std::nullopt;
-    ProcessStat stat{.pid = pid, .comm = text->substr(open + 1, close - open - 1)};
-    std::istringstream fields(text->substr(close + 1));
-    std::string unused;
-    unsigned flags = 0;
-    std::uint64_t user = 0;
-    std::uint64_t system = 0;
-    fields >> stat.state >> stat.ppid >> unused >> stat.session;
-    fields >> unused >> unused >> flags;
-    for (int field = 10; field <= 13; ++field)
-        fields >> unused;
-    fields >> user >> system;
-    for (int field = 16; field <= 19; ++field)
-        fields >> unused;
-    fields >> stat.threads >> unused >> stat.startTime;
-    if (!fields)
-        return std::nullopt;
-    constexpr unsigned exiting = 0x4; // PF_EXITING of the kernel's include/linux/sched.h
-    stat.exiting = (flags & exiting) != 0;
-    stat.cpuTicks = user + system;
-    return stat;
-}
-
-std::vector<ProcessStat> allProcesses()
-{
-    std::vector<ProcessStat> all;
-    for (const int pid : numbersIn("/proc"))
-        if (auto stat = processStat(pid))
-            all.push_back(std::move(*stat));
-    return all;
-}
-
 std::string bootId()
 {
     const char* file = "/proc/sys/kernel/random/boot_id";
@@ -266,17 +203,6 @@ std::string bootId()
     while (!text->empty() && text->back() == '\n')
         text->pop_back();
     return *text;
-}
-
-bool signalProcess(const ProcessStat& process, int signal)
-{
-    const FileDescriptor pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
-    if (!pidfd.valid())
-        return false;
-    // After the open: from here on the pidfd can't become another process.
-    const auto now = processStat(process.pid);
-    return now && now->startTime == process.startTime &&
-           ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
 }
 
 std::vector<ProcessStat> remainsOf(const Order& order, const Claim& claim)

@@ -2,6 +2,7 @@
 
 #include "agent/document/Document.h"
 #include "agent/model/Id.h"
+#include "agent/model/Utf8.h"
 
 #include <algorithm>
 #include <array>

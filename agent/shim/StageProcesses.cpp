@@ -1,19 +1,13 @@
 #include "agent/shim/StageProcesses.h"
 
-#include "agent/os/Files.h"
 #include "agent/wire/Failpoint.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
-#include <cstdlib>
-#include <memory>
 #include <set>
 
-#include <dirent.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,64 +19,17 @@ namespace
 /// Rounds of STOP after which a tree that still grows is killed all the same; the next kill() goes on.
 constexpr int maxStopRounds = 10;
 
-/// Those whose numbers are names in `folder`: processes of /proc, threads of /proc/PID/task.
-std::vector<ProcessStat> allIn(const std::string& folder)
-{
-    std::vector<ProcessStat> found;
-    const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder.c_str()), ::closedir);
-    if (!open)
-        return found;
-    while (const dirent* entry = ::readdir(open.get()))
-        if (const int pid = std::atoi(entry->d_name); pid > 0)
-            if (const auto stat = processStat(pid))
-                found.push_back(*stat);
-    return found;
-}
-
+/// All its living threads wait in the kernel, uninterruptibly.
 bool heldByKernel(const ProcessStat& process)
 {
-    auto threads = allIn("/proc/" + std::to_string(process.pid) + "/task");
+    auto threads = threadsOf(process.pid);
     std::erase_if(threads,
                   [](const ProcessStat& one) { return one.state == 'Z' || one.state == 'X'; });
     return !threads.empty() && std::all_of(threads.begin(), threads.end(),
                                            [](const ProcessStat& one) { return one.state == 'D'; });
 }
 
-/// Signals exactly the process that was listed, not one that got its pid since.
-void signalProcess(const ProcessStat& process, int signal)
-{
-    FAILPOINT("shim.kill");
-    // By number: <sys/pidfd.h> of glibc 2.36 can't be linked from C++.
-    const FileDescriptor pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
-    const auto now = processStat(process.pid);
-    if (!now || now->startTime != process.startTime)
-        return;
-    if (pidfd.valid())
-        ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0);
-    else
-        ::kill(process.pid, signal); // no descriptor left, or a sandbox without pidfds
-}
-
 } // namespace
-
-std::optional<ProcessStat> processStat(pid_t pid)
-{
-    const std::string text = readFile("/proc/" + std::to_string(pid) + "/stat").value_or("");
-    // The name in parentheses may hold anything, ')' too.
-    const std::size_t name = text.rfind(')');
-    if (name == std::string::npos)
-        return std::nullopt;
-    ProcessStat stat{.pid = pid};
-    unsigned long long startTime = 0;
-    const int fields = std::sscanf(text.c_str() + name + 1,
-                                   " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
-                                   "%*s %*s %d %*s %llu",
-                                   &stat.state, &stat.parent, &stat.threads, &startTime);
-    if (fields != 4)
-        return std::nullopt;
-    stat.startTime = startTime;
-    return stat;
-}
 
 std::string_view StageProcesses::containment() const
 {
@@ -107,7 +54,7 @@ bool StageProcesses::reap()
 
 std::vector<ProcessStat> StageProcesses::list() const
 {
-    const std::vector<ProcessStat> all = allIn("/proc");
+    const std::vector<ProcessStat> all = allProcesses();
     const std::vector<pid_t> grouped = _cgroup.pids();
     std::set<pid_t> members(grouped.begin(), grouped.end());
     members.insert(::getpid());
@@ -116,7 +63,7 @@ std::vector<ProcessStat> StageProcesses::list() const
     {
         before = members.size();
         for (const ProcessStat& process : all)
-            if (members.contains(process.parent))
+            if (members.contains(process.ppid))
                 members.insert(process.pid);
     }
     members.erase(::getpid());
@@ -161,6 +108,7 @@ void StageProcesses::kill()
     _killedBefore = true;
     if (onlyGroup)
         return;
+    FAILPOINT("shim.kill");
     for (const ProcessStat& process : hold())
         signalProcess(process, SIGKILL);
 }

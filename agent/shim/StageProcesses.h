@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/model/Stage.h"
+#include "agent/os/ProcessStat.h"
 #include "agent/shim/StageCgroup.h"
 
 #include <cstdint>
@@ -12,22 +13,6 @@
 
 namespace agent
 {
-
-/// What /proc/PID/stat says of a process.
-struct ProcessStat
-{
-    pid_t pid = 0;
-    pid_t parent = 0;
-    char state = '?'; ///< of its first thread
-    int threads = 1;
-    std::uint64_t startTime = 0; ///< with the pid it names one process for ever
-
-    /// One whose first thread has ended looks like a zombie as long as others go on.
-    [[nodiscard]] bool alive() const { return (state != 'Z' || threads > 1) && state != 'X'; }
-};
-
-/// Returns nullopt if there is no such process.
-std::optional<ProcessStat> processStat(pid_t pid);
 
 /// Every process of the stage: what lives in its cgroup and what descends from the shim, which as
 /// subreaper inherits every orphan, so that neither setsid nor a double fork leads out.

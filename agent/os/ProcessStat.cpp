@@ -1,0 +1,96 @@
+#include "agent/os/ProcessStat.h"
+
+#include "agent/os/FileDescriptor.h"
+#include "agent/os/Files.h"
+
+#include <cerrno>
+#include <charconv>
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string_view>
+
+#include <dirent.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+namespace agent
+{
+
+namespace
+{
+
+/// What /proc/PID/stat says of every number among the names in a folder of /proc.
+std::vector<ProcessStat> allIn(const std::string& folder)
+{
+    std::vector<ProcessStat> found;
+    const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder.c_str()), ::closedir);
+    while (const dirent* entry = open ? ::readdir(open.get()) : nullptr)
+    {
+        const std::string_view name = entry->d_name;
+        int number = 0;
+        const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+        if (error == std::errc{} && end == name.data() + name.size())
+            if (auto stat = processStat(number))
+                found.push_back(std::move(*stat));
+    }
+    return found;
+}
+
+} // namespace
+
+std::optional<ProcessStat> processStat(int pid)
+{
+    const auto text = readFile("/proc/" + std::to_string(pid) + "/stat");
+    if (!text)
+        return std::nullopt;
+    // The name may hold blanks and brackets: what counts is the last bracket.
+    const std::size_t open = text->find('(');
+    const std::size_t close = text->rfind(')');
+    if (open == std::string::npos || close == std::string::npos || close < open)
+        return std::nullopt;
+    ProcessStat stat{.pid = pid, .comm = text->substr(open + 1, close - open - 1)};
+    unsigned flags = 0;
+    unsigned long long user = 0;
+    unsigned long long system = 0;
+    unsigned long long startTime = 0;
+    const int fields = std::sscanf(text->c_str() + close + 1,
+                                   " %c %d %*s %d %*s %*s %u %*s %*s %*s %*s %llu %llu %*s %*s "
+                                   "%*s %*s %d %*s %llu",
+                                   &stat.state, &stat.ppid, &stat.session, &flags, &user, &system,
+                                   &stat.threads, &startTime);
+    if (fields != 8)
+        return std::nullopt;
+    constexpr unsigned exiting = 0x4; // PF_EXITING of the kernel's include/linux/sched.h
+    stat.exiting = (flags & exiting) != 0;
+    stat.startTime = startTime;
+    stat.cpuTicks = user + system;
+    return stat;
+}
+
+std::vector<ProcessStat> allProcesses()
+{
+    return allIn("/proc");
+}
+
+std::vector<ProcessStat> threadsOf(int pid)
+{
+    return allIn("/proc/" + std::to_string(pid) + "/task");
+}
+
+bool signalProcess(const ProcessStat& process, int signal)
+{
+    // By number: <sys/pidfd.h> of glibc 2.36 can't be linked from C++.
+    const FileDescriptor pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
+    const bool withoutPidfd = !pidfd.valid() && errno != ESRCH;
+    // After the open: from here on the pidfd can't become another process.
+    const auto now = processStat(process.pid);
+    if (!now || now->startTime != process.startTime)
+        return false;
+    if (pidfd.valid())
+        return ::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0;
+    // No descriptor left, or a sandbox without pidfds.
+    return withoutPidfd && ::kill(process.pid, signal) == 0;
+}
+
+} // namespace agent
