@@ -4,8 +4,8 @@
 # there are SOURCES, the library NAME.so. FOLDER defaults to plugins/NAME here; in other projects, to the current
 # folder.
 #
-# In a project outside this tree:
-#     include(/path/to/StageAgentPlugin.cmake)
+# In a project outside this tree, with the package stage-agent-dev:
+#     find_package(StageAgentPlugin REQUIRED)     # else: include(/path/to/StageAgentPlugin.cmake)
 #     stage_agent_add_plugin(greet SOURCES Greet.cpp)
 # The header is found in this source tree or the installed package; else set STAGE_AGENT_INCLUDE_DIR.
 find_package(Poco REQUIRED COMPONENTS Foundation)

@@ -137,6 +137,7 @@ add_executable(daemon-tests
     tests/daemon/StagectlLogsTest.cpp
     tests/daemon/StagectlAgentsTest.cpp
     tests/daemon/StagectlHelpTest.cpp
+    tests/daemon/CompletionTest.cpp
     tests/daemon/StagectlDoctorTest.cpp
     tests/daemon/DoctorFaultsTest.cpp
     tests/daemon/StagectlExecTest.cpp
