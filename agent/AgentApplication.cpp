@@ -13,7 +13,6 @@
 #include "agent/run/ServiceCommands.h"
 
 #include <Poco/Exception.h>
-#include <Poco/URI.h>
 #include <Poco/Util/HelpFormatter.h>
 #include <Poco/Util/Option.h>
 #include <Poco/Util/OptionSet.h>
@@ -77,6 +76,16 @@ sigset_t signals()
 std::string counted(std::size_t number, const std::string& what)
 {
     return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
+}
+
+/// Those that a systemd .socket unit has opened. They are not told to children.
+std::vector<FileDescriptor> passedSockets()
+{
+    std::vector<FileDescriptor> sockets;
+    const int count = ::sd_listen_fds(1);
+    for (int i = 0; i < count; ++i)
+        sockets.emplace_back(SD_LISTEN_FDS_START + i);
+    return sockets;
 }
 
 std::string cgroupName(const std::filesystem::path& state)
@@ -270,6 +279,16 @@ catch (const std::exception& failure)
     return static_cast<int>(ExecExit::Usage);
 }
 
+ListenOptions AgentApplication::listening() const
+{
+    return {.address = _config.httpAddress,
+            .port = _config.httpPort,
+            .socket = _config.httpSocket,
+            .group = _config.operatorsGid,
+            .passed = passedSockets(),
+            .warn = warn};
+}
+
 int AgentApplication::serve()
 try
 {
@@ -278,6 +297,8 @@ try
     const std::size_t descriptors = raiseDescriptorLimit();
     // 1 The state folder and the record.
     const StateFolder state(_config.stateDir);
+    // Before the record: who disagrees with the configuration shall change nothing.
+    ListeningSockets sockets(listening());
     Database database(state.record());
     // 2 Plugins and services: a faulty one does not affect the others.
     std::vector<Problem> problems;
@@ -333,15 +354,14 @@ try
     RecordCheck recordCheck(state.record(), database.endedUncleanly(), error);
     std::unique_ptr<Guard> guard;
     std::unique_ptr<Routes> routes;
-    HttpServer server({.address = _config.httpAddress,
-                       .port = _config.httpPort,
-                       .connections = std::min<std::size_t>(4096, share),
-                       .logError = error},
+    HttpServer server({.connections = std::min<std::size_t>(4096, share), .logError = error},
+                      sockets.take(),
                       {.answer = [&](const Request& request) { return routes->handle(request); },
                        .takesLong = Routes::takesLong,
                        .atOnce = [&](const Request& request) { return routes->atOnce(request); }});
     guard = std::make_unique<Guard>(GuardOptions{.address = _config.httpAddress,
-                                                 .port = Poco::URI(server.url()).getPort(),
+                                                 .port = sockets.port(),
+                                                 .loopback6 = sockets.loopback6(),
                                                  .hosts = _config.httpHosts});
     routes = std::make_unique<Routes>(
         ApiParts{engine, database, _services, _plugins, state, stageLists, followers, recordCheck},
@@ -349,8 +369,9 @@ try
     // Stop the engine first: it answers requests that block the server's threads.
     const std::shared_ptr<Engine> stopped(&engine, [](Engine* running) { running->stop(); });
     server.start();
-    state.writeAddress(server.url());
-    info("ready: " + server.url() + ", state " + state.root().string() + ", " +
+    const std::string url = "http://" + sockets.authority();
+    state.writeAddress(url);
+    info("ready: " + url + ", state " + state.root().string() + ", " +
          counted(static_cast<std::size_t>(_config.slots), "slot") + ", " +
          counted(_services.all().size(), "service") + ", " +
          counted(_plugins.all().size(), "plugin"));
@@ -387,6 +408,11 @@ try
     engine.stop();
     server.stop();
     return EXIT_OK;
+}
+catch (const ListenMismatch& mismatch)
+{
+    std::cerr << "stage-agent: " << mismatch.what() << '\n';
+    return exitConfig;
 }
 catch (const Poco::Exception& failure)
 {

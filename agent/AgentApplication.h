@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/Config.h"
+#include "agent/api/ListeningSockets.h"
 #include "agent/exec/ExecRequest.h"
 #include "agent/plugin/PluginRegistry.h"
 #include "agent/run/OrderBuilder.h"
@@ -36,6 +37,7 @@ private:
     int exec(const std::vector<std::string>& args);
     int serve();
     void loadPlugins(std::vector<Problem>& problems);
+    [[nodiscard]] ListenOptions listening() const;
     [[nodiscard]] OrderDefaults orders(const std::filesystem::path& mirrors) const;
 
     bool _help = false;

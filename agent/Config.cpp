@@ -10,6 +10,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <grp.h>
 #include <optional>
 #include <set>
 #include <thread>
@@ -30,12 +31,12 @@ const std::set<std::string>& knownKeys()
 {
     static const std::set<std::string> known = []
     {
-        std::set<std::string> keys{"auth.required",  "http.address", "http.port",
-                                   "http.hosts",     "state.dir",    "services.dir",
-                                   "plugins.dir",    "secrets.dir",  "executor.slots",
-                                   "stage.timeout",  "stage.grace",  "logs.max_bytes",
-                                   "disk.min_free",  "runs.keep",    "runs.keep_count",
-                                   "workspace.keep", stuckAfter,     "logs.compress_after"};
+        std::set<std::string> keys{
+            "auth.required",   "http.address",         "http.port",      "http.hosts",
+            "http.socket",     "auth.operators_group", "state.dir",      "services.dir",
+            "plugins.dir",     "secrets.dir",          "executor.slots", "stage.timeout",
+            "stage.grace",     "logs.max_bytes",       "disk.min_free",  "runs.keep",
+            "runs.keep_count", "workspace.keep",       stuckAfter,       "logs.compress_after"};
         for (const StageType type : allStageTypes)
             keys.insert(stuckAfter + "." + std::string(toString(type)));
         return keys;
@@ -142,6 +143,43 @@ void readFolders(const Properties& source, const std::filesystem::path& file, Co
     config.secretsDir = material("secrets.dir", "secrets");
 }
 
+/// Returns the group's number. Errors: nothing where there is no such group.
+std::optional<gid_t> groupNamed(const std::string& name)
+{
+    group entry{};
+    group* found = nullptr;
+    std::vector<char> buffer(65'536); // a group may have thousands of members
+    if (::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 ||
+        found == nullptr)
+        return std::nullopt;
+    return found->gr_gid;
+}
+
+void readSocket(const Properties& source, const std::filesystem::path& file, Config& config)
+{
+    namespace fs = std::filesystem;
+    const auto said = source.said("http.socket");
+    config.httpSocket = said.value_or((config.stateDir / "api.sock").string());
+    if (!config.httpSocket.empty() && source.isOfTheFile("http.socket"))
+        config.httpSocket = (fs::absolute(file).parent_path() / config.httpSocket);
+    if (!config.httpSocket.empty())
+        config.httpSocket = fs::absolute(config.httpSocket).lexically_normal();
+    if (!config.httpSocket.empty() && config.httpSocket.filename().empty())
+        source.complain("http.socket",
+                        "expected the path of a file, found a folder: '" + *said + "'");
+
+    config.operatorsGroup = source.said("auth.operators_group").value_or("");
+    if (config.operatorsGroup.empty())
+        return;
+    config.operatorsGid = groupNamed(config.operatorsGroup);
+    if (!config.operatorsGid)
+        config.warnings.push_back(
+            source.problem("auth.operators_group",
+                           "there is no group '" + config.operatorsGroup +
+                               "', so nobody but root may use " + config.httpSocket.string() +
+                               ": groupadd " + config.operatorsGroup + ", then restart the agent"));
+}
+
 } // namespace
 
 Config readConfig(const std::filesystem::path& file, const std::vector<std::string>& definitions,
@@ -167,6 +205,7 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
                                           Poco::StringTokenizer::TOK_IGNORE_EMPTY);
     config.httpHosts.assign(hosts.begin(), hosts.end());
     readFolders(source, file, config);
+    readSocket(source, file, config);
     const auto cores = std::to_string(std::max(1U, std::thread::hardware_concurrency()));
     config.slots =
         static_cast<int>(read(source, "executor.slots", cores, "a whole number from 1 to 1000",

@@ -5,8 +5,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
+
+#include <sys/types.h>
 
 namespace agent
 {
@@ -17,6 +20,9 @@ struct Config
     std::string httpAddress;
     std::uint16_t httpPort = 0;
     std::vector<std::string> httpHosts;
+    std::filesystem::path httpSocket;  ///< empty: none
+    std::string operatorsGroup;        ///< empty: the agent's own
+    std::optional<gid_t> operatorsGid; ///< none: the agent's own, or there is no such group
     std::filesystem::path stateDir;
     std::filesystem::path servicesDir;
     std::filesystem::path pluginsDir;

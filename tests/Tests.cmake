@@ -58,6 +58,8 @@ add_executable(unit-tests
     tests/unit/GitMirrorTest.cpp
     tests/unit/FramingTest.cpp
     tests/unit/GuardTest.cpp
+    tests/unit/ListeningSocketsTest.cpp
+    tests/unit/EvictionTest.cpp
     tests/unit/HttpServerTest.cpp
     tests/unit/HttpServerLoadTest.cpp
     tests/unit/FollowersTest.cpp
@@ -115,6 +117,7 @@ target_compile_options(daemon_support PRIVATE ${TEST_OPTIONS})
 
 add_executable(daemon-tests
     $<TARGET_OBJECTS:daemon_support>
+    tests/daemon/SocketTest.cpp
     tests/daemon/StagesApiTest.cpp
     tests/daemon/RunsApiTest.cpp
     tests/daemon/OverridesTest.cpp

@@ -36,6 +36,20 @@ void Connection::enter(State state, std::chrono::milliseconds time)
     _deadline = _since + time;
 }
 
+std::optional<Evictable> Connection::evictable(Clock::time_point freshFrom) const
+{
+    using Use = Evictable::Use;
+    if (_state != State::Draining && _state != State::Reading && _state != State::Writing)
+        return std::nullopt;
+    const bool idle =
+        _state == State::Reading && _answered && _reader.state() == RequestReader::State::Idle;
+    const Use use = _state == State::Draining ? Use::Draining
+                    : idle                    ? Use::Idle
+                    : _since > freshFrom      ? Use::Fresh
+                                              : Use::Slow;
+    return Evictable{fd(), shareOf(_peer), use, _since};
+}
+
 void Connection::hear(std::uint32_t events)
 {
     _readable = _readable || (events & ~std::uint32_t{EPOLLOUT}) != 0;
@@ -145,6 +159,7 @@ bool Connection::write()
 void Connection::finishAnswer()
 {
     const bool keepAlive = _answer->keepAlive();
+    _answered = true;
     _answer.reset();
     if (keepAlive)
     {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/api/AnswerWriter.h"
+#include "agent/api/Eviction.h"
 #include "agent/api/Peer.h"
 #include "agent/api/RequestReader.h"
 #include "agent/api/Transport.h"
@@ -52,6 +53,10 @@ public:
     [[nodiscard]] int fd() const { return _transport.fd(); }
     [[nodiscard]] State state() const { return _state; }
     [[nodiscard]] const RequestReader& reader() const { return _reader; }
+
+    /// What would be lost if it were closed now; nothing while a worker makes its answer. One that began
+    /// after `freshFrom`, and is not merely kept open, is fresh.
+    [[nodiscard]] std::optional<Evictable> evictable(Clock::time_point freshFrom) const;
 
     /// When the client will have had its time; max() in state Working.
     [[nodiscard]] Clock::time_point deadline() const { return _deadline; }
@@ -113,6 +118,7 @@ private:
     bool _hungUp = false;           ///< the client has closed its side
     std::uint64_t _takenBefore = 0; ///< bytes that the client had taken at _since
     std::int64_t _drained = 0;
+    bool _answered = false; ///< one request at least
 };
 
 } // namespace agent

@@ -1,14 +1,10 @@
 #include "agent/api/ConnectionLoop.h"
 
 #include "agent/api/Answer.h"
+#include "agent/api/Eviction.h"
 
-#include <Poco/Net/SocketAddress.h>
-
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
@@ -28,9 +24,6 @@ constexpr std::ptrdiff_t mostLargeUploads = 64;
 
 // Bounds the memory of answers that clients take slowly.
 constexpr std::size_t mostHeldBytes = 64 << 20;
-
-// So many bytes of an answer may wait in the kernel: its memory is bounded too.
-constexpr int unsentBytes = 262'144;
 
 constexpr int turnsAtOnce = 16;
 constexpr milliseconds pauseTime{100};
@@ -57,13 +50,6 @@ template <typename Connections> bool tooManyUploads(const Connections& connectio
                          { return entry.second->reader().isLargeUpload(); }) > mostLargeUploads;
 }
 
-Peer peerOf(const sockaddr* address, socklen_t length)
-{
-    Peer peer;
-    peer.address = Poco::Net::SocketAddress(address, length).host().toString();
-    return peer;
-}
-
 bool watch(int epoll, int operation, int fd, std::uint32_t events)
 {
     epoll_event event{.events = events, .data = {.fd = fd}};
@@ -75,7 +61,7 @@ bool watch(int epoll, int operation, int fd, std::uint32_t events)
 ConnectionLoop::ConnectionLoop(LoopOptions options, std::vector<Listener> listeners,
                                DispatcherOptions dispatcher, Handler handler)
     : _options(std::move(options)),
-      _listeners(std::move(listeners)),
+      _acceptor(std::move(listeners)),
       _epoll(::epoll_create1(EPOLL_CLOEXEC)),
       _wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       _dispatcher(std::move(dispatcher), std::move(handler),
@@ -106,7 +92,7 @@ void ConnectionLoop::stop()
     _dispatcher.dismiss();
     _dispatcher.join();
     _connections.clear();
-    _listeners.clear();
+    _acceptor.close();
 }
 
 void ConnectionLoop::run()
@@ -146,9 +132,8 @@ void ConnectionLoop::hear(int fd, std::uint32_t events)
         ::eventfd_read(fd, &ignored);
         return collect();
     }
-    for (const Listener& listener : _listeners)
-        if (fd == listener.socket.get())
-            return accept(listener);
+    if (const Listener* listener = _acceptor.find(fd))
+        return accept(*listener);
     const auto found = _connections.find(fd);
     if (found == _connections.end())
         return; // closed by an event before it in the same batch
@@ -158,11 +143,7 @@ void ConnectionLoop::hear(int fd, std::uint32_t events)
 
 void ConnectionLoop::listen(bool on)
 {
-    _listens = on;
-    for (const Listener& listener : _listeners)
-        _listens = watch(_epoll.get(), on ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, listener.socket.get(),
-                         EPOLLIN) &&
-                   _listens;
+    _listens = _acceptor.watch(_epoll.get(), on);
     _listenAgain = Clock::now() + pauseTime;
 }
 
@@ -172,17 +153,9 @@ void ConnectionLoop::accept(const Listener& listener)
     bool evicted = false;
     for (int i = 0; i < batch && _listens; ++i)
     {
-        sockaddr_storage address{};
-        socklen_t length = sizeof address;
-        FileDescriptor socket(::accept4(listener.socket.get(),
-                                        reinterpret_cast<sockaddr*>(&address), &length,
-                                        SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (!socket.valid())
+        auto accepted = Acceptor::accept(listener);
+        if (accepted.full)
         {
-            if (errno == EINTR || errno == ECONNABORTED)
-                continue;
-            if (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)
-                return;
             // A descriptor of one that does least is enough for one that comes. The listener stays
             // readable: without a pause a second failure would spin.
             if (evicted || _connections.empty())
@@ -191,19 +164,17 @@ void ConnectionLoop::accept(const Listener& listener)
             evicted = true;
             continue;
         }
-        const int fd = socket.get();
-        const int on = 1;
-        ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        ::setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsentBytes, sizeof unsentBytes);
+        if (!accepted.socket.valid())
+            return;
         // Many at once: a flood of connections must not cost a search for the oldest one each.
         if (_connections.size() >= _options.connections)
             evict(1 + _options.connections / 64);
+        const int fd = accepted.socket.get();
         if (!watch(_epoll.get(), EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET))
             continue; // the kernel is out of memory, and the client is let go
         auto& connection = _connections[fd];
-        connection = std::make_unique<Connection>(
-            Transport(std::move(socket)), peerOf(reinterpret_cast<sockaddr*>(&address), length),
-            _options.limits);
+        connection = std::make_unique<Connection>(Transport(std::move(accepted.socket)),
+                                                  std::move(accepted.peer), _options.limits);
         advance(*connection);
     }
 }
@@ -367,33 +338,21 @@ void ConnectionLoop::expire()
         listen(true);
 }
 
-/// Closes those that do least: drained ones, idle ones, then whose request or answer takes longest. An
-/// honest request is whole, and its answer taken, within milliseconds.
+/// Closes those that do least, of those who have the most.
 void ConnectionLoop::evict(std::size_t count)
 {
-    using Candidate = std::pair<std::pair<int, Clock::time_point>, int>;
-    std::vector<Candidate> candidates;
+    std::vector<Evictable> candidates;
+    const auto freshFrom = Clock::now() - freshTime;
     for (const auto& [fd, connection] : _connections)
+        if (auto candidate = connection->evictable(freshFrom))
+            candidates.push_back(std::move(*candidate));
+    for (const int fd : chooseEvicted(candidates, count))
     {
-        const State state = connection->state();
-        const bool idle =
-            state == State::Reading && connection->reader().state() == RequestReader::State::Idle;
-        if (state == State::Draining || state == State::Reading || state == State::Writing)
-            candidates.push_back({{state == State::Draining ? 0
-                                   : idle                   ? 1
-                                                            : 2,
-                                   connection->since()},
-                                  fd});
-    }
-    const auto end =
-        candidates.begin() + static_cast<std::ptrdiff_t>(std::min(count, candidates.size()));
-    std::partial_sort(candidates.begin(), end, candidates.end());
-    for (auto candidate = candidates.begin(); candidate != end; ++candidate)
-    {
-        Connection& connection = *_connections[candidate->second];
-        if (candidate->first.first == 2 && connection.state() == State::Reading)
+        Connection& connection = *_connections[fd];
+        if (connection.state() == State::Reading &&
+            connection.reader().state() != RequestReader::State::Idle)
             connection.refuse(tooBusy("too many connections"));
-        drop(candidate->second);
+        drop(fd);
     }
 }
 

@@ -1,8 +1,8 @@
 #pragma once
 
+#include "agent/api/Acceptor.h"
 #include "agent/api/Connection.h"
 #include "agent/api/Dispatcher.h"
-#include "agent/api/Listener.h"
 
 #include <atomic>
 #include <cstddef>
@@ -67,7 +67,7 @@ private:
     void drop(int fd);
 
     const LoopOptions _options;
-    std::vector<Listener> _listeners;
+    Acceptor _acceptor;
     FileDescriptor _epoll;
     FileDescriptor _wake; ///< an eventfd: look at the dispatcher and at _stopping
     std::atomic<bool> _stopping = false;

@@ -29,7 +29,12 @@ bool Dispatcher::answer(int connection, Request request)
     const bool isLong = _handler.takesLong && _handler.takesLong(request);
     const auto shared = std::make_shared<Request>(std::move(request));
     return (isLong ? _long : _short)
-        .add({.connection = connection, .run = [this, connection, shared] {
+        .add({.connection = connection,
+              .run = [this, connection, shared]
+              {
+                  // Not by the loop: it may have to wait for a directory server.
+                  if (shared->peer.door == Peer::Door::Unix)
+                      shared->actor = shared->peer.user = _accounts.of(shared->peer.uid);
                   give({.connection = connection, .response = ask(_handler.answer, *shared)});
               }});
 }

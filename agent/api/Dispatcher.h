@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/api/AccountNames.h"
 #include "agent/api/Http.h"
 #include "agent/api/WorkerPool.h"
 
@@ -67,6 +68,7 @@ private:
     const std::function<void()> _wake;
     std::mutex _mutex;
     std::vector<Done> _done; // guarded by _mutex
+    AccountNames _accounts;
     WorkerPool _short;
     WorkerPool _long;
 };

@@ -146,12 +146,17 @@ Guard::Guard(const GuardOptions& options)
     const bool version6 = address.find(':') != std::string::npos && address.front() != '[';
     allow(version6 ? "[" + address + "]" : address);
 
-    // A wildcard is reached over loopback as well; a page elsewhere can't make a browser send these.
-    const bool loopback = startsWith(address, "127.") || address == "::1" || address == "localhost";
+    // With these ListeningSockets has the port on the loopback addresses of both families, as far as the host
+    // has them: nobody else can be behind the names. A page elsewhere can't make a browser send them.
+    const bool loopback = address == "127.0.0.1" || address == "::1" || address == "localhost";
     const bool wildcard = address == "0.0.0.0" || address == "::";
     if (loopback || wildcard)
-        for (const char* name : {"localhost", "127.0.0.1", "[::1]"})
-            allow(name);
+    {
+        allow("localhost");
+        allow("127.0.0.1");
+        if (options.loopback6)
+            allow("[::1]");
+    }
 
     // A proxy in front of us passes the name that its own clients used, mostly without a port.
     for (const std::string& name : options.hosts)
@@ -163,7 +168,11 @@ Guard::Guard(const GuardOptions& options)
 
 void Guard::check(const Request& request) const
 {
-    if (_hosts.count(lower(request.header("host"))) == 0)
+    const std::string host = lower(request.header("host"));
+    // No web page can make a browser connect to the Unix socket.
+    const bool known =
+        _hosts.count(host) != 0 || (request.peer.door == Peer::Door::Unix && host == "localhost");
+    if (!known)
         throw Refusal{.status = 421,
                       .code = "wrong_host",
                       .message = "this agent does not answer for that Host; see http.hosts",

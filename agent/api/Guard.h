@@ -28,6 +28,7 @@ struct GuardOptions
 {
     std::string address;    ///< as configured, numeric
     std::uint16_t port = 0; ///< in use
+    bool loopback6 = true;  ///< [::1] is listened on too
     std::vector<std::string>
         hosts; ///< `http.hosts`: more names of ours, each with or without a port
 };

@@ -23,7 +23,7 @@ struct Peer
     uid_t uid = static_cast<uid_t>(-1); ///< Unix: SO_PEERCRED
     gid_t gid = static_cast<gid_t>(-1);
     std::vector<gid_t> groups; ///< Unix: SO_PEERGROUPS, the supplementary ones
-    std::string user;          ///< Unix: the account's name, or the number
+    std::string user; ///< Unix: the account's name, or the number; not known in Handler::atOnce
 };
 
 } // namespace agent

@@ -79,7 +79,7 @@ Request RequestReader::takeRequest(const Peer& peer)
     request.headers = std::move(_head.headers);
     request.body = std::move(_body);
     request.peer = peer;
-    request.actor = peer.door == Peer::Door::Unix ? peer.user : peer.address;
+    request.actor = peer.door == Peer::Door::Unix ? std::to_string(peer.uid) : peer.address;
     return request;
 }
 

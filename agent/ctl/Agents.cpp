@@ -20,20 +20,17 @@ constexpr std::chrono::seconds answerTimeout{15};
 // They only wait; a thread for each of a fleet's addresses would cost memory without speed.
 constexpr std::size_t maxThreads = 32;
 
-bool same(const Client& one, const Client& other)
-{
-    return one.uri().getHost() == other.uri().getHost() &&
-           one.uri().getPort() == other.uri().getPort() && one.path() == other.path();
-}
-
 /// Returns names for it, the shortest first; the last is unique.
 std::vector<std::string> namesOf(const Client& client)
 {
-    std::string host = client.uri().getHost();
+    const Address& address = client.address();
+    if (address.scheme == Address::Scheme::Unix)
+        return {address.socket, address.socket, address.socket};
+    std::string host = address.host;
     if (host.find(':') != std::string::npos)
         host = "[" + host + "]";
-    const std::string withPort = host + ":" + std::to_string(client.uri().getPort());
-    return {host, withPort, withPort + client.path()};
+    const std::string withPort = host + ":" + std::to_string(address.port);
+    return {host, withPort, withPort + address.path};
 }
 
 /// Returns a Failure that names its agent.
@@ -67,14 +64,16 @@ std::optional<Failure> attempt(const Client& client, const std::function<void(co
 
 } // namespace
 
-Agents::Agents(const std::vector<std::string>& urls, const std::string& token, bool named)
+Agents::Agents(const std::vector<std::string>& urls, const std::string& token, bool named,
+               const std::string& caFile)
     : _named(named)
 {
     for (const std::string& url : urls)
     {
-        const Client client(url, token);
+        const Client client(url, token, caFile);
         if (std::none_of(_all.begin(), _all.end(),
-                         [&](const Agent& known) { return same(known.client, client); }))
+                         [&](const Agent& known)
+                         { return known.client.address() == client.address(); }))
             _all.push_back({client, ""});
     }
     for (Agent& agent : _all)

@@ -34,7 +34,8 @@ class Agents
 public:
     /// `urls` holds at least one; duplicates are dropped. `named`: they come from the command line.
     /// Errors: as Client.
-    Agents(const std::vector<std::string>& urls, const std::string& token, bool named);
+    Agents(const std::vector<std::string>& urls, const std::string& token, bool named,
+           const std::string& caFile = {});
 
     [[nodiscard]] const std::vector<Agent>& all() const { return _all; }
     [[nodiscard]] bool several() const { return _all.size() > 1; }

@@ -1,6 +1,7 @@
 #include "agent/ctl/Client.h"
 
 #include "agent/ctl/Failure.h"
+#include "agent/ctl/HttpConnection.h"
 #include "agent/ctl/Json.h"
 #include "agent/ctl/Text.h"
 
@@ -9,7 +10,9 @@
 #include <Poco/Net/HTTPRequest.h>
 #include <Poco/Net/HTTPResponse.h>
 #include <Poco/Net/NetException.h>
+#include <Poco/Net/SSLException.h>
 #include <Poco/String.h>
+#include <Poco/URI.h>
 
 #include <algorithm>
 #include <array>
@@ -32,30 +35,6 @@ std::string withoutEndSlash(std::string url)
     while (!url.empty() && url.back() == '/')
         url.pop_back();
     return url;
-}
-
-Poco::URI parsed(const std::string& url)
-{
-    if (url.rfind("https://", 0) == 0)
-        throw Failure(Exit::Usage, "https is not supported yet (" + visible(url) +
-                                       "): use http:// on this host, or a tunnel: "
-                                       "ssh -L 7824:127.0.0.1:7824 HOST");
-    const Failure malformed(Exit::Usage, "the agent's address must be http://HOST[:PORT], not '" +
-                                             visible(url) + "'");
-    if (url.rfind("http://", 0) != 0)
-        throw malformed;
-    try
-    {
-        Poco::URI uri(url);
-        if (uri.getHost().empty() || uri.getAuthority().back() == ':' ||
-            !uri.getUserInfo().empty() || !uri.getRawQuery().empty() || !uri.getFragment().empty())
-            throw malformed;
-        return uri;
-    }
-    catch (const Poco::Exception&)
-    {
-        throw malformed;
-    }
 }
 
 Exit exitFor(int status)
@@ -115,8 +94,11 @@ void refuse(const Answer& answer)
     throw Failure(exitFor(answer.status), message);
 }
 
-Client::Client(const std::string& url, std::string token)
-    : _url(withoutEndSlash(url)), _uri(parsed(url)), _token(std::move(token))
+Client::Client(const std::string& url, std::string token, std::string caFile)
+    : _url(withoutEndSlash(url)),
+      _address(parseAddress(url)),
+      _token(std::move(token)),
+      _caFile(std::move(caFile))
 {
 }
 
@@ -125,11 +107,6 @@ Client Client::within(std::chrono::seconds span) const
     Client client = *this;
     client._end = Clock::now() + span;
     return client;
-}
-
-std::string Client::path() const
-{
-    return withoutEndSlash(_uri.getPath());
 }
 
 Answer Client::send(const Call& call) const
@@ -161,6 +138,7 @@ Answer Client::exchange(const Call& call, const Sink* sink) const
                 "--agent URL");
     };
     Answer answer;
+    std::unique_ptr<HttpConnection> connection;
     bool begun = false;
     const auto started = Clock::now();
     const auto end = std::min(started + call.timeout, _end.value_or(Clock::time_point::max()));
@@ -168,14 +146,16 @@ Answer Client::exchange(const Call& call, const Sink* sink) const
         throw unreachable("timed out");
     try
     {
-        Poco::Net::HTTPClientSession session(_uri.getHost(), _uri.getPort());
-        const Poco::Timespan timeout(
-            std::chrono::duration_cast<std::chrono::microseconds>(end - started).count());
+        const auto left = std::chrono::duration_cast<std::chrono::microseconds>(end - started);
+        connection = std::make_unique<HttpConnection>(_address, _caFile, left);
+        Poco::Net::HTTPClientSession& session = connection->http();
+        const Poco::Timespan timeout(left.count());
         session.setTimeout(std::min(timeout, Poco::Timespan(connectSeconds, 0)), timeout, timeout);
         session.setKeepAlive(false);
 
-        Poco::Net::HTTPRequest request(call.method, path() + call.path,
+        Poco::Net::HTTPRequest request(call.method, _address.path + call.path,
                                        Poco::Net::HTTPMessage::HTTP_1_1);
+        request.set("Host", connection->host());
         request.set("User-Agent", "stagectl/" STAGE_AGENT_VERSION);
         request.set("Accept", "application/json, text/plain");
         if (!_token.empty())
@@ -240,6 +220,13 @@ Answer Client::exchange(const Call& call, const Sink* sink) const
         if (begun && call.mayPause)
             return answer;
         throw unreachable("timed out");
+    }
+    catch (const Poco::Net::SSLException& error)
+    {
+        if (const std::string problem = connection->certificateProblem(); !problem.empty())
+            throw Failure(Exit::Unreachable, problem);
+        throw unreachable("TLS: " + error.displayText() +
+                          " (is it an agent without TLS? then the address begins with http://)");
     }
     catch (const Poco::Net::NoMessageException&)
     {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <Poco/URI.h>
+#include "agent/ctl/Address.h"
 
 #include <chrono>
 #include <functional>
@@ -41,8 +41,9 @@ struct Answer
 class Client
 {
 public:
-    /// Errors: Failure Usage when `url` is not of the form http://HOST[:PORT].
-    Client(const std::string& url, std::string token);
+    /// `caFile`: PEM certificates that are believed in place of the system's; empty: the system's.
+    /// Errors: as parseAddress().
+    Client(const std::string& url, std::string token, std::string caFile = {});
 
     /// Returns the answer, with any status.
     /// Errors: Failure Unreachable if the connection fails, or the answer is truncated or late;
@@ -64,17 +65,15 @@ public:
     [[nodiscard]] Client within(std::chrono::seconds span) const;
 
     [[nodiscard]] const std::string& url() const { return _url; }
-    [[nodiscard]] const Poco::URI& uri() const { return _uri; }
-
-    /// Returns the prefix of the API's paths: empty, or beginning with `/`.
-    [[nodiscard]] std::string path() const;
+    [[nodiscard]] const Address& address() const { return _address; }
 
 private:
     Answer exchange(const Call& call, const Sink* sink) const;
 
     std::string _url;
-    Poco::URI _uri;
+    Address _address;
     std::string _token;
+    std::string _caFile;
     std::optional<std::chrono::steady_clock::time_point> _end;
 };
 

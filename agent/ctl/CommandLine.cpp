@@ -39,7 +39,9 @@ Examples:
   stagectl approve 81d04b                  approve the waiting deployment
   stagectl exec payment UNIT_TEST --keep   execute one stage locally, to reproduce a failure
 
-The agent: --agent, $STAGE_AGENT_URL, `agent = URL` in ~/.config/stagectl, http://127.0.0.1:7824.
+The agent: --agent, $STAGE_AGENT_URL, `agent = URL` in ~/.config/stagectl, the socket of this host's agent
+(unix:///run/stage-agent/api.sock, or api.sock in its state folder), http://127.0.0.1:7824. For https://
+URLs the certificates of the system are believed, or those of --ca-file or `ca-file = PATH`.
 Several agents (--agent and lines repeated, URLs in $STAGE_AGENT_URL separated by blanks) are asked in
 parallel: their lists are merged, with a column HOST, and --json is a list with the URL of each object's
 agent as "agent"; ids are looked up on all. An agent that does not answer in 15 s is reported; the exit
@@ -88,6 +90,7 @@ private:
 
     std::vector<std::string> _agentUrls;
     std::string _tokenFile;
+    std::string _caFile;
     bool _json = false;
 
     std::string _name; ///< the run or stage of the verbs that take one
@@ -114,6 +117,8 @@ CommandLine::CommandLine()
         ->type_name("URL")
         ->allow_extra_args(false);
     _app.add_option("--token-file", _tokenFile, "File with the token")->type_name("PATH");
+    _app.add_option("--ca-file", _caFile, "PEM certificates to believe, for https://")
+        ->type_name("PATH");
     _app.add_flag("--json", _json, "Print the API's JSON as one document");
     addRunVerbs();
     addStageVerbs();
@@ -324,10 +329,11 @@ Exit CommandLine::run(int argc, char** argv)
     {
         _doctorRequest.agents = _agentUrls;
         _doctorRequest.tokenFile = _tokenFile;
+        _doctorRequest.caFile = _caFile;
         return runDoctor(_doctorRequest, Terminal::ofOutput(), _json);
     }
-    const Settings settings = findSettings(_agentUrls, _tokenFile);
-    const Agents agents(settings.agents, settings.token, settings.named);
+    const Settings settings = findSettings(_agentUrls, _tokenFile, _caFile);
+    const Agents agents(settings.agents, settings.token, settings.named, settings.caFile);
     const Session session{.agents = agents, .terminal = Terminal::ofOutput(), .json = _json};
     for (const auto& [command, action] : _actions)
         if (command->parsed())

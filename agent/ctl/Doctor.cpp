@@ -168,13 +168,16 @@ void checkAgents(const DoctorRequest& request, Findings& findings)
             return false;
         }
     };
-    (void)(succeeds("settings", advice, [&] { findAgents(request.agents, settings); }) &&
+    (void)(succeeds("settings", advice,
+                    [&] { findAgents(request.agents, settings, request.caFile); }) &&
            succeeds("token", advice, [&] { findToken(request.tokenFile, settings); }) &&
-           succeeds(
-               "agent", checkAddress, // a malformed address
-               [&] {
-                   askAgents({settings.agents, settings.token, settings.named}, settings, findings);
-               }));
+           succeeds("agent", checkAddress, // a malformed address
+                    [&]
+                    {
+                        askAgents(
+                            {settings.agents, settings.token, settings.named, settings.caFile},
+                            settings, findings);
+                    }));
 }
 
 Health healthFrom(const std::string& status)

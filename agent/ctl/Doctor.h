@@ -14,6 +14,7 @@ struct DoctorRequest
 {
     std::vector<std::string> agents; ///< from the command line; may be empty
     std::string tokenFile;           ///< likewise
+    std::string caFile;              ///< likewise
     std::string config;              ///< the agent's configuration file; empty: the installed one
     std::vector<std::string> definitions; ///< each `KEY=VALUE`, as for the agent's -D
     bool record = false;                  ///< read the whole record too

@@ -1,7 +1,8 @@
 #include "agent/ctl/Settings.h"
 
-#include "agent/ctl/Client.h"
+#include "agent/ctl/Address.h"
 #include "agent/ctl/Failure.h"
+#include "agent/ctl/HttpConnection.h"
 #include "agent/ctl/Text.h"
 
 #include <Poco/String.h>
@@ -38,7 +39,7 @@ void checkAddress(const std::string& url, const std::string& where)
 {
     try
     {
-        const Client client(url, "");
+        (void)parseAddress(url);
     }
     catch (const Failure& failure)
     {
@@ -51,6 +52,7 @@ struct File
     std::string path;
     std::vector<std::string> agents;
     std::string tokenFile;
+    std::string caFile;
 };
 
 File readFile()
@@ -80,12 +82,27 @@ File readFile()
             checkAddress(value, where);
             file.agents.push_back(value);
         }
-        else if (!value.empty() && key == "token-file")
-            file.tokenFile = value.rfind("~/", 0) == 0 ? home + value.substr(1) : value;
+        else if (!value.empty() && (key == "token-file" || key == "ca-file"))
+            (key == "ca-file" ? file.caFile : file.tokenFile) =
+                value.starts_with("~/") ? home + value.substr(1) : value;
         else
-            throw Failure(Exit::Usage, where + "expected `agent = URL` or `token-file = PATH`");
+            throw Failure(Exit::Usage, where + "expected `agent = URL`, `token-file = PATH` or "
+                                               "`ca-file = PATH`");
     }
     return file;
+}
+
+/// Where an agent of this host listens: the package's first, then one that has its defaults.
+std::vector<std::string> socketsOfThisHost()
+{
+    std::vector<std::string> sockets{"/run/stage-agent/api.sock", "/var/lib/stage-agent/api.sock"};
+    const std::string state = environment("XDG_STATE_HOME");
+    const std::string home = environment("HOME");
+    if (state.starts_with('/'))
+        sockets.push_back(state + "/stage-agent/api.sock");
+    else if (!home.empty())
+        sockets.push_back(home + "/.local/state/stage-agent/api.sock");
+    return sockets;
 }
 
 std::string checkedToken(const std::string& text, const std::string& from)
@@ -123,7 +140,8 @@ std::string tokenFrom(const std::string& path)
 
 } // namespace
 
-void findAgents(const std::vector<std::string>& options, Settings& settings)
+void findAgents(const std::vector<std::string>& options, Settings& settings,
+                const std::string& caFileOption)
 {
     const File file = readFile();
     std::copy_if(options.begin(), options.end(), std::back_inserter(settings.agents),
@@ -139,7 +157,19 @@ void findAgents(const std::vector<std::string>& options, Settings& settings)
     };
     orElse(words(environment("STAGE_AGENT_URL")), "$STAGE_AGENT_URL");
     orElse(file.agents, file.path);
-    orElse({defaultAgent}, "the default");
+    settings.caFile = caFileOption.empty() ? file.caFile : caFileOption;
+    if (!settings.agents.empty())
+        return;
+    settings.agentsFrom = "the default";
+    std::string refusal;
+    for (const std::string& socket : socketsOfThisHost())
+        if (settings.agents.empty() && mayOpen(socket, refusal))
+            settings.agents = {"unix://" + socket};
+    if (settings.agents.empty())
+    {
+        settings.agents = {defaultAgent};
+        settings.agentsFrom += refusal.empty() ? "" : ": " + visible(refusal);
+    }
 }
 
 void findToken(const std::string& fileOption, Settings& settings)
@@ -156,10 +186,10 @@ void findToken(const std::string& fileOption, Settings& settings)
 }
 
 Settings findSettings(const std::vector<std::string>& agentOptions,
-                      const std::string& tokenFileOption)
+                      const std::string& tokenFileOption, const std::string& caFileOption)
 {
     Settings settings;
-    findAgents(agentOptions, settings);
+    findAgents(agentOptions, settings, caFileOption);
     findToken(tokenFileOption, settings);
     return settings;
 }

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -42,18 +43,27 @@ class RawClient
 public:
     static constexpr std::chrono::seconds patience{10};
 
-    /// `url` as HttpServer::url() gives it. A `receiveBuffer` makes a client that takes little.
-    explicit RawClient(const std::string& url, int receiveBuffer = 0)
-        : _fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
+    /// `url`: http://127.0.0.1:PORT or unix:///PATH. A `receiveBuffer` makes a client that takes little;
+    /// `source`: the address that it comes from.
+    explicit RawClient(const std::string& url, int receiveBuffer = 0, const char* source = nullptr)
     {
+        sockaddr_un file{};
+        sockaddr_in host{};
+        const bool isUnix = url.starts_with("unix://");
+        _fd = ::socket(isUnix ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (receiveBuffer > 0)
             ::setsockopt(_fd, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, sizeof receiveBuffer);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_port =
+        file.sun_family = AF_UNIX;
+        std::strncpy(file.sun_path, isUnix ? url.c_str() + 7 : "", sizeof file.sun_path - 1);
+        host.sin_family = AF_INET;
+        if (source != nullptr && ::inet_pton(AF_INET, source, &host.sin_addr) == 1)
+            ::bind(_fd, reinterpret_cast<sockaddr*>(&host), sizeof host);
+        host.sin_port =
             htons(static_cast<std::uint16_t>(std::atoi(url.c_str() + url.rfind(':') + 1)));
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        if (::connect(_fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
+        host.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        const auto* const address = isUnix ? reinterpret_cast<const sockaddr*>(&file)
+                                           : reinterpret_cast<const sockaddr*>(&host);
+        if (::connect(_fd, address, isUnix ? sizeof file : sizeof host) != 0)
         {
             ::close(_fd);
             throw std::runtime_error("cannot connect to " + url);
@@ -199,7 +209,7 @@ private:
         return got > 0;
     }
 
-    int _fd;
+    int _fd = -1;
     std::string _bytes;
     bool _broken = false;
     int _error = 0;

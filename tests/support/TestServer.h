@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/api/HttpServer.h"
+#include "agent/api/ListeningSockets.h"
 #include "agent/api/Transport.h"
 #include "tests/support/RawClient.h"
 
@@ -74,18 +75,20 @@ template <typename Condition> bool eventually(Condition condition)
 class TestServer
 {
 public:
-    explicit TestServer(HttpOptions options = {})
+    explicit TestServer(HttpOptions options = {}, ListenOptions listen = {})
     {
-        options.port = 0;
+        listen.port = 0;
+        _sockets.emplace(std::move(listen));
         options.logError = [this](const std::string& line)
         {
             const std::lock_guard lock(_mutex);
             _log += line + "\n";
         };
         _server.emplace(
-            options, Handler{.answer = [this](const Request& request) { return answer(request); },
-                             .takesLong = [](const Request& request)
-                             { return request.path.starts_with("/long"); }});
+            options, _sockets->take(),
+            Handler{.answer = [this](const Request& request) { return answer(request); },
+                    .takesLong = [](const Request& request)
+                    { return request.path.starts_with("/long"); }});
         _server->start();
     }
     ~TestServer() { gate.open(); }
@@ -124,6 +127,8 @@ public:
                                 }});
         else if (request.path == "/long/gone")
             goneSeen.store(eventually([&] { return request.gone.stop_requested(); }));
+        else if (request.path == "/peer")
+            response.body = describe(request);
         else if (request.path == "/nothing")
             response.status = 204;
         else if (request.path == "/take")
@@ -134,13 +139,26 @@ public:
         return response;
     }
 
+    /// `tcp 127.0.0.1`, `unix 0 0 root 0,4,27`: with uid, gid, user and groups
+    static std::string describe(const Request& request)
+    {
+        const Peer& peer = request.peer;
+        if (peer.door == Peer::Door::Tcp)
+            return (peer.encrypted ? "tls " : "tcp ") + peer.address;
+        std::string text = "unix " + std::to_string(peer.uid) + " " + std::to_string(peer.gid) +
+                           " " + peer.user + " ";
+        for (const gid_t group : peer.groups)
+            text += std::to_string(group) + ",";
+        return text;
+    }
+
     std::string log()
     {
         const std::lock_guard lock(_mutex);
         return _log;
     }
 
-    [[nodiscard]] std::string url() const { return _server->url(); }
+    [[nodiscard]] std::string url() const { return "http://" + _sockets->authority(); }
     void stop() { _server->stop(); }
 
     std::atomic<int> calls = 0;
@@ -152,6 +170,7 @@ public:
 private:
     std::mutex _mutex;
     std::string _log;
+    std::optional<ListeningSockets> _sockets;
     std::optional<HttpServer> _server;
 };
 

@@ -59,6 +59,8 @@ class GuardTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testRefusesForeignHosts);
     CPPUNIT_TEST(testDefaultPortMayBeLeftOut);
     CPPUNIT_TEST(testPublicAddressAnswersForItselfAndConfiguredNames);
+    CPPUNIT_TEST(testTheOtherFamilyIsNoOriginWhereItIsNotListenedOn);
+    CPPUNIT_TEST(testTheUnixSocketIsLocalhost);
     CPPUNIT_TEST(testForeignOriginsAreRefused);
     CPPUNIT_TEST(testCrossSiteRequestsAreRefused);
     CPPUNIT_TEST(testOnlyALinkToTheDashboardMayComeFromElsewhere);
@@ -105,10 +107,38 @@ public:
         CPPUNIT_ASSERT_EQUAL(_passed, askHost("ci:7824", options));
         CPPUNIT_ASSERT_EQUAL(_wrongHost, askHost("localhost:7824", options));
         CPPUNIT_ASSERT_EQUAL(_wrongHost, askHost("192.0.2.8:7824", options));
+        CPPUNIT_ASSERT_EQUAL(_wrongHost,
+                             askHost("localhost:7824", {.address = "127.0.0.3", .port = 7824}));
         const GuardOptions every{.address = "::", .port = 7824, .hosts = {}};
         CPPUNIT_ASSERT_EQUAL(_passed, askHost("[::]:7824", every));
         CPPUNIT_ASSERT_EQUAL(_passed, askHost("localhost:7824", every));
         CPPUNIT_ASSERT_EQUAL(_wrongHost, askHost("evil.example:7824", every));
+    }
+
+    /// Where nobody listens on [::1], another program could: its page is not ours.
+    void testTheOtherFamilyIsNoOriginWhereItIsNotListenedOn()
+    {
+        const GuardOptions only4{.address = "127.0.0.1", .port = 7824, .loopback6 = false};
+        CPPUNIT_ASSERT_EQUAL(_wrongHost, askHost("[::1]:7824", only4));
+        CPPUNIT_ASSERT_EQUAL(
+            _foreign, ask(only4, {{"host", "localhost:7824"}, {"origin", "http://[::1]:7824"}}));
+        CPPUNIT_ASSERT_EQUAL(_passed, askHost("localhost:7824", only4));
+    }
+
+    void testTheUnixSocketIsLocalhost()
+    {
+        const Guard guard(local);
+        Request request;
+        request.peer.door = Peer::Door::Unix;
+        const auto host = [&](const std::string& name)
+        {
+            request.headers["host"] = name;
+            return outcome([&] { guard.check(request); });
+        };
+        CPPUNIT_ASSERT_EQUAL(_passed, host("localhost"));
+        CPPUNIT_ASSERT_EQUAL(_passed, host("localhost:7824"));
+        CPPUNIT_ASSERT_EQUAL(_wrongHost, host("evil.example"));
+        CPPUNIT_ASSERT_EQUAL(_wrongHost, askHost("localhost"));
     }
 
     void testForeignOriginsAreRefused()

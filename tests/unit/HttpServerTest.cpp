@@ -306,8 +306,7 @@ public:
         const std::string port = url.substr(url.rfind(':') + 1);
         try
         {
-            HttpServer second({.port = static_cast<std::uint16_t>(std::stoi(port))},
-                              {.answer = [](const Request&) { return Response{}; }});
+            const ListeningSockets second({.port = static_cast<std::uint16_t>(std::stoi(port))});
             CPPUNIT_FAIL("two servers on one port");
         }
         catch (const std::runtime_error& error)

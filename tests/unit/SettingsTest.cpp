@@ -29,6 +29,7 @@ struct Surroundings
 
     Variable home;
     Variable xdg{"XDG_CONFIG_HOME"};
+    Variable state{"XDG_STATE_HOME"};
     Variable url{"STAGE_AGENT_URL"};
     Variable token{"STAGE_AGENT_TOKEN"};
 };
@@ -44,6 +45,7 @@ class SettingsTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testSourcesAreNotMixed);
     CPPUNIT_TEST(testTheFileIsInXdgConfigHome);
     CPPUNIT_TEST(testReportsAnInvalidLine);
+    CPPUNIT_TEST(testTheCertificatesToBelieveAreGivenOnceForAll);
     CPPUNIT_TEST(testTheTokenHasTheSameOrder);
     CPPUNIT_TEST(testRefusesATokenFileAccessibleToAllUsers);
     CPPUNIT_TEST(testATokenIsOneWord);
@@ -106,6 +108,14 @@ public:
             const auto file = _files.write(".config/stagectl", std::string("# \n") + line + "\n");
             assertRefused([] { findSettings({"http://option"}, ""); }, file.string() + ":2");
         }
+    }
+
+    void testTheCertificatesToBelieveAreGivenOnceForAll()
+    {
+        CPPUNIT_ASSERT_EQUAL(std::string(), findSettings({}, "").caFile);
+        _files.write(".config/stagectl", "agent = https://one\nca-file = ~/ca.pem\n");
+        CPPUNIT_ASSERT_EQUAL((_files.path() / "ca.pem").string(), findSettings({}, "").caFile);
+        CPPUNIT_ASSERT_EQUAL(std::string("other.pem"), findSettings({}, "", "other.pem").caFile);
     }
 
     void testTheTokenHasTheSameOrder()
