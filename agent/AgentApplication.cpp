@@ -329,6 +329,7 @@ try
                         state);
     Executions executions(Launcher(_programs / "stage-shim", cgroup));
     Engine engine({.slots = _config.slots,
+                   .queueMax = _config.queueMax,
                    .minFreeBytes = _config.diskMinFree,
                    .stuckAfterMs = _config.stuckAfterMs,
                    .stuckAfterByType = _config.stuckAfterByType,

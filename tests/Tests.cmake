@@ -149,6 +149,7 @@ add_executable(daemon-tests
     tests/daemon/ReadmeTest.cpp
     tests/daemon/ConfigurationTest.cpp
     tests/daemon/FaultsTest.cpp
+    tests/daemon/BoundsTest.cpp
     tests/daemon/DiskTest.cpp
     tests/daemon/DamagedFilesTest.cpp
     tests/daemon/RetentionTest.cpp

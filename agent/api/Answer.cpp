@@ -1,5 +1,6 @@
 #include "agent/api/Answer.h"
 
+#include "agent/model/Characters.h"
 #include "agent/model/Utf8.h"
 
 #include <Poco/Net/HTTPResponse.h>
@@ -15,10 +16,15 @@ namespace
 
 using Writer = rapidjson::Writer<rapidjson::StringBuffer>;
 
-void member(Writer& writer, const char* name, const std::string& value)
+// A refusal quotes what the client sent.
+constexpr std::size_t messageLimit = 8'192;
+constexpr std::size_t fieldLimit = 512;
+
+void member(Writer& writer, const char* name, const std::string& value,
+            std::size_t limit = messageLimit)
 {
     writer.Key(name);
-    writer.String(validUtf8(value));
+    writer.String(visible(shortened(validUtf8(value), limit), "\n\t"));
 }
 
 std::string errorBody(const Refusal& refusal, const std::string& id)
@@ -31,7 +37,7 @@ std::string errorBody(const Refusal& refusal, const std::string& id)
     member(writer, "code", refusal.code);
     member(writer, "message", refusal.message);
     if (!refusal.field.empty())
-        member(writer, "field", refusal.field);
+        member(writer, "field", refusal.field, fieldLimit);
     if (!id.empty())
         member(writer, "id", id);
     writer.EndObject();

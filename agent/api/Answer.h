@@ -11,7 +11,8 @@ namespace agent
 {
 
 /// The one place where a refusal becomes an answer: status, headers and
-/// `{"error": {"code", "message", "field"?}}`. Bytes of the texts that are no UTF-8 become U+FFFD.
+/// `{"error": {"code", "message", "field"?}}`. What the texts quote of a request is cut and made visible
+/// (control characters as `\x1b`); bytes that are no UTF-8 become U+FFFD.
 Response answerTo(const Refusal& refusal);
 
 /// The answer to a failure of ours: 500 with an id that stands in the log, nothing of the failure.

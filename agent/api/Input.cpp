@@ -6,6 +6,7 @@
 #include <rapidjson/document.h>
 #include <rapidjson/error/en.h>
 
+#include <limits>
 #include <set>
 
 namespace agent
@@ -73,8 +74,7 @@ Document parse(const std::string& body, const std::set<std::string>& known)
     return document;
 }
 
-std::optional<std::string> text(const Document& document, const char* key,
-                                std::size_t limit = 64 << 10)
+std::optional<std::string> text(const Document& document, const char* key, std::size_t maxBytes)
 {
     const auto member = document.FindMember(key);
     if (member == document.MemberEnd())
@@ -82,17 +82,17 @@ std::optional<std::string> text(const Document& document, const char* key,
     if (!member->value.IsString())
         throw invalid(key, std::string("'") + key + "' must be a string");
     std::string value(member->value.GetString(), member->value.GetStringLength());
-    if (value.size() > limit || value.find('\0') != std::string::npos)
-        throw invalid(key, std::string("'") + key + "' is too long or holds a NUL");
+    if (const auto problem = textProblem(value, maxBytes); !problem.empty())
+        throw invalid(key, std::string("'") + key + "' " + problem);
     return value;
 }
 
-std::optional<std::int64_t> whole(const Document& document, const char* key, std::int64_t least)
+std::optional<std::int64_t> whole(const Document& document, const char* key, std::int64_t least,
+                                  std::int64_t most)
 {
     const auto member = document.FindMember(key);
     if (member == document.MemberEnd())
         return std::nullopt;
-    constexpr std::int64_t most = 1'000'000'000'000;
     if (!member->value.IsInt64() || member->value.GetInt64() < least ||
         member->value.GetInt64() > most)
         throw invalid(key, std::string("'") + key + "' must be a whole number from " +
@@ -100,9 +100,20 @@ std::optional<std::int64_t> whole(const Document& document, const char* key, std
     return member->value.GetInt64();
 }
 
+std::optional<std::int64_t> pullNumber(const Document& document)
+{
+    return whole(document, "pullNumber", 0, std::numeric_limits<std::int32_t>::max());
+}
+
+std::optional<std::int64_t> priority(const Document& document)
+{
+    constexpr std::int64_t most = 1'000'000;
+    return whole(document, "priority", -most, most);
+}
+
 std::optional<TimeMs> time(const Document& document, const char* key)
 {
-    const auto given = text(document, key);
+    const auto given = text(document, key, bounds::name);
     if (!given)
         return std::nullopt;
     const auto value = parseTime(*given);
@@ -114,7 +125,7 @@ std::optional<TimeMs> time(const Document& document, const char* key)
 
 std::optional<TriggerType> trigger(const Document& document)
 {
-    const auto given = text(document, "triggerType");
+    const auto given = text(document, "triggerType", bounds::name);
     if (!given)
         return std::nullopt;
     const auto value = triggerTypeFrom(*given);
@@ -125,7 +136,7 @@ std::optional<TriggerType> trigger(const Document& document)
 
 std::string commitOf(const Document& document, const char* key)
 {
-    std::string commit = text(document, key).value_or("");
+    std::string commit = text(document, key, bounds::name).value_or("");
     if (const auto problem = commitProblem(commit); !problem.empty())
         throw invalid(key, std::string("'") + key + "' " + problem);
     return commit;
@@ -139,18 +150,32 @@ std::map<std::string, std::string> environment(const Document& document)
         return env;
     if (!member->value.IsObject())
         throw invalid("env", "'env' must be an object of strings");
+    if (member->value.MemberCount() > bounds::variables)
+        throw invalid("env", "'env' must not hold more than " + std::to_string(bounds::variables) +
+                                 " variables");
+    std::size_t size = 0;
     for (const auto& entry : member->value.GetObject())
     {
         const std::string name(entry.name.GetString(), entry.name.GetStringLength());
+        const std::string field = "env." + name;
         if (const auto problem = environmentProblem(name); !problem.empty())
-            throw invalid("env." + name, problem);
+            throw invalid(field, problem);
         if (!entry.value.IsString())
-            throw invalid("env." + name, "its value must be a string");
+            throw invalid(field, "its value must be a string");
         const std::string value(entry.value.GetString(), entry.value.GetStringLength());
         if (const auto problem = environmentValueProblem(value); !problem.empty())
-            throw invalid("env." + name, "its value " + problem);
-        env[name] = value;
+            throw invalid(field, "its value " + problem);
+        if (name.size() + value.size() > bounds::variable)
+            throw invalid(field, "name and value must not be longer than " +
+                                     std::to_string(bounds::variable) + " bytes together");
+        size += name.size() + value.size();
+        if (!env.emplace(name, value).second)
+            throw invalid(field, "is given twice");
     }
+    if (size > bounds::variablesSize)
+        throw invalid("env", "'env' must not be longer than " +
+                                 std::to_string(bounds::variablesSize) + " bytes, and has " +
+                                 std::to_string(size));
     return env;
 }
 
@@ -160,7 +185,7 @@ StagePatch stagePatchFrom(const std::string& body)
 {
     const Document document = parse(body, {"status", "startedAt", "endedAt", "duration", "reason"});
     StagePatch patch;
-    if (const auto status = text(document, "status"))
+    if (const auto status = text(document, "status", bounds::name))
     {
         patch.status = statusFrom(*status);
         if (!patch.status)
@@ -170,8 +195,8 @@ StagePatch stagePatchFrom(const std::string& body)
     }
     patch.startedAt = time(document, "startedAt");
     patch.endedAt = time(document, "endedAt");
-    patch.durationSeconds = whole(document, "duration", 0);
-    patch.reason = text(document, "reason", 4096).value_or("");
+    patch.durationSeconds = whole(document, "duration", 0, 1'000'000'000'000);
+    patch.reason = text(document, "reason", bounds::reason).value_or("");
     return patch;
 }
 
@@ -182,11 +207,11 @@ RunPatch runPatchFrom(const std::string& body)
     RunPatch patch;
     if (document.HasMember("commitHash"))
         patch.commitHash = commitOf(document, "commitHash");
-    patch.commitMessage = text(document, "commitMessage");
-    patch.committer = text(document, "committer");
-    patch.pullNumber = whole(document, "pullNumber", 0);
+    patch.commitMessage = text(document, "commitMessage", bounds::commitMessage);
+    patch.committer = text(document, "committer", bounds::committer);
+    patch.pullNumber = pullNumber(document);
     patch.trigger = trigger(document);
-    patch.priority = whole(document, "priority", -1'000'000);
+    patch.priority = priority(document);
     return patch;
 }
 
@@ -196,7 +221,7 @@ RunRequest runRequestFrom(const std::string& body)
         parse(body, {"service", "pipeline", "commit", "branch", "triggerType", "pullNumber",
                      "commitMessage", "committer", "env", "priority"});
     RunRequest request;
-    request.service = text(document, "service").value_or("");
+    request.service = text(document, "service", bounds::name).value_or("");
     if (const auto pipeline = document.FindMember("pipeline"); pipeline != document.MemberEnd())
     {
         if (!pipeline->value.IsObject())
@@ -207,15 +232,15 @@ RunRequest runRequestFrom(const std::string& body)
     }
     auto& submission = request.submission;
     submission.commit = commitOf(document, "commit");
-    submission.branch = text(document, "branch").value_or("");
+    submission.branch = text(document, "branch", bounds::name).value_or("");
     if (const auto problem = submission.branch.empty() ? "" : branchProblem(submission.branch);
         !problem.empty())
         throw invalid("branch", problem);
-    submission.commitMessage = text(document, "commitMessage").value_or("");
-    submission.committer = text(document, "committer").value_or("");
+    submission.commitMessage = text(document, "commitMessage", bounds::commitMessage).value_or("");
+    submission.committer = text(document, "committer", bounds::committer).value_or("");
     submission.trigger = trigger(document).value_or(TriggerType::Manual);
-    submission.pullNumber = whole(document, "pullNumber", 0);
-    submission.priority = whole(document, "priority", -1'000'000).value_or(0);
+    submission.pullNumber = pullNumber(document);
+    submission.priority = priority(document).value_or(0);
     request.env = environment(document);
     return request;
 }

@@ -99,8 +99,9 @@ Refusal refusalOf(const Declined& declined)
     case Declined::Kind::Changed:
         refusal.status = 412;
         break;
+    case Declined::Kind::Overloaded:
     case Declined::Kind::Unavailable:
-        refusal.status = 503;
+        refusal.status = declined.kind == Declined::Kind::Overloaded ? 429 : 503;
         refusal.headers["Retry-After"] = "5";
         break;
     }

@@ -3,8 +3,10 @@
 #include "agent/model/Id.h"
 #include "agent/run/ApproveRun.h"
 #include "agent/run/DeleteRun.h"
+#include "agent/run/InputRules.h"
 #include "agent/run/PatchRun.h"
 #include "agent/run/PipelineParser.h"
+#include "agent/run/RefusedVariables.h"
 #include "agent/run/ServiceCatalog.h"
 #include "agent/run/StopRun.h"
 #include "agent/run/SubmitRun.h"
@@ -54,7 +56,8 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
     PipelineSpec pipeline;
     std::vector<Problem> problems;
     std::string prefix;
-    if (!request.pipeline)
+    const bool declared = !request.pipeline;
+    if (declared)
     {
         const auto service = api.services.find(request.service);
         if (!service)
@@ -88,6 +91,8 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
         if (std::find(pipeline.secrets.begin(), pipeline.secrets.end(), name) !=
             pipeline.secrets.end())
             throw invalid("env." + name, "'" + name + "' is a secret of the service");
+        if (const auto problem = declared ? requestVariableProblem(name) : ""; !problem.empty())
+            throw invalid("env." + name, problem);
         pipeline.env[name] = value;
     }
     try
@@ -129,8 +134,8 @@ Response createRun(const ApiParts& api, const Request& request, const std::strin
                                                         : "give a service or a pipeline, not both");
     Submission& submission = wanted.submission;
     submission.idempotencyKey = request.header("idempotency-key");
-    if (submission.idempotencyKey.size() > 255)
-        throw invalid("Idempotency-Key", "an Idempotency-Key has at most 255 characters");
+    if (const auto problem = textProblem(submission.idempotencyKey, bounds::name); !problem.empty())
+        throw invalid("Idempotency-Key", "an Idempotency-Key " + problem);
     submission.bodyHash = digest(serviceId.value_or("") + "\n" + request.body);
     submission.actor = request.actor;
     if (const auto earlier = replayed(api, submission))

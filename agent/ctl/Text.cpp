@@ -18,20 +18,6 @@ struct Range
     char32_t last;
 };
 
-// Unicode 15, chapter 23: invisible characters that change the direction or position of text. The joiners
-// U+200C and U+200D are allowed: scripts and emoji need them.
-constexpr std::array<Range, 11> deceptive{{{0x00AD, 0x00AD},
-                                           {0x061C, 0x061C},
-                                           {0x180E, 0x180E},
-                                           {0x200B, 0x200B},
-                                           {0x200E, 0x200F},
-                                           {0x2028, 0x202E},
-                                           {0x2060, 0x206F},
-                                           {0xFEFF, 0xFEFF},
-                                           {0xFFF9, 0xFFFB},
-                                           {0x1D173, 0x1D17A},
-                                           {0xE0000, 0xE007F}}};
-
 constexpr std::array<Range, 9> zeroWidth{{{0x0300, 0x036F},
                                           {0x0483, 0x0489},
                                           {0x0591, 0x05BD},
@@ -86,63 +72,6 @@ std::string formatted(const std::tm& parts, const char* format)
 }
 
 } // namespace
-
-Character characterAt(std::string_view text, std::size_t pos)
-{
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-    const unsigned char lead = byte(pos);
-    const Character invalid{.kind = Character::Kind::Invalid, .value = lead, .size = 1};
-    if (lead < 0x80)
-        return {.kind = Character::Kind::Valid, .value = lead, .size = 1};
-    if (lead < 0xC2 || lead > 0xF4)
-        return invalid;
-
-    const std::size_t size = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-    char32_t value = lead & (0xFFU >> (size + 1));
-    for (std::size_t i = 1; i < size; ++i)
-    {
-        if (pos + i >= text.size())
-            return {.kind = Character::Kind::Incomplete, .value = lead, .size = 1};
-        const unsigned char next = byte(pos + i);
-        if ((next & 0xC0U) != 0x80)
-            return invalid;
-        // The second byte excludes overlong forms, surrogates and values above U+10FFFF.
-        if (i == 1 && ((lead == 0xE0 && next < 0xA0) || (lead == 0xED && next > 0x9F) ||
-                       (lead == 0xF0 && next < 0x90) || (lead == 0xF4 && next > 0x8F)))
-            return invalid;
-        value = (value << 6) | (next & 0x3FU);
-    }
-    return {.kind = Character::Kind::Valid, .value = value, .size = size};
-}
-
-void appendVisible(std::string& out, std::string_view text, std::size_t pos, Character character)
-{
-    const bool valid = character.kind == Character::Kind::Valid;
-    const char32_t value = character.value;
-    const bool control = value < 0x20 || (value >= 0x7F && value < 0xA0);
-    if (valid && !control && !in(deceptive, value))
-    {
-        out.append(text.substr(pos, character.size));
-        return;
-    }
-    char shown[16];
-    std::snprintf(shown, sizeof shown, value <= 0xFF ? "\\x%02x" : "\\u%04x",
-                  static_cast<unsigned>(value));
-    out += shown;
-}
-
-std::string visible(std::string_view text)
-{
-    std::string out;
-    out.reserve(text.size());
-    for (std::size_t pos = 0; pos < text.size();)
-    {
-        const Character character = characterAt(text, pos);
-        appendVisible(out, text, pos, character);
-        pos += character.size;
-    }
-    return out;
-}
 
 std::size_t displayWidth(std::string_view text)
 {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/model/Characters.h"
 #include "agent/model/Timestamp.h"
 
 #include <cstddef>
@@ -10,29 +11,10 @@
 namespace agent::ctl
 {
 
-/// A character of UTF-8 text.
-struct Character
-{
-    enum class Kind
-    {
-        Valid,
-        Invalid,   ///< a byte that begins no character; `value` is the byte
-        Incomplete ///< the text ends inside a character that may be valid so far
-    };
-    Kind kind = Kind::Invalid;
-    char32_t value = 0;
-    std::size_t size = 1; ///< in bytes
-};
-
-/// Returns the character at `pos` < text.size(). Overlong forms and surrogates are invalid.
-Character characterAt(std::string_view text, std::size_t pos);
-
-/// Appends the character, escaped as `\x1b` or `\u202e` if it could control a terminal or mislead the
-/// reader: C0, DEL, C1, bidirectional and invisible format characters, invalid bytes.
-void appendVisible(std::string& out, std::string_view text, std::size_t pos, Character character);
-
-/// Returns the text with these characters escaped, including line breaks and tabs.
-std::string visible(std::string_view text);
+using agent::appendVisible;
+using agent::Character;
+using agent::characterAt;
+using agent::visible;
 
 /// Returns the columns that a terminal needs for text without control characters.
 std::size_t displayWidth(std::string_view text);

@@ -17,6 +17,7 @@ public:
         NotFound,    ///< 404
         Conflict,    ///< 409: not in this state
         Changed,     ///< 412: If-Match names another version
+        Overloaded,  ///< 429: too much is waiting already, or too little disk is left; retry later
         Unavailable, ///< 503: retry later; disk, shutdown
     };
 
@@ -37,6 +38,10 @@ public:
     static Declined notFound(const std::string& code, const std::string& text)
     {
         return {Kind::NotFound, code, text};
+    }
+    static Declined overloaded(const std::string& code, const std::string& text)
+    {
+        return {Kind::Overloaded, code, text};
     }
     static Declined unavailable(const std::string& code, const std::string& text)
     {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 
 namespace agent
 {
@@ -14,6 +15,7 @@ namespace agent
 struct EngineOptions
 {
     int slots = 1;
+    std::optional<std::int64_t> queueMax; ///< runs that may wait for a slot; absent: no limit
     std::int64_t minFreeBytes = 0;
     std::int64_t stuckAfterMs = 0; ///< a stage without output for so long is stuck; 0: never
     std::map<StageType, std::int64_t> stuckAfterByType; ///< where a type has its own

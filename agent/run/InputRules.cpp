@@ -1,6 +1,7 @@
 #include "agent/run/InputRules.h"
 
 #include "agent/document/Document.h"
+#include "agent/model/Characters.h"
 #include "agent/model/Id.h"
 #include "agent/model/Utf8.h"
 
@@ -15,7 +16,6 @@ namespace
 
 constexpr std::size_t maxRepository = 2048; // as long as the URLs that common servers take
 constexpr std::size_t maxBranch = 244;      // a file name of Git's, with room for `.lock`
-constexpr std::size_t maxCommit = 255;      // a name of Git's, or a digest
 constexpr std::size_t maxVariable = 256;    // a key of a document may be so long
 
 bool isLetter(char c)
@@ -32,6 +32,12 @@ bool hasControlOrBlank(std::string_view text)
 {
     return std::any_of(text.begin(), text.end(),
                        [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; });
+}
+
+bool isRefused(Character character)
+{
+    return character.kind != Character::Kind::Valid ||
+           (isControl(character.value) && character.value != '\n' && character.value != '\t');
 }
 
 bool contains(std::string_view text, std::string_view part)
@@ -91,6 +97,39 @@ std::string componentProblem(std::string_view component)
 }
 
 } // namespace
+
+std::string textProblem(std::string_view text, std::size_t maxBytes)
+{
+    if (text.size() > maxBytes)
+        return "must not be longer than " + std::to_string(maxBytes) + " bytes, and has " +
+               std::to_string(text.size());
+    for (std::size_t pos = 0; pos < text.size();)
+    {
+        const Character character = characterAt(text, pos);
+        if (character.kind != Character::Kind::Valid)
+            return "must be UTF-8";
+        if (isRefused(character))
+            return "must not hold control characters other than newline and tab: " +
+                   visible(text.substr(pos, character.size)) + " at byte " + std::to_string(pos);
+        pos += character.size;
+    }
+    return "";
+}
+
+std::string fittedText(std::string_view text, std::size_t maxBytes)
+{
+    std::string fitted;
+    for (std::size_t pos = 0; pos < text.size() && fitted.size() <= maxBytes;)
+    {
+        const Character character = characterAt(text, pos);
+        if (isRefused(character))
+            appendVisible(fitted, text, pos, character);
+        else
+            fitted += text.substr(pos, character.size);
+        pos += character.size;
+    }
+    return shortened(fitted, maxBytes);
+}
 
 std::string repositoryProblem(std::string_view text)
 {
@@ -174,7 +213,7 @@ std::string commitProblem(std::string_view text)
 {
     if (hasControlOrBlank(text))
         return "holds blanks or control characters";
-    if (text.size() > maxCommit || text.starts_with('-'))
+    if (text.size() > bounds::name || text.starts_with('-'))
         return "is no commit: '" + std::string(text) + "'";
     return "";
 }

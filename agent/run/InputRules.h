@@ -1,13 +1,37 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace agent
 {
 
+/// What a client may write at most; the API answers 400 beyond, and 409 beyond `remarks`.
+namespace bounds
+{
+
+inline constexpr std::size_t commitMessage = 8192; ///< bytes, as those below
+inline constexpr std::size_t committer = 1024;
+inline constexpr std::size_t reason = 4096;
+inline constexpr std::size_t name = 255;       ///< of what is looked up: a service, a commit, a key
+inline constexpr int remarks = 1000;           ///< changes with a free text, of a stage or of a run
+inline constexpr std::size_t variables = 1000; ///< of a request's `env`
+inline constexpr std::size_t variablesSize = 262'144; ///< their names and values together
+inline constexpr std::size_t variable = 131'000;      ///< name and value; execve(2) refuses 128 KiB
+
+} // namespace bounds
+
 // What names and places from files and requests may look like before they come near an argv, a path
 // or an environment. Each function says what is wrong, and nothing (empty) when all is right.
+
+/// A text for people, of at most `maxBytes`: UTF-8, without control characters other than newline and tab.
+/// What is wrong shows the first such character escaped.
+std::string textProblem(std::string_view text, std::size_t maxBytes);
+
+/// Returns `text` as textProblem() takes it: what comes out of a repository is not refused but escaped
+/// and cut.
+std::string fittedText(std::string_view text, std::size_t maxBytes);
 
 /// A Git repository: https, http, ssh, git or file URL, `user@host:path`, or an absolute path. Refuses
 /// what Git would take for an option or a remote helper (`ext::`), also inside the host's name.

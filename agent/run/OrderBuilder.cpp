@@ -2,6 +2,7 @@
 
 #include "agent/model/Masker.h"
 #include "agent/model/SecretEncodings.h"
+#include "agent/run/InputRules.h"
 
 #include <rapidjson/document.h>
 #include <rapidjson/stringbuffer.h>
@@ -258,14 +259,14 @@ void takeOutputs(Run& run, Stage& stage, const std::filesystem::path& folder,
     stage.outputs = outputsToJson(outputs);
     if (stage.plugin != "git")
         return;
-    const auto take = [&](const char* name, std::string& into)
+    const auto take = [&](const char* name, std::string& into, std::size_t most)
     {
         if (const auto value = outputs.find(name); value != outputs.end())
-            into = value->second;
+            into = fittedText(value->second, most);
     };
-    take("commitHash", run.commitHash);
-    take("commitMessage", run.commitMessage);
-    take("committer", run.committer);
+    take("commitHash", run.commitHash, bounds::name);
+    take("commitMessage", run.commitMessage, bounds::commitMessage);
+    take("committer", run.committer, bounds::committer);
 }
 
 std::map<std::string, std::string> outputsBefore(int ordinal, const std::vector<Stage>& stages)

@@ -1,6 +1,7 @@
 #include "agent/run/PatchRun.h"
 
 #include "agent/run/Engine.h"
+#include "agent/run/InputRules.h"
 #include "agent/run/Lookup.h"
 
 namespace agent::commands
@@ -16,6 +17,10 @@ Done apply(Batch& batch, const std::string& runId, const RunPatch& patch)
                          patch.pullNumber || patch.trigger || patch.priority;
     if (!changes)
         return {};
+    if (batch.history.hasCorrections(runId, bounds::remarks))
+        throw Declined::conflict("too_many_remarks", "the run was corrected " +
+                                                         std::to_string(bounds::remarks) +
+                                                         " times already, which its history keeps");
     run.commitHash = patch.commitHash.value_or(run.commitHash);
     run.commitMessage = patch.commitMessage.value_or(run.commitMessage);
     run.committer = patch.committer.value_or(run.committer);

@@ -1,6 +1,7 @@
 #include "agent/run/PatchStage.h"
 
 #include "agent/run/Engine.h"
+#include "agent/run/InputRules.h"
 #include "agent/run/Lookup.h"
 #include "agent/run/StageControl.h"
 
@@ -43,6 +44,7 @@ public:
 
     Answer<Done> apply()
     {
+        needRoomForRemark();
         if (_patch.status && applyStatus(*_patch.status))
             return {_stage.id, [](const RecordedEnd& end) { return afterItsEnd(end); }};
         if (_patch.startedAt || _patch.endedAt || _patch.durationSeconds)
@@ -53,6 +55,18 @@ public:
     }
 
 private:
+    /// The history of a stage keeps all that clients say: that has an end. A change of its status without
+    /// a reason is always possible, for an operator must be able to end it.
+    void needRoomForRemark()
+    {
+        const bool corrects = _patch.startedAt || _patch.endedAt || _patch.durationSeconds;
+        if ((!_patch.reason.empty() || corrects) &&
+            _batch.history.hasRemarks(_stage.id, bounds::remarks))
+            throw Declined::conflict("too_many_remarks",
+                                     "the stage's history has " + std::to_string(bounds::remarks) +
+                                         " remarks already; change its status without a reason");
+    }
+
     static Done afterItsEnd(const RecordedEnd& end)
     {
         if (!end.decided)

@@ -34,6 +34,15 @@ Run create(Batch& batch, EngineParts& parts, const Submission& submission)
         throw Declined::unavailable(
             "draining", "the agent takes no new runs: it is draining until POST /api/agent/resume "
                         "or a restart");
+    if (const auto most = parts.options.queueMax; most && parts.queue.waiting() >= *most)
+        throw Declined::overloaded(
+            "queue_full", std::to_string(parts.queue.waiting()) +
+                              " runs wait for a slot already (runs.queue_max is " +
+                              std::to_string(*most) + "); try again later, or ask another agent");
+    if (parts.disk.low(batch))
+        throw Declined::overloaded("disk_low",
+                                   "the disk of the state folder is below disk.min_free: the agent "
+                                   "takes no new runs until there is space again");
     Run run;
     run.id = newId();
     run.createdAt = run.updatedAt = nowMs();

@@ -39,11 +39,12 @@ struct Submitted
 namespace commands
 {
 
-/// Queues a run. Errors: Declined: Conflict, Unavailable while draining.
+/// Queues a run. Errors: Declined: Conflict, Unavailable while draining, Overloaded when runs.queue_max of
+/// them wait or the disk is low.
 Submitted submit(Engine& engine, const Submission& submission);
 
 /// Submits the pipeline of an ended run once more. Returns the new run's id.
-/// Errors: Declined: NotFound, Conflict, Unavailable.
+/// Errors: Declined: NotFound, and as submit().
 std::string rerun(Engine& engine, const std::string& runId, const std::string& actor);
 
 } // namespace commands

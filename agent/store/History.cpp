@@ -16,7 +16,19 @@ const Query deleteDeletions{
 const Query entriesOfStage{historyTable.select("WHERE stage_id = ? ORDER BY seq")};
 const Query entriesOfRun{historyTable.select("WHERE run_id = ? ORDER BY seq")};
 const Query entriesAfter{historyTable.select("WHERE seq > ? ORDER BY seq LIMIT ?")};
+const Query remarkOfStage{"SELECT 1 FROM history WHERE stage_id = ? AND reason IS NOT NULL "
+                          "AND actor <> 'agent' ORDER BY seq LIMIT 1 OFFSET ?"};
+// `+`: by the index of the run, not by that of all entries without a stage.
+const Query correctionOfRun{"SELECT 1 FROM history WHERE run_id = ? AND +stage_id IS NULL "
+                            "AND from_status = to_status ORDER BY seq LIMIT 1 OFFSET ?"};
 const Query newestEntry{"SELECT COALESCE(MAX(seq), 0) FROM history"};
+
+bool any(Statement& query)
+{
+    const bool found = query.step();
+    query.reset();
+    return found;
+}
 
 } // namespace
 
@@ -33,6 +45,16 @@ void History::forgetRun(const std::string& runId)
 void History::forgetDeletions(TimeMs before)
 {
     _connection.prepare(deleteDeletions).bind(before).run();
+}
+
+bool History::hasRemarks(const std::string& stageId, int count)
+{
+    return any(_connection.prepare(remarkOfStage).bind(stageId).bind(count - 1));
+}
+
+bool History::hasCorrections(const std::string& runId, int count)
+{
+    return any(_connection.prepare(correctionOfRun).bind(runId).bind(count - 1));
 }
 
 std::vector<HistoryEntry> History::ofStage(const std::string& stageId)

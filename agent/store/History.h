@@ -23,6 +23,13 @@ public:
     /// Removes entries that tell of the removal of a run, where they are older than `before`.
     void forgetDeletions(TimeMs before);
 
+    /// Returns whether clients gave a reason for `count` (> 0) changes of the stage. Reads no more than its
+    /// entries.
+    [[nodiscard]] bool hasRemarks(const std::string& stageId, int count);
+
+    /// Returns whether the run itself was corrected `count` (> 0) times: an entry that changes no status.
+    [[nodiscard]] bool hasCorrections(const std::string& runId, int count);
+
     /// Oldest first.
     [[nodiscard]] std::vector<HistoryEntry> ofStage(const std::string& stageId);
     [[nodiscard]] std::vector<HistoryEntry> ofRun(const std::string& runId);

@@ -30,7 +30,14 @@ public:
         CPPUNIT_ASSERT_EQUAL(200, _daemon->get("/readyz").status);
         for (int round = 0; round < 3; ++round)
         {
+            const auto go = _daemon->folder() / ("go-" + std::to_string(round));
+            const auto blocker = _daemon->submit(
+                stages({"while test ! -e " + go.string() + "; do sleep 0.05; done"}));
+            _daemon->waitForRun(blocker, "IN_PROGRESS");
+            const auto run = _daemon->submit(stages({"true"}));
             _disk->fill(8 << 20);
+            std::ofstream(go) << "x";
+            _daemon->waitForRun(blocker, "SUCCESS");
             const Answer ready = _daemon->get("/readyz");
             CPPUNIT_ASSERT_EQUAL(503, ready.status);
             CPPUNIT_ASSERT_MESSAGE(ready.body, ready.body.find("disk: below disk.min_free") !=
@@ -39,7 +46,11 @@ public:
             CPPUNIT_ASSERT_EQUAL(200, health.status);
             for (const char* line : {"store: ok\n", "disk: below disk.min_free", "\nexecutor: ok"})
                 CPPUNIT_ASSERT_MESSAGE(health.body, health.body.find(line) != std::string::npos);
-            const auto run = _daemon->submit(stages({"true"}));
+            // Nothing new is taken that could only wait.
+            const Answer refused =
+                _daemon->post("/api/runs", R"({"pipeline":{"stages":)" + stages({"true"}) + "}}");
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(refused.body, 429, refused.status);
+            CPPUNIT_ASSERT(refused.headers.contains("retry-after"));
             // A change that makes the engine look at its queue once more.
             CPPUNIT_ASSERT_EQUAL(200,
                                  _daemon->patch("/api/runs/" + run, R"({"priority":5})").status);
@@ -119,6 +130,7 @@ private:
         _daemon = std::make_unique<Daemon>();
         _daemon->set("state.dir", (_disk->path() / "state").string());
         _daemon->set("disk.min_free", "16M");
+        _daemon->set("executor.slots", "1");
         _daemon->start();
         return true;
     }

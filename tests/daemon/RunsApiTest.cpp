@@ -31,7 +31,7 @@ class RunsApiTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testConfigurationErrorsAreAllToldAndExit78);
     CPPUNIT_TEST(testLogIsServedWithRanges);
     CPPUNIT_TEST(testDeleteRunTakesItsFilesAlong);
-    CPPUNIT_TEST(testLowDiskStartsNoStageAndSaysSo);
+    CPPUNIT_TEST(testLowDiskTakesNoRunAndSaysSo);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -345,16 +345,19 @@ public:
                 });
     }
 
-    void testLowDiskStartsNoStageAndSaysSo()
+    void testLowDiskTakesNoRunAndSaysSo()
     {
         _daemon.set("disk.min_free", "1000T");
         _daemon.start();
-        const auto run = _daemon.submit(one("true"));
+        const Answer refused =
+            _daemon.post("/api/runs", R"({"pipeline":{"stages":)" + one("true") + "}}");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(refused.body, 429, refused.status);
+        CPPUNIT_ASSERT(refused.headers.contains("retry-after"));
         const Answer ready = _daemon.get("/readyz");
         CPPUNIT_ASSERT_EQUAL(503, ready.status);
         CPPUNIT_ASSERT(ready.body.find("disk.min_free") != std::string::npos);
         CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/healthz").status);
-        CPPUNIT_ASSERT_EQUAL(std::string("IDLE"), _daemon.statusOf(run));
+        CPPUNIT_ASSERT_EQUAL(rapidjson::SizeType{0}, _daemon.get("/api/runs").json().Size());
     }
 
 private:

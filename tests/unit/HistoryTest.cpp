@@ -16,6 +16,7 @@ class HistoryTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testKeepsEveryField);
     CPPUNIT_TEST(testGoesOnBehindAnEntry);
     CPPUNIT_TEST(testOutlivesItsRun);
+    CPPUNIT_TEST(testCountsWhatClientsWrote);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -68,6 +69,34 @@ public:
         CPPUNIT_ASSERT(!entries[1].cause);
         CPPUNIT_ASSERT(entries[1].from.empty() && entries[1].to.empty());
         CPPUNIT_ASSERT(entries[1].reason.empty());
+    }
+
+    /// What the agent says itself, and changes without a text, are no remarks.
+    void testCountsWhatClientsWrote()
+    {
+        const auto add = [&](const std::string& stage, const std::string& actor,
+                             const std::string& to, const std::string& reason)
+        {
+            _history.append({.runId = "run",
+                             .stageId = stage,
+                             .actor = actor,
+                             .from = "IDLE",
+                             .to = to,
+                             .reason = reason});
+        };
+        add("stage", "agent", "IDLE", "stuck: no output");
+        add("stage", "ada", "IDLE", "");
+        add("stage", "ada", "IDLE", "a remark");
+        add("stage", "ada", "SUCCESS", "skipped");
+        add("other", "ada", "IDLE", "of another");
+        CPPUNIT_ASSERT(_history.hasRemarks("stage", 2));
+        CPPUNIT_ASSERT(!_history.hasRemarks("stage", 3));
+        add("", "ada", "SUCCESS", "an end");
+        CPPUNIT_ASSERT(!_history.hasCorrections("run", 1));
+        add("", "ada", "IDLE", "corrected");
+        CPPUNIT_ASSERT(_history.hasCorrections("run", 1));
+        CPPUNIT_ASSERT(!_history.hasCorrections("run", 2));
+        CPPUNIT_ASSERT(!_history.hasCorrections("other run", 1));
     }
 
     void testGoesOnBehindAnEntry()

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace agent
+{
+
+/// Variables that change what the programs of a stage execute, read or trust. A service's own `env` may
+/// set them, and so may an inline pipeline; the request for a run of a declared service may not: it only
+/// starts what the service's owner wrote. docs/variables.md is the same table for people.
+struct RefusedVariables
+{
+    std::string_view what;               ///< `can't set NAME: it …`
+    std::vector<std::string_view> names; ///< `NAME`, or `PREFIX*`
+};
+
+/// The whole table.
+const std::vector<RefusedVariables>& refusedVariables();
+
+/// Returns why a request for a declared service can't set the variable; empty if it can.
+std::string requestVariableProblem(std::string_view name);
+
+} // namespace agent
