@@ -1,7 +1,7 @@
 // The agent itself: slots, queue, disk, plugins, services.
 import { getJson, request, isShowable } from '/dashboard/api.js';
 import { confirm } from '/dashboard/dialog.js';
-import { el, problem, refill } from '/dashboard/dom.js';
+import { el, problem, refill, retext } from '/dashboard/dom.js';
 import { bytesWords, shortId, timeWords, typeWords } from '/dashboard/words.js';
 
 const pollMs = 5000;
@@ -48,7 +48,7 @@ export function mountAgent(main, _, { stream, signal }) {
 
     function draw(health, services) {
         const fact = (name, ...value) => el('div', {}, el('dt', {}, name), el('dd', {}, ...value));
-        heading.textContent = agent.host;
+        retext(heading, agent.host);
         drainButton.hidden = false;
         drainButton.textContent = agent.draining ? 'Resume' : 'Drain';
         refill(facts,

@@ -1,14 +1,13 @@
 // A log line as elements: its colours, but no other terminal control.
-import { el } from '/dashboard/dom.js';
+import { el, visible } from '/dashboard/dom.js';
 
 // Longer lines are cut; the saved log has them in full.
 const maxCharacters = 4000;
 
-/** Replaces control and bidirectional characters by visible ones. */
-function visible(text) {
-    return text
-        .replace(/[\x00-\x08\x0b-\x1f\x7f]/g, (c) => String.fromCharCode(c === '\x7f' ? 0x2421 : 0x2400 + c.charCodeAt(0)))
-        .replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+/** Replaces control characters by their pictures, which are shorter, and bidirectional ones as elsewhere. */
+function shown(text) {
+    return visible(text.replace(/[\x00-\x08\x0b-\x1f\x7f]/g,
+        (c) => String.fromCharCode(c === '\x7f' ? 0x2421 : 0x2400 + c.charCodeAt(0))));
 }
 
 /** Returns the nearest of the 16 named colours, which the style sheet keeps readable in light and dark mode. */
@@ -59,7 +58,7 @@ export function lineNodes(message, wanted = '') {
         line = line.slice(0, maxCharacters);
     const parts = line.includes('\x1b') ? fragments(line) : [{ text: line, classes: '' }];
     const nodes = parts.flatMap(({ text, classes }) => {
-        const inside = marked(visible(text), wanted);
+        const inside = marked(shown(text), wanted);
         return classes ? [el('span', { class: classes }, ...inside)] : inside;
     });
     return cut > 0 ? [...nodes, el('i', {}, ` … ${cut} more characters`)] : nodes;

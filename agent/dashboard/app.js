@@ -2,7 +2,7 @@
 import { getJson, hasToken, session } from '/dashboard/api.js';
 import { EventStream } from '/dashboard/events.js';
 import { askToken } from '/dashboard/dialog.js';
-import { el, refill } from '/dashboard/dom.js';
+import { el, refill, retext, visible } from '/dashboard/dom.js';
 import { mountRuns } from '/dashboard/runs.js';
 import { mountRun } from '/dashboard/run.js';
 import { countStuck, mountStuck } from '/dashboard/stuck.js';
@@ -99,8 +99,8 @@ setInterval(showCountdown, 1000);
 stream.addEventListener('open', () => {
     shown.view?.refresh?.();
     getJson('/api/agent').then((agent) => {
-        document.getElementById('host').textContent = agent.host;
-        document.title = `${agent.host} · stage-agent`;
+        retext(document.getElementById('host'), agent.host);
+        document.title = visible(`${agent.host} · stage-agent`);
     }, () => {});
 });
 countStuck(document.getElementById('stuck-count'), stream);

@@ -2,10 +2,28 @@
 
 const svgSpace = 'http://www.w3.org/2000/svg';
 
+// What changes the direction or the place of text, or can't be seen; agent/model/Characters.cpp has the same ranges.
+const deceptive = new RegExp('[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5'
+    + '\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufeff\\uffa0\\ufff9-\\ufffb'
+    + '\\u{1d173}-\\u{1d17a}\\u{e0000}-\\u{e007f}\\u{e0100}-\\u{e01ef}]', 'gu');
+
+/** Returns the text with characters that could mislead its reader as `<U+202E>`; newlines and tabs stay. */
+export function visible(text) {
+    return text.replace(deceptive, (c) => `<U+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, '0')}>`);
+}
+
+function shown(value) {
+    return typeof value === 'string' ? visible(value) : value;
+}
+
 /** Flattens nested lists and drops empty children, which conditions leave. */
 function flattened(children) {
-    return children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== '');
+    return children.flat().filter((child) => child !== null && child !== undefined && child !== false && child !== '')
+        .map(shown);
 }
+
+// The attributes whose text people read.
+const read = ['title', 'aria-label', 'alt', 'placeholder'];
 
 function fill(element, attributes, children) {
     for (const [name, value] of Object.entries(attributes)) {
@@ -14,7 +32,7 @@ function fill(element, attributes, children) {
         if (name.startsWith('on'))
             element.addEventListener(name.slice(2), value);
         else
-            element.setAttribute(name, value === true ? '' : value);
+            element.setAttribute(name, value === true ? '' : read.includes(name) ? shown(value) : value);
     }
     element.append(...flattened(children));
     return element;
@@ -32,8 +50,9 @@ export function refill(element, ...children) {
 
 /** Sets the text only if it differs, which keeps selections and clicks in progress. */
 export function retext(element, text) {
-    if (element.textContent !== text)
-        element.textContent = text;
+    const wanted = visible(String(text));
+    if (element.textContent !== wanted)
+        element.textContent = wanted;
 }
 
 function svg(tag, attributes, ...children) {

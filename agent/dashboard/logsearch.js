@@ -1,6 +1,6 @@
 // Search in a log, done by the agent, which returns only the matching lines.
 import { request, isShowable } from '/dashboard/api.js';
-import { el } from '/dashboard/dom.js';
+import { el, retext } from '/dashboard/dom.js';
 import { numberOf } from '/dashboard/loglines.js';
 
 const pageMatches = 1000;
@@ -61,7 +61,7 @@ export class LogSearch {
                 await this.#move(step, asked.signal);
         } catch (error) {
             if (isShowable(error))
-                this.result.textContent = error.message;
+                retext(this.result, error.message);
             return;
         }
         const many = this.#more ? `${this.#numbers.length.toLocaleString('en')}+` : this.#numbers.length.toLocaleString('en');

@@ -36,6 +36,26 @@ echo '${evil}'`;
     assert.equal(await page.evaluate(() => window.pwned), undefined);
 }
 
+export async function misleadingCharactersAreVisible({ page, daemon, open }) {
+    const hidden = 'gpj\u202eexe \u2066a\u2069 \u200fb\u200b';
+    const seen = 'gpj<U+202E>exe <U+2066>a<U+2069> <U+200F>b<U+200B>';
+    const run = await daemon.submit([shell(`echo '${hidden}'`, { name: hidden }), shell('true', { type: 'OTHER', name: 'quiet', approval: 'required' })],
+        { commitMessage: hidden, committer: hidden });
+    await daemon.runIs(run.id, 'AWAITING_APPROVAL');
+    await open();
+    await page.locator('.row', { hasText: seen }).click();
+    await page.locator('.run-head', { hasText: seen }).waitFor();
+    await page.locator('.timeline a', { hasText: seen }).click();
+    await page.locator('.line', { hasText: seen }).waitFor();
+    await page.locator('.timeline a', { hasText: 'quiet' }).click();
+    await page.getByRole('button', { name: 'Reject' }).click();
+    await page.getByRole('dialog').getByLabel('Reason').fill(hidden);
+    await page.getByRole('dialog').getByRole('button', { name: 'Reject' }).click();
+    await page.getByRole('tab', { name: 'History' }).click();
+    await page.locator('.history td', { hasText: seen }).first().waitFor();
+    assert.equal(await page.evaluate(() => /[\u202e\u2066\u200f\u200b]/.test(document.documentElement.innerText)), false);
+}
+
 export async function thePolicyForbidsForeignScript({ page, daemon, open }) {
     const response = await open();
     const policy = response.headers()['content-security-policy'];
