@@ -57,6 +57,7 @@ add_executable(unit-tests
     tests/unit/GitPluginTest.cpp
     tests/unit/GitMirrorTest.cpp
     tests/unit/FramingTest.cpp
+    tests/unit/JsonArrayTest.cpp
     tests/unit/GuardTest.cpp
     tests/unit/ListeningSocketsTest.cpp
     tests/unit/EvictionTest.cpp

@@ -2,6 +2,7 @@
 #include "agent/api/Json.h"
 #include "agent/api/Metrics.h"
 #include "agent/api/Routes.h"
+#include "agent/model/Characters.h"
 #include "agent/model/Utf8.h"
 #include "agent/run/ServiceCommands.h"
 #include "agent/run/UnkillableStage.h"
@@ -17,6 +18,7 @@ namespace
 
 /// So many of the last lines of a stuck stage are shown.
 constexpr std::uint64_t lastLines = 5;
+constexpr std::size_t lastLineBytes = 4096; ///< the log has all of it
 
 /// A slow disk takes less for a transaction; a thread that hangs takes for ever.
 constexpr std::chrono::seconds engineAnswersWithin{5};
@@ -80,7 +82,7 @@ std::vector<std::string> endOfLog(const ApiParts& api, const Stage& stage)
     const std::uint64_t count = log->lineCount();
     for (const auto& line :
          log->lines(count > lastLines ? count - lastLines : 0, static_cast<std::size_t>(lastLines)))
-        lines.push_back(validUtf8(line.text));
+        lines.push_back(shortened(validUtf8(line.text), lastLineBytes));
     return lines;
 }
 
@@ -89,17 +91,16 @@ std::vector<std::string> endOfLog(const ApiParts& api, const Stage& stage)
 Response listStuck(const ApiParts& api, const Request&, const std::string&)
 {
     auto reader = api.database.reader();
-    RunStore runs(*reader);
-    std::vector<StuckStage> found;
-    for (const auto& stage : runs.stuckStages())
-    {
-        const auto run = runs.run(stage.runId);
-        found.push_back({.stage = stage,
-                         .serviceName = run ? run->serviceName : "",
-                         .processes = processesOf(api.state, stage),
-                         .lastLines = endOfLog(api, stage)});
-    }
-    return {.body = toApiJson(found)};
+    return arrayOf(elementsOf<Stage>(
+        RunStore(*reader).stuckStages(),
+        [&api](const Stage& stage)
+        {
+            const auto run = RunStore(*api.database.reader()).run(stage.runId);
+            return toApiJson(StuckStage{.stage = stage,
+                                        .serviceName = run ? run->serviceName : "",
+                                        .processes = processesOf(api.state, stage),
+                                        .lastLines = endOfLog(api, stage)});
+        }));
 }
 
 Response showAgent(const ApiParts& api, const Request&, const std::string&)

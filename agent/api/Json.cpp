@@ -115,17 +115,17 @@ std::string shown(const std::string& repository)
                : repository.substr(0, host) + "***" + repository.substr(at);
 }
 
-void write(Writer& out, const std::shared_ptr<const Service>& service)
+void write(Writer& out, const Service& service)
 {
     out.StartObject();
-    put(out, "id", service->id);
-    put(out, "name", service->name);
-    putOrNull(out, "repository", shown(service->pipeline.repository));
-    putOrNull(out, "branch", service->pipeline.branch);
-    putNumber(out, "concurrency", std::optional(service->concurrency));
+    put(out, "id", service.id);
+    put(out, "name", service.name);
+    putOrNull(out, "repository", shown(service.pipeline.repository));
+    putOrNull(out, "branch", service.pipeline.branch);
+    putNumber(out, "concurrency", std::optional(service.concurrency));
     out.Key("stages");
     out.StartArray();
-    for (const auto& stage : service->pipeline.stages)
+    for (const auto& stage : service.pipeline.stages)
     {
         out.StartObject();
         put(out, "type", toString(stage.type));
@@ -220,17 +220,6 @@ template <typename T> std::string one(const T& value)
     return {buffer.GetString(), buffer.GetSize()};
 }
 
-template <typename T> std::string many(const std::vector<T>& values)
-{
-    Buffer buffer;
-    Writer out(buffer);
-    out.StartArray();
-    for (const auto& value : values)
-        write(out, value);
-    out.EndArray();
-    return {buffer.GetString(), buffer.GetSize()};
-}
-
 } // namespace
 
 std::string toApiJson(const Stage& stage)
@@ -240,7 +229,13 @@ std::string toApiJson(const Stage& stage)
 
 std::string toApiJson(const std::vector<Stage>& stages)
 {
-    return many(stages);
+    Buffer buffer;
+    Writer out(buffer);
+    out.StartArray();
+    for (const auto& stage : stages)
+        write(out, stage);
+    out.EndArray();
+    return {buffer.GetString(), buffer.GetSize()};
 }
 
 std::string toApiJson(const Run& run)
@@ -248,24 +243,14 @@ std::string toApiJson(const Run& run)
     return one(run);
 }
 
-std::string toApiJson(const std::vector<Run>& runs)
-{
-    return many(runs);
-}
-
 std::string toApiJson(const Service& service)
 {
-    return one(std::make_shared<const Service>(service));
+    return one(service);
 }
 
-std::string toApiJson(const std::vector<std::shared_ptr<const Service>>& services)
+std::string toApiJson(const HistoryEntry& entry)
 {
-    return many(services);
-}
-
-std::string toApiJson(const std::vector<HistoryEntry>& entries)
-{
-    return many(entries);
+    return one(entry);
 }
 
 std::string detailJson(const Stage& stage)
@@ -278,14 +263,14 @@ std::string detailJson(const Stage& stage)
     return {buffer.GetString(), buffer.GetSize()};
 }
 
-std::string toApiJson(const std::vector<ProcessInfo>& processes)
+std::string toApiJson(const ProcessInfo& process)
 {
-    return many(processes);
+    return one(process);
 }
 
-std::string toApiJson(const std::vector<StuckStage>& stages)
+std::string toApiJson(const StuckStage& stage)
 {
-    return many(stages);
+    return one(stage);
 }
 
 std::string agentJson(const EngineStatus& facts, const PluginRegistry& plugins)

@@ -32,12 +32,10 @@ std::string toApiJson(const Stage& stage); ///< the nine keys
 std::string toApiJson(const std::vector<Stage>& stages);
 std::string detailJson(const Stage& stage);
 std::string toApiJson(const Run& run);
-std::string toApiJson(const std::vector<Run>& runs);
 std::string toApiJson(const Service& service);
-std::string toApiJson(const std::vector<std::shared_ptr<const Service>>& services);
-std::string toApiJson(const std::vector<HistoryEntry>& entries);
-std::string toApiJson(const std::vector<ProcessInfo>& processes);
-std::string toApiJson(const std::vector<StuckStage>& stages);
+std::string toApiJson(const HistoryEntry& entry);
+std::string toApiJson(const ProcessInfo& process);
+std::string toApiJson(const StuckStage& stage);
 std::string agentJson(const EngineStatus& facts, const PluginRegistry& plugins);
 std::string stoppedJson(int stopped);
 

@@ -3,6 +3,7 @@
 #include "agent/api/Followers.h"
 #include "agent/api/Guard.h"
 #include "agent/api/Http.h"
+#include "agent/api/JsonArray.h"
 #include "agent/api/StageListCache.h"
 #include "agent/run/Engine.h"
 #include "agent/store/LogReader.h"
@@ -55,6 +56,13 @@ Stage needStage(const ApiParts& api, const std::string& id);
 /// The bytes of an attempt's log that have their time: a line shall not get another one when it is read
 /// again.
 LogReader::Extent extentOf(const Stage& stage, int attempt);
+
+/// A part of a history: at most `limit` entries behind `after`.
+using HistoryPart =
+    std::function<std::vector<HistoryEntry>(History, std::int64_t after, int limit)>;
+
+/// The entries of a history, read in parts while they are sent.
+JsonElements historyElements(Database& database, HistoryPart part);
 
 /// The parameter `attempt`; nothing when the newest one is asked for.
 std::optional<int> attemptOf(const Request& request, const Stage& stage);

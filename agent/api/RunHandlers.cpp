@@ -10,6 +10,7 @@
 #include "agent/run/ServiceCatalog.h"
 #include "agent/run/StopRun.h"
 #include "agent/run/SubmitRun.h"
+#include "agent/store/RunList.h"
 
 #include <Poco/SHA2Engine.h>
 
@@ -119,38 +120,9 @@ std::optional<Run> replayed(const ApiParts& api, const Submission& submission)
     return store.run(earlier->runId);
 }
 
-} // namespace
-
-Response createRun(const ApiParts& api, const Request& request, const std::string&)
+/// What a list of runs is to show, and the target of its next page but for `before=`.
+std::pair<RunFilter, std::string> filterOf(const ApiParts& api, const Request& request)
 {
-    const auto serviceId = request.parameter("serviceId");
-    RunRequest wanted = runRequestFrom(request.body.empty() ? "{}" : request.body);
-    if (serviceId && !wanted.service.empty() && !sameService(api, *serviceId, wanted.service))
-        throw invalid("service", "serviceId and service name two services");
-    if (serviceId)
-        wanted.service = *serviceId;
-    if (wanted.service.empty() != wanted.pipeline.has_value())
-        throw invalid("service", wanted.service.empty() ? "give a service or a pipeline"
-                                                        : "give a service or a pipeline, not both");
-    Submission& submission = wanted.submission;
-    submission.idempotencyKey = request.header("idempotency-key");
-    if (const auto problem = textProblem(submission.idempotencyKey, bounds::name); !problem.empty())
-        throw invalid("Idempotency-Key", "an Idempotency-Key " + problem);
-    submission.bodyHash = digest(serviceId.value_or("") + "\n" + request.body);
-    submission.actor = request.actor;
-    if (const auto earlier = replayed(api, submission))
-        return {.headers = {{"Location", "/api/runs/" + earlier->id}}, .body = toApiJson(*earlier)};
-    fillPipeline(api, wanted, serviceId ? "serviceId" : "service");
-    const auto made = commands::submit(api.engine, submission);
-    return {.status = made.created ? 201 : 200,
-            .headers = {{"Location", "/api/runs/" + made.run.id}},
-            .body = toApiJson(made.run)};
-}
-
-Response listRuns(const ApiParts& api, const Request& request, const std::string&)
-{
-    auto reader = api.database.reader();
-    RunStore store(*reader);
     RunFilter filter;
     std::string next = "/api/runs?";
     if (const auto limit = request.parameter("limit"))
@@ -181,21 +153,62 @@ Response listRuns(const ApiParts& api, const Request& request, const std::string
     if (const auto before = request.parameter("before"))
     {
         const auto id = parseId(*before);
-        const auto run = id ? store.run(*id) : std::nullopt;
+        const auto run = id ? RunStore(*api.database.reader()).run(*id) : std::nullopt;
         if (!run)
             throw invalid("before", "there is no run '" + *before + "'");
         filter.beforeSeq = run->seq;
     }
-    const int limit = filter.limit;
-    ++filter.limit; // one more tells whether there is a next page
-    auto runs = store.runs(filter);
-    Response response;
-    if (static_cast<int>(runs.size()) > limit)
-    {
-        runs.pop_back();
-        response.headers["Link"] = "<" + next + "before=" + runs.back().id + ">; rel=\"next\"";
-    }
-    response.body = toApiJson(runs);
+    return {filter, next};
+}
+
+} // namespace
+
+Response createRun(const ApiParts& api, const Request& request, const std::string&)
+{
+    const auto serviceId = request.parameter("serviceId");
+    RunRequest wanted = runRequestFrom(request.body.empty() ? "{}" : request.body);
+    if (serviceId && !wanted.service.empty() && !sameService(api, *serviceId, wanted.service))
+        throw invalid("service", "serviceId and service name two services");
+    if (serviceId)
+        wanted.service = *serviceId;
+    if (wanted.service.empty() != wanted.pipeline.has_value())
+        throw invalid("service", wanted.service.empty() ? "give a service or a pipeline"
+                                                        : "give a service or a pipeline, not both");
+    Submission& submission = wanted.submission;
+    submission.idempotencyKey = request.header("idempotency-key");
+    if (const auto problem = textProblem(submission.idempotencyKey, bounds::name); !problem.empty())
+        throw invalid("Idempotency-Key", "an Idempotency-Key " + problem);
+    submission.bodyHash = digest(serviceId.value_or("") + "\n" + request.body);
+    submission.actor = request.actor;
+    if (const auto earlier = replayed(api, submission))
+        return {.headers = {{"Location", "/api/runs/" + earlier->id}}, .body = toApiJson(*earlier)};
+    fillPipeline(api, wanted, serviceId ? "serviceId" : "service");
+    const auto made = commands::submit(api.engine, submission);
+    return {.status = made.created ? 201 : 200,
+            .headers = {{"Location", "/api/runs/" + made.run.id}},
+            .body = toApiJson(made.run)};
+}
+
+Response listRuns(const ApiParts& api, const Request& request, const std::string&)
+{
+    const auto [filter, next] = filterOf(api, request);
+    const auto page = RunList(*api.database.reader()).page(filter);
+    if (!page)
+        return {.body = "[]"};
+    Response response = arrayOf(elementsOf<Run>(
+        [&database = api.database, filter = filter, page](const Run* last)
+        {
+            auto session = database.reader();
+            RunFilter part = filter;
+            part.limit = 8; // commit messages of 8 KiB; older records hold longer ones
+            part.beforeSeq = last ? last->seq : page->firstSeq + 1;
+            auto runs = RunList(*session).runs(part);
+            std::erase_if(runs, [&](const Run& run) { return run.seq < page->lastSeq; });
+            return runs;
+        },
+        [](const Run& run) { return toApiJson(run); }));
+    if (page->more)
+        response.headers["Link"] = "<" + next + "before=" + page->lastId + ">; rel=\"next\"";
     return response;
 }
 
@@ -239,16 +252,21 @@ Response approveRun(const ApiParts& api, const Request& request, const std::stri
 
 Response runHistory(const ApiParts& api, const Request&, const std::string& id)
 {
-    auto reader = api.database.reader();
-    const auto entries = History(*reader).ofRun(id);
-    if (entries.empty())
-        throw noRun(id);
-    return {.body = toApiJson(entries)};
+    {
+        auto reader = api.database.reader();
+        if (History(*reader).ofRun(id, 0, 1).empty())
+            throw noRun(id);
+    }
+    return arrayOf(historyElements(api.database,
+                                   [id](History history, std::int64_t after, int limit)
+                                   { return history.ofRun(id, after, limit); }));
 }
 
 Response listServices(const ApiParts& api, const Request&, const std::string&)
 {
-    return {.body = toApiJson(api.services.all())};
+    using Shared = std::shared_ptr<const Service>;
+    return arrayOf(elementsOf<Shared>(api.services.all(),
+                                      [](const Shared& service) { return toApiJson(*service); }));
 }
 
 Response showService(const ApiParts& api, const Request&, const std::string& id)

@@ -1,4 +1,5 @@
 #include "agent/api/Json.h"
+#include "agent/api/JsonArray.h"
 #include "agent/api/LogPlace.h"
 #include "agent/api/Routes.h"
 #include "agent/model/Id.h"
@@ -153,16 +154,33 @@ Response stageProcesses(const ApiParts& api, const Request&, const std::string& 
     const auto stage = RunStore(*reader).stage(id);
     if (!stage)
         throw noStage(id);
-    return {.body = toApiJson(processesOf(api.state, *stage))};
+    return arrayOf(elementsOf<ProcessInfo>(
+        processesOf(api.state, *stage), [](const ProcessInfo& info) { return toApiJson(info); }));
+}
+
+JsonElements historyElements(Database& database, HistoryPart part)
+{
+    // 16 reasons of 4 KiB; quotes and backslashes double them.
+    constexpr int batch = 16;
+    return elementsOf<HistoryEntry>(
+        [&database, part = std::move(part)](const HistoryEntry* last)
+        {
+            auto reader = database.reader();
+            return part(History(*reader), last ? last->seq : 0, batch);
+        },
+        [](const HistoryEntry& entry) { return toApiJson(entry); });
 }
 
 Response stageHistory(const ApiParts& api, const Request&, const std::string& id)
 {
-    auto reader = api.database.reader();
-    const auto entries = History(*reader).ofStage(id);
-    if (entries.empty() && !RunStore(*reader).stage(id))
-        throw noStage(id);
-    return {.body = toApiJson(entries)};
+    {
+        auto reader = api.database.reader();
+        if (History(*reader).ofStage(id, 0, 1).empty() && !RunStore(*reader).stage(id))
+            throw noStage(id);
+    }
+    return arrayOf(historyElements(api.database,
+                                   [id](History history, std::int64_t after, int limit)
+                                   { return history.ofStage(id, after, limit); }));
 }
 
 } // namespace agent

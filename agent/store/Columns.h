@@ -112,12 +112,12 @@ template <typename Record, std::size_t N> struct Table
     const char* name;
     std::array<Column<Record>, N> columns;
 
-    /// `SELECT all columns FROM table` and what follows.
-    [[nodiscard]] std::string select(const std::string& rest) const
+    /// `SELECT all columns FROM table` and what follows. The text column `without`, if any, is read as empty.
+    [[nodiscard]] std::string select(const std::string& rest, const std::string& without = "") const
     {
         std::string names;
         for (const auto& column : columns)
-            add(names, column.name);
+            add(names, column.name == without ? "''" : column.name);
         return "SELECT " + names + " FROM " + name + " " + rest;
     }
 

@@ -13,8 +13,9 @@ const Query appendEntry{historyTable.insert()};
 const Query deleteOfRun{"DELETE FROM history WHERE run_id = ?"};
 const Query deleteDeletions{
     "DELETE FROM history WHERE to_status IS NULL AND stage_id IS NULL AND at < ?"};
-const Query entriesOfStage{historyTable.select("WHERE stage_id = ? ORDER BY seq")};
-const Query entriesOfRun{historyTable.select("WHERE run_id = ? ORDER BY seq")};
+const Query entriesOfStage{
+    historyTable.select("WHERE stage_id = ? AND seq > ? ORDER BY seq LIMIT ?")};
+const Query entriesOfRun{historyTable.select("WHERE run_id = ? AND seq > ? ORDER BY seq LIMIT ?")};
 const Query entriesAfter{historyTable.select("WHERE seq > ? ORDER BY seq LIMIT ?")};
 const Query remarkOfStage{"SELECT 1 FROM history WHERE stage_id = ? AND reason IS NOT NULL "
                           "AND actor <> 'agent' ORDER BY seq LIMIT 1 OFFSET ?"};
@@ -57,14 +58,15 @@ bool History::hasCorrections(const std::string& runId, int count)
     return any(_connection.prepare(correctionOfRun).bind(runId).bind(count - 1));
 }
 
-std::vector<HistoryEntry> History::ofStage(const std::string& stageId)
+std::vector<HistoryEntry> History::ofStage(const std::string& stageId, std::int64_t after,
+                                           int limit)
 {
-    return read(_connection.prepare(entriesOfStage).bind(stageId));
+    return read(_connection.prepare(entriesOfStage).bind(stageId).bind(after).bind(limit));
 }
 
-std::vector<HistoryEntry> History::ofRun(const std::string& runId)
+std::vector<HistoryEntry> History::ofRun(const std::string& runId, std::int64_t after, int limit)
 {
-    return read(_connection.prepare(entriesOfRun).bind(runId));
+    return read(_connection.prepare(entriesOfRun).bind(runId).bind(after).bind(limit));
 }
 
 std::vector<HistoryEntry> History::after(std::int64_t seq, int limit)

@@ -30,9 +30,11 @@ public:
     /// Returns whether the run itself was corrected `count` (> 0) times: an entry that changes no status.
     [[nodiscard]] bool hasCorrections(const std::string& runId, int count);
 
-    /// Oldest first.
-    [[nodiscard]] std::vector<HistoryEntry> ofStage(const std::string& stageId);
-    [[nodiscard]] std::vector<HistoryEntry> ofRun(const std::string& runId);
+    /// Oldest first: at most `limit` entries with a greater seq than `after`; -1: all.
+    [[nodiscard]] std::vector<HistoryEntry> ofStage(const std::string& stageId,
+                                                    std::int64_t after = 0, int limit = -1);
+    [[nodiscard]] std::vector<HistoryEntry> ofRun(const std::string& runId, std::int64_t after = 0,
+                                                  int limit = -1);
 
     /// At most `limit` entries of all runs with a greater seq than `seq`, oldest first.
     [[nodiscard]] std::vector<HistoryEntry> after(std::int64_t seq, int limit);

@@ -13,12 +13,6 @@ namespace
 {
 
 const Query runById{runTable.select("WHERE id = ?")};
-const Query runsNewestFirst{runTable.select("WHERE seq < ? ORDER BY seq DESC LIMIT ?")};
-const Query runsByService{
-    runTable.select("WHERE service_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?")};
-const Query runsByStatus{runTable.select("WHERE status = ? AND seq < ? ORDER BY seq DESC LIMIT ?")};
-const Query runsByServiceAndStatus{
-    runTable.select("WHERE service_id = ? AND status = ? AND seq < ? ORDER BY seq DESC LIMIT ?")};
 const Query openRunsOldestFirst{
     "SELECT seq, id, status, service_name, priority, resumed, holds_slot, wants_slot "
     "FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE') ORDER BY seq"};
@@ -80,21 +74,6 @@ std::optional<Record> readOne(const Table<Record, N>& table, Statement& query)
 std::optional<Run> RunStore::run(const std::string& id)
 {
     return readOne(runTable, _connection.prepare(runById).bind(id));
-}
-
-std::vector<Run> RunStore::runs(const RunFilter& filter)
-{
-    const bool byService = !filter.serviceId.empty();
-    Statement& query =
-        _connection.prepare(byService       ? filter.status ? runsByServiceAndStatus : runsByService
-                            : filter.status ? runsByStatus
-                                            : runsNewestFirst);
-    if (byService)
-        query.bind(filter.serviceId);
-    if (filter.status)
-        query.bind(toString(*filter.status));
-    query.bind(filter.beforeSeq.value_or(INT64_MAX)).bind(filter.limit);
-    return readAll(runTable, query);
 }
 
 std::optional<Stage> RunStore::stage(const std::string& id)

@@ -11,15 +11,6 @@
 namespace agent
 {
 
-/// Which runs a list shows.
-struct RunFilter
-{
-    std::string serviceId; ///< empty: all
-    std::optional<Status> status;
-    std::optional<std::int64_t> beforeSeq; ///< only older ones
-    int limit = 100;
-};
-
 /// A place in the order in which runs or stages ended.
 struct EndedPlace
 {
@@ -37,7 +28,6 @@ public:
 
     /// Reads. An unknown id is nothing, an unknown run has no stages.
     [[nodiscard]] std::optional<Run> run(const std::string& id);
-    [[nodiscard]] std::vector<Run> runs(const RunFilter& filter); ///< newest first
     [[nodiscard]] std::optional<Stage> stage(const std::string& id);
     /// The stage as its `attempt` ended; nothing when that is not on record.
     [[nodiscard]] std::optional<Stage> attempt(const std::string& stageId, int attempt);

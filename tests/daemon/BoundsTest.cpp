@@ -3,6 +3,7 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <algorithm>
 #include <fstream>
 
 using agent::test::Answer;
@@ -16,6 +17,7 @@ class BoundsTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testRequestForADeclaredServiceSetsOnlyData);
     CPPUNIT_TEST(testVariablesHaveTheBoundsOfAPipeline);
     CPPUNIT_TEST(testRemarksOfAStageHaveAnEnd);
+    CPPUNIT_TEST(testLongListsAreCompleteAndComeInPages);
     CPPUNIT_TEST(testFullQueueIsToldWith429);
     CPPUNIT_TEST_SUITE_END();
 
@@ -120,8 +122,9 @@ public:
         _daemon.start();
         const auto run = _daemon.submit(external);
         const std::string path = "/api/stages/" + _daemon.stagesOf(run)[0];
+        const std::string longest(4096, 'x');
         for (int i = 0; i < 1000; ++i)
-            CPPUNIT_ASSERT_EQUAL(200, patched(path, "reason", "again").status);
+            CPPUNIT_ASSERT_EQUAL(200, patched(path, "reason", longest).status);
         const Answer refused = patched(path, "reason", "again");
         CPPUNIT_ASSERT_EQUAL(409, refused.status);
         CPPUNIT_ASSERT_EQUAL(std::string("too_many_remarks"),
@@ -133,6 +136,44 @@ public:
         _daemon.waitForRun(run, "SUCCESS");
         CPPUNIT_ASSERT_EQUAL(
             409, _daemon.patch(path, R"({"startedAt":"2023-03-20T17:17:13.760Z"})").status);
+
+        for (const std::string& history : {path + "/history", "/api/runs/" + run + "/history"})
+        {
+            const Answer all = _daemon.get(history);
+            CPPUNIT_ASSERT_EQUAL(200, all.status);
+            CPPUNIT_ASSERT_EQUAL(std::string("chunked"), all.headers.at("transfer-encoding"));
+            const auto entries = all.json();
+            int remarks = 0;
+            for (const auto& entry : entries.GetArray())
+                remarks += entry["reason"].IsString() && entry["reason"].GetString() == longest;
+            CPPUNIT_ASSERT_EQUAL(1000, remarks);
+        }
+    }
+
+    void testLongListsAreCompleteAndComeInPages()
+    {
+        _daemon.set("executor.slots", "1");
+        _daemon.start();
+        std::vector<std::string> ids;
+        for (int i = 0; i < 40; ++i)
+            ids.push_back(
+                _daemon
+                    .post("/api/runs", "{" + member("commitMessage", std::string(8192, 'x')) +
+                                           R"(,"pipeline":{"stages":)" + external + "}}")
+                    .json()["id"]
+                    .GetString());
+        std::reverse(ids.begin(), ids.end());
+        const Answer all = _daemon.get("/api/runs");
+        CPPUNIT_ASSERT_EQUAL(std::string("chunked"), all.headers.at("transfer-encoding"));
+        CPPUNIT_ASSERT(!all.headers.contains("link"));
+        CPPUNIT_ASSERT(ids == idsOf(all));
+        const Answer most = _daemon.get("/api/runs?limit=39");
+        CPPUNIT_ASSERT_EQUAL("</api/runs?limit=39&before=" + ids[38] + ">; rel=\"next\"",
+                             most.headers.at("link"));
+        CPPUNIT_ASSERT(std::vector(ids.begin(), ids.end() - 1) == idsOf(most));
+        const Answer last = _daemon.get("/api/runs?limit=39&before=" + ids[38]);
+        CPPUNIT_ASSERT(std::vector{ids[39]} == idsOf(last));
+        CPPUNIT_ASSERT(!last.headers.contains("link"));
     }
 
     void testFullQueueIsToldWith429()
@@ -177,6 +218,15 @@ private:
     }
 
     static std::string object(const std::string& members) { return "{" + members + "}"; }
+
+    static std::vector<std::string> idsOf(const Answer& list)
+    {
+        std::vector<std::string> ids;
+        const auto document = list.json();
+        for (const auto& item : document.GetArray())
+            ids.emplace_back(item["id"].GetString());
+        return ids;
+    }
 
     Answer patched(const std::string& path, const std::string& key, const std::string& value) const
     {

@@ -21,7 +21,7 @@ constexpr int mostLines = 450;
 constexpr int mostFunctions = 25;
 
 /// Larger ones of before, by what they may have at most: to be split.
-const std::map<std::string, int> tooLargeYet{{"RunStore", 27}, {"Executions", 29}};
+const std::map<std::string, int> tooLargeYet{{"RunStore", 26}, {"Executions", 29}};
 
 /// Who may include whom, besides itself. The top, `agent`, is the program: it may include all. `Config` is
 /// agent/Config.h.

@@ -1,5 +1,6 @@
 #include "agent/store/Database.h"
 #include "agent/store/History.h"
+#include "agent/store/RunList.h"
 #include "agent/store/RunStore.h"
 #include "agent/store/Schema.h"
 #include "tests/support/FilesFolder.h"
@@ -234,7 +235,8 @@ public:
         RunStore runs(database.writer());
         CPPUNIT_ASSERT_EQUAL(static_cast<std::int64_t>(schemaSteps.size()),
                              numberOf(database.writer(), "PRAGMA user_version"));
-        const auto failed = runs.runs({.serviceId = "shop", .status = Status::Failure});
+        const auto failed =
+            RunList(database.writer()).runs({.serviceId = "shop", .status = Status::Failure});
         CPPUNIT_ASSERT(failed.size() == 1 && failed[0].id == "done" && failed[0].seq == 7);
         CPPUNIT_ASSERT_EQUAL(std::string("open"), runs.openRuns().at(0).id);
         for (const auto& stage : {runs.stage("ended").value(), runs.stage("working").value(),

@@ -1,5 +1,6 @@
 #include "agent/store/RunStore.h"
 #include "agent/model/Id.h"
+#include "agent/store/RunList.h"
 #include "tests/support/FilesFolder.h"
 #include "tests/support/Records.h"
 
@@ -52,7 +53,7 @@ public:
         _store->insert(run);
         CPPUNIT_ASSERT(run.seq > 0);
         CPPUNIT_ASSERT_EQUAL(text(run), text(*_store->run(run.id)));
-        CPPUNIT_ASSERT_EQUAL(text(run), text(_store->runs({})[0]));
+        assertRuns({run}, {});
         reopen();
         CPPUNIT_ASSERT_EQUAL(text(run), text(*_store->run(run.id)));
         // One at a time, so that none stands in for another.
@@ -406,14 +407,26 @@ private:
 
     void assertRuns(const std::vector<Run>& expected, const RunFilter& filter)
     {
-        const auto all = [](const std::vector<Run>& runs)
+        const auto all = [](std::vector<Run> runs)
         {
             std::string lines;
-            for (const auto& run : runs)
+            for (auto& run : runs)
+            {
+                run.pipeline.clear(); // lists are without
                 lines += text(run) + "\n";
+            }
             return lines;
         };
-        CPPUNIT_ASSERT_EQUAL(all(expected), all(_store->runs(filter)));
+        const auto listed = RunList(_database->writer()).runs(filter);
+        CPPUNIT_ASSERT_EQUAL(all(expected), all(listed));
+        for (const auto& run : listed)
+            CPPUNIT_ASSERT_EQUAL(std::string(), run.pipeline);
+        const auto page = RunList(_database->writer()).page(filter);
+        CPPUNIT_ASSERT_EQUAL(!expected.empty(), page.has_value());
+        if (page)
+            CPPUNIT_ASSERT(page->firstSeq == expected.front().seq &&
+                           page->lastSeq == expected.back().seq &&
+                           page->lastId == expected.back().id);
     }
 
     void open()
