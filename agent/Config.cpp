@@ -29,5 +29,220 @@ const std::string stuckAfter = "stage.stuck_after";
 
 const std::set<std::string>& knownKeys()
 {
-    static const std::set<std::string> known = [] {
-        std::set<std::string> keys{
+    static const std::set<std::string> known = []
+    {
+        std::set<std::string> keys{"auth.required",  "http.address",    "http.port",
+                                   "http.hosts",     "http.socket",     "auth.operators_group",
+                                   "state.dir",      "services.dir",    "plugins.dir",
+                                   "secrets.dir",    "executor.slots",  "stage.timeout",
+                                   "stage.grace",    "logs.max_bytes",  "disk.min_free",
+                                   "runs.keep",      "runs.keep_count", "runs.queue_max",
+                                   "workspace.keep", stuckAfter,        "logs.compress_after"};
+        for (const StageType type : allStageTypes)
+            keys.insert(stuckAfter + "." + std::string(toString(type)));
+        return keys;
+    }();
+    return known;
+}
+
+/// Reports unknown keys, which are mostly misspelt.
+void refuseUnknown(const Properties& source)
+{
+    const std::vector<std::string_view> known(knownKeys().begin(), knownKeys().end());
+    for (const auto& key : source.keys())
+        if (!knownKeys().contains(key))
+        {
+            const std::string near = suggestion(key, known);
+            source.complain(key, near.empty() ? "unknown key; stage-agent.properties lists all"
+                                              : "unknown key" + near);
+        }
+}
+
+template <typename Parse>
+auto read(const Properties& source, const std::string& key, const std::string& byDefault,
+          const char* expected, Parse parse)
+{
+    const std::string given = source.said(key).value_or(byDefault);
+    const auto value = parse(given);
+    if (!value)
+        source.complain(key, std::string("expected ") + expected + ", found '" + given + "'");
+    return value ? *value : *parse(byDefault);
+}
+
+std::optional<std::int64_t> wholeFrom(const std::string& text, std::int64_t least,
+                                      std::int64_t most)
+{
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (error != std::errc{} || end != text.data() + text.size() || value < least || value > most)
+        return std::nullopt;
+    return value;
+}
+
+std::filesystem::path defaultState()
+{
+    std::filesystem::path system = "/var/lib/stage-agent";
+    std::error_code error; // an inaccessible folder counts as missing
+    const auto probe =
+        std::filesystem::exists(system, error) || error ? system : system.parent_path();
+    if (::access(probe.c_str(), W_OK) == 0)
+        return system;
+    if (const char* xdg = std::getenv("XDG_STATE_HOME"); xdg && *xdg == '/')
+        return std::filesystem::path(xdg) / "stage-agent";
+    const char* home = std::getenv("HOME");
+    return std::filesystem::path(home ? home : "/tmp") / ".local/state/stage-agent";
+}
+
+/// Returns the time; nullopt for a bare number: meant as days but read as seconds, it would remove runs.
+std::optional<std::int64_t> keptFrom(const std::string& text)
+{
+    const auto ms = parseDurationMs(text);
+    const bool bare = text.find_first_not_of("0123456789") == std::string::npos;
+    return bare && ms != 0 ? std::nullopt : ms;
+}
+
+/// Returns why the address is refused; empty if it is not. Requests are not authenticated yet, so only loopback
+/// is allowed.
+std::string addressProblem(const std::string& address)
+try
+{
+    if (Poco::Net::SocketAddress(address, 0).host().isLoopback())
+        return "";
+    return address +
+           " is not loopback, and requests are not authenticated yet. Listen on 127.0.0.1, "
+           "and connect through ssh -L or a proxy that authenticates (its name in "
+           "http.hosts)";
+}
+catch (const Poco::Exception&)
+{
+    return "expected an address of this host such as 127.0.0.1, found '" + address + "'";
+}
+
+/// A relative folder is relative to the file, or with -D to the working folder.
+void readFolders(const Properties& source, const std::filesystem::path& file, Config& config)
+{
+    namespace fs = std::filesystem;
+    const fs::path base = file.empty() ? "/etc/stage-agent" : fs::absolute(file).parent_path();
+    const auto folder = [&](const char* key)
+    {
+        const fs::path said = source.said(key).value_or("");
+        return said.empty() || !source.isOfTheFile(key) ? said : (base / said).lexically_normal();
+    };
+    config.stateDir = folder("state.dir");
+    if (config.stateDir.empty())
+        config.stateDir = defaultState();
+    const auto material = [&](const char* key, const char* beside)
+    {
+        const fs::path said = folder(key);
+        std::error_code error;
+        if (!said.empty() && fs::status(said, error).type() == fs::file_type::not_found)
+            config.warnings.push_back(source.problem(key, "there is no folder " + said.string()));
+        return said.empty() ? base / beside : said;
+    };
+    config.servicesDir = material("services.dir", "services.d");
+    config.pluginsDir = material("plugins.dir", "plugins");
+    config.secretsDir = material("secrets.dir", "secrets");
+}
+
+/// Returns the group's number. Errors: nothing where there is no such group.
+std::optional<gid_t> groupNamed(const std::string& name)
+{
+    group entry{};
+    group* found = nullptr;
+    std::vector<char> buffer(65'536); // a group may have thousands of members
+    if (::getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) != 0 ||
+        found == nullptr)
+        return std::nullopt;
+    return found->gr_gid;
+}
+
+void readSocket(const Properties& source, const std::filesystem::path& file, Config& config)
+{
+    namespace fs = std::filesystem;
+    const auto said = source.said("http.socket");
+    config.httpSocket = said.value_or((config.stateDir / "api.sock").string());
+    if (!config.httpSocket.empty() && source.isOfTheFile("http.socket"))
+        config.httpSocket = (fs::absolute(file).parent_path() / config.httpSocket);
+    if (!config.httpSocket.empty())
+        config.httpSocket = fs::absolute(config.httpSocket).lexically_normal();
+    if (!config.httpSocket.empty() && config.httpSocket.filename().empty())
+        source.complain("http.socket",
+                        "expected the path of a file, found a folder: '" + *said + "'");
+
+    config.operatorsGroup = source.said("auth.operators_group").value_or("");
+    if (config.operatorsGroup.empty())
+        return;
+    config.operatorsGid = groupNamed(config.operatorsGroup);
+    if (!config.operatorsGid)
+        config.warnings.push_back(
+            source.problem("auth.operators_group",
+                           "there is no group '" + config.operatorsGroup +
+                               "', so nobody but root may use " + config.httpSocket.string() +
+                               ": groupadd " + config.operatorsGroup + ", then restart the agent"));
+}
+
+} // namespace
+
+Config readConfig(const std::filesystem::path& file, const std::vector<std::string>& definitions,
+                  std::vector<Problem>& problems)
+{
+    const Properties source(file, definitions, problems);
+    refuseUnknown(source);
+    Config config;
+    if (source.said("auth.required").value_or("false") != "false")
+        source.complain("auth.required",
+                        "tokens are not implemented yet: only 'false' is accepted");
+    config.httpAddress = source.said("http.address").value_or(loopback);
+    if (const auto wrong = addressProblem(config.httpAddress); !wrong.empty())
+    {
+        source.complain("http.address", wrong);
+        config.httpAddress = loopback;
+    }
+    config.httpPort = static_cast<std::uint16_t>(
+        read(source, "http.port", "7824", "a port from 0 to 65535",
+             [](const std::string& text) { return wholeFrom(text, 0, 65535); }));
+    const Poco::StringTokenizer hosts(source.said("http.hosts").value_or(""), ",",
+                                      Poco::StringTokenizer::TOK_TRIM |
+                                          Poco::StringTokenizer::TOK_IGNORE_EMPTY);
+    config.httpHosts.assign(hosts.begin(), hosts.end());
+    readFolders(source, file, config);
+    readSocket(source, file, config);
+    const auto cores = std::to_string(std::max(1U, std::thread::hardware_concurrency()));
+    config.slots =
+        static_cast<int>(read(source, "executor.slots", cores, "a whole number from 1 to 1000",
+                              [](const std::string& text) { return wholeFrom(text, 1, 1000); }));
+    config.stageTimeoutMs =
+        read(source, "stage.timeout", "60m", "a time such as 90s, 60m or 2h", parseDurationMs);
+    config.stageGraceMs =
+        read(source, "stage.grace", "10s", "a time such as 500ms, 10s or 1m", parseDurationMs);
+    constexpr const char* aTimeOrNone = "a time such as 10m or 1h, or 0 for never";
+    config.stuckAfterMs = read(source, stuckAfter, "10m", aTimeOrNone, parseDurationMs);
+    for (const StageType type : allStageTypes)
+        if (const std::string key = stuckAfter + "." + std::string(toString(type));
+            source.said(key))
+            config.stuckAfterByType[type] = read(source, key, "0", aTimeOrNone, parseDurationMs);
+    config.logMaxBytes =
+        read(source, "logs.max_bytes", "1GiB", "a size such as 64MiB or 1GiB", parseBytes);
+    config.diskMinFree =
+        read(source, "disk.min_free", "1GiB", "a size such as 512MiB or 1GiB", parseBytes);
+    if (const auto most =
+            read(source, "runs.queue_max", "10000", "a whole number; 0: no limit",
+                 [](const std::string& text) { return wholeFrom(text, 0, INT32_MAX); });
+        most > 0)
+        config.queueMax = most;
+    const auto keep = [&source](const char* key, const char* byDefault)
+    {
+        return read(source, key, byDefault,
+                    "a time with its unit (ms, s, m, h, d) such as 1h or 30d, or 0 for ever",
+                    keptFrom);
+    };
+    config.runsKeepMs = keep("runs.keep", "30d");
+    config.runsKeepCount =
+        read(source, "runs.keep_count", "10000", "a whole number; 0: no limit",
+             [](const std::string& text) { return wholeFrom(text, 0, 1'000'000'000); });
+    config.workspaceKeepMs = keep("workspace.keep", "24h");
+    config.logsCompressAfterMs = keep("logs.compress_after", "1h");
+    return config;
+}
+
+} // namespace agent
