@@ -1,5 +1,7 @@
 #include "agent/AgentApplication.h"
 
+#include "agent/ServiceStatus.h"
+#include "agent/Watchdog.h"
 #include "agent/api/Followers.h"
 #include "agent/api/HttpServer.h"
 #include "agent/api/Routes.h"
@@ -327,6 +329,7 @@ try
     const std::size_t share = std::max<std::size_t>(16, descriptors / 4);
     Followers followers({.most = std::min<std::size_t>(2000, share), .log = error}, database,
                         state);
+    ServiceStatus serviceStatus;
     Executions executions(Launcher(_programs / "stage-shim", cgroup));
     Engine engine({.slots = _config.slots,
                    .queueMax = _config.queueMax,
@@ -346,7 +349,8 @@ try
                            stageLists.drop(id);
                        followers.changed(runIds);
                    },
-                   .log = error});
+                   .log = error,
+                   .status = [&] { serviceStatus.changed(); }});
     engine.start();
     const LeftoverFolders leftovers(state, database, cleanup);
     // 4 Followers of logs and events.
@@ -378,6 +382,22 @@ try
          counted(_plugins.all().size(), "plugin"));
     ::sd_notify(0, "READY=1");
     recordCheck.start();
+    // 6 What systemd is told of all that.
+    serviceStatus.start([&] { return engine.status(); });
+    const auto readRecord = [&database]
+    {
+        auto reader = database.reader();
+        (void)RunStore(*reader).run("");
+    };
+    using std::chrono::milliseconds;
+    Watchdog watchdog(
+        {{.name = "the engine",
+          .threads = {"engine"},
+          .answers = [&](milliseconds timeout) { return engine.ping(timeout); }},
+         {.name = "the HTTP server",
+          .threads = {"http", "http-short"},
+          .answers = [&](milliseconds timeout) { return server.ping(readRecord, timeout); }}},
+        error);
 
     const sigset_t set = signals();
     while (true)
@@ -402,6 +422,8 @@ try
     }
     info("stopping; running stages go on under their shims");
     ::sd_notify(0, "STOPPING=1");
+    watchdog.stop();
+    serviceStatus.stop();
     state.removeAddress();
     recordCheck.stop(); // closes its connection before the writer makes the last checkpoint
     followers.stop();

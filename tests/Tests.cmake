@@ -148,6 +148,7 @@ add_executable(daemon-tests
     tests/daemon/StagectlExecStopTest.cpp
     tests/daemon/LiveViewTest.cpp
     tests/daemon/ReadmeTest.cpp
+    tests/daemon/WatchdogTest.cpp
     tests/daemon/ConfigurationTest.cpp
     tests/daemon/FaultsTest.cpp
     tests/daemon/BoundsTest.cpp

@@ -5,6 +5,7 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 #include <array>
@@ -95,8 +96,14 @@ void ConnectionLoop::stop()
     _acceptor.close();
 }
 
+bool ConnectionLoop::ping(std::function<void()> work, milliseconds timeout)
+{
+    return _dispatcher.ping(std::move(work), timeout);
+}
+
 void ConnectionLoop::run()
 {
+    ::prctl(PR_SET_NAME, "http");
     while (true)
     {
         if (_stopping.load() && _stopUntil == Clock::time_point::max())
@@ -270,6 +277,11 @@ void ConnectionLoop::collect()
 {
     for (auto& done : _dispatcher.takeDone())
     {
+        if (done.ping)
+        {
+            done.ping->set_value();
+            continue;
+        }
         const auto found = _connections.find(done.connection);
         if (found == _connections.end() || found->second->state() != State::Working)
             continue;

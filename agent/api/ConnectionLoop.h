@@ -42,6 +42,9 @@ public:
     /// made (5 s at most), and joins all threads.
     void stop();
 
+    /// As Dispatcher's.
+    bool ping(std::function<void()> work, std::chrono::milliseconds timeout);
+
 private:
     using Clock = Connection::Clock;
     using Deadline = std::pair<Clock::time_point, int>; ///< and the descriptor

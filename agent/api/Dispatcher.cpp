@@ -12,8 +12,8 @@ Dispatcher::Dispatcher(DispatcherOptions options, Handler handler, std::function
     : _options(std::move(options)),
       _handler(std::move(handler)),
       _wake(std::move(wake)),
-      _short(_options.shortThreads, _options.queued),
-      _long(_options.longThreads, _options.queued)
+      _short("http-short", _options.shortThreads, _options.queued),
+      _long("http-long", _options.longThreads, _options.queued)
 {
 }
 
@@ -61,6 +61,24 @@ void Dispatcher::nextPage(int connection, std::shared_ptr<Response::Pages> pages
                                           " could not be completed: " + failure);
                     give(std::move(done));
                 }});
+}
+
+bool Dispatcher::ping(std::function<void()> work, std::chrono::milliseconds timeout)
+{
+    const auto answered = std::make_shared<std::promise<void>>();
+    _short.goOn({.run = [this, answered, work = std::move(work)]
+                 {
+                     try
+                     {
+                         work();
+                     }
+                     catch (const std::exception&)
+                     {
+                         // That it can't be done is an answer too.
+                     }
+                     give({.ping = answered});
+                 }});
+    return answered->get_future().wait_for(timeout) == std::future_status::ready;
 }
 
 /// Never throws: what a handler throws becomes an answer here and nowhere else.

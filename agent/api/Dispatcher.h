@@ -4,7 +4,9 @@
 #include "agent/api/Http.h"
 #include "agent/api/WorkerPool.h"
 
+#include <chrono>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -35,7 +37,8 @@ public:
         std::optional<Response> response;
         std::string page;
         bool last = false;
-        bool failed = false; ///< the page could not be made
+        bool failed = false;                           ///< the page could not be made
+        std::shared_ptr<std::promise<void>> ping = {}; ///< no answer: of ping()
     };
 
     /// `wake` is called by workers when takeDone() has something.
@@ -48,6 +51,10 @@ public:
     bool answer(int connection, Request request);
     void nextPage(int connection, std::shared_ptr<Response::Pages> pages,
                   const std::string& target);
+
+    /// Runs `work` on a thread for short requests, and takes its end to the loop, as with a request. Returns
+    /// whether the loop took it within `timeout`. Threads: any but the loop's.
+    bool ping(std::function<void()> work, std::chrono::milliseconds timeout);
 
     std::vector<Done> takeDone();
 

@@ -54,6 +54,11 @@ void HttpServer::start()
     _loop->start();
 }
 
+bool HttpServer::ping(std::function<void()> work, std::chrono::milliseconds timeout)
+{
+    return _loop->ping(std::move(work), timeout);
+}
+
 void HttpServer::stop()
 {
     _loop->stop();

@@ -3,6 +3,7 @@
 #include "agent/api/Http.h"
 #include "agent/api/Listener.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -45,6 +46,10 @@ public:
 
     /// Accepts no more, lets running handlers end and their answers leave (5 s at most), joins all threads.
     void stop();
+
+    /// Returns whether requests are answered: whether within `timeout` a thread for short ones ran `work`, whatever it
+    /// threw, and the loop got to know. Threads: any.
+    bool ping(std::function<void()> work, std::chrono::milliseconds timeout);
 
 private:
     std::unique_ptr<ConnectionLoop> _loop;

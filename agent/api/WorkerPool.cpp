@@ -1,12 +1,17 @@
 #include "agent/api/WorkerPool.h"
 
 #include <system_error>
+#include <utility>
+
+#include <sys/prctl.h>
 
 namespace agent
 {
 
-WorkerPool::WorkerPool(int threads, int queued)
-    : _most(static_cast<std::size_t>(threads)), _queued(static_cast<std::size_t>(queued))
+WorkerPool::WorkerPool(std::string name, int threads, int queued)
+    : _name(std::move(name)),
+      _most(static_cast<std::size_t>(threads)),
+      _queued(static_cast<std::size_t>(queued))
 {
 }
 
@@ -53,6 +58,7 @@ void WorkerPool::push(Task task)
 
 void WorkerPool::work()
 {
+    ::prctl(PR_SET_NAME, _name.c_str());
     std::unique_lock lock(_mutex);
     while (true)
     {

@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -23,8 +24,8 @@ public:
         std::function<void()> run;
     };
 
-    /// At most `threads` tasks run and `queued` wait.
-    WorkerPool(int threads, int queued);
+    /// At most `threads` tasks run and `queued` wait. `name` is the threads'.
+    WorkerPool(std::string name, int threads, int queued);
     ~WorkerPool();
     WorkerPool(const WorkerPool&) = delete;
     WorkerPool& operator=(const WorkerPool&) = delete;
@@ -45,6 +46,7 @@ private:
     void push(Task task);
     void work();
 
+    const std::string _name;
     const std::size_t _most;
     const std::size_t _queued;
     std::mutex _mutex; // guards all below

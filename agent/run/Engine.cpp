@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include <sys/prctl.h>
+
 namespace agent
 {
 
@@ -127,6 +129,7 @@ void Engine::post(Command command)
 
 void Engine::work()
 {
+    ::prctl(PR_SET_NAME, "engine"); // the watchdog knows it by this name
     bool failing = false;
     while (true)
     {
@@ -219,6 +222,7 @@ bool Engine::runBatch(std::vector<Command>& commands)
             const std::lock_guard lock(_mutex);
             _status.alive = false;
         }
+        statusChanged();
         for (auto& command : commands)
             command.refuse(unavailable(
                 "the record can't be written (is the disk full?); nothing was changed"));
@@ -257,6 +261,7 @@ void Engine::applyRetention(Batch& batch)
 void Engine::carryOut(Batch& batch)
 {
     refreshStatus(batch);
+    statusChanged();
     if (!batch.changedRuns.empty())
         _listener.changed(batch.changedRuns);
     for (const auto& line : batch.log)
@@ -301,6 +306,12 @@ void Engine::refreshStatus(const Batch& batch)
         ++status.counts.ended[end];
     status.counts.stuck += batch.stuckStages;
     _status = std::move(status);
+}
+
+void Engine::statusChanged() const
+{
+    if (_listener.status)
+        _listener.status();
 }
 
 } // namespace agent

@@ -50,11 +50,12 @@ struct Done
 class Engine
 {
 public:
-    /// Called after each commit on the engine's thread; must not block.
+    /// Called after each commit on the engine's thread, `status` also after one that failed; must not block.
     struct Listener
     {
         std::function<void(const std::set<std::string>& runIds)> changed;
         std::function<void(const std::string& line)> log; ///< an error of the agent, one line
+        std::function<void()> status = {}; ///< status() may return something else now
     };
 
     Engine(EngineOptions options, Database& database, const StateFolder& state,
@@ -99,6 +100,7 @@ private:
     void carryOut(Batch& batch);
     void applyRetention(Batch& batch);
     void refreshStatus(const Batch& batch);
+    void statusChanged() const;
     void recordSyncs();
 
     Database& _database;
