@@ -10,9 +10,14 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <grp.h>
 #include <optional>
 #include <set>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
 #include <thread>
 #include <unistd.h>
 
@@ -156,11 +161,30 @@ std::optional<gid_t> groupNamed(const std::string& name)
     return found->gr_gid;
 }
 
+/// Returns the path of the Unix socket that a systemd .socket unit passes; empty if there is none.
+std::filesystem::path passedSocket()
+{
+    const int count = ::sd_listen_fds(0);
+    for (int fd = SD_LISTEN_FDS_START; fd < SD_LISTEN_FDS_START + count; ++fd)
+    {
+        sockaddr_un address{};
+        socklen_t length = sizeof address;
+        if (::sd_is_socket(fd, AF_UNIX, SOCK_STREAM, 1) > 0 &&
+            ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0)
+            return std::string(address.sun_path,
+                               ::strnlen(address.sun_path, sizeof address.sun_path));
+    }
+    return {};
+}
+
 void readSocket(const Properties& source, const std::filesystem::path& file, Config& config)
 {
     namespace fs = std::filesystem;
     const auto said = source.said("http.socket");
+    const fs::path passed = said ? fs::path() : passedSocket();
     config.httpSocket = said.value_or((config.stateDir / "api.sock").string());
+    if (!passed.empty())
+        config.httpSocket = passed;
     if (!config.httpSocket.empty() && source.isOfTheFile("http.socket"))
         config.httpSocket = (fs::absolute(file).parent_path() / config.httpSocket);
     if (!config.httpSocket.empty())
@@ -170,6 +194,16 @@ void readSocket(const Properties& source, const std::filesystem::path& file, Con
                         "expected the path of a file, found a folder: '" + *said + "'");
 
     config.operatorsGroup = source.said("auth.operators_group").value_or("");
+    // Who may open a passed socket is up to its unit.
+    struct stat owned
+    {
+    };
+    if (config.operatorsGroup.empty() && !passed.empty() && ::stat(passed.c_str(), &owned) == 0)
+    {
+        config.operatorsGroup = std::to_string(owned.st_gid);
+        config.operatorsGid = owned.st_gid;
+        return;
+    }
     if (config.operatorsGroup.empty())
         return;
     config.operatorsGid = groupNamed(config.operatorsGroup);

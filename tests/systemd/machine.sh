@@ -66,6 +66,10 @@ boot() { # PACKAGES SOURCE
         sleep 0.1
     done
     [[ -n $leader ]] || { cat "$machine/console" >&2; skip "no systemd came up in 30 s"; }
+    for _ in $(seq 300); do
+        case $(inside systemctl is-system-running 2>/dev/null || true) in running | degraded) break ;; esac
+        sleep 0.1
+    done
 
     # On a host with cgroup version 1, a controller that it does not use is enabled in version 2, down to the
     # machine, so that the kernel's rules apply; disabled again at the end.
