@@ -16,8 +16,7 @@ eventually() { # COMMAND…: within 30 s
     done
     return 1
 }
-# As root, who needs no token there.
-api() { inside curl -sS --max-time 20 --unix-socket /run/stage-agent/api.sock -H 'Content-Type: application/json' "${@:2}" "http://localhost$1"; }
+api() { inside curl -sS --max-time 20 -H 'Content-Type: application/json' "${@:2}" "http://127.0.0.1:7824$1"; }
 active() { [[ $(inside systemctl is-active stage-agent 2>/dev/null) == active ]]; }
 ready() { active && api /readyz >/dev/null 2>&1; }
 main_pid() { inside systemctl show -P MainPID stage-agent; }
