@@ -8,6 +8,7 @@
 #include "agent/doctor/Doctor.h"
 #include "agent/exec/ExecStage.h"
 #include "agent/model/Id.h"
+#include "agent/os/Journal.h"
 #include "agent/process/DescriptorLimit.h"
 #include "agent/run/Engine.h"
 #include "agent/run/Executions.h"
@@ -24,7 +25,6 @@
 #include <cstdlib>
 #include <functional>
 #include <iostream>
-#include <mutex>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
@@ -38,32 +38,9 @@ namespace
 
 constexpr int exitConfig = 78; // EX_CONFIG of sysexits.h; systemd does not restart on it
 
-/// Logs one line per event to stdout, prefixed by the journal's priority.
-void say(int priority, const std::string& line)
-{
-    static std::mutex mutex;
-    const std::lock_guard lock(mutex);
-    std::string safe = line;
-    for (char& c : safe)
-        if (static_cast<unsigned char>(c) < ' ')
-            c = ' ';
-    std::cout << '<' << priority << '>' << safe << std::endl;
-}
-
-void info(const std::string& line)
-{
-    say(6, line);
-}
-
-void warn(const std::string& line)
-{
-    say(4, line);
-}
-
-void error(const std::string& line)
-{
-    say(3, line);
-}
+using journal::error;
+using journal::info;
+using journal::warn;
 
 sigset_t signals()
 {
@@ -80,14 +57,15 @@ std::string counted(std::size_t number, const std::string& what)
     return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
 }
 
-/// Those that a systemd .socket unit has opened. They are not told to children.
-std::vector<FileDescriptor> passedSockets()
+void reloadCertificate(TlsContext* tls)
+try
 {
-    std::vector<FileDescriptor> sockets;
-    const int count = ::sd_listen_fds(1);
-    for (int i = 0; i < count; ++i)
-        sockets.emplace_back(SD_LISTEN_FDS_START + i);
-    return sockets;
+    if (tls != nullptr)
+        tls->reload();
+}
+catch (const CertificateError& wrong)
+{
+    error(std::string("the certificate in use stays in use: ") + wrong.what());
 }
 
 std::string cgroupName(const std::filesystem::path& state)
@@ -171,7 +149,8 @@ int AgentApplication::main(const std::vector<std::string>& args)
         help.setHeader("Executes the stages of CI runs on this host and serves the stages API.");
         help.setFooter(
             "SIGTERM ends the agent and leaves running stages to their shims; the next start "
-            "adopts them. SIGHUP reloads the services. Exit codes: 78 invalid configuration, "
+            "adopts them. SIGHUP reloads services and certificate. Exit codes: 78 invalid "
+            "configuration, "
             "64 invalid command line.");
         help.format(std::cout);
         return EXIT_OK;
@@ -213,6 +192,14 @@ int AgentApplication::check()
         _config.servicesDir, _plugins, [](const std::string& name) { return name; },
         _config.secretsDir);
     problems.insert(problems.end(), found.begin(), found.end());
+    try
+    {
+        (void)tlsContext();
+    }
+    catch (const CertificateError& wrong)
+    {
+        problems.push_back({.key = "http.tls_certificate", .message = wrong.what()});
+    }
     for (const auto& warning : _config.warnings)
         std::cerr << "stage-agent: warning: " << warning.describe() << '\n';
     for (const auto& problem : problems)
@@ -281,13 +268,21 @@ catch (const std::exception& failure)
     return static_cast<int>(ExecExit::Usage);
 }
 
+std::unique_ptr<TlsContext> AgentApplication::tlsContext() const
+{
+    if (_config.tlsCertificate.empty())
+        return nullptr;
+    return std::make_unique<TlsContext>(CertificateFiles{_config.tlsCertificate, _config.tlsKey});
+}
+
 ListenOptions AgentApplication::listening() const
 {
     return {.address = _config.httpAddress,
             .port = _config.httpPort,
             .socket = _config.httpSocket,
             .group = _config.operatorsGid,
-            .passed = passedSockets(),
+            .tls = !_config.tlsCertificate.empty(),
+            .passed = ListeningSockets::passedBySystemd(),
             .warn = warn};
 }
 
@@ -296,6 +291,7 @@ try
 {
     for (const auto& warning : _config.warnings)
         warn(warning.describe());
+    const std::unique_ptr<TlsContext> tls = tlsContext();
     const std::size_t descriptors = raiseDescriptorLimit();
     // 1 The state folder and the record.
     const StateFolder state(_config.stateDir);
@@ -359,7 +355,10 @@ try
     RecordCheck recordCheck(state.record(), database.endedUncleanly(), error);
     std::unique_ptr<Guard> guard;
     std::unique_ptr<Routes> routes;
-    HttpServer server({.connections = std::min<std::size_t>(4096, share), .logError = error},
+    HttpServer server({.connections = std::min<std::size_t>(4096, share),
+                       .basePath = _config.httpBasePath,
+                       .tls = tls.get(),
+                       .logError = error},
                       sockets.take(),
                       {.answer = [&](const Request& request) { return routes->handle(request); },
                        .takesLong = Routes::takesLong,
@@ -368,13 +367,14 @@ try
                                                  .port = sockets.port(),
                                                  .loopback6 = sockets.loopback6(),
                                                  .hosts = _config.httpHosts});
-    routes = std::make_unique<Routes>(
-        ApiParts{engine, database, _services, _plugins, state, stageLists, followers, recordCheck},
-        *guard);
+    routes = std::make_unique<Routes>(ApiParts{engine, database, _services, _plugins, state,
+                                               stageLists, followers, recordCheck, tls.get()},
+                                      *guard);
     // Stop the engine first: it answers requests that block the server's threads.
     const std::shared_ptr<Engine> stopped(&engine, [](Engine* running) { running->stop(); });
     server.start();
-    const std::string url = "http://" + sockets.authority();
+    const std::string url =
+        (tls ? "https://" : "http://") + sockets.authority() + _config.httpBasePath;
     state.writeAddress(url);
     info("ready: " + url + ", state " + state.root().string() + ", " +
          counted(static_cast<std::size_t>(_config.slots), "slot") + ", " +
@@ -417,6 +417,7 @@ try
         {
             error(std::string("services not reloaded: ") + failure.what());
         }
+        reloadCertificate(tls.get());
         info("services reloaded: " + std::to_string(_services.all().size()));
         ::sd_notify(0, "READY=1");
     }
@@ -431,6 +432,11 @@ try
     engine.stop();
     server.stop();
     return EXIT_OK;
+}
+catch (const CertificateError& wrong)
+{
+    std::cerr << "stage-agent: http.tls_certificate: " << wrong.what() << '\n';
+    return exitConfig;
 }
 catch (const ListenMismatch& mismatch)
 {

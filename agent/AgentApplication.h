@@ -6,10 +6,12 @@
 #include "agent/plugin/PluginRegistry.h"
 #include "agent/run/OrderBuilder.h"
 #include "agent/run/ServiceCatalog.h"
+#include "agent/tls/TlsContext.h"
 
 #include <Poco/Util/ServerApplication.h>
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -38,6 +40,7 @@ private:
     int serve();
     void loadPlugins(std::vector<Problem>& problems);
     [[nodiscard]] ListenOptions listening() const;
+    [[nodiscard]] std::unique_ptr<TlsContext> tlsContext() const;
     [[nodiscard]] OrderDefaults orders(const std::filesystem::path& mirrors) const;
 
     bool _help = false;

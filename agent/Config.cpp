@@ -1,5 +1,6 @@
 #include "agent/Config.h"
 
+#include "agent/api/BasePath.h"
 #include "agent/document/Properties.h"
 #include "agent/model/Suggestion.h"
 #include "agent/model/Timestamp.h"
@@ -36,13 +37,14 @@ const std::set<std::string>& knownKeys()
 {
     static const std::set<std::string> known = []
     {
-        std::set<std::string> keys{"auth.required",  "http.address",    "http.port",
-                                   "http.hosts",     "http.socket",     "auth.operators_group",
-                                   "state.dir",      "services.dir",    "plugins.dir",
-                                   "secrets.dir",    "executor.slots",  "stage.timeout",
-                                   "stage.grace",    "logs.max_bytes",  "disk.min_free",
-                                   "runs.keep",      "runs.keep_count", "runs.queue_max",
-                                   "workspace.keep", stuckAfter,        "logs.compress_after"};
+        std::set<std::string> keys{
+            "auth.required",      "http.address",         "http.port",      "http.hosts",
+            "http.socket",        "http.tls_certificate", "http.tls_key",   "http.plain",
+            "http.base_path",     "auth.operators_group", "state.dir",      "services.dir",
+            "plugins.dir",        "secrets.dir",          "executor.slots", "stage.timeout",
+            "stage.grace",        "logs.max_bytes",       "disk.min_free",  "runs.keep",
+            "runs.keep_count",    "runs.queue_max",       "workspace.keep", stuckAfter,
+            "logs.compress_after"};
         for (const StageType type : allStageTypes)
             keys.insert(stuckAfter + "." + std::string(toString(type)));
         return keys;
@@ -106,21 +108,63 @@ std::optional<std::int64_t> keptFrom(const std::string& text)
     return bare && ms != 0 ? std::nullopt : ms;
 }
 
-/// Returns why the address is refused; empty if it is not. Requests are not authenticated yet, so only loopback
-/// is allowed.
-std::string addressProblem(const std::string& address)
+const std::string plainSentence = "yes, a proxy speaks TLS for me";
+
+/// Returns why the address is refused; empty if it is not. Tokens must not cross a network in the clear.
+std::string addressProblem(const Config& config)
 try
 {
-    if (Poco::Net::SocketAddress(address, 0).host().isLoopback())
+    const bool encrypted = !config.tlsCertificate.empty() || config.plainBehindProxy;
+    if (encrypted || Poco::Net::SocketAddress(config.httpAddress, 0).host().isLoopback())
         return "";
-    return address +
-           " is not loopback, and requests are not authenticated yet. Listen on 127.0.0.1, "
-           "and connect through ssh -L or a proxy that authenticates (its name in "
-           "http.hosts)";
+    return config.httpAddress +
+           " is not loopback, and without TLS all that is sent there can be read on the way. Set "
+           "http.tls_certificate and http.tls_key; or listen on 127.0.0.1, and connect through "
+           "ssh -L or a proxy that speaks TLS; or, where the proxy is on another host, say "
+           "http.plain = " +
+           plainSentence;
 }
 catch (const Poco::Exception&)
 {
-    return "expected an address of this host such as 127.0.0.1, found '" + address + "'";
+    return "expected an address of this host such as 127.0.0.1, found '" + config.httpAddress + "'";
+}
+
+/// `credential:NAME` is a credential of systemd: also for a doctor outside of the unit.
+std::filesystem::path credential(const std::string& name)
+{
+    const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
+    return std::filesystem::path(folder != nullptr ? folder
+                                                   : "/run/credentials/stage-agent.service") /
+           name;
+}
+
+/// http.tls_certificate, http.tls_key, http.plain
+void readTls(const Properties& source, const std::filesystem::path& file, Config& config)
+{
+    namespace fs = std::filesystem;
+    const auto path = [&](const char* key) -> fs::path
+    {
+        const std::string said = source.said(key).value_or("");
+        const std::string scheme = "credential:";
+        if (said.empty())
+            return {};
+        if (said.starts_with(scheme))
+            return credential(said.substr(scheme.size()));
+        const fs::path base =
+            source.isOfTheFile(key) ? fs::absolute(file).parent_path() : fs::current_path();
+        return (base / said).lexically_normal();
+    };
+    config.tlsCertificate = path("http.tls_certificate");
+    config.tlsKey = path("http.tls_key");
+    if (config.tlsCertificate.empty() != config.tlsKey.empty())
+        source.complain(config.tlsKey.empty() ? "http.tls_certificate" : "http.tls_key",
+                        "http.tls_certificate and http.tls_key belong together: set both");
+    std::string plain = source.said("http.plain").value_or("");
+    if (plain.size() > 1 && plain.front() == '"' && plain.back() == '"')
+        plain = plain.substr(1, plain.size() - 2);
+    config.plainBehindProxy = plain == plainSentence;
+    if (!plain.empty() && !config.plainBehindProxy)
+        source.complain("http.plain", "expected nothing, or: " + plainSentence);
 }
 
 /// A relative folder is relative to the file, or with -D to the working folder.
@@ -227,7 +271,8 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
         source.complain("auth.required",
                         "tokens are not implemented yet: only 'false' is accepted");
     config.httpAddress = source.said("http.address").value_or(loopback);
-    if (const auto wrong = addressProblem(config.httpAddress); !wrong.empty())
+    readTls(source, file, config);
+    if (const auto wrong = addressProblem(config); !wrong.empty())
     {
         source.complain("http.address", wrong);
         config.httpAddress = loopback;
@@ -239,6 +284,13 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
                                       Poco::StringTokenizer::TOK_TRIM |
                                           Poco::StringTokenizer::TOK_IGNORE_EMPTY);
     config.httpHosts.assign(hosts.begin(), hosts.end());
+    config.httpBasePath = source.said("http.base_path").value_or("");
+    while (config.httpBasePath.ends_with('/'))
+        config.httpBasePath.pop_back();
+    if (!config.httpBasePath.empty() && !isBasePath(config.httpBasePath))
+        source.complain("http.base_path", "expected a path of letters, digits and -._~ such as "
+                                          "/ci, found '" +
+                                              config.httpBasePath + "'");
     readFolders(source, file, config);
     readSocket(source, file, config);
     const auto cores = std::to_string(std::max(1U, std::thread::hardware_concurrency()));

@@ -20,6 +20,10 @@ struct Config
     std::string httpAddress;
     std::uint16_t httpPort = 0;
     std::vector<std::string> httpHosts;
+    std::filesystem::path tlsCertificate; ///< empty: no TLS
+    std::filesystem::path tlsKey;
+    std::string httpBasePath;          ///< as BasePath wants it
+    bool plainBehindProxy = false;     ///< http.plain: the operator says that a proxy speaks TLS
     std::filesystem::path httpSocket;  ///< empty: none
     std::string operatorsGroup;        ///< empty: the agent's own
     std::optional<gid_t> operatorsGid; ///< none: the agent's own, or there is no such group

@@ -8,6 +8,7 @@ add_executable(unit-tests
     tests/support/GitFixture.cpp
     tests/support/SourceRules.cpp
     tests/support/ClassSizes.cpp
+    tests/support/Certificates.cpp
     tests/unit/IdTest.cpp
     tests/unit/RegularFileTest.cpp
     tests/unit/TimestampTest.cpp
@@ -59,8 +60,11 @@ add_executable(unit-tests
     tests/unit/FramingTest.cpp
     tests/unit/JsonArrayTest.cpp
     tests/unit/GuardTest.cpp
+    tests/unit/BasePathTest.cpp
     tests/unit/ListeningSocketsTest.cpp
     tests/unit/EvictionTest.cpp
+    tests/unit/TlsTest.cpp
+    tests/unit/SmugglingTest.cpp
     tests/unit/HttpServerTest.cpp
     tests/unit/HttpServerLoadTest.cpp
     tests/unit/FollowersTest.cpp
@@ -76,7 +80,7 @@ add_executable(unit-tests
     plugins/git/Repository.cpp
     plugins/git/Git.cpp
     plugins/git/Program.cpp)
-target_link_libraries(unit-tests PRIVATE agent_api agent_run agent_ctl cppunit)
+target_link_libraries(unit-tests PRIVATE agent_api agent_run agent_ctl OpenSSL::SSL cppunit)
 target_compile_definitions(unit-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
@@ -110,8 +114,9 @@ add_library(daemon_support OBJECT
     tests/support/Daemon.cpp
     tests/support/DeafFiles.cpp
     tests/support/Namespace.cpp
+    tests/support/Certificates.cpp
     tests/support/Program.cpp)
-target_link_libraries(daemon_support PRIVATE agent_model Poco::Net cppunit)
+target_link_libraries(daemon_support PRIVATE agent_model Poco::Net OpenSSL::SSL cppunit)
 target_compile_definitions(daemon_support PRIVATE
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
 target_compile_options(daemon_support PRIVATE ${TEST_OPTIONS})
@@ -119,6 +124,7 @@ target_compile_options(daemon_support PRIVATE ${TEST_OPTIONS})
 add_executable(daemon-tests
     $<TARGET_OBJECTS:daemon_support>
     tests/daemon/SocketTest.cpp
+    tests/daemon/CertificatesTest.cpp
     tests/daemon/StagesApiTest.cpp
     tests/daemon/RunsApiTest.cpp
     tests/daemon/OverridesTest.cpp
@@ -156,7 +162,8 @@ add_executable(daemon-tests
     tests/daemon/DamagedFilesTest.cpp
     tests/daemon/RetentionTest.cpp
     tests/daemon/RegressionTest.cpp)
-target_link_libraries(daemon-tests PRIVATE agent_model agent_store SQLite::SQLite3 Poco::Net cppunit)
+target_link_libraries(daemon-tests PRIVATE agent_model agent_store SQLite::SQLite3 Poco::Net OpenSSL::SSL
+                                      cppunit)
 target_compile_definitions(daemon-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")

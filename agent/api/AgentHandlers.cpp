@@ -145,7 +145,8 @@ Response metrics(const ApiParts& api, const Request&, const std::string&)
     auto reader = api.database.reader();
     return {.contentType = "text/plain; version=0.0.4; charset=utf-8",
             .body = metricsText(api.engine.status(), RunStore(*reader).stuckStages().size()) +
-                    recordMetrics(api.recordCheck.result())};
+                    recordMetrics(api.recordCheck.result()) +
+                    (api.tls != nullptr ? certificateMetrics(api.tls->expiresAt()) : "")};
 }
 
 } // namespace agent

@@ -8,7 +8,7 @@ namespace agent
 void ClientSocket::block()
 {
     _blocked = true;
-    _unread = _transport.unacknowledged();
+    _unread = _transport->unacknowledged();
     _stalledSince = Clock::now();
 }
 
@@ -16,7 +16,7 @@ void ClientSocket::send(std::string_view bytes)
 {
     while (!_gone && !_blocked && !bytes.empty())
     {
-        const auto moved = _transport.send(bytes);
+        const auto moved = _transport->send(bytes);
         bytes.remove_prefix(moved.bytes);
         if (moved.blocked)
             block();
@@ -32,7 +32,7 @@ std::uint64_t ClientSocket::sendFile(int file, std::uint64_t offset, std::uint64
     while (!_gone && !_blocked && sent < size)
     {
         const auto moved =
-            _transport.sendFile(file, static_cast<std::int64_t>(offset + sent), size - sent);
+            _transport->sendFile(file, static_cast<std::int64_t>(offset + sent), size - sent);
         sent += moved.bytes;
         if (moved.blocked)
             block();
@@ -56,7 +56,7 @@ void ClientSocket::writable()
 ClientSocket::Clock::time_point ClientSocket::stalledSince()
 {
     // A reader that takes a little now and then does not make the socket writable for a long time.
-    const std::size_t unread = _transport.unacknowledged();
+    const std::size_t unread = _transport->unacknowledged();
     if (unread != _unread)
     {
         _unread = unread;
@@ -68,10 +68,10 @@ ClientSocket::Clock::time_point ClientSocket::stalledSince()
 void ClientSocket::finish()
 {
     char buffer[4096];
-    while (_transport.receive(buffer, sizeof buffer).bytes > 0)
+    while (_transport->receive(buffer, sizeof buffer).bytes > 0)
     {
     }
-    _transport.finish();
+    _transport->finish();
 }
 
 } // namespace agent

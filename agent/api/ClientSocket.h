@@ -4,22 +4,29 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 namespace agent
 {
 
-/// The socket of one follower: sends what the kernel takes at once and keeps the rest.
+/// The socket of one follower: sends what the kernel takes at once and keeps the rest. While blocked,
+/// writable() must be called before other bytes are sent.
 /// Threads: the followers'.
 class ClientSocket
 {
 public:
     using Clock = std::chrono::steady_clock;
 
-    explicit ClientSocket(Transport transport) : _transport(std::move(transport)) {}
+    explicit ClientSocket(std::unique_ptr<Transport> transport) : _transport(std::move(transport))
+    {
+    }
 
-    [[nodiscard]] int fd() const { return _transport.fd(); }
+    [[nodiscard]] int fd() const { return _transport->fd(); }
+
+    /// As of Transport: then each event may be what a blocked send() waits for.
+    [[nodiscard]] bool mixesDirections() const { return _transport->mixesDirections(); }
 
     /// The client has closed, or broke.
     [[nodiscard]] bool gone() const { return _gone; }
@@ -49,7 +56,7 @@ public:
 private:
     void block();
 
-    Transport _transport;
+    std::unique_ptr<Transport> _transport;
     std::string _kept;
     bool _blocked = false;
     bool _gone = false;

@@ -19,14 +19,14 @@ constexpr std::chrono::milliseconds drainTime{2000};
 
 } // namespace
 
-Connection::Connection(Transport transport, Peer peer, const ConnectionLimits& limits)
+Connection::Connection(std::unique_ptr<Transport> transport, Peer peer,
+                       const ConnectionLimits& limits)
     : _transport(std::move(transport)),
       _peer(std::move(peer)),
       _limits(limits),
       _reader(limits.bodyBytes)
 {
-    // Who connects has something to say: the idle deadline is for those who said it.
-    enter(State::Reading, _limits.headDeadline);
+    enter(State::Handshaking, _limits.handshakeDeadline);
 }
 
 void Connection::enter(State state, std::chrono::milliseconds time)
@@ -39,7 +39,8 @@ void Connection::enter(State state, std::chrono::milliseconds time)
 std::optional<Evictable> Connection::evictable(Clock::time_point freshFrom) const
 {
     using Use = Evictable::Use;
-    if (_state != State::Draining && _state != State::Reading && _state != State::Writing)
+    if (_state != State::Draining && _state != State::Handshaking && _state != State::Reading &&
+        _state != State::Writing)
         return std::nullopt;
     const bool idle =
         _state == State::Reading && _answered && _reader.state() == RequestReader::State::Idle;
@@ -52,11 +53,36 @@ std::optional<Evictable> Connection::evictable(Clock::time_point freshFrom) cons
 
 void Connection::hear(std::uint32_t events)
 {
-    _readable = _readable || (events & ~std::uint32_t{EPOLLOUT}) != 0;
-    _writable = _writable || (events & ~std::uint32_t{EPOLLIN}) != 0;
+    const bool both = _transport->mixesDirections();
+    _readable = _readable || both || (events & ~std::uint32_t{EPOLLOUT}) != 0;
+    _writable = _writable || both || (events & ~std::uint32_t{EPOLLIN}) != 0;
     _hungUp = _hungUp || (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
     if (_hungUp && _state == State::Working)
         _gone.request_stop();
+}
+
+bool Connection::handshake()
+{
+    switch (_transport->handshake())
+    {
+    case Transport::Handshake::Done:
+        // Who connects has something to say: the idle deadline is for those who said it.
+        enter(State::Reading, _limits.headDeadline);
+        break;
+    case Transport::Handshake::Waits:
+        return false;
+    case Transport::Handshake::Plain:
+        _transport = std::make_unique<PlainTransport>(_transport->release());
+        refuse({.status = 400,
+                .code = "tls_required",
+                .message = "this port takes TLS only: the address begins with https://",
+                .field = ""});
+        break;
+    case Transport::Handshake::Failed:
+        _state = State::Closed;
+        break;
+    }
+    return true;
 }
 
 bool Connection::receive()
@@ -64,9 +90,8 @@ bool Connection::receive()
     if (!_readable)
         return false;
     char buffer[readSize];
-    const auto moved = _transport.receive(buffer, sizeof buffer);
-    // A short read has emptied the kernel's buffer; what comes later is told anew.
-    _readable = _hungUp || moved.bytes == sizeof buffer;
+    const auto moved = _transport->receive(buffer, sizeof buffer);
+    _readable = _hungUp || !moved.blocked;
     const auto before = _reader.state();
     if (moved.bytes > 0)
         _reader.feed({buffer, moved.bytes});
@@ -79,7 +104,7 @@ bool Connection::receive()
         _readable = false;
     if (_reader.takeContinue())
         // A client that takes no 25 bytes is found out by its body's deadline.
-        (void)_transport.send("HTTP/1.1 100 Continue\r\n\r\n");
+        (void)_transport->send("HTTP/1.1 100 Continue\r\n\r\n");
     if (_state == State::Reading)
         follow(before);
     return true;
@@ -133,7 +158,7 @@ bool Connection::write()
 {
     if (!_writable)
         return false;
-    switch (_answer->send(_transport))
+    switch (_answer->send(*_transport))
     {
     case AnswerWriter::Progress::Sent:
         finishAnswer();
@@ -168,13 +193,13 @@ void Connection::finishAnswer()
         follow(RequestReader::State::Idle);
         return;
     }
-    if (!_reader.hasBytes() && !_transport.hasUnread())
+    _transport->finish();
+    if (!_reader.hasBytes() && !_transport->hasUnread())
     {
         _state = State::Closed;
         return;
     }
     // Closing now would be a reset that can overtake the answer.
-    _transport.finish();
     _reader.forget();
     enter(State::Draining, drainTime);
 }
@@ -182,15 +207,15 @@ void Connection::finishAnswer()
 std::uint64_t Connection::taken() const
 {
     const std::uint64_t sent = _answer->sent();
-    return sent - std::min<std::uint64_t>(sent, _transport.unacknowledged());
+    return sent - std::min<std::uint64_t>(sent, _transport->unacknowledged());
 }
 
 void Connection::refuse(const Refusal& refusal)
 {
     _answer.reset();
     _reader.forget();
-    (void)_transport.send(closingAnswer(refusal));
-    _transport.finish();
+    (void)_transport->send(closingAnswer(refusal));
+    _transport->finish();
     _readable = true;
     enter(State::Draining, drainTime);
 }
@@ -200,7 +225,7 @@ bool Connection::drain()
     if (!_readable)
         return false;
     char buffer[readSize];
-    const auto moved = _transport.receive(buffer, sizeof buffer);
+    const auto moved = _transport->receive(buffer, sizeof buffer);
     _drained += static_cast<std::int64_t>(moved.bytes);
     if (moved.ended || _drained >= drainLimit)
         _state = State::Closed;
@@ -223,7 +248,12 @@ void Connection::expire()
                                : "the request body took too long",
                 .field = ""});
     else
+    {
+        // An idle client is told that it has missed nothing; one in the middle of something is not.
+        if (_state == State::Reading)
+            _transport->finish();
         _state = State::Closed;
+    }
 }
 
 void Connection::close()

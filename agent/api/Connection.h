@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -18,6 +19,7 @@ namespace agent
 struct ConnectionLimits
 {
     std::int64_t bodyBytes = 0;
+    std::chrono::milliseconds handshakeDeadline{};
     std::chrono::milliseconds headDeadline{};
     std::chrono::milliseconds bodyDeadline{};
     std::chrono::milliseconds idleDeadline{};
@@ -34,13 +36,14 @@ public:
 
     enum class State
     {
-        Reading,  ///< a request is awaited or arriving
-        Ready,    ///< a whole request is there
-        Working,  ///< a worker makes the answer, or its next page
-        Writing,  ///< the answer is leaving
-        PageDue,  ///< the next page of the answer is to be made
-        HandOver, ///< the head was sent and the connection leaves the server
-        Draining, ///< answered and half closed: what still arrives is thrown away
+        Handshaking, ///< the encryption is being agreed on
+        Reading,     ///< a request is awaited or arriving
+        Ready,       ///< a whole request is there
+        Working,     ///< a worker makes the answer, or its next page
+        Writing,     ///< the answer is leaving
+        PageDue,     ///< the next page of the answer is to be made
+        HandOver,    ///< the head was sent and the connection leaves the server
+        Draining,    ///< answered and half closed: what still arrives is thrown away
         Closed,
     };
 
@@ -48,24 +51,25 @@ public:
     /// 546 bytes/s with the default of 30 s. Slower ones are not people on bad lines.
     static constexpr std::uint64_t leastBytes = 16'384;
 
-    Connection(Transport transport, Peer peer, const ConnectionLimits& limits);
+    Connection(std::unique_ptr<Transport> transport, Peer peer, const ConnectionLimits& limits);
 
-    [[nodiscard]] int fd() const { return _transport.fd(); }
+    [[nodiscard]] int fd() const { return _transport->fd(); }
     [[nodiscard]] State state() const { return _state; }
     [[nodiscard]] const RequestReader& reader() const { return _reader; }
 
-    /// What would be lost if it were closed now; nothing while a worker makes its answer. One that began
-    /// after `freshFrom`, and is not merely kept open, is fresh.
+    /// What would be lost if it were closed now, and since when; nothing while a worker makes its answer.
+    /// While it writes, that is when the client last took enough. One that began after `freshFrom`, and is
+    /// not merely kept open, is fresh.
     [[nodiscard]] std::optional<Evictable> evictable(Clock::time_point freshFrom) const;
 
     /// When the client will have had its time; max() in state Working.
     [[nodiscard]] Clock::time_point deadline() const { return _deadline; }
 
-    /// When the state was entered; while writing, when the client last took enough.
-    [[nodiscard]] Clock::time_point since() const { return _since; }
-
     /// What the kernel tells of the socket, as of epoll.
     void hear(std::uint32_t events);
+
+    /// In state Handshaking. Returns false when the client has to act first.
+    bool handshake();
 
     /// Each does what its state asks for, and returns false when the client has to act first.
     bool receive();
@@ -89,7 +93,7 @@ public:
     void close();
 
     /// In state HandOver: gives the socket away.
-    Transport release() { return std::move(_transport); }
+    std::unique_ptr<Transport> release() { return std::move(_transport); }
 
     /// Bytes of answers that it keeps in memory.
     [[nodiscard]] std::size_t held() const { return _answer ? _answer->held() : 0; }
@@ -104,10 +108,10 @@ private:
     void finishAnswer();
     [[nodiscard]] std::uint64_t taken() const;
 
-    Transport _transport;
+    std::unique_ptr<Transport> _transport;
     const Peer _peer;
     const ConnectionLimits& _limits;
-    State _state = State::Reading;
+    State _state = State::Handshaking;
     Clock::time_point _deadline;
     Clock::time_point _since;
     RequestReader _reader;

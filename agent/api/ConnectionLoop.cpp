@@ -2,6 +2,7 @@
 
 #include "agent/api/Answer.h"
 #include "agent/api/Eviction.h"
+#include "agent/api/TlsTransport.h"
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -55,6 +56,17 @@ bool watch(int epoll, int operation, int fd, std::uint32_t events)
 {
     epoll_event event{.events = events, .data = {.fd = fd}};
     return ::epoll_ctl(epoll, operation, fd, &event) == 0;
+}
+
+/// Null when there is no memory for it.
+std::unique_ptr<Transport> transportFor(const TlsContext* tls, FileDescriptor& socket)
+{
+    if (tls == nullptr)
+        return std::make_unique<PlainTransport>(std::move(socket));
+    auto session = tls->accept(socket.get());
+    if (!session)
+        return nullptr;
+    return std::make_unique<TlsTransport>(std::move(socket), std::move(session));
 }
 
 } // namespace
@@ -177,11 +189,13 @@ void ConnectionLoop::accept(const Listener& listener)
         if (_connections.size() >= _options.connections)
             evict(1 + _options.connections / 64);
         const int fd = accepted.socket.get();
-        if (!watch(_epoll.get(), EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET))
-            continue; // the kernel is out of memory, and the client is let go
+        auto transport = transportFor(accepted.tls ? _options.tls : nullptr, accepted.socket);
+        if (!transport ||
+            !watch(_epoll.get(), EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET))
+            continue; // out of memory, and the client is let go
         auto& connection = _connections[fd];
-        connection = std::make_unique<Connection>(Transport(std::move(accepted.socket)),
-                                                  std::move(accepted.peer), _options.limits);
+        connection = std::make_unique<Connection>(std::move(transport), std::move(accepted.peer),
+                                                  _options.limits);
         advance(*connection);
     }
 }
@@ -211,6 +225,8 @@ bool ConnectionLoop::step(Connection& connection)
 {
     switch (connection.state())
     {
+    case State::Handshaking:
+        return connection.handshake();
     case State::Reading:
     {
         const bool uploads = connection.reader().isLargeUpload();
@@ -244,8 +260,9 @@ void ConnectionLoop::dispatch(Connection& connection)
     try
     {
         Request request = connection.takeRequest();
+        _options.basePath.enter(request);
         if (auto ready = _dispatcher.atOnce(request))
-            return connection.respond(std::move(*ready), !_stopping.load());
+            return respond(connection, std::move(*ready));
         connection.work();
         if (!_dispatcher.answer(connection.fd(), std::move(request)))
             connection.refuse(tooBusy("too many requests at once"));
@@ -254,6 +271,12 @@ void ConnectionLoop::dispatch(Connection& connection)
     {
         connection.respond(answerTo(refusal), !_stopping.load());
     }
+}
+
+void ConnectionLoop::respond(Connection& connection, Response response)
+{
+    _options.basePath.leave(response);
+    connection.respond(std::move(response), !_stopping.load());
 }
 
 void ConnectionLoop::handOver(Connection& connection)
@@ -287,7 +310,7 @@ void ConnectionLoop::collect()
             continue;
         Connection& connection = *found->second;
         if (done.response)
-            connection.respond(std::move(*done.response), !_stopping.load());
+            respond(connection, std::move(*done.response));
         else if (done.failed)
             connection.close();
         else
@@ -373,19 +396,20 @@ void ConnectionLoop::evictWriter()
 {
     while (_held > mostHeldBytes)
     {
-        int oldest = -1;
+        std::optional<Evictable> oldest;
         int holders = 0;
         for (const auto& [fd, connection] : _connections)
         {
             if (connection->state() != State::Writing || connection->counted == 0)
                 continue;
             ++holders;
-            if (oldest < 0 || connection->since() < _connections[oldest]->since())
-                oldest = fd;
+            auto writer = connection->evictable({});
+            if (!oldest || writer->since < oldest->since)
+                oldest = std::move(writer);
         }
         if (holders < 2)
             return;
-        drop(oldest);
+        drop(oldest->fd);
     }
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 
 #include "agent/api/Acceptor.h"
+#include "agent/api/BasePath.h"
 #include "agent/api/Connection.h"
 #include "agent/api/Dispatcher.h"
+#include "agent/tls/TlsContext.h"
 
 #include <atomic>
 #include <cstddef>
@@ -21,6 +23,8 @@ struct LoopOptions
 {
     std::size_t connections = 0; ///< at a time; beyond it those that do least are closed
     ConnectionLimits limits;
+    BasePath basePath;
+    const TlsContext* tls = nullptr; ///< for listeners that say so
     std::function<void(const std::string&)> logError = {};
 };
 
@@ -57,6 +61,7 @@ private:
     void advance(Connection& connection);
     bool step(Connection& connection);
     void dispatch(Connection& connection);
+    void respond(Connection& connection, Response response);
     void handOver(Connection& connection);
     void collect();
     void account(Connection& connection);

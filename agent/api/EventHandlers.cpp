@@ -88,7 +88,8 @@ Response events(const ApiParts& api, const Request& request, const std::string&)
     Response response{.contentType = "text/event-stream"};
     response.headers["Cache-Control"] = "no-store";
     response.headers["X-Accel-Buffering"] = "no"; // nginx would keep events back
-    response.takeOver = [&followers = api.followers, wish, room](Transport transport)
+    response.takeOver =
+        [&followers = api.followers, wish, room](std::unique_ptr<Transport> transport)
     { followers.add(std::move(transport), wish, room); };
     return response;
 }

@@ -93,7 +93,8 @@ std::shared_ptr<void> Followers::room()
     return {_taken.get(), [taken = _taken](void*) { taken->fetch_sub(1); }};
 }
 
-void Followers::add(Transport transport, TextFollower::Wish wish, std::shared_ptr<void> room)
+void Followers::add(std::unique_ptr<Transport> transport, TextFollower::Wish wish,
+                    std::shared_ptr<void> room)
 {
     const FollowedParts parts{_runs, _logs, _state};
     add(std::make_unique<Client>(std::move(transport),
@@ -101,7 +102,8 @@ void Followers::add(Transport transport, TextFollower::Wish wish, std::shared_pt
                                  std::move(room)));
 }
 
-void Followers::add(Transport transport, EventFollower::Wish wish, std::shared_ptr<void> room)
+void Followers::add(std::unique_ptr<Transport> transport, EventFollower::Wish wish,
+                    std::shared_ptr<void> room)
 {
     const FollowedParts parts{_runs, _logs, _state};
     add(std::make_unique<Client>(std::move(transport),
@@ -183,7 +185,7 @@ void Followers::hear(int fd, std::uint32_t events)
     ClientSocket& socket = found->second->socket;
     if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
         socket.close();
-    else if ((events & EPOLLOUT) != 0)
+    else if ((events & EPOLLOUT) != 0 || socket.mixesDirections())
         socket.writable();
 }
 

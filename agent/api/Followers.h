@@ -51,15 +51,18 @@ public:
 
     /// Follows on this connection from now on, and closes it at the end. After stop() it is
     /// closed at once.
-    void add(Transport transport, TextFollower::Wish wish, std::shared_ptr<void> room);
-    void add(Transport transport, EventFollower::Wish wish, std::shared_ptr<void> room);
+    void add(std::unique_ptr<Transport> transport, TextFollower::Wish wish,
+             std::shared_ptr<void> room);
+    void add(std::unique_ptr<Transport> transport, EventFollower::Wish wish,
+             std::shared_ptr<void> room);
 
 private:
     using Clock = std::chrono::steady_clock;
 
     struct Client
     {
-        Client(Transport transport, std::unique_ptr<Follower> follows, std::shared_ptr<void> place)
+        Client(std::unique_ptr<Transport> transport, std::unique_ptr<Follower> follows,
+               std::shared_ptr<void> place)
             : socket(std::move(transport)), follower(std::move(follows)), room(std::move(place))
         {
         }

@@ -68,7 +68,7 @@ struct Response
 
     /// Takes the connection over: called once, after the head (without a length, Connection: close) was
     /// sent; the socket leaves the server. Must not block.
-    std::function<void(Transport)> takeOver;
+    std::function<void(std::unique_ptr<Transport>)> takeOver;
 };
 
 /// A refusal: becomes `{"error": {code, message, field}}` in exactly one place.

@@ -14,10 +14,13 @@ LoopOptions loopOptions(const HttpOptions& options)
     using std::chrono::milliseconds;
     return {.connections = options.connections,
             .limits = {.bodyBytes = options.bodyLimitBytes,
+                       .handshakeDeadline = milliseconds(options.handshakeDeadlineMs),
                        .headDeadline = milliseconds(options.headDeadlineMs),
                        .bodyDeadline = milliseconds(options.bodyDeadlineMs),
                        .idleDeadline = milliseconds(options.idleDeadlineMs),
                        .writeDeadline = milliseconds(options.writeDeadlineMs)},
+            .basePath = BasePath(options.basePath),
+            .tls = options.tls,
             .logError = options.logError};
 }
 

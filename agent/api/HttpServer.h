@@ -15,6 +15,7 @@ namespace agent
 {
 
 class ConnectionLoop;
+class TlsContext;
 
 struct HttpOptions
 {
@@ -23,10 +24,13 @@ struct HttpOptions
     int queued = 64;      ///< requests that wait for a thread of either kind; more get 503
     std::size_t connections = 1000; ///< at a time; beyond it those that do least are closed
     std::int64_t bodyLimitBytes = 1 << 20;
-    std::int64_t headDeadlineMs = 10'000;  ///< for a whole request head
-    std::int64_t bodyDeadlineMs = 30'000;  ///< for a whole request body
-    std::int64_t idleDeadlineMs = 15'000;  ///< between requests of a connection
-    std::int64_t writeDeadlineMs = 30'000; ///< in which the client takes Connection::leastBytes
+    std::int64_t handshakeDeadlineMs = 10'000; ///< for a whole TLS handshake
+    std::int64_t headDeadlineMs = 10'000;      ///< for a whole request head
+    std::int64_t bodyDeadlineMs = 30'000;      ///< for a whole request body
+    std::int64_t idleDeadlineMs = 15'000;      ///< between requests of a connection
+    std::int64_t writeDeadlineMs = 30'000;     ///< in which the client takes Connection::leastBytes
+    std::string basePath = {};                 ///< as BasePath wants it
+    const TlsContext* tls = nullptr;           ///< for listeners that say so
     std::function<void(const std::string&)> logError = {}; ///< one line; any thread
 };
 

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <systemd/sd-daemon.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -118,6 +119,15 @@ ListeningSockets::ListeningSockets(ListenOptions options) : _options(std::move(o
     takePassed();
     openTcp();
     openUnix();
+}
+
+std::vector<FileDescriptor> ListeningSockets::passedBySystemd()
+{
+    std::vector<FileDescriptor> sockets;
+    const int count = ::sd_listen_fds(1);
+    for (int i = 0; i < count; ++i)
+        sockets.emplace_back(SD_LISTEN_FDS_START + i);
+    return sockets;
 }
 
 void ListeningSockets::fail(const std::string& why) const

@@ -1,5 +1,7 @@
 #include "agent/api/Metrics.h"
 
+#include <algorithm>
+
 namespace agent
 {
 
@@ -64,6 +66,15 @@ std::string metricsText(const EngineStatus& facts, std::size_t stuck)
         page.sample("stage_agent_stages_ended_total{status=\"" + std::string(toString(end.first)) +
                         "\",cause=\"" + std::string(toString(end.second)) + "\"}",
                     count);
+    return page.text();
+}
+
+std::string certificateMetrics(std::int64_t expiresAt)
+{
+    Page page;
+    page.gauge("stage_agent_tls_certificate_expiry_timestamp_seconds",
+               "When the certificate in use expires.",
+               static_cast<std::uint64_t>(std::max<std::int64_t>(0, expiresAt)));
     return page.text();
 }
 

@@ -4,6 +4,7 @@
 #include "agent/store/RecordCheck.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace agent
@@ -12,6 +13,9 @@ namespace agent
 /// What is measured, as Prometheus reads it. Counters begin at 0 with each start of the daemon.
 /// Source: https://prometheus.io/docs/instrumenting/exposition_formats/
 std::string metricsText(const EngineStatus& facts, std::size_t stuck);
+
+/// The same of the certificate in use.
+std::string certificateMetrics(std::int64_t expiresAt);
 
 /// The same of the record's background check.
 std::string recordMetrics(const RecordCheck::Result& result);

@@ -8,6 +8,7 @@
 #include "agent/run/Engine.h"
 #include "agent/store/LogReader.h"
 #include "agent/store/RecordCheck.h"
+#include "agent/tls/TlsContext.h"
 
 namespace agent
 {
@@ -23,6 +24,7 @@ struct ApiParts
     StageListCache& stageLists;
     Followers& followers;
     const RecordCheck& recordCheck;
+    const TlsContext* tls = nullptr; ///< null: none
 };
 
 /// The HTTP API: which request goes to which handler.

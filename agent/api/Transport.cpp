@@ -41,14 +41,16 @@ Transport::Transport(FileDescriptor socket) : _socket(std::move(socket))
     ::fcntl(fd(), F_SETFL, ::fcntl(fd(), F_GETFL) | O_NONBLOCK);
 }
 
-Transport::Moved Transport::receive(char* buffer, std::size_t size)
+Transport::Moved PlainTransport::receive(char* buffer, std::size_t size)
 {
     Moved moved = resultOf(uninterrupted([&] { return ::recv(fd(), buffer, size, MSG_DONTWAIT); }));
     moved.ended = moved.ended || (moved.bytes == 0 && !moved.blocked);
+    // A short read has emptied the kernel's buffer; what comes later is told anew.
+    moved.blocked = moved.blocked || (moved.bytes > 0 && moved.bytes < size);
     return moved;
 }
 
-Transport::Moved Transport::send(std::string_view first, std::string_view second)
+Transport::Moved PlainTransport::send(std::string_view first, std::string_view second)
 {
     iovec parts[2] = {{const_cast<char*>(first.data()), first.size()},
                       {const_cast<char*>(second.data()), second.size()}};
@@ -59,7 +61,7 @@ Transport::Moved Transport::send(std::string_view first, std::string_view second
         uninterrupted([&] { return ::sendmsg(fd(), &message, MSG_DONTWAIT | MSG_NOSIGNAL); }));
 }
 
-Transport::Moved Transport::sendFile(int file, std::int64_t offset, std::size_t size)
+Transport::Moved PlainTransport::sendFile(int file, std::int64_t offset, std::size_t size)
 {
     off_t position = offset;
     return resultOf(uninterrupted([&] { return ::sendfile(fd(), file, &position, size); }));
@@ -78,7 +80,7 @@ bool Transport::hasUnread() const
     return ::recv(fd(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) > 0;
 }
 
-void Transport::finish() const
+void Transport::finish()
 {
     ::shutdown(fd(), SHUT_WR);
 }

@@ -33,6 +33,9 @@ void checkSecrets(const Context& context, const ServiceCatalog& services, Findin
 /// `services`: null if unknown.
 void checkGit(const ServiceCatalog* services, Findings& findings);
 
+// TlsCheck.cpp
+void checkCertificate(const Context& context, Findings& findings);
+
 // StateChecks.cpp
 void checkStateFolder(const Context& context, Findings& findings);
 /// Returns the time of the last end of a run, if any.

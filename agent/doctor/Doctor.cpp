@@ -46,6 +46,7 @@ void warnOtherUser(const User& us, const User& agents, Findings& findings)
 void checkAll(const Context& context, Findings& findings)
 {
     checkConfiguration(context, findings);
+    checkCertificate(context, findings);
     checkStateFolder(context, findings);
     const auto lastEnd = checkRecord(context, findings);
     checkDisk(context, findings);

@@ -88,6 +88,8 @@ public:
         return false;
     }
 
+    [[nodiscard]] int fd() const { return _fd; }
+
     ~RawClient() { close(); }
     RawClient(RawClient&& other) noexcept : _fd(other._fd), _bytes(std::move(other._bytes))
     {

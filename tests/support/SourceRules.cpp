@@ -33,13 +33,15 @@ const std::map<std::string, std::vector<std::string>> mayInclude{
     {"process", {"model", "os", "wire"}},
     {"store", {"model", "os", "wire"}},
     {"document", {"model", "os"}},
+    {"tls", {"os"}},
     {"plugin", {"model", "os", "document"}},
     {"run", {"model", "os", "wire", "process", "store", "document", "plugin"}},
-    {"api", {"model", "os", "wire", "store", "document", "plugin", "run"}},
+    {"api", {"model", "os", "wire", "store", "document", "plugin", "run", "tls"}},
     {"shim", {"model", "os", "wire"}},
     {"exec", {"model", "os", "wire", "process", "plugin", "run", "ctl"}},
     {"doctor",
-     {"model", "os", "program", "wire", "process", "store", "document", "plugin", "run", "Config"}},
+     {"model", "os", "program", "wire", "process", "store", "document", "plugin", "run", "tls",
+      "Config"}},
     {"ctl", {"model", "os", "program"}}};
 
 constexpr const char* pluginContract = "agent/plugin/StagePlugin.h";

@@ -13,6 +13,8 @@
 #include <future>
 #include <mutex>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace agent::test
 {
@@ -132,7 +134,7 @@ public:
         else if (request.path == "/nothing")
             response.status = 204;
         else if (request.path == "/take")
-            response.takeOver = [this](Transport transport)
+            response.takeOver = [this](std::unique_ptr<Transport> transport)
             { taken.set_value(std::move(transport)); };
         else
             response.body = request.method + " " + request.path + " " + request.body;
@@ -165,7 +167,7 @@ public:
     std::atomic<int> pagesMade = 0;
     std::atomic<bool> goneSeen = false;
     Gate gate;
-    std::promise<Transport> taken;
+    std::promise<std::unique_ptr<Transport>> taken;
 
 private:
     std::mutex _mutex;
@@ -175,5 +177,28 @@ private:
 };
 
 inline const std::string hostLine = "Host: a\r\n";
+
+/// Requests that two parsers could read differently, with the status that refuses each.
+inline std::vector<std::pair<int, std::string>> ambiguousRequests()
+{
+    const std::string post = "POST / HTTP/1.1\r\n" + hostLine;
+    const std::string smuggled = "GET /smuggled HTTP/1.1\r\n" + hostLine + "\r\n";
+    return {
+        {400, post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled},
+        {400, post + "Content-Length: 0\r\nContent-Length: 44\r\n\r\n" + smuggled},
+        {400, post + "Content-Length: -1\r\n\r\n" + smuggled},
+        {400, post + "Content-Length: +5\r\n\r\nhello"},
+        {501, post + "Transfer-Encoding: xchunked\r\n\r\n" + smuggled},
+        {400, post + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"},
+        {400, post + "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX" + smuggled},
+        {400, "GET / HTTP/1.1\r\n\r\n"},
+        {400, "GET / HTTP/1.1\r\n" + hostLine + hostLine + "\r\n"},
+        {400, "GET / HTTP/1.1\nHost: a\n\n"},
+        {400, std::string("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", 28)},
+        {400, "GET http://a/ HTTP/1.1\r\n" + hostLine + "\r\n"},
+        {431, "GET /" + std::string(9000, 'a') + " HTTP/1.1\r\n" + hostLine + "\r\n"},
+        {431, "GET / HTTP/1.1\r\n" + hostLine + "A: " + std::string(40'000, 'a') + "\r\n\r\n"},
+        {505, "GET / HTTP/9.9\r\n" + hostLine + "\r\n"}};
+}
 
 } // namespace agent::test

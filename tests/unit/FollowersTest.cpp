@@ -55,8 +55,8 @@ public:
     {
         start({.heartbeat = std::chrono::milliseconds(50)});
         const Client client;
-        _followers->add(Transport(FileDescriptor(client.server())), EventFollower::Wish{},
-                        _followers->room());
+        _followers->add(std::make_unique<PlainTransport>(FileDescriptor(client.server())),
+                        EventFollower::Wish{}, _followers->room());
         std::string text;
         within("two heartbeats",
                [&]
@@ -73,8 +73,8 @@ public:
         start({});
         std::vector<Client> clients(most);
         for (auto& client : clients)
-            _followers->add(Transport(FileDescriptor(client.server())), EventFollower::Wish{},
-                            _followers->room());
+            _followers->add(std::make_unique<PlainTransport>(FileDescriptor(client.server())),
+                            EventFollower::Wish{}, _followers->room());
         CPPUNIT_ASSERT(_followers->room() == nullptr);
         clients.clear();
         within("the room", [this] { return roomLeft() == most; });
@@ -84,13 +84,14 @@ public:
     {
         start({});
         const Client client;
-        _followers->add(Transport(FileDescriptor(client.server())), EventFollower::Wish{},
-                        _followers->room());
+        _followers->add(std::make_unique<PlainTransport>(FileDescriptor(client.server())),
+                        EventFollower::Wish{}, _followers->room());
         within("its first bytes", [&] { return !client.readSome().empty(); });
         _followers->stop();
         CPPUNIT_ASSERT(client.isClosed());
         const Client late;
-        _followers->add(Transport(FileDescriptor(late.server())), EventFollower::Wish{}, nullptr);
+        _followers->add(std::make_unique<PlainTransport>(FileDescriptor(late.server())),
+                        EventFollower::Wish{}, nullptr);
         CPPUNIT_ASSERT(late.isClosed());
     }
 
@@ -186,7 +187,7 @@ private:
     Client followLog()
     {
         Client client;
-        _followers->add(Transport(FileDescriptor(client.server())),
+        _followers->add(std::make_unique<PlainTransport>(FileDescriptor(client.server())),
                         TextFollower::Wish{.runId = "11111111-1111-4111-8111-111111111111",
                                            .stageId = _stageId},
                         _followers->room());

@@ -223,26 +223,7 @@ public:
     void testAmbiguousRequestsAreRefusedAndClosed()
     {
         TestServer server;
-        const std::string post = "POST / HTTP/1.1\r\n" + hostLine;
-        const std::string smuggled = "GET /smuggled HTTP/1.1\r\n" + hostLine + "\r\n";
-        const std::vector<std::pair<int, std::string>> cases{
-            {400,
-             post + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + smuggled},
-            {400, post + "Content-Length: 0\r\nContent-Length: 44\r\n\r\n" + smuggled},
-            {400, post + "Content-Length: -1\r\n\r\n" + smuggled},
-            {400, post + "Content-Length: +5\r\n\r\nhello"},
-            {501, post + "Transfer-Encoding: xchunked\r\n\r\n" + smuggled},
-            {400, post + "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"},
-            {400, post + "Transfer-Encoding: chunked\r\n\r\n5\r\nhelloX" + smuggled},
-            {400, "GET / HTTP/1.1\r\n\r\n"},
-            {400, "GET / HTTP/1.1\r\n" + hostLine + hostLine + "\r\n"},
-            {400, "GET / HTTP/1.1\nHost: a\n\n"},
-            {400, std::string("GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n", 28)},
-            {400, "GET http://a/ HTTP/1.1\r\n" + hostLine + "\r\n"},
-            {431, "GET /" + std::string(9000, 'a') + " HTTP/1.1\r\n" + hostLine + "\r\n"},
-            {431, "GET / HTTP/1.1\r\n" + hostLine + "A: " + std::string(40'000, 'a') + "\r\n\r\n"},
-            {505, "GET / HTTP/9.9\r\n" + hostLine + "\r\n"}};
-        for (const auto& [status, bytes] : cases)
+        for (const auto& [status, bytes] : test::ambiguousRequests())
         {
             RawClient client(server.url());
             client.send(bytes);
@@ -287,7 +268,7 @@ public:
         TestServer server({.threads = 1});
         RawClient client(server.url());
         client.send("GET /take HTTP/1.1\r\n" + hostLine + "\r\n");
-        std::optional<Transport> socket = server.taken.get_future().get();
+        std::unique_ptr<Transport> socket = server.taken.get_future().get();
         const RawAnswer head = client.receive(true);
         CPPUNIT_ASSERT_EQUAL(std::string("close"), head.header("Connection"));
         CPPUNIT_ASSERT_EQUAL(std::string(), head.header("Content-Length"));
