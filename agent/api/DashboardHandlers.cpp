@@ -17,10 +17,10 @@ namespace
 
 constexpr std::string_view page = "index.html";
 constexpr std::string_view style = "style.css";
-constexpr std::string_view styleLink = R"(<link rel="stylesheet" href="/dashboard/style.css">)";
+constexpr std::string_view styleLink = R"(<link rel="stylesheet" href="dashboard/style.css">)";
 constexpr std::string_view begin = "start.js";
 constexpr std::string_view beginLink =
-    R"(<script type="module" src="/dashboard/start.js"></script>)";
+    R"(<script type="module" src="dashboard/start.js"></script>)";
 
 /// Nothing of the page comes from elsewhere, nothing is script or style but its own files, no text becomes
 /// markup, and no other site may frame it. The hashes are of the style and the script that stand in the page.

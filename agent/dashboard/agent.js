@@ -1,14 +1,14 @@
 // The agent itself: slots, queue, disk, plugins, services.
-import { getJson, request, isShowable } from '/dashboard/api.js';
-import { confirm } from '/dashboard/dialog.js';
-import { el, problem, refill, retext } from '/dashboard/dom.js';
-import { bytesWords, shortId, timeWords, typeWords } from '/dashboard/words.js';
+import { addressOf, getJson, request, isShowable } from './api.js';
+import { confirm } from './dialog.js';
+import { el, problem, refill, retext } from './dom.js';
+import { bytesWords, shortId, timeWords, typeWords } from './words.js';
 
 const pollMs = 5000;
 
 /** /readyz answers 503 with the same lines if not ready. */
 async function readiness(signal) {
-    const response = await fetch('/readyz', { signal, cache: 'no-store' });
+    const response = await fetch(addressOf('/readyz'), { signal, cache: 'no-store' });
     return { ready: response.ok, lines: (await response.text()).trim().split('\n') };
 }
 

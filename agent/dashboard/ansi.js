@@ -1,5 +1,5 @@
 // A log line as elements: its colours, but no other terminal control.
-import { el, visible } from '/dashboard/dom.js';
+import { el, visible } from './dom.js';
 
 // Longer lines are cut; the saved log has them in full.
 const maxCharacters = 4000;

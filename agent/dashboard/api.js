@@ -57,6 +57,20 @@ async function answered(part) {
     }
 }
 
+// The agent may be below a path (http.base_path), and the page with it.
+const base = new URL('.', document.baseURI).pathname;
+
+/** Returns where a path of the API, as `/api/runs`, is for the browser. */
+export function addressOf(path) {
+    return base + path.slice(1);
+}
+
+/** Returns the path of the API that a Link header of an answer names as the next; undefined if none. */
+export function nextOf(response) {
+    const link = /<([^>]*)>; rel="next"/.exec(response.headers.get('Link') ?? '')?.[1];
+    return link && '/' + link.slice(base.length);
+}
+
 /** Returns the response once its head has arrived. Errors: ApiError unless it is a success; AbortError. */
 export async function request(method, path, { body, headers = {}, signal } = {}) {
     const token = sessionStorage.getItem(tokenKey);
@@ -65,7 +79,7 @@ export async function request(method, path, { body, headers = {}, signal } = {})
         all.Authorization = `Bearer ${token}`;
     if (body !== undefined)
         all['Content-Type'] = 'application/json';
-    const response = await answered(fetch(path, {
+    const response = await answered(fetch(addressOf(path), {
         method, headers: all, signal, cache: 'no-store', body: body === undefined ? undefined : JSON.stringify(body),
     }));
     if (!response.ok)

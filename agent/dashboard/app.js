@@ -1,12 +1,12 @@
 // Routing by the address, the state of the connection, the token.
-import { getJson, hasToken, session } from '/dashboard/api.js';
-import { EventStream } from '/dashboard/events.js';
-import { askToken } from '/dashboard/dialog.js';
-import { el, refill, retext, visible } from '/dashboard/dom.js';
-import { mountRuns } from '/dashboard/runs.js';
-import { mountRun } from '/dashboard/run.js';
-import { countStuck, mountStuck } from '/dashboard/stuck.js';
-import { mountAgent } from '/dashboard/agent.js';
+import { getJson, hasToken, session } from './api.js';
+import { EventStream } from './events.js';
+import { askToken } from './dialog.js';
+import { el, refill, retext, visible } from './dom.js';
+import { mountRuns } from './runs.js';
+import { mountRun } from './run.js';
+import { countStuck, mountStuck } from './stuck.js';
+import { mountAgent } from './agent.js';
 
 const main = document.getElementById('main');
 const connection = document.getElementById('connection');

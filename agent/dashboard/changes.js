@@ -1,7 +1,7 @@
 // The actions on a stage or run and their effects: the table of PATCH in words.
-import { patchStage, request } from '/dashboard/api.js';
-import { confirm } from '/dashboard/dialog.js';
-import { countWords, stageName, statusWords } from '/dashboard/words.js';
+import { patchStage, request } from './api.js';
+import { confirm } from './dialog.js';
+import { countWords, stageName, statusWords } from './words.js';
 
 const goesOn = 'The run goes on with the next stage.';
 

@@ -1,6 +1,6 @@
 // Dialogs that ask for confirmation or for the token.
-import { useToken } from '/dashboard/api.js';
-import { el, problem, refill } from '/dashboard/dom.js';
+import { useToken } from './api.js';
+import { el, problem, refill } from './dom.js';
 
 /** Shows a modal dialog; resolves when it is closed. The browser restores the focus. */
 function open(dialog) {

@@ -1,5 +1,5 @@
 // Server-Sent Events, read with fetch: an EventSource can't send a token.
-import { request } from '/dashboard/api.js';
+import { request } from './api.js';
 
 // The agent's heartbeat is much more frequent.
 const silenceMs = 60_000;

@@ -1,7 +1,7 @@
 // The history: who changed what, when and why.
-import { getJson, isShowable } from '/dashboard/api.js';
-import { el, problem, refill } from '/dashboard/dom.js';
-import { statusWords, timeWords } from '/dashboard/words.js';
+import { getJson, isShowable } from './api.js';
+import { el, problem, refill } from './dom.js';
+import { statusWords, timeWords } from './words.js';
 
 function change(entry) {
     const words = (status) => statusWords[status] ?? status;

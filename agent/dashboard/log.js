@@ -1,11 +1,11 @@
 // The log of one attempt of a stage, live while it runs.
-import { request, isShowable } from '/dashboard/api.js';
-import { lineNodes } from '/dashboard/ansi.js';
-import { el, problem, refill } from '/dashboard/dom.js';
-import { LogLines } from '/dashboard/loglines.js';
-import { LogSearch } from '/dashboard/logsearch.js';
-import { WindowedList } from '/dashboard/windowed.js';
-import { clockWords, countWords } from '/dashboard/words.js';
+import { request, isShowable } from './api.js';
+import { lineNodes } from './ansi.js';
+import { el, problem, refill } from './dom.js';
+import { LogLines } from './loglines.js';
+import { LogSearch } from './logsearch.js';
+import { WindowedList } from './windowed.js';
+import { clockWords, countWords } from './words.js';
 
 const rowHeight = 19;
 

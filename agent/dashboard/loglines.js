@@ -1,6 +1,6 @@
 // The lines of one attempt's log: visible ones are read on demand, new ones come from the event stream.
-import { getJson, request, isShowable } from '/dashboard/api.js';
-import { readEvents } from '/dashboard/events.js';
+import { getJson, request, isShowable } from './api.js';
+import { readEvents } from './events.js';
 
 const pageLines = 500;
 const mostPages = 40;

@@ -1,7 +1,7 @@
 // Search in a log, done by the agent, which returns only the matching lines.
-import { request, isShowable } from '/dashboard/api.js';
-import { el, retext } from '/dashboard/dom.js';
-import { numberOf } from '/dashboard/loglines.js';
+import { nextOf, request, isShowable } from './api.js';
+import { el, retext } from './dom.js';
+import { numberOf } from './loglines.js';
 
 const pageMatches = 1000;
 
@@ -103,7 +103,7 @@ export class LogSearch {
         while (target && this.#numbers.length < wanted) {
             const response = await request('GET', target, { signal: AbortSignal.any([signal, this.#signal]) });
             this.#numbers.push(...(await response.json()).map(numberOf));
-            target = /<([^>]*)>; rel="next"/.exec(response.headers.get('Link') ?? '')?.[1];
+            target = nextOf(response);
         }
         this.#more = Boolean(target);
     }

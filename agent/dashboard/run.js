@@ -1,10 +1,10 @@
 // One run: its facts, its timeline and the selected stage.
-import { getJson, serviceNames, stageDetail, isShowable } from '/dashboard/api.js';
-import { runActions } from '/dashboard/changes.js';
-import { el, picture, problem, refill } from '/dashboard/dom.js';
-import { StagePanel } from '/dashboard/stage.js';
-import { Timeline } from '/dashboard/timeline.js';
-import { shortId, statusWords, timeWords, took, triggerWords } from '/dashboard/words.js';
+import { getJson, serviceNames, stageDetail, isShowable } from './api.js';
+import { runActions } from './changes.js';
+import { el, picture, problem, refill } from './dom.js';
+import { StagePanel } from './stage.js';
+import { Timeline } from './timeline.js';
+import { shortId, statusWords, timeWords, took, triggerWords } from './words.js';
 
 /** Returns the stage to show by default. */
 function defaultStage(stages) {

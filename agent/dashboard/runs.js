@@ -1,8 +1,8 @@
 // The list of runs, newest first, with filters and search.
-import { request, serviceNames, isShowable } from '/dashboard/api.js';
-import { el, picture, problem, refill, retext } from '/dashboard/dom.js';
-import { WindowedList } from '/dashboard/windowed.js';
-import { countWords, shortId, statusWords, timeWords, took, triggerWords } from '/dashboard/words.js';
+import { request, serviceNames, isShowable } from './api.js';
+import { el, picture, problem, refill, retext } from './dom.js';
+import { WindowedList } from './windowed.js';
+import { countWords, shortId, statusWords, timeWords, took, triggerWords } from './words.js';
 
 // Small, for a fast first screen.
 const firstPage = 100;

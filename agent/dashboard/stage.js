@@ -1,9 +1,9 @@
 // One stage: its facts, actions, log and history.
-import { stageActions } from '/dashboard/changes.js';
-import { el, picture, refill } from '/dashboard/dom.js';
-import { drawHistory } from '/dashboard/history.js';
-import { LogView } from '/dashboard/log.js';
-import { bytesWords, causeWords, stageName, statusWords, timeWords } from '/dashboard/words.js';
+import { stageActions } from './changes.js';
+import { el, picture, refill } from './dom.js';
+import { drawHistory } from './history.js';
+import { LogView } from './log.js';
+import { bytesWords, causeWords, stageName, statusWords, timeWords } from './words.js';
 
 /** Returns how the process ended, whatever an operator decided afterwards. */
 function processWords(stage) {

@@ -1,9 +1,9 @@
 // Stages reported as stuck, over all runs, with their processes and last lines.
-import { getJson, isShowable } from '/dashboard/api.js';
-import { lineNodes } from '/dashboard/ansi.js';
-import { stageActions } from '/dashboard/changes.js';
-import { el, problem, refill } from '/dashboard/dom.js';
-import { durationWords, shortId, stageName, timeWords, took } from '/dashboard/words.js';
+import { getJson, isShowable } from './api.js';
+import { lineNodes } from './ansi.js';
+import { stageActions } from './changes.js';
+import { el, problem, refill } from './dom.js';
+import { durationWords, shortId, stageName, timeWords, took } from './words.js';
 
 const soonMs = 500;
 // Processes change without an event.

@@ -1,6 +1,6 @@
 // The stages of a run as rows with bars to scale.
-import { el, picture, refill, retext } from '/dashboard/dom.js';
-import { causeWords, durationWords, stageName, statusWords, timeWords, took } from '/dashboard/words.js';
+import { el, picture, refill, retext } from './dom.js';
+import { causeWords, durationWords, stageName, statusWords, timeWords, took } from './words.js';
 
 const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500]
     .concat([1, 2, 5, 10, 15, 30].map((s) => s * 1000))

@@ -1,5 +1,5 @@
 // A virtual list: only visible rows have elements.
-import { el } from '/dashboard/dom.js';
+import { el } from './dom.js';
 
 // Browsers limit the height of an element; a longer list is scrolled to scale.
 const mostPixels = 8_000_000;

@@ -50,8 +50,9 @@ export class Daemon {
         return Promise.all([...Daemon.#all].map((daemon) => daemon.end()));
     }
 
-    static async start(bin) {
+    static async start(bin, settings = {}) {
         const daemon = new Daemon();
+        daemon.settings = settings;
         Daemon.#all.add(daemon);
         daemon.bin = bin;
         daemon.folder = mkdtempSync(join(tmpdir(), 'daemon-'));
@@ -64,7 +65,8 @@ export class Daemon {
   - { type: DEPLOY_PROD, plugin: shell, with: { command: "echo deployed" }, approval: required }\n`);
         // Fixed for this daemon, so that a restart has the same.
         daemon.port = await freePort();
-        daemon.url = `http://127.0.0.1:${daemon.port}`;
+        daemon.origin = `http://127.0.0.1:${daemon.port}`;
+        daemon.url = daemon.origin + (settings['http.base_path'] ?? '');
         await daemon.launch();
         return daemon;
     }
@@ -75,7 +77,7 @@ export class Daemon {
         rmSync(join(this.folder, 'state', 'address'), { force: true });
         const output = openSync(join(this.folder, 'output'), 'a');
         const settings = { 'http.port': this.port, 'state.dir': join(this.folder, 'state'), 'services.dir': join(this.folder, 'services.d'),
-            'executor.slots': 4, 'disk.min_free': '1MiB' };
+            'executor.slots': 4, 'disk.min_free': '1MiB', ...this.settings };
         this.process = spawn(join(this.bin, 'stage-agent'), Object.entries(settings).flatMap(([key, value]) => ['-D', `${key}=${value}`]),
             { stdio: ['ignore', output, output], detached: true });
         this.exit = new Promise((done) => this.process.once('exit', done));
@@ -85,6 +87,9 @@ export class Daemon {
             return contentOf(join(this.folder, 'state', 'address'));
         });
     }
+
+    /** One more, with these settings too. */
+    another(settings) { return Daemon.start(this.bin, settings); }
 
     async stop() {
         if (this.process?.exitCode === null && this.process.signalCode === null)

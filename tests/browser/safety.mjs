@@ -93,3 +93,23 @@ export async function thePageIsLightAndKnowsWhenItChanged({ page, daemon, open }
     assert.equal((await fetch(`${daemon.url}/`, { method: 'HEAD' })).status, 200);
     assert.equal((await fetch(`${daemon.url}/`, { method: 'POST' })).status, 405);
 }
+
+export async function thePageWorksBelowABasePath({ page, daemon }) {
+    const below = await daemon.another({ 'http.base_path': '/tools/ci' });
+    try {
+        assert.equal((await fetch(`${below.origin}/`)).status, 404);
+        const run = await below.submit([shell("seq 5000 | sed 's/$/ needle/'")], { commitMessage: 'below' });
+        await below.runIs(run.id, 'SUCCESS');
+        await page.goto(below.url); // without the slash at the end
+        await page.waitForURL(`${below.url}/`);
+        await page.locator('#connection', { hasText: 'Live' }).waitFor();
+        await page.locator('.row', { hasText: 'below' }).click();
+        await page.getByLabel('Search the log').fill('needle');
+        await page.getByLabel('Search the log').press('Enter');
+        await page.locator('mark', { hasText: 'needle' }).first().waitFor();
+        await page.getByRole('link', { name: 'Agent' }).click();
+        await page.locator('main', { hasText: 'slots' }).waitFor();
+    } finally {
+        await below.end();
+    }
+}

@@ -51,10 +51,10 @@ public:
         const std::string page = _daemon.get("/").body;
         std::size_t bytes = page.size();
         int files = 0;
-        for (auto at = page.find("\"/dashboard/"); at != page.npos;
-             at = page.find("\"/dashboard/", at + 1))
+        for (auto at = page.find("\"dashboard/"); at != page.npos;
+             at = page.find("\"dashboard/", at + 1))
         {
-            const std::string path = page.substr(at + 1, page.find('"', at + 1) - at - 1);
+            const std::string path = "/" + page.substr(at + 1, page.find('"', at + 1) - at - 1);
             const auto answer = _daemon.get(path);
             CPPUNIT_ASSERT_EQUAL_MESSAGE(path, 200, answer.status);
             CPPUNIT_ASSERT_MESSAGE(path, !answer.body.empty());

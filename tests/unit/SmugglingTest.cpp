@@ -156,7 +156,12 @@ private:
         while (true)
         {
             const std::size_t end = bytes.find("\r\n");
-            const std::string size = bytes.substr(0, std::min(end, bytes.size()));
+            const std::string line = bytes.substr(0, std::min(end, bytes.size()));
+            // An extension behind `;` may say anything printable.
+            const std::string size = line.substr(0, line.find(';'));
+            if (std::any_of(line.begin(), line.end(),
+                            [](unsigned char c) { return c < ' ' && c != '\t'; }))
+                return false;
             if (end == std::string::npos || size.empty() || size.size() > 6 ||
                 size.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
                 return false;
