@@ -36,6 +36,9 @@ void checkGit(const ServiceCatalog* services, Findings& findings);
 // TlsCheck.cpp
 void checkCertificate(const Context& context, Findings& findings);
 
+// SocketCheck.cpp
+void checkSocket(const Context& context, Findings& findings);
+
 // StateChecks.cpp
 void checkStateFolder(const Context& context, Findings& findings);
 /// Returns the time of the last end of a run, if any.

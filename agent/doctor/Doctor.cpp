@@ -47,6 +47,7 @@ void checkAll(const Context& context, Findings& findings)
 {
     checkConfiguration(context, findings);
     checkCertificate(context, findings);
+    checkSocket(context, findings);
     checkStateFolder(context, findings);
     const auto lastEnd = checkRecord(context, findings);
     checkDisk(context, findings);

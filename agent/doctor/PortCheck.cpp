@@ -99,18 +99,33 @@ void checkOurs(const Context& context, Findings& findings)
         findings.ok("port", url + ", " + who);
 }
 
-void checkFree(const SocketAddress& address, const User& agents, Findings& findings)
+/// Returns the address that can't be had, or the first one, and why. The daemon takes the loopback address of
+/// the other family too, as far as the host has it.
+std::pair<SocketAddress, int> firstTaken(const SocketAddress& address, const User& agents)
 {
-    const std::string seen = address.toString();
-    int error = 0;
+    const AsUser as(agents); // root may bind what the agent may not
+    if (const int error = bindError(address); error != 0)
+        return {address, error};
+    const std::string host = address.host().toString();
+    if (address.port() != 0 && (host == "127.0.0.1" || host == "0.0.0.0"))
     {
-        const AsUser as(agents); // root may bind what the agent may not
-        error = bindError(address);
+        const SocketAddress other("::1", address.port());
+        if (bindError(other) == EADDRINUSE)
+            return {other, EADDRINUSE};
     }
+    return {address, 0};
+}
+
+void checkFree(const SocketAddress& wanted, const User& agents, Findings& findings)
+{
+    const auto [address, error] = firstTaken(wanted, agents);
+    const std::string seen = address.toString();
     const std::string why = std::generic_category().message(error);
     if (error == EADDRINUSE)
     {
         const std::string holder = holderOf(listenersOn(address.port()));
+        if (holder == "systemd (pid 1)")
+            return findings.ok("port", seen + " is held by systemd for the agent (a .socket unit)");
         findings.fail("port",
                       seen + " is taken by " +
                           (holder.empty() ? "a process that only root can see" : holder),

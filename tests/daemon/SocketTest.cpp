@@ -39,6 +39,7 @@ class SocketTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testStagectlSaysWhyASocketCannotBeOpened);
     CPPUNIT_TEST(testNoSocketWhereNoneIsWanted);
     CPPUNIT_TEST(testAnUnknownGroupIsAWarning);
+    CPPUNIT_TEST(testTheDoctorLooksAtTheSocket);
     CPPUNIT_TEST_SUITE_END();
 
     Daemon _daemon;
@@ -117,6 +118,29 @@ public:
         _daemon.start();
         assertHas(_daemon.output(), "auth.operators_group: there is no group 'no-such-group'");
         assertHas(_daemon.output(), "groupadd no-such-group");
+    }
+
+    void testTheDoctorLooksAtTheSocket()
+    {
+        const auto doctor = [&]
+        {
+            std::string said;
+            _daemon.runToEnd({"--doctor"}, said);
+            const auto at = said.find("\"check\":\"socket\"");
+            CPPUNIT_ASSERT_MESSAGE(said, at != std::string::npos);
+            return said.substr(at, said.find('}', at) - at);
+        };
+        _daemon.start();
+        assertHas(doctor(), "for root and members of the group");
+        _daemon.kill();
+        _daemon.set("http.socket", (_daemon.folder() / "none" / "x" / "api.sock").string());
+        assertHas(doctor(), "can't be made by");
+        _daemon.set("http.socket", (_daemon.folder() / "api.sock").string());
+        assertHas(doctor(), "made at start");
+        _daemon.set("http.socket", (_daemon.folder() / "services.d").string());
+        assertHas(doctor(), "exists and is no socket");
+        _daemon.set("http.socket", "");
+        assertHas(doctor(), "none: http.socket is empty");
     }
 };
 

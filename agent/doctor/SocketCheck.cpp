@@ -1,0 +1,77 @@
+#include "agent/doctor/Checks.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace agent::doctor
+{
+
+namespace
+{
+
+constexpr const char* check = "socket";
+
+std::string groupName(gid_t gid)
+{
+    const group* found = ::getgrgid(gid);
+    return found != nullptr ? found->gr_name : std::to_string(gid);
+}
+
+/// Returns whether there is a socket; tells of something else in its place.
+bool isThere(const std::string& path, struct stat& info, Findings& findings)
+{
+    const bool found = ::lstat(path.c_str(), &info) == 0;
+    if (found && !S_ISSOCK(info.st_mode))
+        findings.fail(check, path + " exists and is no socket",
+                      "remove it, or set http.socket to another path");
+    return found && S_ISSOCK(info.st_mode);
+}
+
+void checkPlace(const std::filesystem::path& path, const Context& context, Findings& findings)
+{
+    const User& user = context.user;
+    const std::string folder = path.parent_path().string();
+    const bool writable = ::faccessat(AT_FDCWD, folder.c_str(), W_OK | X_OK, AT_EACCESS) == 0;
+    const int error = errno;
+    // The state folder is made at the first start; no other one is.
+    const bool made = path.parent_path() == context.setup.config.stateDir && error == ENOENT;
+    if (!writable && !made)
+        findings.fail(check,
+                      path.string() + " can't be made by " + user.name + ": " +
+                          std::generic_category().message(error),
+                      "RuntimeDirectory= or a .socket unit, or set http.socket to another path");
+    else
+        findings.ok(check, path.string() + ": made at start");
+}
+
+} // namespace
+
+void checkSocket(const Context& context, Findings& findings)
+{
+    const Config& config = context.setup.config;
+    const std::string path = config.httpSocket.string();
+    if (path.empty())
+        return findings.ok(check, "none: http.socket is empty");
+    if (!config.operatorsGroup.empty() && !config.operatorsGid)
+        findings.warn(check,
+                      "there is no group " + config.operatorsGroup + " (auth.operators_group)",
+                      "groupadd " + config.operatorsGroup + ", then systemctl restart stage-agent");
+    const std::size_t before = findings.count(Health::Fail);
+    struct stat info = {};
+    if (isThere(path, info, findings))
+        findings.ok(check, path + ", for root and members of the group " + groupName(info.st_gid));
+    else if (findings.count(Health::Fail) != before)
+        return;
+    else if (context.running)
+        findings.fail(check, "the agent runs, but " + path + " is not there",
+                      "systemctl restart stage-agent (stages keep running)");
+    else
+        checkPlace(config.httpSocket, context, findings);
+}
+
+} // namespace agent::doctor
