@@ -194,3 +194,8 @@ target_link_libraries(browser-record PRIVATE agent_store Poco::Net)
 add_test(NAME BrowserTest COMMAND ${CMAKE_SOURCE_DIR}/tests/browser/run
     ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} ${CMAKE_BINARY_DIR}/browser ${CMAKE_SOURCE_DIR}/build/browser-modules)
 set_tests_properties(BrowserTest PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 RUN_SERIAL TRUE)
+
+# A slice of scripts/fuzz-api, with another seed each time, which it prints.
+add_test(NAME ApiFuzzTest COMMAND ${CMAKE_SOURCE_DIR}/tests/api-fuzz/run
+    ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} ${CMAKE_SOURCE_DIR}/build/api-fuzz-modules --requests 4000)
+set_tests_properties(ApiFuzzTest PROPERTIES TIMEOUT 180 SKIP_RETURN_CODE 77)

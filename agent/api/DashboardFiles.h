@@ -6,7 +6,7 @@
 namespace agent
 {
 
-/// A file of the dashboard, as it stood when the daemon was built.
+/// A file of the dashboard, or the description of the API, as it stood when the daemon was built.
 struct DashboardFile
 {
     std::string_view name; ///< without a folder: `run.js`

@@ -1,3 +1,4 @@
+// Files that are part of the program: the dashboard, and the description of the API.
 #include "agent/api/DashboardFiles.h"
 #include "agent/api/Routes.h"
 
@@ -6,6 +7,7 @@
 #include <Poco/SHA2Engine.h>
 
 #include <map>
+#include <optional>
 #include <sstream>
 #include <string_view>
 
@@ -15,6 +17,7 @@ namespace agent
 namespace
 {
 
+constexpr std::string_view description = "openapi.yaml";
 constexpr std::string_view page = "index.html";
 constexpr std::string_view style = "style.css";
 constexpr std::string_view styleLink = R"(<link rel="stylesheet" href="dashboard/style.css">)";
@@ -41,6 +44,8 @@ std::string contentType(std::string_view name)
         return "text/javascript; charset=utf-8";
     if (name.ends_with(".css"))
         return "text/css; charset=utf-8";
+    if (name.ends_with(".yaml"))
+        return "application/yaml";
     return "image/svg+xml";
 }
 
@@ -76,7 +81,8 @@ struct ServedFile
 
 struct Served
 {
-    std::map<std::string, ServedFile, std::less<>> files;
+    std::map<std::string, ServedFile, std::less<>> files; ///< of the dashboard
+    std::optional<ServedFile> description;
     std::string policy;
 };
 
@@ -96,7 +102,9 @@ Served prepare()
     std::string script;
     for (const auto& file : dashboardFiles())
     {
-        if (file.name == page)
+        if (file.name == description)
+            served.description.emplace(file.name, std::string(file.bytes));
+        else if (file.name == page)
             html = file.bytes;
         else
             served.files.emplace(file.name, ServedFile(file.name, std::string(file.bytes)));
@@ -112,27 +120,42 @@ Served prepare()
     return served;
 }
 
-} // namespace
-
-Response dashboardFile(const ApiParts&, const Request& request, const std::string& name)
+const Served& served()
 {
-    static const Served served = prepare();
-    const auto found = served.files.find(name.empty() ? page : std::string_view(name));
-    if (found == served.files.end())
-        throw Refusal{404, "not_found", "the dashboard has no file '" + name + "'", ""};
-    const ServedFile& file = found->second;
+    static const Served files = prepare();
+    return files;
+}
+
+/// The file, or that the client has it already.
+Response answerWith(const ServedFile& file, const Request& request)
+{
     Response response{.contentType = file.type};
-    response.headers = {{"Cache-Control", "no-cache"},
-                        {"Content-Security-Policy", served.policy},
-                        {"Cross-Origin-Opener-Policy", "same-origin"},
-                        {"Cross-Origin-Resource-Policy", "same-origin"},
-                        {"ETag", file.etag},
-                        {"Referrer-Policy", "no-referrer"},
-                        {"X-Content-Type-Options", "nosniff"}};
+    response.headers = {
+        {"Cache-Control", "no-cache"}, {"ETag", file.etag}, {"X-Content-Type-Options", "nosniff"}};
     if (request.header("if-none-match").find(file.etag) != std::string::npos)
         response.status = 304;
     else
         response.cached = file.bytes;
+    return response;
+}
+
+} // namespace
+
+Response apiDescription(const ApiParts&, const Request& request, const std::string&)
+{
+    return answerWith(served().description.value(), request);
+}
+
+Response dashboardFile(const ApiParts&, const Request& request, const std::string& name)
+{
+    const auto found = served().files.find(name.empty() ? page : std::string_view(name));
+    if (found == served().files.end())
+        throw Refusal{404, "not_found", "the dashboard has no file '" + name + "'", ""};
+    Response response = answerWith(found->second, request);
+    response.headers.insert({{"Content-Security-Policy", served().policy},
+                             {"Cross-Origin-Opener-Policy", "same-origin"},
+                             {"Cross-Origin-Resource-Policy", "same-origin"},
+                             {"Referrer-Policy", "no-referrer"}});
     return response;
 }
 

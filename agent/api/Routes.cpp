@@ -55,6 +55,7 @@ const std::vector<Route> routes{
     {"GET", {"api", "agent"}, showAgent},
     {"POST", {"api", "agent", "drain"}, drain, Pace::Long},
     {"POST", {"api", "agent", "resume"}, resume, Pace::Long},
+    {"GET", {"api", "openapi.yaml"}, apiDescription},
     {"GET", {"healthz"}, health, Pace::Long},
     {"GET", {"readyz"}, ready},
     {"GET", {"metrics"}, metrics},

@@ -98,6 +98,7 @@ Response resume(const ApiParts& api, const Request& request, const std::string& 
 Response health(const ApiParts& api, const Request& request, const std::string& id);
 Response ready(const ApiParts& api, const Request& request, const std::string& id);
 Response metrics(const ApiParts& api, const Request& request, const std::string& id);
+Response apiDescription(const ApiParts& api, const Request& request, const std::string& id);
 Response dashboardFile(const ApiParts& api, const Request& request, const std::string& name);
 
 } // namespace agent

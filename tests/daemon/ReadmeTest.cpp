@@ -101,6 +101,7 @@ class ReadmeTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testCurlExamplesWorkAsPrinted);
     CPPUNIT_TEST(testEveryConfigurationKeyIsNamed);
     CPPUNIT_TEST(testDescriptionOfTheApiNamesEveryRoute);
+    CPPUNIT_TEST(testDescriptionOfTheApiIsServed);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -143,6 +144,20 @@ public:
                 CPPUNIT_ASSERT_MESSAGE(key[1], has(readme, "`" + key[1] + "`"));
             }
         CPPUNIT_ASSERT(count > 5);
+    }
+
+    void testDescriptionOfTheApiIsServed()
+    {
+        _daemon.start();
+        const auto answer = _daemon.get("/api/openapi.yaml");
+        CPPUNIT_ASSERT_EQUAL(200, answer.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("application/yaml"), answer.headers.at("content-type"));
+        CPPUNIT_ASSERT_EQUAL(contentOf(source / "agent/api/openapi.yaml"), answer.body);
+        CPPUNIT_ASSERT_EQUAL(304, _daemon
+                                      .request("GET", "/api/openapi.yaml", "",
+                                               {{"If-None-Match", answer.headers.at("etag")}})
+                                      .status);
+        CPPUNIT_ASSERT_EQUAL(404, _daemon.get("/dashboard/openapi.yaml").status);
     }
 
     void testDescriptionOfTheApiNamesEveryRoute()
