@@ -26,20 +26,6 @@ LoopOptions loopOptions(const HttpOptions& options)
 
 } // namespace
 
-std::optional<std::string> Request::parameter(const std::string& name) const
-{
-    for (const auto& [key, value] : query)
-        if (key == name)
-            return value;
-    return std::nullopt;
-}
-
-std::string Request::header(const std::string& lowerName) const
-{
-    const auto entry = headers.find(lowerName);
-    return entry == headers.end() ? std::string() : entry->second;
-}
-
 HttpServer::HttpServer(const HttpOptions& options, std::vector<Listener> listeners, Handler handler)
 {
     _loop = std::make_unique<ConnectionLoop>(loopOptions(options), std::move(listeners),
