@@ -1,5 +1,7 @@
 #include "agent/run/AttemptEnd.h"
 
+#include "agent/run/InputRules.h"
+
 #include <algorithm>
 
 namespace agent
@@ -54,7 +56,8 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
     stage.cause = outcome.cause;
     stage.exitCode = outcome.exitCode;
     stage.signal = outcome.signal;
-    stage.message = outcome.message;
+    // A stage without isolation could have written the outcome.
+    stage.message = fittedText(outcome.message, bounds::reason);
     if (!outcome.containment
              .empty()) // an attempt that lost its shim keeps what was known at its start
         stage.containment = outcome.containment;

@@ -28,6 +28,7 @@ class EngineTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(EngineTest);
     CPPUNIT_TEST(testStagesRunInOrderToSuccess);
+    CPPUNIT_TEST(testWhatAnOutcomeSaysIsBoundedText);
     CPPUNIT_TEST(testAFailureEndsTheRun);
     CPPUNIT_TEST(testTriesAgainAsOftenAsRetrySays);
     CPPUNIT_TEST(testAStopIsAnsweredWhenTheStageHasEnded);
@@ -73,6 +74,21 @@ public:
         _runner.exit(stages[1], 0);
         waitForEnd(run, Status::Success);
         CPPUNIT_ASSERT_EQUAL(0, _engine->status().running);
+    }
+
+    /// Symptom: invalid JSON, and megabytes, in the detail view of a stage that wrote its own outcome.
+    void testWhatAnOutcomeSaysIsBoundedText()
+    {
+        start();
+        const auto run = submit(two);
+        const auto id = stagesOfRun(run)[0];
+        waitFor([&] { return _runner.runs(id); });
+        _runner.end(id, {.cause = Cause::PluginError,
+                         .message = "\x1b[2J \xff " + std::string(1 << 20, 'x')});
+        waitForEnd(run, Status::Failure);
+        const std::string message = stage(id).message;
+        CPPUNIT_ASSERT_EQUAL(std::string("\\x1b[2J \\xff xxx"), message.substr(0, 16));
+        CPPUNIT_ASSERT(message.size() <= 4096);
     }
 
     void testAFailureEndsTheRun()
