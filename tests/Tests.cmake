@@ -50,6 +50,7 @@ add_executable(unit-tests
     tests/unit/ManifestTest.cpp
     tests/unit/PluginRegistryTest.cpp
     tests/unit/InputRulesTest.cpp
+    tests/unit/RequestBodyTest.cpp
     tests/unit/PipelineParserTest.cpp
     tests/unit/PipelineJsonTest.cpp
     tests/unit/ServiceCatalogTest.cpp

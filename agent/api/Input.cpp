@@ -1,5 +1,6 @@
 #include "agent/api/Json.h"
 #include "agent/model/Declined.h"
+#include "agent/model/Utf8.h"
 
 #include "agent/run/InputRules.h"
 
@@ -50,10 +51,14 @@ void checkDepth(const std::string& text)
 /// An object whose keys are all among `known`, none twice.
 Document parse(const std::string& body, const std::set<std::string>& known)
 {
+    // Before RapidJSON sees it: that stops at a NUL, and its own check of UTF-8 reads past the end of a text
+    // that ends within a character.
+    if (!isUtf8(body) || body.find('\0') != std::string::npos)
+        throw Declined(Declined::Kind::Invalid, "malformed_json",
+                       "the body is no JSON: it is no UTF-8, or holds a NUL");
     checkDepth(body);
     Document document;
-    document.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag |
-                   rapidjson::kParseFullPrecisionFlag>(body);
+    document.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseFullPrecisionFlag>(body);
     if (document.HasParseError())
         throw Declined(Declined::Kind::Invalid, "malformed_json",
                        std::string("the body is no JSON: ") +

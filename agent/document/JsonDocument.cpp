@@ -176,8 +176,8 @@ std::optional<DocumentNode> parseJson(const std::string& text, const std::string
         rapidjson::Reader reader;
         // Iterative: a recursive reader of deep nesting would end the process, not the parse.
         const auto result =
-            reader.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag |
-                         rapidjson::kParseValidateEncodingFlag>(stream, events);
+            reader.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseNumbersAsStringsFlag>(
+                stream, events);
         if (result.IsError())
             return refuse(lineAt(text, result.Offset()),
                           std::string("malformed JSON: ") +

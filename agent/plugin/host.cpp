@@ -2,6 +2,7 @@
 // plugin that crashes ends its own stage and nothing else.
 // stage-plugin-host --check LIBRARY.so: only loads it. stage-plugin-host --version: prints the version.
 // Exit: 0 the stage passed; 1 the plugin says that it failed; 120 the plugin could not do its work.
+#include "agent/model/Utf8.h"
 #include "agent/plugin/StagePlugin.h"
 
 #include <Poco/ClassLoader.h>
@@ -21,6 +22,7 @@
 #include <string_view>
 #include <unistd.h>
 
+using agent::isUtf8;
 using agent::v1::Result;
 using agent::v1::StageContext;
 using agent::v1::StagePlugin;
@@ -58,18 +60,15 @@ const Poco::ClassLoader<StagePlugin>::Meta& onlyClass(const Poco::ClassLoader<St
 
 std::string toJson(const std::map<std::string, std::string>& outputs)
 {
-    using Utf8 = rapidjson::UTF8<>;
     rapidjson::StringBuffer text;
-    rapidjson::Writer<rapidjson::StringBuffer, Utf8, Utf8, rapidjson::CrtAllocator,
-                      rapidjson::kWriteValidateEncodingFlag>
-        writer(text);
+    rapidjson::Writer writer(text);
     writer.StartObject();
     for (const auto& [name, value] : outputs)
     {
-        const auto write = [&](const std::string& part)
-        { return writer.String(part.data(), static_cast<rapidjson::SizeType>(part.size())); };
-        if (!write(name) || !write(value))
+        if (!isUtf8(name) || !isUtf8(value))
             throw std::runtime_error("output '" + name + "' is not UTF-8");
+        for (const std::string& part : {name, value})
+            writer.String(part.data(), static_cast<rapidjson::SizeType>(part.size()));
     }
     writer.EndObject();
     return {text.GetString(), text.GetSize()};

@@ -2,6 +2,7 @@
 
 #include "agent/model/Masker.h"
 #include "agent/model/SecretEncodings.h"
+#include "agent/model/Utf8.h"
 #include "agent/run/InputRules.h"
 
 #include <rapidjson/document.h>
@@ -59,8 +60,10 @@ std::string readSmallFile(const std::filesystem::path& path, std::size_t limit)
 
 std::map<std::string, std::string> parseOutputs(const std::string& json)
 {
+    // RapidJSON's own check of UTF-8 reads past the end of a text that ends within a character.
     rapidjson::Document document;
-    document.Parse<rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag>(json);
+    if (isUtf8(json) && json.find('\0') == std::string::npos)
+        document.Parse<rapidjson::kParseIterativeFlag>(json);
     if (document.HasParseError() || !document.IsObject())
         throw std::runtime_error("not a JSON object");
     std::map<std::string, std::string> outputs;

@@ -61,6 +61,7 @@ class StageFilesTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testRefusesOutputsThatAreTooLarge);
     CPPUNIT_TEST(testRefusesOutputsThatAreNoRegularFile);
     CPPUNIT_TEST(testOutputsComeBackFromTheRecord);
+    CPPUNIT_TEST(testOutputsThatEndWithinACharacterAreRefused);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -191,6 +192,19 @@ public:
         assertOutputs(outputs, outputsFromJson(outputsToJson(outputs)));
         CPPUNIT_ASSERT_EQUAL(std::string(), outputsToJson({}));
         CPPUNIT_ASSERT(outputsFromJson("").empty());
+    }
+
+    /// Symptom: the agent read up to three bytes past the end of the file's text. Cause: RapidJSON's check
+    /// of UTF-8. Found by body-fuzz; seen under ASan only.
+    void testOutputsThatEndWithinACharacterAreRefused()
+    {
+        for (const char* end : {"\xf2", "\xf2\x80", "\xe2", "\xc3"})
+            CPPUNIT_ASSERT(errorOf(
+                               [&] {
+                                   outputsFromJson(R"({"some output":"and its value)" +
+                                                   std::string(end));
+                               }) != "no error");
+        CPPUNIT_ASSERT(errorOf([] { outputsFromJson(std::string("{}\0x", 4)); }) != "no error");
     }
 };
 

@@ -1,0 +1,67 @@
+#include "agent/api/Json.h"
+#include "agent/model/Declined.h"
+
+#include <cppunit/TestFixture.h>
+#include <cppunit/extensions/HelperMacros.h>
+
+namespace agent
+{
+
+class RequestBodyTest: public CppUnit::TestFixture
+{
+    CPPUNIT_TEST_SUITE(RequestBodyTest);
+    CPPUNIT_TEST(testTakesWhatItMayHold);
+    CPPUNIT_TEST(testTextsThatEndWithinACharacterAreRefused);
+    CPPUNIT_TEST(testNothingFollowsTheObject);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void testTakesWhatItMayHold()
+    {
+        const auto patch = stagePatchFrom(R"({"status":"FAILURE","reason":"\u00fc\n ü"})");
+        CPPUNIT_ASSERT(patch.status == Status::Failure);
+        CPPUNIT_ASSERT_EQUAL(std::string("ü\n ü"), patch.reason);
+    }
+
+    /// Symptom: up to three bytes past the end of a body were read. Cause: RapidJSON's check of UTF-8 goes
+    /// on behind the end of the text. Found by body-fuzz; seen under ASan only.
+    void testTextsThatEndWithinACharacterAreRefused()
+    {
+        for (const char* end : {"\xf2", "\xf2\x80", "\xf2\x80\x80", "\xe2", "\xe2\x80", "\xc3"})
+        {
+            CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"),
+                                 codeOf(R"({"reason":"a text of some length)" + std::string(end)));
+            CPPUNIT_ASSERT_EQUAL(
+                std::string("malformed_json"),
+                codeOf(R"({"reason":"a text of some length)" + std::string(end) + "\"}"));
+        }
+    }
+
+    /// Symptom: what stood behind a NUL was ignored.
+    void testNothingFollowsTheObject()
+    {
+        CPPUNIT_ASSERT_EQUAL(std::string(), codeOf("{} \n"));
+        CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), codeOf("{} {}"));
+        CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), codeOf(std::string("{}\0{}", 5)));
+        CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), codeOf(std::string("\0", 1)));
+    }
+
+private:
+    /// The code with which the body is refused; empty when it is not.
+    static std::string codeOf(const std::string& body)
+    {
+        try
+        {
+            stagePatchFrom(body);
+            return "";
+        }
+        catch (const Declined& declined)
+        {
+            return declined.code;
+        }
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(RequestBodyTest);
+
+} // namespace agent
