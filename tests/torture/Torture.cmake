@@ -15,7 +15,7 @@ add_executable(torture-tests
     tests/torture/SyncOrderTest.cpp
     tests/torture/PowerLossTest.cpp
     tests/torture/ClockTest.cpp)
-target_link_libraries(torture-tests PRIVATE agent_wire Poco::Net SQLite::SQLite3 cppunit)
+target_link_libraries(torture-tests PRIVATE agent_wire Poco::Net SQLite::SQLite3 OpenSSL::SSL cppunit)
 target_compile_definitions(torture-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}"
