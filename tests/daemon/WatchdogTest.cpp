@@ -148,15 +148,18 @@ public:
         _daemon->set("state.dir", (_disk->path() / "state").string());
         _daemon->set("disk.min_free", "1M");
         _daemon->start();
+        const auto run = _daemon->submit(listOf({shell("true")}));
+        _daemon->waitForRun(run, "SUCCESS");
         _disk->fill();
-        waitFor("a refused run",
-                [&]
-                {
-                    return _daemon
-                               ->post("/api/runs",
-                                      R"({"pipeline":{"stages":)" + listOf({shell("true")}) + "}}")
-                               .status == 503;
-                });
+        // Until what the record has set aside for itself is used up.
+        waitFor(
+            "a change to be refused",
+            [&]
+            {
+                const std::string message(8000, 'x');
+                return _daemon->patch("/api/runs/" + run, R"({"commitMessage":")" + message + "\"}")
+                           .status == 503;
+            });
         _socket->waitForMore(fed, 3);
         waitFor("the status",
                 [&] { return lastStatus().starts_with("STATUS=full disk: 0 MiB free"); });
