@@ -47,21 +47,32 @@ bool waitsForKernel(const fs::path& task)
     const char state = stat[name + 2];
     if (state == 'D')
         return true;
-    long call = -1; // also of `running`
-    std::istringstream(lineOf(task / "syscall")) >> call;
-    return state == 'S' && call > 0 &&
+    std::istringstream text(lineOf(task / "syscall"));
+    long call = -1; // in none
+    return state == 'S' && text >> call && call >= 0 &&
            std::find(std::begin(idleCalls), std::end(idleCalls), call) == std::end(idleCalls);
 }
 
 bool oneWaitsForKernel(const std::vector<std::string>& threads)
 {
     std::error_code error;
-    for (const auto& task : fs::directory_iterator("/proc/self/task", error))
-        if (std::find(threads.begin(), threads.end(), lineOf(task.path() / "comm")) !=
+    for (fs::directory_iterator task("/proc/self/task", error), end; !error && task != end;
+         task.increment(error))
+        if (std::find(threads.begin(), threads.end(), lineOf(task->path() / "comm")) !=
                 threads.end() &&
-            waitsForKernel(task.path()))
+            waitsForKernel(task->path()))
             return true;
     return false;
+}
+
+bool isAlive(const Watchdog::Part& part, milliseconds timeout)
+try
+{
+    return part.answers(timeout) || oneWaitsForKernel(part.threads);
+}
+catch (const std::exception&)
+{
+    return true; // such as out of memory: no thread hangs
 }
 
 } // namespace
@@ -100,11 +111,6 @@ void Watchdog::work(const std::stop_token& stop)
         std::unique_lock lock(_mutex);
         _changed.wait_for(lock, stop, pause, [] { return false; });
     }
-}
-
-bool Watchdog::isAlive(const Part& part, milliseconds timeout)
-{
-    return part.answers(timeout) || oneWaitsForKernel(part.threads);
 }
 
 } // namespace agent

@@ -25,7 +25,7 @@ public:
     {
         std::string name;                 ///< for the journal
         std::vector<std::string> threads; ///< their names
-        /// Returns whether the part answered within `timeout`; blocks no longer.
+        /// Returns whether the part answered within `timeout`; blocks no longer. That it throws is an answer.
         std::function<bool(std::chrono::milliseconds timeout)> answers;
     };
 
@@ -39,7 +39,6 @@ public:
 
 private:
     void work(const std::stop_token& stop);
-    bool isAlive(const Part& part, std::chrono::milliseconds timeout);
 
     const std::vector<Part> _parts;
     const std::function<void(const std::string&)> _log;

@@ -156,6 +156,8 @@ add_executable(daemon-tests
     tests/daemon/LiveViewTest.cpp
     tests/daemon/ReadmeTest.cpp
     tests/daemon/WatchdogTest.cpp
+    tests/daemon/WatchedPartsTest.cpp
+    agent/Watchdog.cpp # for the test that looks inside
     tests/daemon/ConfigurationTest.cpp
     tests/daemon/FaultsTest.cpp
     tests/daemon/BoundsTest.cpp
@@ -164,7 +166,7 @@ add_executable(daemon-tests
     tests/daemon/RetentionTest.cpp
     tests/daemon/RegressionTest.cpp)
 target_link_libraries(daemon-tests PRIVATE agent_model agent_store SQLite::SQLite3 Poco::Net OpenSSL::SSL
-                                      cppunit)
+                                      PkgConfig::SYSTEMD cppunit)
 target_compile_definitions(daemon-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
