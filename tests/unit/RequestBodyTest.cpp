@@ -13,6 +13,7 @@ class RequestBodyTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTakesWhatItMayHold);
     CPPUNIT_TEST(testTextsThatEndWithinACharacterAreRefused);
     CPPUNIT_TEST(testNothingFollowsTheObject);
+    CPPUNIT_TEST(testNumbersOfAPipelineKeepTheirValue);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -44,6 +45,25 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), codeOf("{} {}"));
         CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), codeOf(std::string("{}\0{}", 5)));
         CPPUNIT_ASSERT_EQUAL(std::string("malformed_json"), codeOf(std::string("\0", 1)));
+    }
+
+    /// Symptom: a plugin got 9.6e-240, or any other number, for 0e-30. Cause: RapidJSON's numbers of full
+    /// precision count the leading zeros of zero. Found by body-fuzz.
+    void testNumbersOfAPipelineKeepTheirValue()
+    {
+        const auto textOf = [](const std::string& number)
+        {
+            const auto request = runRequestFrom(
+                R"({"pipeline":{"stages":[{"type":"BUILD","plugin":"shell","with":{"n":)" + number +
+                "}}]}}");
+            CPPUNIT_ASSERT(request.pipeline && request.pipeline->problems.empty());
+            return request.pipeline->spec.stages.at(0).with.at("n").text;
+        };
+        for (const char* zero : {"0e-30", "0e300", "0.000000000000000000000000000000000000"})
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(zero, std::string("0.0"), textOf(zero));
+        for (const char* same : {"0", "-7", "0.1", "1.5", "3.141592653589793", "123456789.123",
+                                 "1e30", "9223372036854775807"})
+            CPPUNIT_ASSERT_EQUAL(std::string(same), textOf(same));
     }
 
 private:
