@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/Config.h"
+#include "agent/api/Access.h"
 #include "agent/api/ListeningSockets.h"
 #include "agent/exec/ExecRequest.h"
 #include "agent/plugin/PluginRegistry.h"
@@ -34,10 +35,17 @@ protected:
     int main(const std::vector<std::string>& args) override;
 
 private:
+    /// EX_CONFIG of sysexits.h; systemd does not restart on it.
+    static constexpr int exitConfig = 78;
+
+    /// Returns `1 service`, `2 services`.
+    static std::string counted(std::size_t number, const std::string& what);
+
     int check();
     int examineHost(const std::vector<Problem>& problems) const;
     int exec(const std::vector<std::string>& args);
     int serve();
+    [[nodiscard]] AccessOptions accessOptions() const;
     void loadPlugins(std::vector<Problem>& problems);
     [[nodiscard]] ListenOptions listening() const;
     [[nodiscard]] std::unique_ptr<TlsContext> tlsContext() const;

@@ -7,6 +7,7 @@
 
 #include <Poco/Exception.h>
 #include <Poco/Net/SocketAddress.h>
+#include <Poco/String.h>
 #include <Poco/StringTokenizer.h>
 
 #include <charconv>
@@ -38,13 +39,13 @@ const std::set<std::string>& knownKeys()
     static const std::set<std::string> known = []
     {
         std::set<std::string> keys{
-            "auth.required",      "http.address",         "http.port",      "http.hosts",
-            "http.socket",        "http.tls_certificate", "http.tls_key",   "http.plain",
-            "http.base_path",     "auth.operators_group", "state.dir",      "services.dir",
-            "plugins.dir",        "secrets.dir",          "executor.slots", "stage.timeout",
-            "stage.grace",        "logs.max_bytes",       "disk.min_free",  "runs.keep",
-            "runs.keep_count",    "runs.queue_max",       "workspace.keep", stuckAfter,
-            "logs.compress_after"};
+            "auth.required",  "auth.proxy_header", "metrics.public",     "http.address",
+            "http.port",      "http.hosts",        "http.socket",        "http.tls_certificate",
+            "http.tls_key",   "http.plain",        "http.base_path",     "auth.operators_group",
+            "state.dir",      "services.dir",      "plugins.dir",        "secrets.dir",
+            "executor.slots", "stage.timeout",     "stage.grace",        "logs.max_bytes",
+            "disk.min_free",  "runs.keep",         "runs.keep_count",    "runs.queue_max",
+            "workspace.keep", stuckAfter,          "logs.compress_after"};
         for (const StageType type : allStageTypes)
             keys.insert(stuckAfter + "." + std::string(toString(type)));
         return keys;
@@ -109,6 +110,17 @@ std::optional<std::int64_t> keptFrom(const std::string& text)
 }
 
 const std::string plainSentence = "yes, a proxy speaks TLS for me";
+
+/// Returns false too for what is no address of this host.
+bool isLoopback(const std::string& address)
+try
+{
+    return Poco::Net::SocketAddress(address, 0).host().isLoopback();
+}
+catch (const Poco::Exception&)
+{
+    return false;
+}
 
 /// Returns why the address is refused; empty if it is not. Tokens must not cross a network in the clear.
 std::string addressProblem(const Config& config)
@@ -259,6 +271,28 @@ void readSocket(const Properties& source, const std::filesystem::path& file, Con
                                ": groupadd " + config.operatorsGroup + ", then restart the agent"));
 }
 
+std::optional<bool> booleanFrom(const std::string& text)
+{
+    if (text == "true" || text == "false")
+        return text == "true";
+    return std::nullopt;
+}
+
+/// Who may what: docs/access.md.
+void readAccess(const Properties& source, Config& config)
+{
+    config.authRequired = read(source, "auth.required", "true", "true or false", booleanFrom);
+    config.metricsPublic = read(source, "metrics.public", "false", "true or false", booleanFrom);
+    config.proxyHeader = Poco::toLower(source.said("auth.proxy_header").value_or(""));
+    if (config.proxyHeader.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") !=
+            std::string::npos ||
+        config.proxyHeader == "authorization" || config.proxyHeader == "host")
+        source.complain("auth.proxy_header",
+                        "expected the name of a header such as X-Forwarded-User");
+    if (const char* folder = std::getenv("CREDENTIALS_DIRECTORY"); folder && *folder == '/')
+        config.credentialsDir = folder;
+}
+
 } // namespace
 
 Config readConfig(const std::filesystem::path& file, const std::vector<std::string>& definitions,
@@ -267,9 +301,6 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
     const Properties source(file, definitions, problems);
     refuseUnknown(source);
     Config config;
-    if (source.said("auth.required").value_or("false") != "false")
-        source.complain("auth.required",
-                        "tokens are not implemented yet: only 'false' is accepted");
     config.httpAddress = source.said("http.address").value_or(loopback);
     readTls(source, file, config);
     if (const auto wrong = addressProblem(config); !wrong.empty())
@@ -277,6 +308,11 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
         source.complain("http.address", wrong);
         config.httpAddress = loopback;
     }
+    readAccess(source, config);
+    if (!config.authRequired && !isLoopback(config.httpAddress))
+        source.complain("auth.required",
+                        "only on loopback every request is allowed: everybody who reaches " +
+                            config.httpAddress + " could do everything. Remove it");
     config.httpPort = static_cast<std::uint16_t>(
         read(source, "http.port", "7824", "a port from 0 to 65535",
              [](const std::string& text) { return wholeFrom(text, 0, 65535); }));

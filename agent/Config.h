@@ -27,6 +27,10 @@ struct Config
     std::filesystem::path httpSocket;  ///< empty: none
     std::string operatorsGroup;        ///< empty: the agent's own
     std::optional<gid_t> operatorsGid; ///< none: the agent's own, or there is no such group
+    bool authRequired = true;
+    std::string proxyHeader; ///< in lower case; empty: none
+    bool metricsPublic = false;
+    std::filesystem::path credentialsDir; ///< of systemd; empty: none
     std::filesystem::path stateDir;
     std::filesystem::path servicesDir;
     std::filesystem::path pluginsDir;

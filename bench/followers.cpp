@@ -104,7 +104,8 @@ int connectTo(int port, const std::string& target)
     if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
         fail("cannot connect");
     const std::string request =
-        "GET " + target + " HTTP/1.1\r\nHost: localhost:" + std::to_string(port) + "\r\n\r\n";
+        "GET " + target + " HTTP/1.1\r\nHost: localhost:" + std::to_string(port) +
+        "\r\nAuthorization: Bearer " + std::getenv("STAGE_AGENT_TOKEN") + "\r\n\r\n";
     if (::write(fd, request.data(), request.size()) != static_cast<ssize_t>(request.size()))
         fail("cannot ask");
     std::string head;

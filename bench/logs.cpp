@@ -149,6 +149,7 @@ void ask(int port, const std::string& target)
     const int fd = connectTo(port);
     const std::string request = "GET " + target +
                                 " HTTP/1.1\r\nHost: localhost:" + std::to_string(port) +
+                                "\r\nAuthorization: Bearer " + std::getenv("STAGE_AGENT_TOKEN") +
                                 "\r\nConnection: close\r\n\r\n";
     if (::write(fd, request.data(), request.size()) != static_cast<ssize_t>(request.size()))
         fail("cannot ask");

@@ -25,6 +25,7 @@ add_executable(unit-tests
     tests/unit/RunStoreTest.cpp
     tests/unit/AttemptEndsTest.cpp
     tests/unit/HistoryTest.cpp
+    tests/unit/TokenStoreTest.cpp
     tests/unit/WireTest.cpp
     tests/unit/ShimTest.cpp
     tests/unit/ShimLogTest.cpp
@@ -66,6 +67,9 @@ add_executable(unit-tests
     tests/unit/EvictionTest.cpp
     tests/unit/TlsTest.cpp
     tests/unit/SmugglingTest.cpp
+    tests/unit/AccessTest.cpp
+    tests/unit/TokenFailuresTest.cpp
+    tests/unit/SessionsTest.cpp
     tests/unit/HttpServerTest.cpp
     tests/unit/HttpServerLoadTest.cpp
     tests/unit/FollowersTest.cpp
@@ -128,6 +132,8 @@ add_executable(daemon-tests
     tests/daemon/CertificatesTest.cpp
     tests/daemon/StagesApiTest.cpp
     tests/daemon/RunsApiTest.cpp
+    tests/daemon/AccessApiTest.cpp
+    tests/daemon/RouteWalkTest.cpp
     tests/daemon/OverridesTest.cpp
     tests/daemon/RecoveryTest.cpp
     tests/daemon/StuckTest.cpp
@@ -149,6 +155,7 @@ add_executable(daemon-tests
     tests/daemon/StagectlAgentsTest.cpp
     tests/daemon/StagectlHelpTest.cpp
     tests/daemon/CompletionTest.cpp
+    tests/daemon/StagectlTokenTest.cpp
     tests/daemon/StagectlDoctorTest.cpp
     tests/daemon/DoctorFaultsTest.cpp
     tests/daemon/StagectlExecTest.cpp
@@ -165,7 +172,7 @@ add_executable(daemon-tests
     tests/daemon/DamagedFilesTest.cpp
     tests/daemon/RetentionTest.cpp
     tests/daemon/RegressionTest.cpp)
-target_link_libraries(daemon-tests PRIVATE agent_model agent_store SQLite::SQLite3 Poco::Net OpenSSL::SSL
+target_link_libraries(daemon-tests PRIVATE agent_api agent_model agent_store SQLite::SQLite3 Poco::Net OpenSSL::SSL
                                       PkgConfig::SYSTEMD cppunit)
 target_compile_definitions(daemon-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"

@@ -8,6 +8,7 @@
 #include "agent/run/UnkillableStage.h"
 #include "agent/store/LogReader.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace agent
@@ -86,13 +87,23 @@ std::vector<std::string> endOfLog(const ApiParts& api, const Stage& stage)
     return lines;
 }
 
+bool seesStage(RunStore& runs, const Request& request, const Stage& stage)
+{
+    const auto run = runs.run(stage.runId);
+    return run && request.caller.sees(*run);
+}
+
 } // namespace
 
-Response listStuck(const ApiParts& api, const Request&, const std::string&)
+Response listStuck(const ApiParts& api, const Request& request, const std::string&)
 {
     auto reader = api.database.reader();
+    RunStore runs(*reader);
+    auto stuck = runs.stuckStages();
+    if (request.caller.narrowed())
+        std::erase_if(stuck, [&](const Stage& stage) { return !seesStage(runs, request, stage); });
     return arrayOf(elementsOf<Stage>(
-        RunStore(*reader).stuckStages(),
+        std::move(stuck),
         [&api](const Stage& stage)
         {
             const auto run = RunStore(*api.database.reader()).run(stage.runId);
@@ -103,8 +114,10 @@ Response listStuck(const ApiParts& api, const Request&, const std::string&)
         }));
 }
 
-Response showAgent(const ApiParts& api, const Request&, const std::string&)
+Response showAgent(const ApiParts& api, const Request& request, const std::string&)
 {
+    if (request.caller.narrowed())
+        return {.body = narrowAgentJson()};
     return {.body = agentJson(api.engine.status(), api.plugins)};
 }
 
@@ -140,13 +153,26 @@ Response ready(const ApiParts& api, const Request&, const std::string&)
                     "ready");
 }
 
-Response metrics(const ApiParts& api, const Request&, const std::string&)
+Response metrics(const ApiParts& api, const Request& request, const std::string&)
 {
     auto reader = api.database.reader();
-    return {.contentType = "text/plain; version=0.0.4; charset=utf-8",
-            .body = metricsText(api.engine.status(), RunStore(*reader).stuckStages().size()) +
-                    recordMetrics(api.recordCheck.result()) +
-                    (api.tls != nullptr ? certificateMetrics(api.tls->expiresAt()) : "")};
+    RunStore runs(*reader);
+    const auto stuck = runs.stuckStages();
+    Response response{.contentType = "text/plain; version=0.0.4; charset=utf-8"};
+    if (request.caller.narrowed())
+        response.body = stuckMetrics(
+            static_cast<std::size_t>(std::count_if(stuck.begin(), stuck.end(),
+                                                   [&](const Stage& stage)
+                                                   {
+                                                       const auto run = runs.run(stage.runId);
+                                                       return run && request.caller.sees(*run);
+                                                   })));
+    else
+        response.body = metricsText(api.engine.status(), stuck.size()) +
+                        recordMetrics(api.recordCheck.result()) +
+                        accessMetrics(api.access.access.failures()) +
+                        (api.tls != nullptr ? certificateMetrics(api.tls->expiresAt()) : "");
+    return response;
 }
 
 } // namespace agent

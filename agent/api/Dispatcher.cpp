@@ -17,7 +17,7 @@ Dispatcher::Dispatcher(DispatcherOptions options, Handler handler, std::function
 {
 }
 
-std::optional<Response> Dispatcher::atOnce(const Request& request) const
+std::optional<Response> Dispatcher::atOnce(Request& request) const
 {
     if (!_handler.atOnce)
         return std::nullopt;
@@ -82,7 +82,7 @@ bool Dispatcher::ping(std::function<void()> work, std::chrono::milliseconds time
 }
 
 /// Never throws: what a handler throws becomes an answer here and nowhere else.
-std::optional<Response> Dispatcher::ask(const Question& question, const Request& request) const
+std::optional<Response> Dispatcher::ask(const Question& question, Request& request) const
 {
     std::string failure;
     try

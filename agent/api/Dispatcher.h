@@ -45,7 +45,7 @@ public:
     Dispatcher(DispatcherOptions options, Handler handler, std::function<void()> wake);
 
     /// The answer when it is there already: nothing waits for a thread then.
-    [[nodiscard]] std::optional<Response> atOnce(const Request& request) const;
+    [[nodiscard]] std::optional<Response> atOnce(Request& request) const;
 
     /// Returns false when too many wait.
     bool answer(int connection, Request request);
@@ -65,9 +65,9 @@ public:
     void join();
 
 private:
-    using Question = std::function<std::optional<Response>(const Request&)>;
+    using Question = std::function<std::optional<Response>(Request&)>;
 
-    std::optional<Response> ask(const Question& question, const Request& request) const;
+    std::optional<Response> ask(const Question& question, Request& request) const;
     void give(Done done);
 
     const DispatcherOptions _options;

@@ -83,9 +83,28 @@ void EventFollower::tellState(std::string& out) const
             append(out, "", "stage", stageEventJson(stage));
 }
 
-bool EventFollower::concerns(const FollowedRuns::Change& change) const
+bool EventFollower::sees(const FollowedRuns::Change& change)
+{
+    // A client learns of deletions of the last so many runs that it was told of.
+    constexpr std::size_t mostSeen = 10'000;
+    if (!_wish.caller.narrowed())
+        return true;
+    const auto run = _parts.runs.get(change.runId);
+    if (run->gone)
+        return _seen.contains(change.runId);
+    if (!_wish.caller.sees(run->run))
+        return false;
+    if (_seen.size() >= mostSeen)
+        _seen.clear();
+    _seen.insert(change.runId);
+    return true;
+}
+
+bool EventFollower::concerns(const FollowedRuns::Change& change)
 {
     if (!_wish.runId.empty() && change.runId != _wish.runId)
+        return false;
+    if (_wish.runId.empty() && !sees(change))
         return false;
     if (_wish.stageId.empty() || change.stageId == _wish.stageId)
         return true;

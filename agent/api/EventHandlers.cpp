@@ -43,7 +43,12 @@ Refusal tooManyFollowers()
 Response events(const ApiParts& api, const Request& request, const std::string&)
 {
     EventFollower::Wish wish{.runId = idParameter(request, "runId"),
-                             .stageId = idParameter(request, "stageId")};
+                             .stageId = idParameter(request, "stageId"),
+                             .caller = request.caller};
+    if (request.caller.narrowed() && !wish.stageId.empty())
+        needVisibleStage(api, request, wish.stageId);
+    if (request.caller.narrowed() && !wish.runId.empty())
+        needVisibleRun(api, request, wish.runId);
     int attempts = 0;
     {
         auto reader = api.database.reader();
@@ -88,9 +93,10 @@ Response events(const ApiParts& api, const Request& request, const std::string&)
     Response response{.contentType = "text/event-stream"};
     response.headers["Cache-Control"] = "no-store";
     response.headers["X-Accel-Buffering"] = "no"; // nginx would keep events back
-    response.takeOver =
-        [&followers = api.followers, wish, room](std::unique_ptr<Transport> transport)
-    { followers.add(std::move(transport), wish, room); };
+    response.takeOver = [&followers = api.followers, wish,
+                         room](std::unique_ptr<Transport> transport) {
+        followers.add(std::move(transport), wish, {room, wish.caller.grant});
+    };
     return response;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/api/Caller.h"
 #include "agent/api/ClientSocket.h"
 #include "agent/api/FollowedLogs.h"
 #include "agent/api/FollowedRuns.h"
@@ -8,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 
 namespace agent
@@ -85,6 +87,7 @@ public:
     {
         std::string runId;   ///< empty: all runs. Set where stageId is
         std::string stageId; ///< empty: all stages
+        Caller caller = {};  ///< of all runs, only those that he may see are told
         bool logs = false;
         std::int64_t since = 0; ///< seq of the newest change before the answer's head was sent
         std::optional<LogPlace>
@@ -104,13 +107,16 @@ private:
     void tellChange(std::string& out, const FollowedRuns::Change& change, bool runFollows) const;
     bool tellLines(ClientSocket& socket, bool onlyOver);
     bool nextLog(const FollowedRun& run, const Stage* stage);
-    [[nodiscard]] bool concerns(const FollowedRuns::Change& change) const;
+    [[nodiscard]] bool concerns(const FollowedRuns::Change& change);
+    [[nodiscard]] bool sees(const FollowedRuns::Change& change);
 
     FollowedParts _parts;
     Wish _wish;
     bool _begun = false;
     EventPlace _place;
     std::shared_ptr<FollowedLog> _log;
+    std::set<std::string>
+        _seen; ///< runs that a narrowed caller saw: what is gone belongs to no service
 };
 
 } // namespace agent

@@ -24,6 +24,9 @@ constexpr milliseconds longestRest{10};
 
 constexpr int noTimeout = -1;
 
+/// Until the end of a token is looked at again: the wall clock may be set.
+constexpr TimeMs longestWait = 60'000;
+
 bool watchFd(int epoll, int operation, int fd, std::uint32_t events)
 {
     epoll_event event{.events = events, .data = {.fd = fd}};
@@ -83,6 +86,11 @@ void Followers::changed(const std::set<std::string>& runIds)
     ::eventfd_write(_wake.get(), 1);
 }
 
+void Followers::recheck()
+{
+    ::eventfd_write(_wake.get(), 1);
+}
+
 std::shared_ptr<void> Followers::room()
 {
     if (_taken->fetch_add(1) >= _options.most)
@@ -93,22 +101,20 @@ std::shared_ptr<void> Followers::room()
     return {_taken.get(), [taken = _taken](void*) { taken->fetch_sub(1); }};
 }
 
-void Followers::add(std::unique_ptr<Transport> transport, TextFollower::Wish wish,
-                    std::shared_ptr<void> room)
+void Followers::add(std::unique_ptr<Transport> transport, TextFollower::Wish wish, Leave leave)
 {
     const FollowedParts parts{_runs, _logs, _state};
     add(std::make_unique<Client>(std::move(transport),
                                  std::make_unique<TextFollower>(parts, std::move(wish)),
-                                 std::move(room)));
+                                 std::move(leave)));
 }
 
-void Followers::add(std::unique_ptr<Transport> transport, EventFollower::Wish wish,
-                    std::shared_ptr<void> room)
+void Followers::add(std::unique_ptr<Transport> transport, EventFollower::Wish wish, Leave leave)
 {
     const FollowedParts parts{_runs, _logs, _state};
     add(std::make_unique<Client>(std::move(transport),
                                  std::make_unique<EventFollower>(parts, std::move(wish)),
-                                 std::move(room)));
+                                 std::move(leave)));
 }
 
 void Followers::add(std::unique_ptr<Client> client)
@@ -148,6 +154,7 @@ int Followers::timeoutMs() const
     if (_clients.empty())
         return noTimeout;
     const auto now = Clock::now();
+    const auto wallNow = nowMs();
     auto next = Clock::time_point::max();
     if (!_watchesLogs)
         next = _restUntil;
@@ -155,6 +162,9 @@ int Followers::timeoutMs() const
     {
         if (client->more)
             return 0;
+        if (const auto& grant = client->leave.grant; grant && grant->endsAt())
+            next = std::min(next, now + milliseconds(std::clamp<TimeMs>(*grant->endsAt() - wallNow,
+                                                                        0, longestWait)));
         if (client->socket.blocked())
             next = std::min(next, client->socket.stalledSince() + _options.patience);
         else if (client->follower->wantsHeartbeat())
@@ -242,6 +252,8 @@ void Followers::round()
 /// Returns whether it goes on.
 bool Followers::serve(Client& client)
 {
+    if (client.leave.grant && !client.leave.grant->valid(nowMs()))
+        return false;
     auto progress = Follower::Progress::Waits;
     client.more = false;
     try

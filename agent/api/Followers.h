@@ -49,27 +49,34 @@ public:
     /// Returns room for one more client, null when there is none. The room is held until the last copy ends.
     std::shared_ptr<void> room();
 
-    /// Follows on this connection from now on, and closes it at the end. After stop() it is
-    /// closed at once.
-    void add(std::unique_ptr<Transport> transport, TextFollower::Wish wish,
-             std::shared_ptr<void> room);
-    void add(std::unique_ptr<Transport> transport, EventFollower::Wish wish,
-             std::shared_ptr<void> room);
+    /// What a client needs to follow: room, and a token that is valid. Without one it needs none.
+    struct Leave
+    {
+        std::shared_ptr<void> room;
+        std::shared_ptr<const Grant> grant;
+    };
+
+    /// Follows on this connection from now on, and closes it at the end, or when the token ends. After stop()
+    /// it is closed at once.
+    void add(std::unique_ptr<Transport> transport, TextFollower::Wish wish, Leave leave);
+    void add(std::unique_ptr<Transport> transport, EventFollower::Wish wish, Leave leave);
+
+    /// A token was revoked: looks whose connections end by that.
+    void recheck();
 
 private:
     using Clock = std::chrono::steady_clock;
 
     struct Client
     {
-        Client(std::unique_ptr<Transport> transport, std::unique_ptr<Follower> follows,
-               std::shared_ptr<void> place)
-            : socket(std::move(transport)), follower(std::move(follows)), room(std::move(place))
+        Client(std::unique_ptr<Transport> transport, std::unique_ptr<Follower> follows, Leave given)
+            : socket(std::move(transport)), follower(std::move(follows)), leave(std::move(given))
         {
         }
 
         ClientSocket socket;
         std::unique_ptr<Follower> follower;
-        std::shared_ptr<void> room;
+        Leave leave;
         bool more = false; ///< it has more to send than its turn allowed
     };
 

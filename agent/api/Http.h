@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/api/Caller.h"
 #include "agent/api/Peer.h"
 
 #include <cstdint>
@@ -27,7 +28,8 @@ struct Request
     std::map<std::string, std::string> headers;             ///< names in lower case
     std::string body;
     Peer peer;
-    std::string actor; ///< who asks: what history rows name
+    std::string actor; ///< who asks: what history rows name; set by Access, as is `caller`
+    Caller caller;
 
     /// Is asked to stop when the client has closed its side: what takes long answers with what it has.
     std::stop_token gone = {};
@@ -86,14 +88,14 @@ struct Handler
 {
     /// Answers a request; may block. Errors: may throw Refusal (answered as such) or anything else (500).
     /// Threads: called by many at once.
-    std::function<Response(const Request&)> answer;
+    std::function<Response(Request&)> answer;
 
     /// Says whether answer() may wait for more than the store: for the engine, for processes, for a long
     /// log. Such requests have threads of their own. Absent: none does. Threads: the loop's.
     std::function<bool(const Request&)> takesLong = {};
 
     /// The answer, if it lies ready in memory. Never blocks. Errors: as answer(). Threads: the loop's.
-    std::function<std::optional<Response>(const Request&)> atOnce = {};
+    std::function<std::optional<Response>(Request&)> atOnce = {};
 };
 
 } // namespace agent

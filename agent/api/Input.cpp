@@ -129,6 +129,26 @@ std::optional<TimeMs> time(const Document& document, const char* key)
     return value;
 }
 
+/// Patterns of services' names; none when the key is absent.
+std::vector<std::string> patterns(const Document& document, const char* key)
+{
+    constexpr rapidjson::SizeType most = 64;
+    std::vector<std::string> found;
+    const auto member = document.FindMember(key);
+    if (member == document.MemberEnd())
+        return found;
+    if (!member->value.IsArray() || member->value.Size() > most)
+        throw invalid(key, std::string("'") + key + "' must be a list of at most 64 patterns");
+    for (const auto& item : member->value.GetArray())
+    {
+        const std::string pattern = item.IsString() ? item.GetString() : "";
+        if (const auto problem = problemOfPattern(pattern); !problem.empty())
+            throw invalid(key, problem);
+        found.push_back(pattern);
+    }
+    return found;
+}
+
 std::optional<TriggerType> trigger(const Document& document)
 {
     const auto given = text(document, "triggerType", bounds::name);
@@ -186,6 +206,40 @@ std::map<std::string, std::string> environment(const Document& document)
 }
 
 } // namespace
+
+Token tokenFrom(const std::string& body)
+{
+    const Document document = parse(body, {"name", "role", "services", "expiresAt", "proxy"});
+    Token token;
+    token.name = text(document, "name", bounds::name).value_or("");
+    if (const auto problem = problemOfTokenName(token.name); !problem.empty())
+        throw invalid("name", problem);
+    const auto role = roleFrom(text(document, "role", bounds::name).value_or(""));
+    if (!role)
+        throw invalid("role", "role must be read, run, operate or admin");
+    token.role = *role;
+    token.services = patterns(document, "services");
+    if (token.role == Role::Admin && !token.services.empty())
+        throw invalid("services", "an admin token can't be narrowed to services");
+    token.expiresAt = time(document, "expiresAt");
+    if (const auto proxy = document.FindMember("proxy"); proxy != document.MemberEnd())
+    {
+        if (!proxy->value.IsBool())
+            throw invalid("proxy", "'proxy' must be true or false");
+        token.proxy = proxy->value.GetBool();
+    }
+    return token;
+}
+
+std::string codeFrom(const std::string& body)
+{
+    const Document document = parse(body, {"code"});
+    constexpr std::size_t longest = 128;
+    const auto code = text(document, "code", longest);
+    if (!code)
+        throw invalid("code", "'code' is missing");
+    return *code;
+}
 
 StagePatch stagePatchFrom(const std::string& body)
 {

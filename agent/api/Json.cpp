@@ -212,6 +212,35 @@ void write(Writer& out, const StuckStage& stuck)
     out.EndObject();
 }
 
+void putTexts(Writer& out, const char* key, const std::vector<std::string>& texts)
+{
+    out.Key(key);
+    out.StartArray();
+    for (const auto& text : texts)
+        out.String(text);
+    out.EndArray();
+}
+
+void putToken(Writer& out, const Token& token)
+{
+    put(out, "name", token.name);
+    put(out, "role", toString(token.role));
+    putTexts(out, "services", token.services);
+    out.Key("proxy");
+    out.Bool(token.proxy);
+    put(out, "createdAt", formatTime(token.createdAt));
+    putTime(out, "expiresAt", token.expiresAt);
+    putTime(out, "lastUsedAt", token.lastUsedAt);
+}
+
+void write(Writer& out, const TokenCatalog::Listed& listed)
+{
+    out.StartObject();
+    putToken(out, listed.token);
+    put(out, "source", listed.outside ? "credential" : "record");
+    out.EndObject();
+}
+
 template <typename T> std::string one(const T& value)
 {
     Buffer buffer;
@@ -271,6 +300,49 @@ std::string toApiJson(const ProcessInfo& process)
 std::string toApiJson(const StuckStage& stage)
 {
     return one(stage);
+}
+
+std::string toApiJson(const TokenCatalog::Listed& token)
+{
+    return one(token);
+}
+
+std::string tokenJson(const Token& token, const std::string& secret)
+{
+    Buffer buffer;
+    Writer out(buffer);
+    out.StartObject();
+    putToken(out, token);
+    put(out, "source", "record");
+    if (!secret.empty())
+        put(out, "token", secret);
+    out.EndObject();
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+std::string invitationJson(const std::string& code, TimeMs expiresAt, const std::string& url)
+{
+    Buffer buffer;
+    Writer out(buffer);
+    out.StartObject();
+    put(out, "code", code);
+    put(out, "expiresAt", formatTime(expiresAt));
+    put(out, "url", url);
+    out.EndObject();
+    return {buffer.GetString(), buffer.GetSize()};
+}
+
+std::string narrowAgentJson()
+{
+    char host[256] = "";
+    ::gethostname(host, sizeof host - 1);
+    Buffer buffer;
+    Writer out(buffer);
+    out.StartObject();
+    put(out, "version", STAGE_AGENT_VERSION);
+    put(out, "host", host);
+    out.EndObject();
+    return {buffer.GetString(), buffer.GetSize()};
 }
 
 std::string agentJson(const EngineStatus& facts, const PluginRegistry& plugins)

@@ -8,6 +8,7 @@
 #include "agent/run/PipelineParser.h"
 #include "agent/run/StagePatch.h"
 #include "agent/run/SubmitRun.h"
+#include "agent/run/TokenCatalog.h"
 #include "agent/run/UnkillableStage.h"
 #include "agent/store/LogReader.h"
 
@@ -36,7 +37,17 @@ std::string toApiJson(const Service& service);
 std::string toApiJson(const HistoryEntry& entry);
 std::string toApiJson(const ProcessInfo& process);
 std::string toApiJson(const StuckStage& stage);
+std::string toApiJson(const TokenCatalog::Listed& token);
 std::string agentJson(const EngineStatus& facts, const PluginRegistry& plugins);
+
+/// What a token that is narrowed to services gets of the agent.
+std::string narrowAgentJson();
+
+/// A token; with `secret` where that is not empty, for the answer that makes it.
+std::string tokenJson(const Token& token, const std::string& secret);
+
+/// A code that opens a session of the dashboard at `url`.
+std::string invitationJson(const std::string& code, TimeMs expiresAt, const std::string& url);
 std::string stoppedJson(int stopped);
 
 /// A line of the log of an attempt, as /api/logs and `log` events give it.
@@ -57,9 +68,12 @@ struct RunRequest
     std::map<std::string, std::string> env;
 };
 
-/// Errors of all three: Declined Invalid with the field. `{}` and unknown keys as api.md says.
+/// Errors of all: Declined Invalid with the field. `{}` and unknown keys as api.md says.
 RunRequest runRequestFrom(const std::string& body);
 StagePatch stagePatchFrom(const std::string& body);
 RunPatch runPatchFrom(const std::string& body);
+Token tokenFrom(
+    const std::string& body); ///< what POST /api/tokens asks for: without digest and creation
+std::string codeFrom(const std::string& body); ///< of a session
 
 } // namespace agent

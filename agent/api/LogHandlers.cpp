@@ -188,9 +188,10 @@ Response followLog(const ApiParts& api, const Request& request, const Stage& sta
     const auto room = api.followers.room();
     if (!room)
         throw tooManyFollowers();
-    response.takeOver =
-        [&followers = api.followers, wish, room](std::unique_ptr<Transport> transport)
-    { followers.add(std::move(transport), wish, room); };
+    response.takeOver = [&followers = api.followers, wish, room,
+                         grant = request.caller.grant](std::unique_ptr<Transport> transport) {
+        followers.add(std::move(transport), wish, {room, grant});
+    };
     return response;
 }
 

@@ -195,6 +195,8 @@ Response listLogs(const ApiParts& api, const Request& request, const std::string
     const auto id = parseId(request.parameter("stageId").value_or(""));
     if (!id)
         throw invalid("stageId", "stageId must be a UUID");
+    if (request.caller.narrowed())
+        needVisibleStage(api, request, *id);
     const Stage stage = needStage(api, *id);
     const auto wanted = attemptOf(request, stage);
     const auto limit = wholeNumber(request.parameter("limit").value_or("1000"));

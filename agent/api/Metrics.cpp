@@ -35,7 +35,27 @@ private:
     std::string _text;
 };
 
+constexpr const char* stuckHelp = "Running stages that are reported as stuck now.";
+
 } // namespace
+
+std::string stuckMetrics(std::size_t stuck)
+{
+    Page page;
+    page.gauge("stage_agent_stages_stuck", stuckHelp, stuck);
+    return page.text();
+}
+
+std::string accessMetrics(const TokenFailures::Counts& counts)
+{
+    Page page;
+    page.family("stage_agent_auth_failures_total", "counter", "Requests with a wrong token.");
+    page.sample("stage_agent_auth_failures_total", counts.failures);
+    page.family("stage_agent_auth_delayed_total", "counter",
+                "Those of them that were answered with 429.");
+    page.sample("stage_agent_auth_delayed_total", counts.delayed);
+    return page.text();
+}
 
 std::string metricsText(const EngineStatus& facts, std::size_t stuck)
 {
@@ -56,7 +76,7 @@ std::string metricsText(const EngineStatus& facts, std::size_t stuck)
                whole(facts.freeBytes));
     page.gauge("stage_agent_disk_low", "1 while disk.min_free keeps stages from starting.",
                facts.diskLow ? 1 : 0);
-    page.gauge("stage_agent_stages_stuck", "Running stages that are reported as stuck now.", stuck);
+    page.gauge("stage_agent_stages_stuck", stuckHelp, stuck);
     page.family("stage_agent_stages_stuck_total", "counter",
                 "Times that a stage was found to be stuck.");
     page.sample("stage_agent_stages_stuck_total", facts.counts.stuck);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/api/TokenFailures.h"
 #include "agent/run/EngineStatus.h"
 #include "agent/store/RecordCheck.h"
 
@@ -16,6 +17,11 @@ std::string metricsText(const EngineStatus& facts, std::size_t stuck);
 
 /// The same of the certificate in use.
 std::string certificateMetrics(std::int64_t expiresAt);
+/// The part of it that a token narrowed to services may see.
+std::string stuckMetrics(std::size_t stuck);
+
+/// The same of wrong tokens.
+std::string accessMetrics(const TokenFailures::Counts& counts);
 
 /// The same of the record's background check.
 std::string recordMetrics(const RecordCheck::Result& result);

@@ -21,46 +21,90 @@ enum class Pace
     Long   ///< may wait for the engine, for processes, or for a long log
 };
 
+/// What a route concerns, for a token that is narrowed to services.
+enum class Concerns
+{
+    Run,     ///< `:id` is a run
+    Stage,   ///< `:id` is a stage
+    Visible, ///< the handler shows and does no more than the caller may
+    Agent    ///< the whole agent: not for such a token
+};
+
+/// Who may use a route. Each has one, for there is none by default.
+class Needs
+{
+public:
+    constexpr Needs(Role role, Concerns concerns) : _role(role), _concerns(concerns) {}
+
+    static constexpr Needs nothing() { return {}; }
+
+    [[nodiscard]] constexpr std::optional<Role> role() const { return _role; }
+    [[nodiscard]] constexpr Concerns concerns() const { return _concerns; }
+
+private:
+    constexpr Needs() = default;
+
+    std::optional<Role> _role;
+    Concerns _concerns = Concerns::Visible;
+};
+
 struct Route
 {
     std::string_view method;
     std::vector<std::string_view> segments; ///< ":id" is a UUID, ":name" any text
+    Needs needs;
     Function function;
     Pace pace = Pace::Short;
 };
 
+constexpr Needs nothing = Needs::nothing();
+constexpr Needs readVisible{Role::Read, Concerns::Visible};
+constexpr Needs readRun{Role::Read, Concerns::Run};
+constexpr Needs readStage{Role::Read, Concerns::Stage};
+constexpr Needs runVisible{Role::Run, Concerns::Visible};
+constexpr Needs runRun{Role::Run, Concerns::Run};
+constexpr Needs operateRun{Role::Operate, Concerns::Run};
+constexpr Needs operateStage{Role::Operate, Concerns::Stage};
+constexpr Needs operateAgent{Role::Operate, Concerns::Agent};
+constexpr Needs adminAgent{Role::Admin, Concerns::Agent};
+
 /// All there is, on one page.
 const std::vector<Route> routes{
-    {"GET", {"api", "stages"}, listStages},
-    {"GET", {"api", "stages", ":id"}, showStage},
-    {"PATCH", {"api", "stages", ":id"}, patchStage, Pace::Long},
-    {"DELETE", {"api", "stages", ":id"}, deleteStage, Pace::Long},
-    {"GET", {"api", "stages", ":id", "history"}, stageHistory},
-    {"GET", {"api", "stages", ":id", "processes"}, stageProcesses, Pace::Long},
-    {"GET", {"api", "stages", ":id", "log"}, stageLog, Pace::Long},
-    {"GET", {"api", "logs"}, listLogs, Pace::Long},
-    {"GET", {"api", "events"}, events},
-    {"POST", {"api", "runs"}, createRun, Pace::Long},
-    {"GET", {"api", "runs"}, listRuns},
-    {"GET", {"api", "runs", ":id"}, showRun},
-    {"PATCH", {"api", "runs", ":id"}, patchRun, Pace::Long},
-    {"DELETE", {"api", "runs", ":id"}, deleteRun, Pace::Long},
-    {"POST", {"api", "runs", ":id", "stop"}, stopRun, Pace::Long},
-    {"POST", {"api", "runs", ":id", "rerun"}, rerunRun, Pace::Long},
-    {"POST", {"api", "runs", ":id", "approve-deployment"}, approveRun, Pace::Long},
-    {"GET", {"api", "runs", ":id", "history"}, runHistory},
-    {"GET", {"api", "services"}, listServices},
-    {"GET", {"api", "services", ":name"}, showService},
-    {"GET", {"api", "stuck"}, listStuck, Pace::Long},
-    {"GET", {"api", "agent"}, showAgent},
-    {"POST", {"api", "agent", "drain"}, drain, Pace::Long},
-    {"POST", {"api", "agent", "resume"}, resume, Pace::Long},
-    {"GET", {"api", "openapi.yaml"}, apiDescription},
-    {"GET", {"healthz"}, health, Pace::Long},
-    {"GET", {"readyz"}, ready},
-    {"GET", {"metrics"}, metrics},
-    {"GET", {}, dashboardFile},
-    {"GET", {"dashboard", ":name"}, dashboardFile},
+    {"GET", {"api", "stages"}, readVisible, listStages},
+    {"GET", {"api", "stages", ":id"}, readStage, showStage},
+    {"PATCH", {"api", "stages", ":id"}, operateStage, patchStage, Pace::Long},
+    {"DELETE", {"api", "stages", ":id"}, operateStage, deleteStage, Pace::Long},
+    {"GET", {"api", "stages", ":id", "history"}, readStage, stageHistory},
+    {"GET", {"api", "stages", ":id", "processes"}, readStage, stageProcesses, Pace::Long},
+    {"GET", {"api", "stages", ":id", "log"}, readStage, stageLog, Pace::Long},
+    {"GET", {"api", "logs"}, readVisible, listLogs, Pace::Long},
+    {"GET", {"api", "events"}, readVisible, events},
+    {"POST", {"api", "runs"}, runVisible, createRun, Pace::Long},
+    {"GET", {"api", "runs"}, readVisible, listRuns},
+    {"GET", {"api", "runs", ":id"}, readRun, showRun},
+    {"PATCH", {"api", "runs", ":id"}, operateRun, patchRun, Pace::Long},
+    {"DELETE", {"api", "runs", ":id"}, operateRun, deleteRun, Pace::Long},
+    {"POST", {"api", "runs", ":id", "stop"}, operateRun, stopRun, Pace::Long},
+    {"POST", {"api", "runs", ":id", "rerun"}, runRun, rerunRun, Pace::Long},
+    {"POST", {"api", "runs", ":id", "approve-deployment"}, operateRun, approveRun, Pace::Long},
+    {"GET", {"api", "runs", ":id", "history"}, readRun, runHistory},
+    {"GET", {"api", "services"}, readVisible, listServices},
+    {"GET", {"api", "services", ":name"}, readVisible, showService},
+    {"GET", {"api", "stuck"}, readVisible, listStuck, Pace::Long},
+    {"GET", {"api", "agent"}, readVisible, showAgent},
+    {"POST", {"api", "agent", "drain"}, operateAgent, drain, Pace::Long},
+    {"POST", {"api", "agent", "resume"}, operateAgent, resume, Pace::Long},
+    {"GET", {"api", "tokens"}, adminAgent, listTokens},
+    {"POST", {"api", "tokens"}, adminAgent, createToken, Pace::Long},
+    {"DELETE", {"api", "tokens", ":name"}, adminAgent, revokeToken, Pace::Long},
+    {"POST", {"api", "dashboard", "codes"}, readVisible, inviteToDashboard},
+    {"POST", {"api", "dashboard", "sessions"}, nothing, openSession},
+    {"GET", {"api", "openapi.yaml"}, readVisible, apiDescription},
+    {"GET", {"healthz"}, nothing, health, Pace::Long},
+    {"GET", {"readyz"}, nothing, ready},
+    {"GET", {"metrics"}, readVisible, metrics},
+    {"GET", {}, nothing, dashboardFile},
+    {"GET", {"dashboard", ":name"}, nothing, dashboardFile},
 };
 
 /// Returns whether the path is the route's; `id` gets its variable segment as it stands.
@@ -109,6 +153,27 @@ Refusal refusalOf(const Declined& declined)
     return refusal;
 }
 
+/// Of a caller whose token is narrowed to services.
+void checkVisible(const ApiParts& api, const Request& request, Concerns concerns,
+                  const std::string& id)
+{
+    switch (concerns)
+    {
+    case Concerns::Run:
+        return needVisibleRun(api, request, id);
+    case Concerns::Stage:
+        return needVisibleStage(api, request, id);
+    case Concerns::Visible:
+        return;
+    case Concerns::Agent:
+        throw Refusal{.status = 403,
+                      .code = "token_narrowed",
+                      .message = "the token of '" + request.actor +
+                                 "' is narrowed to services; this concerns the whole agent",
+                      .field = ""};
+    }
+}
+
 } // namespace
 
 bool Routes::takesLong(const Request& request)
@@ -123,15 +188,35 @@ bool Routes::takesLong(const Request& request)
                        });
 }
 
-std::optional<Response> Routes::atOnce(const Request& request) const
+std::vector<Routes::Declared> Routes::all()
+{
+    std::vector<Declared> declared;
+    for (const auto& route : routes)
+    {
+        Declared& one = declared.emplace_back();
+        one.method = route.method;
+        one.role = route.needs.role();
+        for (const auto segment : route.segments)
+            one.path.append("/").append(segment);
+        if (one.path.empty())
+            one.path = "/";
+    }
+    return declared;
+}
+
+std::optional<Response> Routes::atOnce(Request& request) const
 {
     if (request.method != "GET" || request.path != "/api/stages")
         return std::nullopt;
+    // To find a user's name may take a while: a worker does that.
+    if (request.peer.door == Peer::Door::Unix)
+        return std::nullopt;
     _guard.check(request);
-    return readyStages(_api, request);
+    _api.access.access.admit(request, readVisible.role().value());
+    return request.caller.narrowed() ? std::nullopt : readyStages(_api, request);
 }
 
-Response Routes::handle(const Request& request) const
+Response Routes::handle(Request& request) const
 {
     _guard.check(request);
     std::string allowed;
@@ -146,6 +231,9 @@ Response Routes::handle(const Request& request) const
             allowed += (allowed.empty() ? "" : ", ") + std::string(route.method);
             continue;
         }
+        const bool open = route.function == metrics && _api.publicMetrics;
+        if (const auto role = route.needs.role(); role && !open)
+            _api.access.access.admit(request, *role);
         if (uuid)
         {
             const auto parsed = parseId(id);
@@ -155,6 +243,8 @@ Response Routes::handle(const Request& request) const
         }
         try
         {
+            if (request.caller.narrowed())
+                checkVisible(_api, request, route.needs.concerns(), id);
             return route.function(_api, request, id);
         }
         catch (const Declined& declined)

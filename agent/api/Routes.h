@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/api/AccessParts.h"
 #include "agent/api/Followers.h"
 #include "agent/api/Guard.h"
 #include "agent/api/Http.h"
@@ -24,6 +25,9 @@ struct ApiParts
     StageListCache& stageLists;
     Followers& followers;
     const RecordCheck& recordCheck;
+    AccessParts& access;
+    bool publicMetrics = false;
+    std::string url = {};            ///< of the agent, without a slash at its end
     const TlsContext* tls = nullptr; ///< null: none
 };
 
@@ -35,19 +39,32 @@ public:
     Routes(ApiParts parts, const Guard& guard) : _api(parts), _guard(guard) {}
 
     /// Errors: Refusal; anything else is ours.
-    Response handle(const Request& request) const;
+    Response handle(Request& request) const;
 
     /// Says whether the request may wait for the engine, for processes, or for a long log.
     static bool takesLong(const Request& request);
 
     /// The stages of a run, if their list lies ready; nothing for all else. Never blocks.
     /// Errors: as handle().
-    std::optional<Response> atOnce(const Request& request) const;
+    std::optional<Response> atOnce(Request& request) const;
+
+    /// A route as it is declared: for tests that go through all of them.
+    struct Declared
+    {
+        std::string method;
+        std::string path;         ///< `/api/stages/:id`
+        std::optional<Role> role; ///< that it needs; none: everybody may
+    };
+    static std::vector<Declared> all();
 
 private:
     ApiParts _api;
     const Guard& _guard;
 };
+
+/// Errors: Refusal 404 when the caller may not see the run, or the stage's, as if there were none.
+void needVisibleRun(const ApiParts& api, const Request& request, const std::string& runId);
+void needVisibleStage(const ApiParts& api, const Request& request, const std::string& stageId);
 
 /// The answer to a client for whom there is no room to follow.
 Refusal tooManyFollowers();
@@ -98,6 +115,11 @@ Response resume(const ApiParts& api, const Request& request, const std::string& 
 Response health(const ApiParts& api, const Request& request, const std::string& id);
 Response ready(const ApiParts& api, const Request& request, const std::string& id);
 Response metrics(const ApiParts& api, const Request& request, const std::string& id);
+Response listTokens(const ApiParts& api, const Request& request, const std::string& id);
+Response createToken(const ApiParts& api, const Request& request, const std::string& id);
+Response revokeToken(const ApiParts& api, const Request& request, const std::string& name);
+Response inviteToDashboard(const ApiParts& api, const Request& request, const std::string& id);
+Response openSession(const ApiParts& api, const Request& request, const std::string& id);
 Response apiDescription(const ApiParts& api, const Request& request, const std::string& id);
 Response dashboardFile(const ApiParts& api, const Request& request, const std::string& name);
 

@@ -11,6 +11,7 @@
 #include "agent/run/StopRun.h"
 #include "agent/run/SubmitRun.h"
 #include "agent/store/RunList.h"
+#include "agent/store/ServiceRuns.h"
 
 #include <Poco/SHA2Engine.h>
 
@@ -40,6 +41,14 @@ std::string digest(const std::string& text)
     return Poco::DigestEngine::digestToHex(engine.digest());
 }
 
+/// Returns null when there is no such service, or none that the caller may see.
+std::shared_ptr<const Service> visibleService(const ApiParts& api, const Request& request,
+                                              const std::string& nameOrId)
+{
+    auto service = api.services.find(nameOrId);
+    return service && request.caller.sees(service->name) ? service : nullptr;
+}
+
 /// A service may be named by its id and by its name at once.
 bool sameService(const ApiParts& api, const std::string& one, const std::string& other)
 {
@@ -51,7 +60,8 @@ bool sameService(const ApiParts& api, const std::string& one, const std::string&
 }
 
 /// Fills in the pipeline of the service, which `serviceField` names, or the inline one, checked.
-void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& serviceField)
+void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& serviceField,
+                  const Caller& caller)
 {
     Submission& submission = request.submission;
     PipelineSpec pipeline;
@@ -61,7 +71,7 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
     if (declared)
     {
         const auto service = api.services.find(request.service);
-        if (!service)
+        if (!service || !caller.sees(service->name))
             throw Declined(Declined::Kind::NotFound, "service_not_found",
                            "there is no service '" + request.service + "' on this host",
                            serviceField);
@@ -106,6 +116,35 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
     }
 }
 
+/// The ids of the services whose runs a narrowed caller may see; nothing when he sees all.
+std::optional<std::vector<std::string>> visibleIds(RecordSession& reader, const Caller& caller)
+{
+    if (!caller.narrowed())
+        return std::nullopt;
+    std::vector<std::string> ids;
+    for (const auto& [id, name] : ServiceRuns(reader).services())
+        if (caller.sees(name))
+            ids.push_back(id);
+    return ids;
+}
+
+/// A pipeline of its own runs any command: that takes more than to start what this host declares.
+void checkInline(const Request& request)
+{
+    if (!request.caller.may(Role::Operate))
+        throw Refusal{.status = 403,
+                      .code = "role_too_low",
+                      .message = "a pipeline of its own needs the role operate; '" + request.actor +
+                                 "' may start declared services",
+                      .field = "pipeline"};
+    if (request.caller.narrowed())
+        throw Refusal{.status = 403,
+                      .code = "token_narrowed",
+                      .message = "the token of '" + request.actor +
+                                 "' is narrowed to services: it starts no pipeline of its own",
+                      .field = "pipeline"};
+}
+
 /// The run that the same request has made before: its service may be gone by now.
 std::optional<Run> replayed(const ApiParts& api, const Submission& submission)
 {
@@ -143,7 +182,7 @@ std::pair<RunFilter, std::string> filterOf(const ApiParts& api, const Request& r
     }
     if (const auto service = request.parameter("serviceId"))
     {
-        const auto known = api.services.find(*service);
+        const auto known = visibleService(api, request, *service);
         const auto id = known ? std::optional(known->id) : parseId(*service);
         if (!id)
             throw invalid("serviceId", "there is no service '" + *service + "'");
@@ -154,7 +193,7 @@ std::pair<RunFilter, std::string> filterOf(const ApiParts& api, const Request& r
     {
         const auto id = parseId(*before);
         const auto run = id ? RunStore(*api.database.reader()).run(*id) : std::nullopt;
-        if (!run)
+        if (!run || !request.caller.sees(*run))
             throw invalid("before", "there is no run '" + *before + "'");
         filter.beforeSeq = run->seq;
     }
@@ -162,6 +201,14 @@ std::pair<RunFilter, std::string> filterOf(const ApiParts& api, const Request& r
 }
 
 } // namespace
+
+void needVisibleRun(const ApiParts& api, const Request& request, const std::string& runId)
+{
+    auto reader = api.database.reader();
+    const auto run = RunStore(*reader).run(runId);
+    if (!run || !request.caller.sees(*run))
+        throw noRun(runId);
+}
 
 Response createRun(const ApiParts& api, const Request& request, const std::string&)
 {
@@ -174,15 +221,17 @@ Response createRun(const ApiParts& api, const Request& request, const std::strin
     if (wanted.service.empty() != wanted.pipeline.has_value())
         throw invalid("service", wanted.service.empty() ? "give a service or a pipeline"
                                                         : "give a service or a pipeline, not both");
+    if (wanted.pipeline)
+        checkInline(request);
     Submission& submission = wanted.submission;
     submission.idempotencyKey = request.header("idempotency-key");
     if (const auto problem = textProblem(submission.idempotencyKey, bounds::name); !problem.empty())
         throw invalid("Idempotency-Key", "an Idempotency-Key " + problem);
     submission.bodyHash = digest(serviceId.value_or("") + "\n" + request.body);
     submission.actor = request.actor;
-    if (const auto earlier = replayed(api, submission))
+    if (const auto earlier = replayed(api, submission); earlier && request.caller.sees(*earlier))
         return {.headers = {{"Location", "/api/runs/" + earlier->id}}, .body = toApiJson(*earlier)};
-    fillPipeline(api, wanted, serviceId ? "serviceId" : "service");
+    fillPipeline(api, wanted, serviceId ? "serviceId" : "service", request.caller);
     const auto made = commands::submit(api.engine, submission);
     return {.status = made.created ? 201 : 200,
             .headers = {{"Location", "/api/runs/" + made.run.id}},
@@ -192,17 +241,19 @@ Response createRun(const ApiParts& api, const Request& request, const std::strin
 Response listRuns(const ApiParts& api, const Request& request, const std::string&)
 {
     const auto [filter, next] = filterOf(api, request);
-    const auto page = RunList(*api.database.reader()).page(filter);
+    const auto ids = visibleIds(*api.database.reader(), request.caller);
+    const auto page = ids ? ServiceRuns(*api.database.reader()).page(filter, *ids)
+                          : RunList(*api.database.reader()).page(filter);
     if (!page)
         return {.body = "[]"};
     Response response = arrayOf(elementsOf<Run>(
-        [&database = api.database, filter = filter, page](const Run* last)
+        [&database = api.database, filter = filter, page, ids](const Run* last)
         {
             auto session = database.reader();
             RunFilter part = filter;
             part.limit = 8; // commit messages of 8 KiB; older records hold longer ones
             part.beforeSeq = last ? last->seq : page->firstSeq + 1;
-            auto runs = RunList(*session).runs(part);
+            auto runs = ids ? ServiceRuns(*session).runs(part, *ids) : RunList(*session).runs(part);
             std::erase_if(runs, [&](const Run& run) { return run.seq < page->lastSeq; });
             return runs;
         },
@@ -241,6 +292,12 @@ Response stopRun(const ApiParts& api, const Request& request, const std::string&
 
 Response rerunRun(const ApiParts& api, const Request& request, const std::string& id)
 {
+    if (!request.caller.may(Role::Operate))
+    {
+        auto reader = api.database.reader();
+        if (const auto run = RunStore(*reader).run(id); run && run->serviceId.empty())
+            checkInline(request);
+    }
     return {.contentType = "text/plain", .body = commands::rerun(api.engine, id, request.actor)};
 }
 
@@ -262,16 +319,19 @@ Response runHistory(const ApiParts& api, const Request&, const std::string& id)
                                    { return history.ofRun(id, after, limit); }));
 }
 
-Response listServices(const ApiParts& api, const Request&, const std::string&)
+Response listServices(const ApiParts& api, const Request& request, const std::string&)
 {
     using Shared = std::shared_ptr<const Service>;
-    return arrayOf(elementsOf<Shared>(api.services.all(),
+    auto services = api.services.all();
+    std::erase_if(services,
+                  [&](const Shared& service) { return !request.caller.sees(service->name); });
+    return arrayOf(elementsOf<Shared>(std::move(services),
                                       [](const Shared& service) { return toApiJson(*service); }));
 }
 
-Response showService(const ApiParts& api, const Request&, const std::string& id)
+Response showService(const ApiParts& api, const Request& request, const std::string& id)
 {
-    const auto service = api.services.find(id);
+    const auto service = visibleService(api, request, id);
     if (!service)
         throw Declined(Declined::Kind::NotFound, "service_not_found",
                        "there is no service '" + id + "' on this host");

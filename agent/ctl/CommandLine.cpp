@@ -46,7 +46,8 @@ Several agents (--agent and lines repeated, URLs in $STAGE_AGENT_URL separated b
 parallel: their lists are merged, with a column HOST, and --json is a list with the URL of each object's
 agent as "agent"; ids are looked up on all. An agent that does not answer in 15 s is reported; the exit
 code is the highest of all agents.
-The token: --token-file, $STAGE_AGENT_TOKEN, `token-file = PATH` in ~/.config/stagectl.
+The token: --token-file, $STAGE_AGENT_TOKEN, `token-file = PATH` in ~/.config/stagectl, else admin.token in the
+default state folder of an agent on this host, where you may read it.
 
 Exit codes: 0 success; 1 the followed run or executed stage failed, or the doctor found a fault;
 2 invalid usage or configuration; 3 refused (4xx); 4 not found; 5 not possible now (409, 412);
@@ -83,6 +84,7 @@ private:
     void addRunVerbs();
     void addStageVerbs();
     void addAgentVerbs();
+    void addAccessVerbs();
     void addExec();
 
     CLI::App _app{"Operates a stage-agent over its HTTP API.", "stagectl"};
@@ -101,6 +103,8 @@ private:
     RunsQuery _runsQuery;
     LogsQuery _logsQuery;
     PatchRequest _patchRequest;
+    TokenRequest _tokenRequest;
+    bool _onlyPrint = false;
     CLI::App* _doctor = nullptr;
     DoctorRequest _doctorRequest;
     CLI::App* _exec = nullptr;
@@ -123,6 +127,7 @@ CommandLine::CommandLine()
     addRunVerbs();
     addStageVerbs();
     addAgentVerbs();
+    addAccessVerbs();
     addExec();
 }
 
@@ -279,6 +284,46 @@ void CommandLine::addAgentVerbs()
                      "A configuration key, as for the agent's -D (repeatable)")
         ->type_name("KEY=VALUE")
         ->allow_extra_args(false);
+}
+
+void CommandLine::addAccessVerbs()
+{
+    CLI::App* token = _app.add_subcommand("token", "Make, list and revoke tokens for the API");
+    token->require_subcommand(1);
+    const auto tokenVerb = [&](const std::string& name, const std::string& what, Action action)
+    {
+        CLI::App* added = token->add_subcommand(name, what);
+        _actions.emplace_back(added, std::move(action));
+        return added;
+    };
+    CLI::App* create =
+        tokenVerb("create", "Make a token and print it; it is never shown again",
+                  [this](const Session& session) { return createToken(session, _tokenRequest); });
+    create->add_option("NAME", _tokenRequest.name, "Name, which the history shows")
+        ->required()
+        ->type_name("");
+    create->add_option("--role", _tokenRequest.role, "read, run, operate or admin (default: read)")
+        ->type_name("ROLE");
+    create
+        ->add_option("--service", _tokenRequest.services,
+                     "Only for services whose name matches (repeatable)")
+        ->type_name("PATTERN")
+        ->allow_extra_args(false);
+    create->add_option("--expires", _tokenRequest.expires, "End: a span (30d), or a time")
+        ->type_name("TIME");
+    create->add_flag("--proxy", _tokenRequest.proxy,
+                     "For a proxy that names the person: auth.proxy_header");
+    create->add_flag("-q,--quiet", _tokenRequest.quiet, "Print only the token");
+    tokenVerb("list", "List the tokens and their last use", listTokens);
+    tokenVerb("revoke", "End a token at once",
+              [this](const Session& session) { return revokeToken(session, _name); })
+        ->add_option("NAME", _name, "Name of the token")
+        ->required()
+        ->type_name("");
+
+    verb("dashboard", "Print an address that opens the dashboard; on a desktop open it",
+         [this](const Session& session) { return openDashboard(session, _onlyPrint); })
+        ->add_flag("--print", _onlyPrint, "Only print it");
 }
 
 void CommandLine::addExec()

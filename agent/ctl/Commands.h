@@ -58,6 +58,16 @@ struct PatchRequest
     std::string ifMatch;
 };
 
+struct TokenRequest
+{
+    std::string name;
+    std::string role = "read";
+    std::vector<std::string> services; ///< patterns
+    std::string expires;               ///< a time or a span; empty: never
+    bool proxy = false;
+    bool quiet = false; ///< print the token and nothing else
+};
+
 // Verbs that show one run or stage. All verbs print and return the exit code. Errors: Failure.
 Exit listStages(const Session& session, const std::string& name);
 Exit showStage(const Session& session, const std::string& name);
@@ -87,6 +97,13 @@ Exit skipStage(const Session& session, const std::string& name, const std::strin
 Exit deleteTarget(const Session& session, const std::string& runOrStage, bool confirmed);
 Exit drainAgent(const Session& session);
 Exit resumeAgent(const Session& session);
+
+// Verbs of who may what: Tokens.cpp.
+Exit createToken(const Session& session, const TokenRequest& request);
+Exit listTokens(const Session& session);
+Exit revokeToken(const Session& session, const std::string& name);
+/// Prints an address that opens the dashboard once; on a desktop opens it too, unless `onlyPrint`.
+Exit openDashboard(const Session& session, bool onlyPrint);
 
 /// Prints an answer's body unchanged, ending with a line break.
 void printJson(const std::string& body);

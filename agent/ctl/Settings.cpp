@@ -3,6 +3,7 @@
 #include "agent/ctl/Address.h"
 #include "agent/ctl/Failure.h"
 #include "agent/ctl/HttpConnection.h"
+#include "agent/ctl/LocalToken.h"
 #include "agent/ctl/Text.h"
 
 #include <Poco/String.h>
@@ -183,6 +184,9 @@ void findToken(const std::string& fileOption, Settings& settings)
         settings.token = checkedToken(fromEnvironment, settings.tokenFrom = "$STAGE_AGENT_TOKEN");
     else if (!file.tokenFile.empty())
         settings.token = tokenFrom(settings.tokenFrom = file.tokenFile);
+    else if (settings.agents.size() == 1)
+        if (const auto local = localToken(settings.agents.front()))
+            settings.token = checkedToken(local->token, settings.tokenFrom = local->file);
 }
 
 Settings findSettings(const std::vector<std::string>& agentOptions,

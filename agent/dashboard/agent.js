@@ -48,23 +48,27 @@ export function mountAgent(main, _, { stream, signal }) {
 
     function draw(health, services) {
         const fact = (name, ...value) => el('div', {}, el('dt', {}, name), el('dd', {}, ...value));
+        const whole = 'slots' in agent; // else the token is narrowed to services
         retext(heading, agent.host);
-        drainButton.hidden = false;
+        drainButton.hidden = !whole;
         drainButton.textContent = agent.draining ? 'Resume' : 'Drain';
         refill(facts,
             el('dl', { class: 'facts' },
-                fact('Slots', `${agent.running} of ${agent.slots} in use${agent.setAside > 0 ? `, ${agent.setAside} set aside: processes can't be ended` : ''} `,
-                    el('meter', { min: 0, max: agent.slots, value: agent.running, 'aria-label': 'Slots in use' })),
-                fact('Queue', agent.queueLength === 1 ? '1 run' : `${agent.queueLength} runs`),
-                fact('New runs', agent.draining ? 'refused: the agent is draining' : 'accepted'),
-                fact('Disk', `${bytesWords(agent.freeBytes)} free`),
+                whole && [
+                    fact('Slots', `${agent.running} of ${agent.slots} in use${agent.setAside > 0 ? `, ${agent.setAside} set aside: processes can't be ended` : ''} `,
+                        el('meter', { min: 0, max: agent.slots, value: agent.running, 'aria-label': 'Slots in use' })),
+                    fact('Queue', agent.queueLength === 1 ? '1 run' : `${agent.queueLength} runs`),
+                    fact('New runs', agent.draining ? 'refused: the agent is draining' : 'accepted'),
+                    fact('Disk', `${bytesWords(agent.freeBytes)} free`),
+                ],
+                !whole && fact('Access', 'only to the services below'),
                 fact('Version', agent.version)),
             el('h2', {}, health.ready ? 'Ready' : 'Not ready'),
             el('ul', { class: 'health' }, health.lines.slice(0, -1).map((line) => el('li', {}, line))));
         // Redrawn only on a change, which keeps a click in progress.
-        const asideNow = JSON.stringify(agent.setAsideStages);
+        const asideNow = JSON.stringify(agent.setAsideStages ?? []);
         if (asideNow !== drawnAside)
-            refill(aside, setAside(agent.setAsideStages));
+            refill(aside, setAside(agent.setAsideStages ?? []));
         drawnAside = asideNow;
         const now = JSON.stringify([agent.plugins, services]);
         if (now === drawnLists)
@@ -75,7 +79,7 @@ export function mountAgent(main, _, { stream, signal }) {
                 el('a', { href: `#/?service=${service.id}` }, service.name),
                 service.stages.map((stage) => (stage.name === stage.type ? typeWords(stage.type) : stage.name)).join(', '),
                 service.repository, service.branch, String(service.concurrency)])),
-            table('Plugins', ['Name', 'Version', 'Description', 'SHA-256'], agent.plugins.map((plugin) => [
+            whole && table('Plugins', ['Name', 'Version', 'Description', 'SHA-256'], agent.plugins.map((plugin) => [
                 plugin.name, plugin.version, plugin.description, el('code', { title: plugin.sha256 }, plugin.sha256.slice(0, 16))])));
     }
 

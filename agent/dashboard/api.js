@@ -20,7 +20,7 @@ export function isShowable(error) {
     throw error;
 }
 
-/** Dispatches `unauthorized` when the agent requires a token or refuses the current one. */
+/** Dispatches `unauthorized` with the agent's code when it requires a token or refuses the current one. */
 export const session = new EventTarget();
 
 /** The token is kept per tab, until it is closed. */
@@ -36,14 +36,16 @@ export function hasToken() {
 }
 
 async function refusal(response) {
-    if (response.status === 401)
-        session.dispatchEvent(new Event('unauthorized'));
+    let failure;
     try {
         const { error } = await response.json();
-        return new ApiError(response.status, error.code, error.message);
+        failure = new ApiError(response.status, error.code, error.message);
     } catch {
-        return new ApiError(response.status, 'unknown', `the agent answered ${response.status}`);
+        failure = new ApiError(response.status, 'unknown', `the agent answered ${response.status}`);
     }
+    if (response.status === 401)
+        session.dispatchEvent(new CustomEvent('unauthorized', { detail: failure.code }));
+    return failure;
 }
 
 /** Awaits a part of an answer; an error in it means that the connection failed. */
@@ -90,6 +92,13 @@ export async function request(method, path, { body, headers = {}, signal } = {})
 export async function getJson(path, options) {
     const response = await request('GET', path, options);
     return answered(response.json());
+}
+
+/** Exchanges a code of `stagectl dashboard` for a session of this tab. Errors: ApiError 401 if it is no longer good. */
+export async function openSession(code) {
+    useToken('');
+    const response = await request('POST', '/api/dashboard/sessions', { body: { code } });
+    useToken((await answered(response.json())).token);
 }
 
 /** Returns a stage's detail view, which includes its version. */

@@ -1,5 +1,5 @@
 // Routing by the address, the state of the connection, the token.
-import { getJson, hasToken, session } from './api.js';
+import { getJson, hasToken, isShowable, openSession, session } from './api.js';
 import { EventStream } from './events.js';
 import { askToken } from './dialog.js';
 import { el, refill, retext, visible } from './dom.js';
@@ -69,8 +69,8 @@ function showConnection() {
 }
 
 /** Returns whether the token was changed. */
-async function changeToken() {
-    if (!(await askToken()))
+async function changeToken(why) {
+    if (!(await askToken(why)))
         return false;
     showToken();
     shown.key = null;
@@ -85,11 +85,11 @@ function showToken() {
 
 // After a cancelled dialog only the button asks again.
 let mayAsk = true;
-session.addEventListener('unauthorized', async () => {
+session.addEventListener('unauthorized', async ({ detail }) => {
     if (!mayAsk)
         return;
     mayAsk = false;
-    mayAsk = await changeToken();
+    mayAsk = await changeToken(detail);
 });
 tokenButton.addEventListener('click', async () => { mayAsk = (await changeToken()) || mayAsk; });
 showToken();
@@ -118,6 +118,29 @@ document.addEventListener('keydown', (event) => {
             event.preventDefault();
     }
 });
-window.addEventListener('hashchange', show);
+
+/** Opens a session if the address has a code, which must not stay in it: it would be in the history. */
+async function takeCode() {
+    const code = location.hash.match(/^#code=([\w-]+)$/)?.[1];
+    if (!code)
+        return;
+    history.replaceState(null, '', location.pathname + location.search);
+    try {
+        await openSession(code);
+    } catch (error) {
+        isShowable(error); // a refused code has opened the dialog
+    }
+    showToken();
+}
+
+window.addEventListener('hashchange', async () => {
+    if (location.hash.startsWith('#code=')) {
+        await takeCode();
+        shown.key = null;
+        stream.start();
+    }
+    show();
+});
+await takeCode();
 show();
 stream.start();

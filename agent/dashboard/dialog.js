@@ -47,12 +47,20 @@ export async function confirm({ title, what, subject, verb, tone, act, waits = '
     return (await open(dialog)) === 'done';
 }
 
+// Why the token is asked for, by the agent's code.
+const reasons = {
+    token_invalid: 'The agent does not accept the token: it was mistyped, revoked, or has expired.',
+    code_invalid: 'The address was used before, or is older than a minute.',
+};
+
 /** Asks for the token and keeps it for this tab; returns whether it was set or cleared. */
-export async function askToken() {
+export async function askToken(code = '') {
     const input = el('input', { id: 'token-input', type: 'password', autocomplete: 'off', spellcheck: 'false' });
     const form = el('form', { method: 'dialog' },
         el('h2', { id: 'dialog-title' }, 'Token for this agent'),
-        el('p', { id: 'dialog-what' }, 'Kept in this tab until it is closed, and sent only to this agent. Leave it empty to forget it.'),
+        reasons[code] && el('p', { role: 'alert', class: 'problem' }, reasons[code]),
+        el('p', { id: 'dialog-what' }, 'Kept in this tab until it is closed, and sent only to this agent. Leave it empty to forget it. ',
+            'On a host with stagectl, ', el('code', {}, 'stagectl dashboard'), ' opens this page without one.'),
         el('label', { for: 'token-input' }, 'Token'),
         input,
         el('div', { class: 'buttons' },

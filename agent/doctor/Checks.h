@@ -45,6 +45,9 @@ void checkStateFolder(const Context& context, Findings& findings);
 std::optional<TimeMs> checkRecord(const Context& context, Findings& findings);
 void checkDisk(const Context& context, Findings& findings);
 
+// AccessCheck.cpp
+void checkAccess(const Context& context, Findings& findings);
+
 // HostChecks.cpp
 void checkKernel(Findings& findings);
 void checkCgroups(const Context& context, Findings& findings);

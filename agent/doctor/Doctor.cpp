@@ -49,6 +49,7 @@ void checkAll(const Context& context, Findings& findings)
     checkCertificate(context, findings);
     checkSocket(context, findings);
     checkStateFolder(context, findings);
+    checkAccess(context, findings);
     const auto lastEnd = checkRecord(context, findings);
     checkDisk(context, findings);
     checkKernel(findings);

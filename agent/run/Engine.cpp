@@ -89,6 +89,11 @@ void Engine::recordSyncs()
     }
 }
 
+void Engine::tell(std::function<void(Batch&)> command)
+{
+    post({.apply = std::move(command), .refuse = [](const std::exception_ptr&) {}});
+}
+
 bool Engine::ping(std::chrono::milliseconds timeout)
 {
     std::future<void> answer;

@@ -76,6 +76,9 @@ public:
     /// Errors: Declined, and nothing was changed. Threads: any.
     template <typename T> T call(std::function<Answer<T>(Batch&, EngineParts&)> command);
 
+    /// Runs `command` in the next batch; nobody learns of its failure. Never blocks. Threads: any.
+    void tell(std::function<void(Batch&)> command);
+
     /// Returns whether the thread answered within `timeout`. Threads: any.
     [[nodiscard]] bool ping(std::chrono::milliseconds timeout);
 

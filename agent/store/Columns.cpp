@@ -1,5 +1,7 @@
 #include "agent/store/Columns.h"
 
+#include <sstream>
+
 namespace agent
 {
 
@@ -66,6 +68,19 @@ void bindValue(Statement& statement, Sync value)
         statement.bind(static_cast<int>(value));
 }
 
+void bindValue(Statement& statement, Role value)
+{
+    statement.bind(toString(value));
+}
+
+void bindValue(Statement& statement, const std::vector<std::string>& value)
+{
+    std::string lines;
+    for (const auto& text : value)
+        lines += text + "\n";
+    statement.bindText(lines);
+}
+
 void readValue(Statement& row, std::int64_t& value)
 {
     value = row.integer();
@@ -126,6 +141,20 @@ void readValue(Statement& row, Sync& value)
 {
     const auto number = row.maybeInteger();
     value = number && *number >= 0 && *number <= 2 ? static_cast<Sync>(*number) : Sync::None;
+}
+
+/// A role that this build does not know is the least.
+void readValue(Statement& row, Role& value)
+{
+    value = roleFrom(row.text()).value_or(Role::Read);
+}
+
+void readValue(Statement& row, std::vector<std::string>& value)
+{
+    value.clear();
+    std::istringstream lines(row.text());
+    for (std::string line; std::getline(lines, line);)
+        value.push_back(line);
 }
 
 } // namespace agent

@@ -2,12 +2,14 @@
 
 #include "agent/model/Run.h"
 #include "agent/model/Stage.h"
+#include "agent/model/Token.h"
 #include "agent/store/Statement.h"
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
 #include <string>
+#include <vector>
 
 namespace agent
 {
@@ -30,7 +32,8 @@ template <typename Record> struct Column
     void (*read)(Statement& row, Record& record);
 };
 
-/// How each type of value is kept: enumerations as their words, an empty text and Sync::None as NULL.
+/// How each type of value is kept: enumerations as their words, an empty text and Sync::None as NULL, texts
+/// one a line.
 void bindValue(Statement& statement, std::int64_t value);
 void bindValue(Statement& statement, int value);
 void bindValue(Statement& statement, bool value);
@@ -43,6 +46,8 @@ void bindValue(Statement& statement, StageType value);
 void bindValue(Statement& statement, const std::optional<Cause>& value);
 void bindValue(Statement& statement, Intent value);
 void bindValue(Statement& statement, Sync value);
+void bindValue(Statement& statement, Role value);
+void bindValue(Statement& statement, const std::vector<std::string>& value);
 void readValue(Statement& row, std::int64_t& value);
 void readValue(Statement& row, int& value);
 void readValue(Statement& row, bool& value);
@@ -55,6 +60,8 @@ void readValue(Statement& row, StageType& value);
 void readValue(Statement& row, std::optional<Cause>& value);
 void readValue(Statement& row, Intent& value);
 void readValue(Statement& row, Sync& value);
+void readValue(Statement& row, Role& value);
+void readValue(Statement& row, std::vector<std::string>& value);
 
 namespace columns
 {

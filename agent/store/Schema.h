@@ -160,6 +160,19 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
         R"(CREATE TRIGGER ended_run_deleted AFTER DELETE ON runs WHEN OLD.ended_at IS NOT NULL
             BEGIN UPDATE counts SET value = value - 1 WHERE name = 'ended_runs'; END)",
     },
+    {
+        // Who may use the API; of the secrets, the SHA-256 only.
+        R"(CREATE TABLE tokens (
+            name TEXT PRIMARY KEY,
+            role TEXT NOT NULL,
+            services TEXT,
+            proxy INTEGER NOT NULL,
+            digest TEXT NOT NULL UNIQUE,
+            created_at INTEGER NOT NULL,
+            expires_at INTEGER,
+            last_used_at INTEGER
+        ) WITHOUT ROWID)",
+    },
 };
 
 } // namespace agent

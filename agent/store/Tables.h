@@ -95,4 +95,15 @@ inline constexpr Table historyTable{"history",
                                         column<&HistoryEntry::attempt>("attempt"),
                                     }};
 
+inline constexpr Table tokenTable{"tokens", std::array{
+                                                textColumn<&Token::name>("name", Written::Once),
+                                                column<&Token::role>("role"),
+                                                column<&Token::services>("services"),
+                                                column<&Token::proxy>("proxy"),
+                                                textColumn<&Token::digest>("digest"),
+                                                column<&Token::createdAt>("created_at"),
+                                                column<&Token::expiresAt>("expires_at"),
+                                                column<&Token::lastUsedAt>("last_used_at"),
+                                            }};
+
 } // namespace agent

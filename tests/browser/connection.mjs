@@ -21,28 +21,89 @@ export async function saysThatTheConnectionIsLostAndComesBack({ page, daemon, op
     await page.locator('.line', { hasText: 'after' }).waitFor();
 }
 
-export async function asksForATokenOnceAndKeepsItInTheTab({ page, daemon, open, context }) {
+/** Opens the page in a browser that has no token. */
+async function asAStranger(strangers, daemon, hash = '') {
+    const context = await strangers();
+    const page = await context.newPage();
+    page.setDefaultTimeout(30_000);
+    await page.goto(`${daemon.url}/${hash}`);
+    return { context, page };
+}
+
+async function isLive(page) {
+    await page.locator('.row').first().waitFor();
+    await page.locator('#connection', { hasText: 'Live' }).waitFor();
+}
+
+export async function asksForATokenOnceAndKeepsItInTheTab({ daemon, strangers }) {
     await daemon.submit([shell('true')]);
-    const sent = [];
-    await context.route('**/api/**', (route) => {
-        const token = route.request().headers().authorization;
-        sent.push(token);
-        return token === 'Bearer open-sesame' ? route.continue()
-            : route.fulfill({ status: 401, json: { error: { code: 'unauthorized', message: 'a token is needed' } } });
-    });
-    await open();
+    const { context, page } = await asAStranger(strangers, daemon);
     const dialog = page.getByRole('dialog', { name: 'Token for this agent' });
-    await dialog.getByLabel('Token').fill('open-sesame');
+    await dialog.getByLabel('Token').fill('sat_wrong');
     await dialog.getByRole('button', { name: 'Use token' }).click();
-    await page.locator('.row').first().waitFor();
-    await page.locator('#connection', { hasText: 'Live' }).waitFor();
-    sent.length = 0;
+    await dialog.getByText('mistyped, revoked, or has expired').waitFor();
+    await dialog.getByLabel('Token').fill(daemon.token);
+    await dialog.getByRole('button', { name: 'Use token' }).click();
+    await isLive(page);
+    const sent = [];
+    page.on('request', (request) => request.url().includes('/api/') && sent.push(request.headers().authorization));
     await page.reload();
-    await page.locator('.row').first().waitFor();
-    await page.locator('#connection', { hasText: 'Live' }).waitFor();
-    assert.ok(sent.length > 1 && sent.every((token) => token === 'Bearer open-sesame'));
+    await isLive(page);
+    assert.ok(sent.length > 1 && sent.every((token) => token === `Bearer ${daemon.token}`));
     assert.equal(await page.evaluate(() => localStorage.length + document.cookie.length), 0);
     const other = await context.newPage();
     await other.goto(`${daemon.url}/`);
     await other.getByRole('dialog').waitFor();
+    await context.close();
+}
+
+export async function aCodeInTheAddressOpensASessionOnce({ daemon, strangers }) {
+    await daemon.submit([shell('true')]);
+    const { code } = await daemon.post('/api/dashboard/codes');
+    const { context, page } = await asAStranger(strangers, daemon, `#code=${code}`);
+    await isLive(page);
+    assert.ok(!page.url().includes(code));
+    assert.equal(await page.getByRole('dialog').count(), 0);
+    await page.reload();
+    await isLive(page);
+    const late = await context.newPage();
+    await late.goto(`${daemon.url}/#code=${code}`);
+    await late.getByRole('dialog').getByText('used before').waitFor();
+    await context.close();
+}
+
+export async function aRevokedTokenIsAskedForAgain({ daemon, strangers }) {
+    await daemon.submit([shell('true')]);
+    const { token } = await daemon.post('/api/tokens', { name: 'guest', role: 'read' });
+    const { context, page } = await asAStranger(strangers, daemon);
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Token').fill(token);
+    await dialog.getByRole('button', { name: 'Use token' }).click();
+    await isLive(page);
+    await daemon.request('DELETE', '/api/tokens/guest');
+    await dialog.getByText('mistyped, revoked, or has expired').waitFor();
+    await context.close();
+}
+
+export async function aNarrowedTokenShowsItsServicesOnly({ daemon, strangers }) {
+    const own = await daemon.post('/api/runs', { service: 'payment' });
+    await daemon.post('/api/runs', { service: 'web-shop' });
+    const { token } = await daemon.post('/api/tokens', { name: 'guest', role: 'run', services: ['pay*'] });
+    const { context, page } = await asAStranger(strangers, daemon);
+    const errors = [];
+    page.on('pageerror', (error) => errors.push(error));
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Token').fill(token);
+    await dialog.getByRole('button', { name: 'Use token' }).click();
+    await isLive(page);
+    assert.equal(await page.locator('.row').count(), 1);
+    await page.goto(`${daemon.url}/#/agent`);
+    await page.getByText('only to the services below').waitFor();
+    await page.getByRole('cell', { name: 'payment' }).waitFor();
+    assert.equal(await page.getByRole('cell', { name: 'web-shop' }).count(), 0);
+    assert.equal(await page.getByRole('button', { name: 'Drain' }).count(), 0);
+    await page.goto(`${daemon.url}/#/runs/${own.id}`);
+    await page.locator('.timeline a').first().waitFor();
+    assert.deepEqual(errors, []);
+    await context.close();
 }

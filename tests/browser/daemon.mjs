@@ -77,7 +77,7 @@ export class Daemon {
         rmSync(join(this.folder, 'state', 'address'), { force: true });
         const output = openSync(join(this.folder, 'output'), 'a');
         const settings = { 'http.port': this.port, 'state.dir': join(this.folder, 'state'), 'services.dir': join(this.folder, 'services.d'),
-            'executor.slots': 4, 'disk.min_free': '1MiB', ...this.settings };
+            'executor.slots': 4, 'disk.min_free': '1MiB', 'auth.required': true, ...this.settings };
         this.process = spawn(join(this.bin, 'stage-agent'), Object.entries(settings).flatMap(([key, value]) => ['-D', `${key}=${value}`]),
             { stdio: ['ignore', output, output], detached: true });
         this.exit = new Promise((done) => this.process.once('exit', done));
@@ -86,6 +86,7 @@ export class Daemon {
                 throw new Error(`the daemon ended: ${contentOf(join(this.folder, 'output'))}`);
             return contentOf(join(this.folder, 'state', 'address'));
         });
+        this.token = contentOf(join(this.folder, 'state', 'admin.token')).trim();
     }
 
     /** One more, with these settings too. */
@@ -139,7 +140,8 @@ export class Daemon {
     go(name) { writeFileSync(join(this.folder, 'go', name), ''); }
 
     async request(method, path, body) {
-        const response = await fetch(this.url + path, { method, headers: body ? { 'Content-Type': 'application/json' } : {}, body: body && JSON.stringify(body) });
+        const headers = { Authorization: `Bearer ${this.token}`, ...(body && { 'Content-Type': 'application/json' }) };
+        const response = await fetch(this.url + path, { method, headers, body: body && JSON.stringify(body) });
         if (!response.ok)
             throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
         return response;

@@ -66,6 +66,11 @@ function within(promise, what) {
 async function runCase(browser, name, body) {
     const daemon = await Daemon.start(bin);
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+    // As if the token had been given before; cases about that use a context without it.
+    await context.addInitScript((token) => {
+        if (!sessionStorage.getItem('stage-agent-token'))
+            sessionStorage.setItem('stage-agent-token', token);
+    }, daemon.token);
     const page = await context.newPage();
     page.setDefaultTimeout(30_000);
     const complaints = [];
@@ -73,7 +78,7 @@ async function runCase(browser, name, body) {
     page.on('console', (message) => /Content Security Policy|Trusted/i.test(message.text()) && complaints.push(message.text()));
     try {
         await within(body({
-            page, daemon, context, axe: require.resolve('axe-core/axe.min.js'),
+            page, daemon, context, strangers: () => browser.newContext(), axe: require.resolve('axe-core/axe.min.js'),
             open: (path = '') => page.goto(`${daemon.url}/${path}`),
             picture: (file) => page.screenshot({ path: join(screenshots, `${file}.png`) }),
         }), name);

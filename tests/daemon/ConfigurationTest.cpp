@@ -21,6 +21,7 @@ class ConfigurationTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testAFileThatIsNotThereIsReported);
     CPPUNIT_TEST(testTimesToKeepNeedAUnit);
     CPPUNIT_TEST(testNothingButLoopbackIsListenedOn);
+    CPPUNIT_TEST(testWhoMayWhatIsChecked);
     CPPUNIT_TEST(testAWrongCommandLineIsNoConfiguration);
     CPPUNIT_TEST_SUITE_END();
 
@@ -142,8 +143,20 @@ public:
             assertHas(check(78, {"-D", std::string("http.address=") + address}),
                       "http.address: expected an address");
         assertHas(run({"-D", "http.address=0.0.0.0"}, 78).err, "is not loopback");
-        assertHas(check(78, {"-D", "auth.required=true"}),
-                  "auth.required: tokens are not implemented");
+    }
+
+    void testWhoMayWhatIsChecked()
+    {
+        write("");
+        for (const char* key : {"auth.required", "metrics.public"})
+        {
+            check(0, {"-D", std::string(key) + "=true"});
+            assertHas(check(78, {"-D", std::string(key) + "=maybe"}), "expected true or false");
+        }
+        check(0, {"-D", "auth.proxy_header=X-Forwarded-User"});
+        for (const std::string header : {"X Forwarded", "a:b", "Authorization"})
+            assertHas(check(78, {"-D", "auth.proxy_header=" + header}),
+                      "auth.proxy_header: expected the name of a header");
     }
 
     void testAWrongCommandLineIsNoConfiguration()

@@ -32,6 +32,7 @@ class DoctorFaultsTest: public DoctorFixture
     CPPUNIT_TEST(testReportsAMissingFile);
     CPPUNIT_TEST(testDoesNotCreateAMissingStateFolder);
     CPPUNIT_TEST(testReportsAnUnusableStateFolder);
+    CPPUNIT_TEST(testReportsWhoCanGetIn);
     CPPUNIT_TEST(testKnowsTheUnitsUserWithoutAStateFolder);
     CPPUNIT_TEST(testFindsAnAgentThatStartedOnAFullDisk);
     CPPUNIT_TEST(testReportsLowDiskSpace);
@@ -92,6 +93,24 @@ public:
         assertSeen(all, "state folder", "fail", "can't be written by nobody");
         ::chmod(state.c_str(), 0755);
         assertSeen(examined(1), "state folder", "warn", "mode 0755");
+    }
+
+    void testReportsWhoCanGetIn()
+    {
+        assertSeen(examined(1), "access", "ok", "the first start writes ");
+        _daemon.start();
+        const fs::path file = _daemon.state() / "admin.token";
+        assertSeen(examined(0), "access", "ok", "only its owner can read " + file.string());
+        ::chmod(file.c_str(), 0644);
+        const auto loose = examined(1);
+        assertSeen(loose, "access", "fail", file.string() + " can be read or written by other");
+        CPPUNIT_ASSERT(holds(oneOf(loose, "access").advice, "restart the agent"));
+        ::chmod(file.c_str(), 0600);
+        configure({{"auth.required", "false"}});
+        assertSeen(examined(0), "access", "warn", "auth.required is false");
+        configure({});
+        fs::remove(file);
+        assertSeen(examined(0), "access", "warn", "there is no " + file.string());
     }
 
     void testKnowsTheUnitsUserWithoutAStateFolder()

@@ -160,7 +160,8 @@ public:
         CPPUNIT_ASSERT_EQUAL(all, first.body + second.body);
         RawClient old(_daemon.url());
         old.send("GET " + log(id, "?timestamps=1") +
-                 " HTTP/1.0\r\nHost: " + _daemon.url().substr(7) + "\r\n\r\n");
+                 " HTTP/1.0\r\nHost: " + _daemon.url().substr(7) + "\r\n" +
+                 agent::test::authorizationFor(_daemon.url()) + "\r\n");
         CPPUNIT_ASSERT(old.receiveAll().ends_with("\r\n\r\n" + all));
     }
 

@@ -1,6 +1,7 @@
 // Operators who decide at the same time, and stages that end while someone decides.
 #include "tests/support/Daemon.h"
 #include "tests/support/RawClient.h"
+#include "tests/support/Tokens.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
@@ -36,8 +37,8 @@ std::string patchRequest(const std::string& url, const std::string& stage, const
                          const std::string& version)
 {
     return "PATCH /api/stages/" + stage +
-           " HTTP/1.1\r\nHost: " + url.substr(std::string("http://").size()) +
-           "\r\nIf-Match: " + version +
+           " HTTP/1.1\r\nHost: " + url.substr(std::string("http://").size()) + "\r\n" +
+           agent::test::authorizationFor(url) + "If-Match: " + version +
            "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) +
            "\r\n\r\n" + body;
 }

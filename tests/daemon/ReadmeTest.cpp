@@ -67,7 +67,7 @@ std::set<std::string> routesOfTheProgram()
     std::set<std::string> routes;
     for (std::string line; std::getline(lines, line);)
         if (const auto route =
-                groupsOf(line, R"re( +\{"([A-Z]+)", \{([^}]*)\}, \w+(?:, Pace::\w+)?\},)re");
+                groupsOf(line, R"re( +\{"([A-Z]+)", \{([^}]*)\}, \w+, \w+(?:, Pace::\w+)?\},)re");
             !route.empty())
         {
             std::string path = replaced(replaced(route[2], ", ", "/"), "\"", "");
@@ -109,6 +109,7 @@ public:
     {
         _daemon.writeService("hello", contentOf(source / "conf/services.d/hello.yaml.example"));
         _daemon.start();
+        std::ofstream(_daemon.folder() / "header") << "Authorization: Bearer " << _daemon.token();
         const auto commands = testedCommands(contentOf(source / "README.md"));
         CPPUNIT_ASSERT(commands.size() > 15);
         for (const auto& command : commands)

@@ -1,6 +1,7 @@
 // What is over goes when its time has come, whole, and nothing else goes with it.
 #include "tests/support/Daemon.h"
 #include "tests/support/RawClient.h"
+#include "tests/support/Tokens.h"
 
 #include "agent/model/Id.h"
 #include "agent/model/Timestamp.h"
@@ -306,8 +307,8 @@ public:
         // A client that takes little: what it has not read yet waits in the agent.
         RawClient slow(_daemon.url(), 4096);
         const std::string host = _daemon.url().substr(_daemon.url().find("//") + 2);
-        slow.send("GET /api/stages/" + id + "/log HTTP/1.1\r\nHost: " + host +
-                  "\r\nConnection: close\r\n\r\n");
+        slow.send("GET /api/stages/" + id + "/log HTTP/1.1\r\nHost: " + host + "\r\n" +
+                  agent::test::authorizationFor(_daemon.url()) + "Connection: close\r\n\r\n");
         const auto folder = folderOf(run) / "0-BUILD" / "1";
         waitFor("the log to be compressed", [&] { return !fs::exists(folder / "log"); });
         const std::string all = slow.receiveAll();

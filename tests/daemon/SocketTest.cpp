@@ -62,11 +62,15 @@ public:
             _daemon.submit(R"([{"type":"BUILD","plugin":"shell","with":{"command":"false"}}])");
         _daemon.waitForRun(run, "FAILURE");
         const auto stage = _daemon.stagesOf(run).front();
+        // Who runs the agent has no rights there unless it is root.
+        const bool known = ::geteuid() == 0;
         const auto ended =
-            stagectl({"--agent", address(), "patch", stage, "success", "--reason", "seen"}, {});
-        CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.err, 0, ended.exitCode);
+            stagectl({"--agent", address(), "patch", stage, "success", "--reason", "seen"},
+                     {{"STAGE_AGENT_TOKEN", ""}});
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.err, known ? 0 : 3, ended.exitCode);
         const auto history = _daemon.get("/api/stages/" + stage + "/history");
-        assertHas(history.body, "\"actor\":\"" + userName() + "\"");
+        assertHas(known ? history.body : ended.err,
+                  known ? "\"actor\":\"" + userName() + "\"" : "not_an_operator");
     }
 
     void testTheSocketComesBackAfterACrashAndGoesWithTheAgent()

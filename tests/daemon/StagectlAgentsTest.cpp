@@ -84,6 +84,10 @@ public:
         service(_two, "both");
         service(_one, "first");
         service(_two, "second");
+        // One token for all, as a fleet has it: a credential of each agent's unit.
+        (void)_files.write("credentials/tokens_admin.fleet", _fleetToken);
+        for (Daemon* daemon : {&_one, &_two})
+            daemon->setEnvironment("CREDENTIALS_DIRECTORY", _files.path() / "credentials");
         _one.start();
         _two.start();
     }
@@ -372,6 +376,7 @@ private:
         Words all{STAGE_AGENT_BIN_DIR "/stagectl"};
         all.insert(all.end(), arguments.begin(), arguments.end());
         environment["HOME"] = _one.folder().string();
+        environment["STAGE_AGENT_TOKEN"] = _fleetToken;
         return runProgram(all, _one.folder(), environment);
     }
 
@@ -404,6 +409,8 @@ private:
         return ended;
     }
 
+    const std::string _fleetToken = std::string(40, 'f');
+    agent::FilesFolder _files;
     Daemon _one;
     Daemon _two;
 };

@@ -140,8 +140,8 @@ public:
         _daemon.waitForRun(_daemon.submit(listOf({shell("true")})), "SUCCESS");
         const auto all = examined(0);
         for (const char* check :
-             {"agent", "ready", "version", "token", "user", "configuration", "record", "disk",
-              "kernel", "programs", "plugins", "services", "secrets", "git", "port"})
+             {"agent", "ready", "version", "token", "user", "configuration", "access", "record",
+              "disk", "kernel", "programs", "plugins", "services", "secrets", "git", "port"})
             assertSeen(all, check, "ok", "");
         assertSeen(all, "agent", "ok", _daemon.url() + " (--agent) is healthy");
         assertSeen(all, "state folder", "",
@@ -189,13 +189,16 @@ public:
     {
         _daemon.start();
         const fs::path file = _daemon.folder() / "token";
-        std::ofstream(file) << "t-o-k-e-n\n";
+        std::ofstream(file) << _daemon.token() << "\n";
         const std::vector<std::string> option{"--token-file", file.string()};
         ::chmod(file.c_str(), 0644);
         assertSeen(examined(1, option), "token", "fail",
                    file.string() + " is accessible to all users of this host");
         ::chmod(file.c_str(), 0600);
         assertSeen(examined(0, option), "token", "ok", "from " + file.string());
+        std::ofstream(file) << "t-o-k-e-n\n";
+        assertSeen(examined(1, option), "token", "fail",
+                   "the agent refuses that of " + file.string());
         fs::remove(file);
         const auto gone = examined(1, option);
         assertSeen(gone, "token", "fail", "can't read the token file " + file.string());

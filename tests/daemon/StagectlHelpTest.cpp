@@ -79,6 +79,10 @@ public:
         assertCompletes("exec -c /dev/null payment UN", {"UNIT_TEST"});
         assertCompletes("exec -D a=b payment BUILD --k", {"--keep"});
         assertCompletes("drain ", {});
+        assertCompletes("token ", {"create", "list", "revoke"});
+        assertCompletes("token re", {"revoke"});
+        assertCompletes("token create bot --ro", {"--role"});
+        assertCompletes("token create bot --role o", {"operate"});
         assertCompletes("doctor --d", {"--define"});
         assertCompletes("logs 3f2a9c --tail ", {});
         assertCompletes("nonsense ", {});

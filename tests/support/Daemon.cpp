@@ -1,5 +1,6 @@
 #include "tests/support/Daemon.h"
 #include "tests/support/Environment.h"
+#include "tests/support/Tokens.h"
 
 #include <Poco/Exception.h>
 #include <Poco/Net/HTTPClientSession.h>
@@ -213,6 +214,10 @@ bool Daemon::tryStart()
     if (ended)
         return false;
     _url.pop_back();
+    _token = contentOf(state() / "admin.token");
+    if (!_token.empty())
+        _token.pop_back();
+    adminTokens()[_url] = newestToken() = _token;
     if (const fs::path leaf = groupOf(_pid); leaf.filename() == "agent")
         _cgroup = leaf.parent_path();
     return true;
@@ -265,8 +270,11 @@ Answer Daemon::request(const std::string& method, const std::string& path, const
     if (!body.empty())
         request.setContentType("application/json");
     request.setContentLength64(static_cast<Poco::Int64>(body.size()));
+    if (!headers.contains("Authorization"))
+        request.set("Authorization", "Bearer " + _token);
     for (const auto& [name, value] : headers)
-        request.set(name, value);
+        if (name != "Authorization" || !value.empty())
+            request.set(name, value);
     session.sendRequest(request) << body;
     Poco::Net::HTTPResponse response;
     std::ostringstream text;

@@ -64,6 +64,7 @@ public:
 
     void signal(int signal) const;
 
+    /// Sends the admin's token, unless `headers` have another Authorization; an empty one: none at all.
     Answer request(const std::string& method, const std::string& path, const std::string& body = "",
                    const std::map<std::string, std::string>& headers = {}) const;
     Answer get(const std::string& path) const { return request("GET", path); }
@@ -96,6 +97,9 @@ public:
 
     [[nodiscard]] int pid() const { return _pid; }
     [[nodiscard]] const std::string& url() const { return _url; }
+
+    /// What the first start wrote to admin.token.
+    [[nodiscard]] const std::string& token() const { return _token; }
     [[nodiscard]] std::filesystem::path folder() const { return _folder.path(); }
     [[nodiscard]] std::filesystem::path state() const { return _settings.at("state.dir"); }
     [[nodiscard]] std::string output() const;
@@ -111,6 +115,7 @@ private:
     std::filesystem::path _cgroup; ///< of the daemon and its stages
     int _pid = 0;
     std::string _url;
+    std::string _token;
 };
 
 /// Polls `condition` until it holds. Errors: fails the test with `what` after `seconds`.

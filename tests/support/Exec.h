@@ -149,9 +149,7 @@ public:
         : _out(place.at("exec-out")), _err(place.at("exec-err"))
     {
         auto words = place.line(arguments);
-        std::vector<std::string> variables{std::string("PATH=") + std::getenv("PATH")};
-        for (const auto& [name, value] : place.environment())
-            variables.push_back(std::string(name).append("=").append(value));
+        const auto variables = variablesWith(place.environment());
         auto argv = pointersTo(words);
         auto envp = pointersTo(variables);
         posix_spawn_file_actions_t files;

@@ -1,6 +1,7 @@
 #include "tests/support/Program.h"
 
 #include "tests/support/Daemon.h"
+#include "tests/support/Tokens.h"
 
 #include <cppunit/TestAssert.h>
 
@@ -49,14 +50,23 @@ std::vector<char*> pointersTo(const std::vector<std::string>& words)
     return pointers;
 }
 
+std::vector<std::string> variablesWith(const std::map<std::string, std::string>& environment)
+{
+    const std::string token = "STAGE_AGENT_TOKEN";
+    std::vector<std::string> variables{std::string("PATH=") + std::getenv("PATH")};
+    if (!environment.contains(token) && !newestToken().empty())
+        variables.push_back(token + "=" + newestToken());
+    for (const auto& [name, value] : environment)
+        variables.push_back(std::string(name).append("=").append(value));
+    return variables;
+}
+
 Ended runProgram(const std::vector<std::string>& arguments, const std::filesystem::path& folder,
                  const std::map<std::string, std::string>& environment)
 {
     const auto out = folder / "program-out";
     const auto err = folder / "program-err";
-    std::vector<std::string> variables{std::string("PATH=") + std::getenv("PATH")};
-    for (const auto& [name, value] : environment)
-        variables.push_back(std::string(name).append("=").append(value));
+    const auto variables = variablesWith(environment);
     const auto argv = pointersTo(arguments);
     const auto envp = pointersTo(variables);
 

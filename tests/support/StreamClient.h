@@ -1,6 +1,7 @@
 #pragma once
 
 #include "tests/support/RawClient.h"
+#include "tests/support/Tokens.h"
 
 #include <cppunit/TestAssert.h>
 
@@ -26,13 +27,16 @@ class StreamClient
 public:
     static constexpr std::chrono::seconds patience{30};
 
-    /// Sends the request and waits for the answer's head.
+    /// Sends the request, with the admin's token unless `headers` have one, and waits for the answer's head.
     StreamClient(const std::string& url, const std::string& target, const std::string& headers = "",
                  int receiveBuffer = 0)
         : _client(url, receiveBuffer)
     {
         const std::string host = url.substr(url.find("//") + 2);
-        _client.send("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n" + headers + "\r\n");
+        const std::string token =
+            headers.find("Authorization:") == std::string::npos ? authorizationFor(url) : "";
+        _client.send("GET " + target + " HTTP/1.1\r\nHost: " + host + "\r\n" + token + headers +
+                     "\r\n");
         const RawAnswer answer = _client.receive(true);
         status = answer.status;
         head = answer.head;

@@ -27,12 +27,13 @@ namespace agent::test
 class TerminalProgram
 {
 public:
-    /// `environment` is all of it besides our PATH, each `NAME=VALUE`.
+    /// `environment` is all of it besides our PATH and the newest daemon's token, each `NAME=VALUE`.
     TerminalProgram(const std::vector<std::string>& arguments, std::vector<std::string> environment,
                     std::size_t rows, std::size_t columns)
         : screen(rows, columns)
     {
-        environment.push_back(std::string("PATH=") + std::getenv("PATH"));
+        for (const auto& variable : variablesWith({}))
+            environment.push_back(variable);
         const auto argv = pointersTo(arguments);
         const auto envp = pointersTo(environment);
         winsize size = sizeOf(rows, columns);

@@ -38,6 +38,7 @@ add_library(failpoint_agent_parts OBJECT
     agent/run/CleanupWorker.cpp
     agent/run/Engine.cpp
     agent/run/SyncWorker.cpp
+    agent/run/AdminToken.cpp
     tests/torture/failpoints/MovedClock.cpp
     tests/torture/failpoints/CallLog.cpp)
 target_link_libraries(failpoint_agent_parts PRIVATE agent_run PkgConfig::ZSTD)

@@ -56,7 +56,7 @@ public:
         start({.heartbeat = std::chrono::milliseconds(50)});
         const Client client;
         _followers->add(std::make_unique<PlainTransport>(FileDescriptor(client.server())),
-                        EventFollower::Wish{}, _followers->room());
+                        EventFollower::Wish{}, {_followers->room()});
         std::string text;
         within("two heartbeats",
                [&]
@@ -74,7 +74,7 @@ public:
         std::vector<Client> clients(most);
         for (auto& client : clients)
             _followers->add(std::make_unique<PlainTransport>(FileDescriptor(client.server())),
-                            EventFollower::Wish{}, _followers->room());
+                            EventFollower::Wish{}, {_followers->room()});
         CPPUNIT_ASSERT(_followers->room() == nullptr);
         clients.clear();
         within("the room", [this] { return roomLeft() == most; });
@@ -85,13 +85,13 @@ public:
         start({});
         const Client client;
         _followers->add(std::make_unique<PlainTransport>(FileDescriptor(client.server())),
-                        EventFollower::Wish{}, _followers->room());
+                        EventFollower::Wish{}, {_followers->room()});
         within("its first bytes", [&] { return !client.readSome().empty(); });
         _followers->stop();
         CPPUNIT_ASSERT(client.isClosed());
         const Client late;
         _followers->add(std::make_unique<PlainTransport>(FileDescriptor(late.server())),
-                        EventFollower::Wish{}, nullptr);
+                        EventFollower::Wish{}, {});
         CPPUNIT_ASSERT(late.isClosed());
     }
 
@@ -190,7 +190,7 @@ private:
         _followers->add(std::make_unique<PlainTransport>(FileDescriptor(client.server())),
                         TextFollower::Wish{.runId = "11111111-1111-4111-8111-111111111111",
                                            .stageId = _stageId},
-                        _followers->room());
+                        {_followers->room()});
         return client;
     }
 
