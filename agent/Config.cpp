@@ -126,8 +126,9 @@ catch (const Poco::Exception&)
 std::string addressProblem(const Config& config)
 try
 {
-    const bool encrypted = !config.tlsCertificate.empty() || config.plainBehindProxy;
-    if (encrypted || Poco::Net::SocketAddress(config.httpAddress, 0).host().isLoopback())
+    // First, for an address that is none shall be told of with TLS too.
+    const bool local = Poco::Net::SocketAddress(config.httpAddress, 0).host().isLoopback();
+    if (local || !config.tlsCertificate.empty() || config.plainBehindProxy)
         return "";
     return config.httpAddress +
            " is not loopback, and without TLS all that is sent there can be read on the way. Set "

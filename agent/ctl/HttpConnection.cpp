@@ -30,10 +30,15 @@ namespace
     const std::string seen =
         "can't open " + visible(socket) + ": " + std::generic_category().message(error);
     const std::string other = "; for another address: --agent URL";
+    const std::string group = groupThatMayOpen(socket);
     if (error == EACCES)
-        throw Failure(Exit::Unreachable, seen + "\nit is for " + whoMayOpen(socket) +
-                                             ": sudo usermod -aG GROUP USER, then log in again" +
-                                             other);
+        throw Failure(Exit::Unreachable,
+                      seen +
+                          (group.empty()
+                               ? "\nits folder is closed to this user"
+                               : "\nit is for members of the group " + group +
+                                     ": sudo usermod -aG " + group + " USER, then log in again") +
+                          other);
     throw Failure(Exit::Unreachable,
                   seen +
                       "\ncheck that the agent runs: systemctl status stage-agent, and that its "
@@ -138,10 +143,12 @@ std::string HttpConnection::certificateProblem() const
 bool mayOpen(const std::string& socket, std::string& refusal)
 {
     const int fd = connectUnix(socket, std::chrono::seconds(1));
+    const int error = errno;
     if (fd >= 0)
         ::close(fd);
-    else if (errno == EACCES)
-        refusal = socket + " is for " + whoMayOpen(socket);
+    const std::string group = groupThatMayOpen(socket);
+    if (fd < 0 && error == EACCES && !group.empty())
+        refusal = socket + " is for members of the group " + group;
     return fd >= 0;
 }
 

@@ -47,14 +47,13 @@ int connectUnix(const std::string& socket, std::chrono::microseconds timeout)
     return fd;
 }
 
-std::string whoMayOpen(const std::string& socket)
+std::string groupThatMayOpen(const std::string& socket)
 {
     struct stat info = {};
     if (::stat(socket.c_str(), &info) != 0)
-        return "others";
+        return "";
     const group* owner = ::getgrgid(info.st_gid);
-    return "members of the group " +
-           (owner != nullptr ? std::string(owner->gr_name) : std::to_string(info.st_gid));
+    return owner != nullptr ? owner->gr_name : std::to_string(info.st_gid);
 }
 
 } // namespace agent::ctl

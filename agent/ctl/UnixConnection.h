@@ -10,7 +10,8 @@ namespace agent::ctl
 /// Returns the descriptor; -1 with errno when it fails or takes longer.
 int connectUnix(const std::string& socket, std::chrono::microseconds timeout);
 
-/// Returns who may open the socket: `members of the group stage-agent-operators`.
-std::string whoMayOpen(const std::string& socket);
+/// Returns the group whose members may open the socket; empty where that can't be seen, as in a folder that is
+/// closed to this user.
+std::string groupThatMayOpen(const std::string& socket);
 
 } // namespace agent::ctl

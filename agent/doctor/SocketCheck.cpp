@@ -22,6 +22,18 @@ std::string groupName(gid_t gid)
     return found != nullptr ? found->gr_name : std::to_string(gid);
 }
 
+/// The state folder lets nobody else in: a socket there is root's and the agent's user's.
+std::string whoReaches(const std::filesystem::path& path, const struct stat& socket)
+{
+    struct stat folder = {};
+    ::stat(path.parent_path().c_str(), &folder);
+    const bool open = (folder.st_mode & S_IXOTH) != 0 ||
+                      ((folder.st_mode & S_IXGRP) != 0 && folder.st_gid == socket.st_gid);
+    return open ? "root and members of the group " + groupName(socket.st_gid)
+                : "root only, since its folder is closed to others; for the group " +
+                      groupName(socket.st_gid) + " set http.socket to a path in an open one";
+}
+
 /// Returns whether there is a socket; tells of something else in its place.
 bool isThere(const std::string& path, struct stat& info, Findings& findings)
 {
@@ -64,7 +76,7 @@ void checkSocket(const Context& context, Findings& findings)
     const std::size_t before = findings.count(Health::Fail);
     struct stat info = {};
     if (isThere(path, info, findings))
-        findings.ok(check, path + ", for root and members of the group " + groupName(info.st_gid));
+        findings.ok(check, path + ", for " + whoReaches(config.httpSocket, info));
     else if (findings.count(Health::Fail) != before)
         return;
     else if (context.running)

@@ -35,6 +35,7 @@ class CertificatesTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(CertificatesTest);
     CPPUNIT_TEST(testStagectlAsksFollowsAndVerifies);
+    CPPUNIT_TEST(testASlowFollowerGetsEachByte);
     CPPUNIT_TEST(testStagectlSaysWhatIsWrongWithACertificate);
     CPPUNIT_TEST(testANewCertificateIsTakenOnHangup);
     CPPUNIT_TEST(testABadNewCertificateKeepsTheOldOne);
@@ -65,10 +66,8 @@ class CertificatesTest: public CppUnit::TestFixture
     {
         std::vector<std::string> all{STAGE_AGENT_BIN_DIR "/stagectl"};
         all.insert(all.end(), arguments.begin(), arguments.end());
-        std::string token = contentOf(_daemon.state() / "admin.token");
-        token.resize(std::min(token.find('\n'), token.size()));
         return runProgram(all, folder(),
-                          {{"HOME", folder().string()}, {"STAGE_AGENT_TOKEN", token}});
+                          {{"HOME", folder().string()}, {"STAGE_AGENT_TOKEN", token()}});
     }
 
     [[nodiscard]] std::string address() const
@@ -85,6 +84,41 @@ class CertificatesTest: public CppUnit::TestFixture
                                   sizeof name);
         X509_free(certificate);
         return name;
+    }
+
+    [[nodiscard]] std::string token() const
+    {
+        const std::string text = contentOf(_daemon.state() / "admin.token");
+        return text.substr(0, text.find('\n'));
+    }
+
+    /// A request's head and body, with the token where there is one.
+    [[nodiscard]] std::string request(const std::string& line, const std::string& body = "") const
+    {
+        return line + "\r\nHost: " + address().substr(8) +
+               (token().empty() ? "" : "\r\nAuthorization: Bearer " + token()) +
+               (body.empty() ? ""
+                             : "\r\nContent-Type: application/json\r\nContent-Length: " +
+                                   std::to_string(body.size())) +
+               "\r\n\r\n" + body;
+    }
+
+    /// The answer's body; the server closes behind it.
+    [[nodiscard]] std::string ask(const std::string& methodAndTarget,
+                                  const std::string& body = "") const
+    {
+        TlsClient client(address());
+        client.send(request(methodAndTarget + " HTTP/1.0", body));
+        const std::string answer = client.receiveAll();
+        CPPUNIT_ASSERT_MESSAGE(answer, client.whole());
+        return answer.substr(answer.find("\r\n\r\n") + 4);
+    }
+
+    static std::string idIn(const std::string& json)
+    {
+        const auto at = json.find("\"id\":\"");
+        CPPUNIT_ASSERT_MESSAGE(json, at != std::string::npos);
+        return json.substr(at + 6, 36);
     }
 
     /// What it says when it can't start.
@@ -119,6 +153,33 @@ public:
         CPPUNIT_ASSERT_EQUAL_MESSAGE(runs.err, 0, runs.exitCode);
         const Ended plain = stagectl({"--agent", "http" + address().substr(5), "runs"});
         assertHas(plain.err, "https://");
+    }
+
+    /// A blocked write has to be repeated with the same bytes, whatever was written to the log meanwhile.
+    void testASlowFollowerGetsEachByte()
+    {
+        _daemon.writeService("big", "name: big\nstages:\n  - { type: BUILD, plugin: shell, with: { "
+                                    "command: 'seq 300000; sleep 1; seq 300000' } }\n");
+        use(issued());
+        _daemon.start();
+        const std::string run = idIn(ask("POST /api/runs", R"({"service":"big"})"));
+        const std::string stage = idIn(ask("GET /api/stages?runId=" + run));
+        for (const char* how : {"", "&timestamps=1"})
+        {
+            TlsClient follower(address(), {.receiveBuffer = 4096});
+            follower.send(
+                request("GET /api/stages/" + stage + "/log?follow=1" + how + " HTTP/1.1"));
+            CPPUNIT_ASSERT_EQUAL(200, follower.receive(true).status);
+            while (follower.held() < 300'000 && follower.more(1000))
+            {
+            }
+            const std::string followed = follower.receiveAll();
+            CPPUNIT_ASSERT(follower.whole());
+            std::string query = how;
+            if (!query.empty())
+                query.front() = '?';
+            CPPUNIT_ASSERT(followed == ask("GET /api/stages/" + stage + "/log" + query));
+        }
     }
 
     void testStagectlSaysWhatIsWrongWithACertificate()
@@ -156,7 +217,7 @@ public:
         use(issued({.name = "second"}));
         _daemon.signal(SIGHUP);
         waitFor("the second certificate", [&] { return nameOf(TlsClient(address())) == "second"; });
-        before.send("GET /healthz HTTP/1.1\r\nHost: " + address().substr(8) + "\r\n\r\n");
+        before.send(request("GET /healthz HTTP/1.1"));
         CPPUNIT_ASSERT_EQUAL(200, before.receive().status);
     }
 
@@ -221,6 +282,12 @@ public:
         use(issued());
         _daemon.start();
         CPPUNIT_ASSERT(address().starts_with("https://0.0.0.0:"));
+        CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
+        _daemon.set("auth.required", "false");
+        assertHas(refusal(), "auth.required: ");
+        _daemon.set("auth.required", "true");
+        _daemon.set("http.address", "300.1.1.1");
+        assertHas(refusal(), "http.address: expected an address");
     }
 
     void testACredentialOfSystemdIsUsed()

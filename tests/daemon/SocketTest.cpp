@@ -135,6 +135,12 @@ public:
             return said.substr(at, said.find('}', at) - at);
         };
         _daemon.start();
+        assertHas(doctor(), "for root only, since its folder is closed to others");
+        _daemon.kill();
+        std::filesystem::create_directory(_daemon.folder() / "open");
+        ::chmod((_daemon.folder() / "open").c_str(), 0755);
+        _daemon.set("http.socket", (_daemon.folder() / "open" / "api.sock").string());
+        _daemon.start();
         assertHas(doctor(), "for root and members of the group");
         _daemon.kill();
         _daemon.set("http.socket", (_daemon.folder() / "none" / "x" / "api.sock").string());
