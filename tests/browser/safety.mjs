@@ -100,6 +100,7 @@ export async function thePageWorksBelowABasePath({ page, daemon }) {
         assert.equal((await fetch(`${below.origin}/`)).status, 404);
         const run = await below.submit([shell("seq 5000 | sed 's/$/ needle/'")], { commitMessage: 'below' });
         await below.runIs(run.id, 'SUCCESS');
+        await page.addInitScript((token) => sessionStorage.setItem('stage-agent-token', token), below.token);
         await page.goto(below.url); // without the slash at the end
         await page.waitForURL(`${below.url}/`);
         await page.locator('#connection', { hasText: 'Live' }).waitFor();
