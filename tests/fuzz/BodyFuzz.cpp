@@ -36,7 +36,7 @@ void readRun(const std::string& body)
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size)
 {
     std::string_view input = fuzzed::textOf(data, size);
-    const std::size_t choice = fuzzed::takeByte(input) % 3;
+    const std::size_t choice = (fuzzed::takeByte(input) + 2) % 5; // 0 for '0'
     const std::string body(input);
     try
     {
@@ -44,9 +44,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             readRun(body);
         else if (choice == 1)
             require(textProblem(agent::stagePatchFrom(body).reason, bounds::reason).empty());
-        else
+        else if (choice == 2)
             require(textProblem(agent::runPatchFrom(body).committer.value_or(""), bounds::committer)
                         .empty());
+        else if (choice == 3)
+            require(agent::problemOfTokenName(agent::tokenFrom(body).name).empty());
+        else
+            require(agent::codeFrom(body).size() <= bounds::name);
     }
     catch (const agent::Declined& declined)
     {
