@@ -43,6 +43,13 @@ credentials=/run/credentials/stage-agent.service
 check "a TLS key reaches the agent and nobody else" \
     eval '[[ $(as stage-agent cat $credentials/tls_key.pem) == key && $(exit_of as alice cat $credentials/tls_key.pem) != 0 ]]'
 inside rm /etc/stage-agent/tls/key.pem
+inside sh -c 'umask 077; od -An -tx1 -N32 /dev/urandom | tr -d " \n" >/etc/stage-agent/tokens/run.ci'
+status_with_token() { inside sh -c 'sed "s/^/Authorization: Bearer /" "$1" | curl -s -o /dev/null -w "%{http_code}" -H @- http://127.0.0.1:7824/api/runs' sh "$1"; }
+inside systemctl restart stage-agent
+inside mv /etc/stage-agent/tokens/run.ci /tmp/run.ci
+check "a token reaches the agent" test "$(status_with_token /tmp/run.ci)" = 200
+inside systemctl restart stage-agent
+check "and is valid no longer than it is there" test "$(status_with_token /tmp/run.ci)" = 401
 eventually ready
 
 # Not the same addresses.
