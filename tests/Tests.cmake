@@ -38,6 +38,7 @@ add_executable(unit-tests
     tests/unit/SpawnTest.cpp
     tests/unit/ProgramTest.cpp
     tests/unit/LauncherTest.cpp
+    tests/unit/SpareShimTest.cpp
     tests/unit/CgroupTest.cpp
     tests/unit/ProcessTreeTest.cpp
     tests/unit/ShimWatchTest.cpp

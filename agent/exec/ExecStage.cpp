@@ -67,9 +67,9 @@ public:
     {
         const sigset_t set = endingSignals();
         _signals = FileDescriptor(::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC));
-        _executions.alsoWakeOn(_signals.get());
-        _executions.alsoWakeOnRoom(STDOUT_FILENO);
-        _executions.alsoWakeOnRoom(STDERR_FILENO);
+        _executions.events().alsoWakeOn(_signals.get());
+        _executions.events().alsoWakeOnRoom(STDOUT_FILENO);
+        _executions.events().alsoWakeOnRoom(STDERR_FILENO);
     }
     ~Execution() { _executions.close(); }
     Execution(const Execution&) = delete;
@@ -148,7 +148,7 @@ private:
     {
         ExecLog log(folder, output, _request.raw);
         if (log.descriptor() >= 0)
-            _executions.alsoWakeOn(log.descriptor());
+            _executions.events().alsoWakeOn(log.descriptor());
         std::optional<Outcome> end;
         int heeded = 0;
         while (true)

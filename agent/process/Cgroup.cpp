@@ -336,6 +336,8 @@ std::size_t Cgroup::killAll(const fs::path& group)
 
 void Cgroup::remove(const fs::path& group)
 {
+    if (::rmdir(group.c_str()) == 0)
+        return;
     std::error_code ignored;
     for (const auto& entry : fs::directory_iterator(group, ignored))
         if (entry.is_directory(ignored))

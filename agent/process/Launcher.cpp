@@ -42,18 +42,25 @@ FileDescriptor takeLock(const AttemptFolder& attempt)
 {
     const std::string name = "'" + attempt.lockFile().string() + "'";
     constexpr int flags = O_RDWR | O_CREAT | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC;
-    FileDescriptor lock(::open(attempt.lockFile().c_str(), flags, 0600));
-    if (!lock.valid() && !attempt.lockReplaced())
+    FileDescriptor lock(::open(attempt.lockFile().c_str(), flags | O_EXCL, 0600));
+    const bool fresh = lock.valid(); // then nothing of an attempt can have been here
+    if (!fresh && errno == EEXIST)
+    {
+        lock = FileDescriptor(::open(attempt.lockFile().c_str(), flags, 0600));
+        const int error = errno;
+        if (attempt.lockReplaced())
+            throw std::system_error(EEXIST, std::generic_category(), "an attempt replaced " + name);
+        errno = error;
+    }
+    if (!lock.valid())
         fail("cannot open " + name);
-    if (attempt.lockReplaced())
-        throw std::system_error(EEXIST, std::generic_category(), "an attempt replaced " + name);
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
         fail("cannot lock " + name);
     // A stage that may have run is never run again, whatever the caller believes.
-    if (attempt.claim() || attempt.outcome())
+    if ((!fresh && attempt.claim()) || attempt.outcome())
         throw std::system_error(EEXIST, std::generic_category(),
                                 "an attempt was made already in '" + attempt.path().string() + "'");
-    if (::ftruncate(lock.get(), 0) != 0)
+    if (!fresh && ::ftruncate(lock.get(), 0) != 0)
         fail("cannot empty " + name);
     FAILPOINT("launch.locked");
     return lock;
@@ -62,6 +69,8 @@ FileDescriptor takeLock(const AttemptFolder& attempt)
 /// Names and values as NAME\0VALUE\0…, in memory only, to be read from the start.
 FileDescriptor memoryOf(const Secrets& secrets)
 {
+    if (secrets.empty())
+        return {};
     FileDescriptor memory(static_cast<int>(::memfd_create("stage-secrets", MFD_CLOEXEC)));
     if (!memory.valid())
         fail("cannot make the memory for secrets");
@@ -133,43 +142,78 @@ void send(const Shim& shim, int signal)
 
 } // namespace
 
-Launcher::Launcher(const std::filesystem::path& shim, Cgroup cgroup, Bond bond)
-    : _shim(std::filesystem::absolute(shim)), _cgroup(std::move(cgroup)), _bond(bond)
+PreparedLaunch::PreparedLaunch(AttemptFolder folder, FileDescriptor lock, FileDescriptor secrets,
+                               std::string cgroup, std::string missingLimits)
+    : _folder(std::move(folder)),
+      _lock(std::move(lock)),
+      _secrets(std::move(secrets)),
+      _cgroup(std::move(cgroup)),
+      _missingLimits(std::move(missingLimits))
 {
+}
+
+PreparedLaunch::~PreparedLaunch()
+{
+    if (!_cgroup.empty())
+        Cgroup::remove(_cgroup);
+}
+
+Launcher::Launcher(const std::filesystem::path& shim, Cgroup cgroup, Bond bond)
+    : _shim(std::filesystem::absolute(shim)),
+      _cgroup(std::move(cgroup)),
+      _bond(bond),
+      _spare(bond == Bond::Outlives ? std::make_unique<SpareShim>(_shim) : nullptr)
+{
+}
+
+PreparedLaunch Launcher::prepare(const std::filesystem::path& folder, Order order,
+                                 const Secrets& secrets) const
+{
+    const AttemptFolder attempt(folder);
+    attempt.make();
+    FileDescriptor lock = takeLock(attempt);
+    FileDescriptor memory = memoryOf(secrets);
+    if (order.bootId.empty())
+        order.bootId = bootId();
+    std::string missing;
+    order.cgroup =
+        _cgroup.make(order.stageId + "." + std::to_string(order.attempt), order.limits, missing);
+    FAILPOINT("launch.cgroup");
+    PreparedLaunch launch(attempt, std::move(lock), std::move(memory), order.cgroup,
+                          std::move(missing));
+    attempt.write(order);
+    return launch;
 }
 
 // The shim is not cloned into the stage's cgroup, as one might expect, but stays beside the daemon: it
 // has to survive the stage's memory limit and the cgroup.kill that ends the stage, and to tell of them.
 // It is the stage's command that enters order.cgroup.
-Shim Launcher::launch(const std::filesystem::path& folder, Order order, const Secrets& secrets)
+Shim Launcher::start(PreparedLaunch launch)
 {
-    const AttemptFolder attempt(folder);
-    attempt.make();
-    const FileDescriptor lock = takeLock(attempt);
-    const FileDescriptor memory = memoryOf(secrets);
+    FAILPOINT("launch.spawn");
+    const auto& folder = launch._folder.path();
+    std::optional<Child> child;
+    if (_spare)
+        child = _spare->take(folder, launch._lock, launch._secrets);
+    if (!child)
+        child = spawnShim(_shim, folder.string(), launch._lock, launch._secrets, _bond);
+    FAILPOINT("launch.spawned");
+    launch._cgroup.clear();
+    return {.pid = child->pid,
+            .pidfd = std::move(child->pidfd),
+            .missingLimits = std::move(launch._missingLimits)};
+}
 
-    Shim shim;
-    if (order.bootId.empty())
-        order.bootId = bootId();
-    order.cgroup = _cgroup.make(order.stageId + "." + std::to_string(order.attempt), order.limits,
-                                shim.missingLimits);
-    FAILPOINT("launch.cgroup");
-    try
-    {
-        attempt.write(order);
-        FAILPOINT("launch.spawn");
-        Child child = spawnShim(_shim, attempt.path(), lock, memory, _bond);
-        FAILPOINT("launch.spawned");
-        shim.pid = child.pid;
-        shim.pidfd = std::move(child.pidfd);
-    }
-    catch (...)
-    {
-        if (!order.cgroup.empty())
-            Cgroup::remove(order.cgroup);
-        throw;
-    }
-    return shim;
+void Launcher::refill() const
+{
+    if (_spare)
+        _spare->refill();
+}
+
+void Launcher::endSpare() const
+{
+    if (_spare)
+        _spare->end();
 }
 
 Attempt Launcher::find(const std::filesystem::path& folder, const std::string& recordedBoot) const
@@ -203,6 +247,16 @@ Attempt Launcher::find(const std::filesystem::path& folder, const std::string& r
                                         "'");
     }
     return restOf(attempt, recordedBoot);
+}
+
+Attempt Launcher::endOf(const std::filesystem::path& folder, const std::string& recordedBoot) const
+{
+    // Where there is an outcome, no claim or lock says more; but of another boot it may not be whole.
+    static const std::string boot = bootId();
+    if (recordedBoot == boot)
+        if (auto outcome = AttemptFolder(folder).outcome())
+            return {.state = Attempt::State::Ended, .shim = {}, .outcome = std::move(*outcome)};
+    return find(folder, recordedBoot);
 }
 
 std::string Launcher::limitAgain(const std::filesystem::path& folder)

@@ -1,11 +1,14 @@
 #pragma once
 
 #include "agent/os/FileDescriptor.h"
+#include "agent/process/AttemptFolder.h"
 #include "agent/process/Cgroup.h"
+#include "agent/process/SpareShim.h"
 #include "agent/process/Spawn.h"
 #include "agent/wire/Order.h"
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -23,6 +26,30 @@ struct Shim
     int pid = 0;
     FileDescriptor pidfd{};
     std::string missingLimits{}; ///< what its order limits and nothing holds, comma-separated
+};
+
+/// All that a launch needs but the process: the attempt's folder with its lock and its order, its cgroup, its
+/// secrets. Nothing of it is executed yet. Where it is dropped, lock and cgroup go; the files stay, and mean
+/// nothing: the attempt has no claim.
+class PreparedLaunch
+{
+public:
+    PreparedLaunch(AttemptFolder folder, FileDescriptor lock, FileDescriptor secrets,
+                   std::string cgroup, std::string missingLimits);
+    PreparedLaunch(PreparedLaunch&& other) noexcept = default;
+    PreparedLaunch& operator=(PreparedLaunch&& other) = delete;
+    ~PreparedLaunch();
+
+    [[nodiscard]] const AttemptFolder& folder() const { return _folder; }
+
+private:
+    friend class Launcher;
+
+    AttemptFolder _folder;
+    FileDescriptor _lock;
+    FileDescriptor _secrets; ///< not valid: there are none
+    std::string _cgroup;     ///< empty: none, or the shim's now
+    std::string _missingLimits;
 };
 
 /// What the disk says about an attempt.
@@ -45,19 +72,38 @@ struct Attempt
 };
 
 /// Starts shims, finds them again, and ends what a lost one left behind. The only way to a process.
-/// Threads: the engine's only.
+/// Threads: the engine's only, but for prepare().
 class Launcher
 {
 public:
     /// `shim` is the stage-shim program; `cgroup` the tree under which stages get their own.
     Launcher(const std::filesystem::path& shim, Cgroup cgroup, Bond bond = Bond::Outlives);
 
-    /// Writes order.json into `folder` (made when missing; mode 0700), takes the lock of shim.lock and
-    /// starts a shim that inherits it. Fills in order.cgroup (a new one) and order.bootId.
-    /// Errors: std::system_error whose text names what failed and where; then no shim runs, and the
-    /// folder may be launched into again. EEXIST where an attempt was made already: never a second one.
-    /// Blocks: for the exec of the shim, some milliseconds.
-    Shim launch(const std::filesystem::path& folder, Order order, const Secrets& secrets);
+    /// Makes `folder` where it is missing (mode 0700), takes the lock of shim.lock, makes the cgroup and writes
+    /// order.json, with the cgroup's name.
+    /// Errors: std::system_error whose text names what failed and where; the folder may be launched into again.
+    /// EEXIST where an attempt was made already: never a second one.
+    /// Threads: any.
+    [[nodiscard]] PreparedLaunch prepare(const std::filesystem::path& folder, Order order,
+                                         const Secrets& secrets) const;
+
+    /// Gives the attempt to the spare shim, or starts one, which inherits the lock.
+    /// Errors: std::system_error; then no shim runs, and the folder may be launched into again.
+    /// Blocks: without a spare for the exec of the shim, about a millisecond.
+    Shim start(PreparedLaunch launch);
+
+    /// Both in one.
+    Shim launch(const std::filesystem::path& folder, Order order, const Secrets& secrets)
+    {
+        return start(prepare(folder, std::move(order), secrets));
+    }
+
+    /// Starts the spare shim for the next launch, where there is none. Shims that end with us get none: they are
+    /// few.
+    void refill() const;
+
+    /// Ends the spare shim.
+    void endSpare() const;
 
     /// Looks at the attempt in `folder`: lock held, outcome, boot id, claim, in this order. `recordedBoot`: the
     /// boot of its launch as the record has it. Where that is another one than now, only an outcome with a
@@ -69,6 +115,10 @@ public:
     /// std::runtime_error where an outcome of a newer version stands there.
     [[nodiscard]] Attempt find(const std::filesystem::path& folder,
                                const std::string& recordedBoot = {}) const;
+
+    /// As find(), for an attempt whose shim is known to have ended.
+    [[nodiscard]] Attempt endOf(const std::filesystem::path& folder,
+                                const std::string& recordedBoot) const;
 
     /// Sets the limits of a running attempt that this daemon did not start once more: they may have gone
     /// with the last daemon. Shape: those that nothing holds, comma-separated.
@@ -95,6 +145,7 @@ private:
     std::filesystem::path _shim;
     Cgroup _cgroup;
     Bond _bond;
+    std::unique_ptr<SpareShim> _spare; ///< none for shims that end with us
 };
 
 } // namespace agent

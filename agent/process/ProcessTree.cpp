@@ -102,7 +102,7 @@ private:
     [[nodiscard]] bool eligible(const ProcessStat& process) const
     {
         return process.pid > 1 && process.pid != ::getpid() && process.alive() &&
-               process.startTime >= _claim.startTime;
+               process.startTime >= _claim.began();
     }
 
     /// A session is the attempt's when its leader is, or when the leader is gone, a member is the
@@ -119,7 +119,7 @@ private:
         {
             if (process.session != session)
                 continue;
-            if (process.startTime < _claim.startTime)
+            if (process.startTime < _claim.began())
                 return false;
             member = member || _ours.contains(process.pid);
         }

@@ -38,7 +38,7 @@ struct Plan
     const char* const* argv = nullptr;
     const char* const* environment = nullptr;
     int null = -1;
-    int lock = -1;
+    int third = -1;
     int secrets = -1;
     std::uint64_t ignored = 0; ///< signals that we ignore, bit 0 for signal 1
     int boundTo = 0;           ///< our pid, where it ends with us
@@ -79,7 +79,7 @@ __attribute__((no_sanitize("thread", "address", "undefined"))) int becomeShim(vo
     }
     // It outlives the daemon, and must not keep the daemon's folder from being unmounted.
     call(::syscall(SYS_chdir, "/"));
-    const int sources[firstFree] = {plan.null, plan.null, plan.null, plan.lock, plan.secrets};
+    const int sources[firstFree] = {plan.null, plan.null, plan.null, plan.third, plan.secrets};
     for (int fd = 0; fd < firstFree; ++fd)
         call(::syscall(SYS_dup3, sources[fd], fd, 0));
     // Marked, not closed: the report must live until the exec.
@@ -142,12 +142,11 @@ int execError(int report)
 
 } // namespace
 
-Child spawnShim(const std::filesystem::path& program, const std::filesystem::path& folder,
-                const FileDescriptor& lock, const FileDescriptor& secrets, Bond bond)
+Child spawnShim(const std::filesystem::path& program, const std::string& argument,
+                const FileDescriptor& third, const FileDescriptor& secrets, Bond bond)
 {
     const std::string what = "cannot start stage-shim '" + program.string() + "'";
-    const std::string folderText = folder.string();
-    const char* const argv[] = {"stage-shim", folderText.c_str(), nullptr};
+    const char* const argv[] = {"stage-shim", argument.c_str(), nullptr};
     std::string kept[std::size(keptVariables)];
     const char* environment[std::size(keptVariables) + 1] = {};
     std::size_t used = 0;
@@ -166,15 +165,15 @@ Child spawnShim(const std::filesystem::path& program, const std::filesystem::pat
     const FileDescriptor reportRead(ends[0]);
     FileDescriptor reportWrite(ends[1]);
     const FileDescriptor null = copyAbove(openedNull.get());
-    const FileDescriptor lockCopy = copyAbove(lock.get());
-    const FileDescriptor secretsCopy = copyAbove(secrets.get());
+    const FileDescriptor thirdCopy = copyAbove(third.get());
+    const FileDescriptor secretsCopy = copyAbove(secrets.valid() ? secrets.get() : null.get());
     reportWrite = copyAbove(reportWrite.get());
     Plan plan{
         .program = program.c_str(),
         .argv = argv,
         .environment = environment,
         .null = null.get(),
-        .lock = lockCopy.get(),
+        .third = thirdCopy.get(),
         .secrets = secretsCopy.get(),
         .ignored = ignoredSignals(),
         .boundTo = bond == Bond::EndsWithUs ? ::getpid() : 0,

@@ -3,6 +3,7 @@
 #include "agent/os/FileDescriptor.h"
 
 #include <filesystem>
+#include <string>
 
 namespace agent
 {
@@ -21,14 +22,15 @@ enum class Bond
     EndsWithUs ///< it ends its stage with us, even after kill -9. Source: PR_SET_PDEATHSIG(2const)
 };
 
-/// Starts `stage-shim FOLDER` in a session of its own: 0-2 are /dev/null, `lock` is its fd 3, `secrets`
-/// its fd 4, nothing else is inherited. All signals are blocked and none is pending or ignored; its
-/// environment is PATH and, in a build with failpoints, what they need.
+/// Starts `stage-shim ARGUMENT` in a session of its own: 0-2 are /dev/null, `third` is its fd 3, `secrets`
+/// its fd 4 (/dev/null where that is not valid), nothing else is inherited. `argument` is the attempt's folder and
+/// `third` its lock, or what a waiting shim gets (wire/Handover.h). All signals are blocked and none is
+/// pending or ignored; its environment is PATH and, in a build with failpoints, what they need.
 /// Errors: std::system_error, also when the program can't be executed; then no child is left.
 /// Threads: safe in a program of many threads: between the clone and the exec there are system calls only.
 /// Blocks: until the exec.
-Child spawnShim(const std::filesystem::path& program, const std::filesystem::path& folder,
-                const FileDescriptor& lock, const FileDescriptor& secrets,
+Child spawnShim(const std::filesystem::path& program, const std::string& argument,
+                const FileDescriptor& third, const FileDescriptor& secrets,
                 Bond bond = Bond::Outlives);
 
 } // namespace agent

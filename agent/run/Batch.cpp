@@ -9,12 +9,13 @@ namespace agent
 void Batch::insert(Run& run)
 {
     runs.insert(run);
+    _inserted.insert(run.id);
     enqueue(run.seq, QueuedRun::of(run));
 }
 
-void Batch::update(Run& run)
+void Batch::update(Run& run, bool sameStatus)
 {
-    runs.update(run);
+    runs.update(run, sameStatus);
     enqueue(run.seq, QueuedRun::of(run));
 }
 
@@ -37,6 +38,7 @@ void Batch::undoTo(std::size_t size)
 
 std::exception_ptr Batch::attempt(const std::function<void()>& part)
 {
+    const std::size_t launched = launches.size();
     const std::size_t effects = afterCommit.size();
     const std::size_t counted = endedStages.size();
     const std::size_t logged = log.size();
@@ -64,6 +66,7 @@ std::exception_ptr Batch::attempt(const std::function<void()>& part)
     {
         connection.execute("ROLLBACK TO part");
         undoTo(changes);
+        launches.resize(launched);
         afterCommit.resize(effects);
         endedStages.resize(counted);
         log.resize(logged);

@@ -34,8 +34,11 @@ struct Batch
 
     /// Writes a run to the record and the queue. All runs are written through these.
     void insert(Run& run);
-    void update(Run& run);
+    void update(Run& run, bool sameStatus = false);
     void remove(const Run& run);
+
+    /// Whether the run is new in this batch: not on disk before its commit.
+    [[nodiscard]] bool isNew(const std::string& runId) const { return _inserted.contains(runId); }
 
     /// `undo` takes back a change in memory, should the part or the whole batch be rolled back.
     void onRollback(std::function<void()> undo) { _undo.push_back(std::move(undo)); }
@@ -49,6 +52,7 @@ struct Batch
     History history;
 
     // Effects, in the order in which the engine carries them out.
+    std::vector<std::function<void()>> launches;
     std::vector<std::pair<Status, Cause>> endedStages; ///< to be counted
     std::uint64_t stuckStages = 0;                     ///< newly reported as stuck
     std::set<std::string> changedRuns;
@@ -65,6 +69,7 @@ private:
     void enqueue(std::int64_t seq, const std::optional<QueuedRun>& run);
     void undoTo(std::size_t size);
 
+    std::set<std::string> _inserted;          ///< runs, rolled back ones too
     std::vector<std::function<void()>> _undo; ///< carried out from the last to the first
 };
 

@@ -262,16 +262,22 @@ void Engine::applyRetention(Batch& batch)
         _listener.log("what has reached its age can't be removed: " + textOf(error));
 }
 
-/// The effects of a batch that is on disk.
+/// The effects of a batch that is on disk. Stages first: nothing else is to delay their start.
 void Engine::carryOut(Batch& batch)
 {
+    carryOut(batch.launches);
     refreshStatus(batch);
     statusChanged();
     if (!batch.changedRuns.empty())
         _listener.changed(batch.changedRuns);
     for (const auto& line : batch.log)
         _listener.log(line);
-    for (auto& effect : batch.afterCommit)
+    carryOut(batch.afterCommit);
+}
+
+void Engine::carryOut(std::vector<std::function<void()>>& effects)
+{
+    for (auto& effect : effects)
     {
         try
         {

@@ -101,6 +101,7 @@ private:
     bool runBatch(std::vector<Command>& commands);
     void applyOne(Batch& batch, Command& command);
     void carryOut(Batch& batch);
+    void carryOut(std::vector<std::function<void()>>& effects);
     void applyRetention(Batch& batch);
     void refreshStatus(const Batch& batch);
     void statusChanged() const;

@@ -36,13 +36,13 @@ std::int64_t monotonicMs()
     return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
 }
 
-/// How long ago the shim of `claim` started, by the clock that nobody sets: /proc counts from the boot.
+/// How long ago the attempt of `claim` began, by CLOCK_BOOTTIME.
 std::int64_t ageMs(const Claim& claim)
 {
     timespec sinceBoot{};
     ::clock_gettime(CLOCK_BOOTTIME, &sinceBoot);
     const std::int64_t now = sinceBoot.tv_sec * 1000 + sinceBoot.tv_nsec / 1'000'000;
-    const auto started = static_cast<std::int64_t>(claim.startTime) * 1000 / ::sysconf(_SC_CLK_TCK);
+    const auto started = static_cast<std::int64_t>(claim.began()) * 1000 / ::sysconf(_SC_CLK_TCK);
     return std::max<std::int64_t>(0, now - started);
 }
 
@@ -79,21 +79,15 @@ std::int64_t bytesOf(const std::filesystem::path& file)
 void Executions::launch(const std::filesystem::path& folder, const Order& order,
                         const std::filesystem::path& secretsDir)
 {
-    Secrets secrets;
-    try
-    {
-        secrets = readSecrets(order.secrets, secretsDir);
-    }
-    catch (const std::runtime_error& error)
-    {
-        refuse(order.stageId, order.attempt, Cause::PluginError, error.what());
-        return;
-    }
     Shim shim;
     try
     {
-        std::filesystem::create_directories(order.cwd);
-        shim = _launcher.launch(folder, order, secrets);
+        shim = _launcher.start(_preparer.take(folder, order, secretsDir));
+    }
+    catch (const UnreadableSecret& error)
+    {
+        refuse(order.stageId, order.attempt, Cause::PluginError, error.what());
+        return;
     }
     catch (const std::system_error& error)
     {
@@ -108,6 +102,7 @@ void Executions::launch(const std::filesystem::path& folder, const Order& order,
         refuse(order.stageId, order.attempt, Cause::SpawnError, error.what());
         return;
     }
+    _launched = true;
     _live[order.stageId] = {.attempt = order.attempt,
                             .folder = folder,
                             .bootId = order.bootRecorded ? order.bootId : std::string(),
@@ -157,13 +152,6 @@ void Executions::checkHeld(const std::string& stageId)
         reportUnkillable(stageId, live, left, held);
     else
         live.heldLookMs = live.heldSeenMs + heldLookAgainMs;
-}
-
-void Executions::heldIsThere(const std::string& stageId)
-{
-    if (const auto live = _live.find(stageId); live != _live.end())
-        live->second.heldLookMs =
-            std::max(monotonicMs(), live->second.heldSeenMs + heldLookEveryMs);
 }
 
 /// Ends what is left of the stage, in steps, and says so.
@@ -259,6 +247,8 @@ std::vector<UnkillableStage> Executions::allUnkillable() const
 
 std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
 {
+    if (std::exchange(_launched, false))
+        _launcher.refill(); // now, as the stage is at work: not on the way to its start
     if (!_finished.empty())
         timeoutMs = 0;
     if (const auto timer = nextTimer())
@@ -267,7 +257,9 @@ std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
     for (const auto& stageId : _watch.wait(timeoutMs))
         ended(stageId);
     for (const auto& stageId : _watch.takeHeld())
-        heldIsThere(stageId);
+        if (const auto live = _live.find(stageId); live != _live.end())
+            live->second.heldLookMs =
+                std::max(monotonicMs(), live->second.heldSeenMs + heldLookEveryMs);
 
     const std::int64_t now = monotonicMs();
     std::vector<std::string> sweeping;
@@ -345,7 +337,7 @@ void Executions::ended(const std::string& stageId)
     Attempt attempt;
     try
     {
-        attempt = _launcher.find(live.folder, live.bootId);
+        attempt = _launcher.endOf(live.folder, live.bootId);
     }
     catch (const std::exception& error)
     {

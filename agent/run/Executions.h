@@ -2,7 +2,7 @@
 
 #include "agent/process/Launcher.h"
 #include "agent/process/ShimWatch.h"
-#include "agent/run/OrderBuilder.h"
+#include "agent/run/LaunchPreparer.h"
 #include "agent/run/StageRunner.h"
 
 #include <cstdint>
@@ -23,6 +23,13 @@ class Executions: public StageRunner
 {
 public:
     explicit Executions(Launcher launcher) : _launcher(std::move(launcher)) {}
+
+    void prepare(const std::filesystem::path& folder, const Order& order,
+                 const std::filesystem::path& secretsDir) override
+    {
+        _preparer.begin(folder, order, secretsDir);
+    }
+    void dropPrepared(const std::string& stageId) override { _preparer.drop(stageId); }
 
     void launch(const std::filesystem::path& folder, const Order& order,
                 const std::filesystem::path& secretsDir) override;
@@ -61,13 +68,13 @@ public:
 
     void wake() noexcept override { _watch.wake(); }
 
-    /// wait() also ends when `descriptor` can be read. Owner: the caller.
-    void alsoWakeOn(int descriptor) { _watch.alsoWakeOn(descriptor); }
-    void alsoWakeOnRoom(int descriptor) { _watch.alsoWakeOnRoom(descriptor); }
+    /// What wait() waits for; descriptors may be added.
+    [[nodiscard]] ShimWatch& events() { return _watch; }
 
     /// At a graceful end: our own part of the cgroup tree goes when no stage is in it.
     void close() override
     {
+        _launcher.endSpare();
         if (_live.empty())
             _launcher.cgroup().removeTree();
     }
@@ -99,7 +106,6 @@ private:
     };
 
     void watch(const std::string& stageId, Shim shim);
-    void heldIsThere(const std::string& stageId);
     void ended(const std::string& stageId);
     void lose(const std::string& stageId, const std::string& why);
     void sweep(const std::string& stageId, Live& live);
@@ -114,6 +120,8 @@ private:
     [[nodiscard]] std::optional<std::int64_t> nextTimer() const;
 
     Launcher _launcher;
+    LaunchPreparer _preparer{_launcher};
+    bool _launched = false; ///< since the last wait(): the spare shim may be used up
     ShimWatch _watch;
     std::map<std::string, Live> _live;        ///< by stage id
     std::vector<Finished> _finished;          ///< told by the next wait()

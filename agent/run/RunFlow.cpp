@@ -9,7 +9,8 @@ void RunFlow::advance(Batch& batch, Run& run)
 {
     // A run that has not begun only changes by getting a slot, unless nothing is left to do.
     const bool begun = run.holdsSlot || (run.status != Status::Idle && !run.ended());
-    for (auto& stage : batch.runs.stages(run.id))
+    auto stages = batch.runs.stages(run.id);
+    for (auto& stage : stages)
     {
         switch (stage.status)
         {
@@ -53,7 +54,7 @@ void RunFlow::advance(Batch& batch, Run& run)
             run.wantsSlot = true;
             return _writer.setStatus(batch, run, Status::InProgress, agentActor, "");
         }
-        if (workspaceLost(batch.runs.stages(run.id)))
+        if (workspaceLost(stages))
         {
             const Transition next = transition(_specs.state(stage), StageEvent::Abandon);
             _writer.endStage(

@@ -19,7 +19,7 @@ void RunWriter::setStatus(Batch& batch, Run& run, Status status, const std::stri
 {
     const Status from = run.status;
     run.status = status;
-    batch.update(run);
+    batch.update(run, from == status && !run.ended());
     batch.changedRuns.insert(run.id);
     if (run.ended())
         batch.runEndedAt = std::min(*run.endedAt, batch.runEndedAt.value_or(*run.endedAt));

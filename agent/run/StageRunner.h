@@ -31,7 +31,15 @@ class StageRunner
 public:
     virtual ~StageRunner() = default;
 
-    /// Starts the attempt in `folder`. A failure to start is an end as any other.
+    /// Begins to make what launch() will need of files, while the caller commits that the attempt runs.
+    /// Executes nothing of it.
+    virtual void prepare(const std::filesystem::path& folder, const Order& order,
+                         const std::filesystem::path& secretsDir) = 0;
+
+    /// Takes prepare() back: there will be no launch.
+    virtual void dropPrepared(const std::string& stageId) = 0;
+
+    /// Starts the attempt in `folder`, prepared or not. A failure to start is an end as any other.
     virtual void launch(const std::filesystem::path& folder, const Order& order,
                         const std::filesystem::path& secretsDir) = 0;
 

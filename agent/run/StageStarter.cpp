@@ -64,8 +64,15 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
     order.bootId = stage.bootId;
     order.bootRecorded = !stage.bootId.empty();
     _stuckWatch.watch(batch, run, stage);
-    batch.afterCommit.push_back([this, folder, order]
-                                { _runner.launch(folder, order, _specs.orders().secretsDir); });
+    const auto& secrets = _specs.orders().secretsDir;
+    if (!batch.isNew(
+            run.id)) // else its folder would be one without a run on record: LeftoverFolders
+    {
+        _runner.prepare(folder, order, secrets);
+        batch.onRollback([this, id = stage.id] { _runner.dropPrepared(id); });
+    }
+    batch.launches.push_back([this, folder, order, &secrets]
+                             { _runner.launch(folder, order, secrets); });
 }
 
 } // namespace agent

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <exception>
 #include <iterator>
 #include <system_error>
@@ -44,6 +45,16 @@ std::string bootId()
     std::string id = readFile("/proc/sys/kernel/random/boot_id").value_or("");
     id.erase(std::find(id.begin(), id.end(), '\n'), id.end());
     return id;
+}
+
+/// In the unit of a process's start time. Source: proc(5), field 22.
+std::uint64_t ticksSinceBoot()
+{
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    const auto perSecond = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+    return static_cast<std::uint64_t>(now.tv_sec) * perSecond +
+           static_cast<std::uint64_t>(now.tv_nsec) * perSecond / 1'000'000'000;
 }
 
 /// By SIGTERM, or in a shell's word for it.
@@ -123,7 +134,8 @@ bool Supervisor::claim()
     const Claim claim{.pid = ::getpid(),
                       .startTime = processStat(::getpid()).value_or(ProcessStat{}).startTime,
                       .bootId = bootId(),
-                      .startedAt = _outcome.startedAt};
+                      .startedAt = _outcome.startedAt,
+                      .beganTicks = ticksSinceBoot()};
     if (order && order->bootRecorded)
         _durable = Durable::No;
     const int unclaimed = writeClaim(_lock.get(), _folder, claim, _durable);

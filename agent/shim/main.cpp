@@ -1,20 +1,27 @@
 // stage-shim FOLDER: runs the one attempt whose order.json is in FOLDER and writes how it ended.
+// stage-shim --wait: waits until the daemon hands over an attempt, then does the same.
 // stage-shim --version: tells its version.
 //
 // Started by the daemon with descriptor 3 = FOLDER/shim.lock, flocked, and 4 = a memfd of secrets as
-// NAME\0VALUE\0… (or closed: none), and with TERM blocked, so that none is lost on the way. Outlives
-// the daemon. Exits with 0 when the outcome is on disk, 2 when it was not called like that, 3 when the
-// attempt was already claimed.
+// NAME\0VALUE\0… (or something else: none), and with TERM blocked, so that none is lost on the way. One that
+// waits has a socket as descriptor 3 and gets both through it (wire/Handover.h); it exits when the daemon is
+// gone, or at TERM. With an attempt it outlives the daemon. Exits with 0 when the outcome is in place, or
+// there was no attempt for it, 2 when it was not called like that, 3 when the attempt was already claimed.
 #include "agent/os/Files.h"
 #include "agent/shim/Supervisor.h"
 #include "agent/wire/Failpoint.h"
+#include "agent/wire/Handover.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <string_view>
 
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -33,14 +40,13 @@ bool isFile(int fd)
     return ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
 }
 
-std::map<std::string, std::string> readSecrets()
+std::map<std::string, std::string> readSecrets(const agent::FileDescriptor& memory)
 {
     std::map<std::string, std::string> secrets;
-    if (!isFile(secretsFd))
+    if (!isFile(memory.get()))
         return secrets;
-    ::lseek(secretsFd, 0, SEEK_SET); // wherever who wrote it left off
-    const std::string text = agent::readAll(secretsFd).value_or("");
-    ::close(secretsFd);
+    ::lseek(memory.get(), 0, SEEK_SET); // wherever who wrote it left off
+    const std::string text = agent::readAll(memory.get()).value_or("");
     std::size_t at = 0;
     while (at < text.size())
     {
@@ -85,6 +91,26 @@ agent::FileDescriptor detach()
     return agent::FileDescriptor(::signalfd(-1, &awaited, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
+/// Blocks until the daemon hands over an attempt. Returns nothing when it is gone or we are to end.
+std::optional<agent::Handover> awaitHandover(const agent::FileDescriptor& socket,
+                                             const agent::FileDescriptor& signals)
+{
+    pollfd events[] = {{.fd = socket.get(), .events = POLLIN, .revents = 0},
+                       {.fd = signals.get(), .events = POLLIN, .revents = 0}};
+    while (::poll(events, 2, -1) < 0 && errno == EINTR)
+        ;
+    // An attempt that is on its way comes before a TERM: it is to say that it was stopped.
+    return events[0].revents != 0 ? agent::receiveHandover(socket.get()) : std::nullopt;
+}
+
+/// Lets `ps` show the folder, as of a shim that was started with it.
+void showFolder(char* argument, const std::string& folder)
+{
+    const std::size_t room = std::strlen(argument);
+    std::memset(argument, 0, room);
+    std::memcpy(argument, folder.data(), std::min(folder.size(), room));
+}
+
 } // namespace
 
 int main(int argc, char** argv)
@@ -94,7 +120,8 @@ int main(int argc, char** argv)
         std::puts("stage-shim " STAGE_AGENT_VERSION);
         return 0;
     }
-    if (argc != 2 || !isFile(lockFd))
+    const bool waits = argc == 2 && std::string_view(argv[1]).starts_with(agent::waitArgument);
+    if (argc != 2 || (!waits && !isFile(lockFd)))
     {
         std::fputs("stage-shim is started by stage-agent: stage-shim FOLDER, with the folder's "
                    "shim.lock open as descriptor 3\n",
@@ -102,8 +129,26 @@ int main(int argc, char** argv)
         return 2;
     }
     FAILPOINT("shim.start");
+    // Before anything else is opened: 4 may be free, and would be something else then.
+    agent::Handover attempt;
+    attempt.lock = agent::FileDescriptor(lockFd);
+    if (isFile(secretsFd))
+        attempt.secrets = agent::FileDescriptor(secretsFd);
     agent::FileDescriptor signals = detach();
-    agent::Supervisor supervisor(argv[1], agent::FileDescriptor(lockFd), readSecrets(),
+    attempt.folder = argv[1];
+    if (waits)
+    {
+        auto handover = awaitHandover(attempt.lock, signals);
+        if (!handover)
+            return 0;
+        attempt = std::move(*handover);
+        showFolder(argv[1], attempt.folder);
+        FAILPOINT("shim.handover");
+    }
+    auto secrets = readSecrets(attempt.secrets);
+    attempt.secrets.reset();
+    agent::Supervisor supervisor(attempt.folder, std::move(attempt.lock), std::move(secrets),
                                  std::move(signals));
-    return supervisor.run() ? 0 : 3;
+    const int result = supervisor.run() ? 0 : 3;
+    ::_exit(result); // what is open is closed by that, and sooner
 }

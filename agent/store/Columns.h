@@ -17,7 +17,9 @@ namespace agent
 /// When a column's value is written.
 enum class Written
 {
-    Always,  ///< at the insert and at every update
+    Always, ///< at the insert and at every update
+    WithStatus, ///< the same, but for an update that leaves the status as it is: an UPDATE rewrites every index
+                ///< on a column that it sets, to whatever value
     Once,    ///< at the insert
     ByRecord ///< never by us: the record gives it at the insert
 };
@@ -142,12 +144,12 @@ template <typename Record, std::size_t N> struct Table
         return verb + " INTO " + name + " (" + names + ") VALUES (" + values + ")";
     }
 
-    /// `UPDATE table SET a = ?, … WHERE first = ?`.
-    [[nodiscard]] std::string update() const
+    /// `UPDATE table SET a = ?, … WHERE first = ?`; with Written::Always only what is always written.
+    [[nodiscard]] std::string update(Written most = Written::WithStatus) const
     {
         std::string changes;
         for (const auto& column : columns)
-            if (column.written == Written::Always)
+            if (column.written <= most)
                 add(changes, std::string(column.name) + " = ?");
         return std::string("UPDATE ") + name + " SET " + changes + " WHERE " + columns[0].name +
                " = ?";
@@ -163,10 +165,11 @@ template <typename Record, std::size_t N> struct Table
     }
 
     /// Binds the values of `record` to the parameters of update().
-    Statement& bindUpdate(Statement& statement, const Record& record) const
+    Statement& bindUpdate(Statement& statement, const Record& record,
+                          Written most = Written::WithStatus) const
     {
         for (const auto& column : columns)
-            if (column.written == Written::Always)
+            if (column.written <= most)
                 column.bind(statement, record);
         columns[0].bind(statement, record);
         return statement;

@@ -19,6 +19,7 @@ const Query openRunsOldestFirst{
 const Query insertRun{runTable.insert()};
 const Query lastInserted{"SELECT last_insert_rowid()"};
 const Query updateRun{runTable.update()};
+const Query updateRunOfSameStatus{runTable.update(Written::Always)};
 const Query deleteRun{"DELETE FROM runs WHERE id = ?"};
 
 const Query stageById{stageTable.select("WHERE id = ?")};
@@ -125,10 +126,12 @@ void RunStore::insert(const Stage& stage)
     stageTable.bindInsert(_connection.prepare(insertStage), stage).run();
 }
 
-void RunStore::update(Run& run)
+void RunStore::update(Run& run, bool sameStatus)
 {
     touch(run);
-    runTable.bindUpdate(_connection.prepare(updateRun), run).run();
+    const auto most = sameStatus ? Written::Always : Written::WithStatus;
+    Statement& query = _connection.prepare(sameStatus ? updateRunOfSameStatus : updateRun);
+    runTable.bindUpdate(query, run, most).run();
 }
 
 void RunStore::update(Stage& stage)

@@ -59,8 +59,9 @@ public:
     void insert(Run& run);
     void insert(const Stage& stage);
 
-    /// Writes all columns; raises version and updatedAt in the record and in the argument.
-    void update(Run& run);
+    /// Writes what can change of it; raises version and updatedAt in the record and in the argument.
+    /// `sameStatus`: status and endedAt are those on record and are not written, which costs half.
+    void update(Run& run, bool sameStatus = false);
     void update(Stage& stage);
 
     /// Keeps how the stage's attempt ended, before another one takes its place. What was kept of it

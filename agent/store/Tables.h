@@ -9,21 +9,30 @@ namespace agent
 // To add one: a line in the last step of Schema.h, a member of the record, a line here, and the member in
 // the tests' Records.h.
 
-inline constexpr Table runTable{
-    "runs",
-    std::array{
-        column<&Run::seq>("seq", Written::ByRecord), textColumn<&Run::id>("id", Written::Once),
-        column<&Run::createdAt>("created_at"),       column<&Run::updatedAt>("updated_at"),
-        column<&Run::startedAt>("started_at"),       column<&Run::endedAt>("ended_at"),
-        column<&Run::commitHash>("commit_hash"),     column<&Run::commitMessage>("commit_message"),
-        column<&Run::committer>("committer"),        column<&Run::status>("status"),
-        column<&Run::trigger>("trigger_type"),       column<&Run::serviceId>("service_id"),
-        column<&Run::serviceName>("service_name"),   column<&Run::branch>("branch"),
-        column<&Run::pullNumber>("pull_number"),     column<&Run::priority>("priority"),
-        textColumn<&Run::pipeline>("pipeline"),      column<&Run::resumed>("resumed"),
-        column<&Run::holdsSlot>("holds_slot"),       column<&Run::wantsSlot>("wants_slot"),
-        column<&Run::stopping>("stopping"),          column<&Run::version>("version"),
-    }};
+inline constexpr Table runTable{"runs", std::array{
+                                            column<&Run::seq>("seq", Written::ByRecord),
+                                            textColumn<&Run::id>("id", Written::Once),
+                                            column<&Run::createdAt>("created_at"),
+                                            column<&Run::updatedAt>("updated_at"),
+                                            column<&Run::startedAt>("started_at"),
+                                            column<&Run::endedAt>("ended_at", Written::WithStatus),
+                                            column<&Run::commitHash>("commit_hash"),
+                                            column<&Run::commitMessage>("commit_message"),
+                                            column<&Run::committer>("committer"),
+                                            column<&Run::status>("status", Written::WithStatus),
+                                            column<&Run::trigger>("trigger_type"),
+                                            column<&Run::serviceId>("service_id", Written::Once),
+                                            column<&Run::serviceName>("service_name"),
+                                            column<&Run::branch>("branch"),
+                                            column<&Run::pullNumber>("pull_number"),
+                                            column<&Run::priority>("priority"),
+                                            textColumn<&Run::pipeline>("pipeline"),
+                                            column<&Run::resumed>("resumed"),
+                                            column<&Run::holdsSlot>("holds_slot"),
+                                            column<&Run::wantsSlot>("wants_slot"),
+                                            column<&Run::stopping>("stopping"),
+                                            column<&Run::version>("version"),
+                                        }};
 
 /// What is known of one attempt: in `stages` of the last one, in `attempts` of those before it.
 inline constexpr std::array attemptColumns{
@@ -51,7 +60,7 @@ inline constexpr Table stageTable{"stages",
                                       std::array{
                                           textColumn<&Stage::id>("id", Written::Once),
                                           textColumn<&Stage::runId>("run_id", Written::Once),
-                                          column<&Stage::ordinal>("ordinal"),
+                                          column<&Stage::ordinal>("ordinal", Written::Once),
                                           column<&Stage::type>("type"),
                                           textColumn<&Stage::name>("name"),
                                           textColumn<&Stage::plugin>("plugin"),

@@ -291,6 +291,7 @@ std::string toJson(const Claim& claim)
     json.key("startTime").Uint64(claim.startTime);
     json.text("bootId", claim.bootId);
     json.number("startedAt", claim.startedAt);
+    json.key("beganTicks").Uint64(claim.beganTicks);
     return json.finish();
 }
 
@@ -382,6 +383,8 @@ std::optional<Claim> claimFrom(const std::string& json, std::string* why)
             claim.startTime = reader.natural("startTime");
             claim.bootId = reader.text("bootId");
             claim.startedAt = reader.number("startedAt");
+            if (reader.find("beganTicks") != nullptr)
+                claim.beganTicks = reader.natural("beganTicks");
         },
         anyVersion);
 }

@@ -3,6 +3,7 @@
 #include "agent/model/PipelineSpec.h"
 #include "agent/model/Stage.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -58,6 +59,11 @@ struct Claim
     std::uint64_t startTime = 0; ///< clock ticks since boot, field 22 of /proc/PID/stat
     std::string bootId;
     TimeMs startedAt = 0;
+    std::uint64_t beganTicks =
+        0; ///< startedAt in clock ticks since boot; 0: not told, as by version 0.1.0
+
+    /// When the attempt began, in clock ticks since boot: a shim that waited for it was started before.
+    [[nodiscard]] std::uint64_t began() const { return std::max(beganTicks, startTime); }
 };
 
 /// `outcome.json`: how the attempt ended. Its presence means that it did, unless the power was cut since: then

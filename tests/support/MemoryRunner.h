@@ -64,13 +64,34 @@ public:
         return _launches;
     }
 
+    /// Whether the stage was prepared and neither launched nor dropped since.
+    [[nodiscard]] bool prepared(const std::string& stageId) const
+    {
+        const std::lock_guard lock(_mutex);
+        return _prepared.contains(stageId);
+    }
+
     // What the engine does.
+
+    void prepare(const std::filesystem::path&, const Order& order,
+                 const std::filesystem::path&) override
+    {
+        const std::lock_guard lock(_mutex);
+        _prepared.insert(order.stageId);
+    }
+
+    void dropPrepared(const std::string& stageId) override
+    {
+        const std::lock_guard lock(_mutex);
+        _prepared.erase(stageId);
+    }
 
     void launch(const std::filesystem::path&, const Order& order,
                 const std::filesystem::path&) override
     {
         const std::lock_guard lock(_mutex);
         ++_launches;
+        _prepared.erase(order.stageId);
         _running[order.stageId] = order.attempt;
         if (_endAtOnce)
             finish(order.stageId, {.cause = Cause::Exit, .exitCode = 0});
@@ -184,6 +205,7 @@ private:
     bool _endAtOnce = false;
     bool _survives = false;
     int _launches = 0;
+    std::set<std::string> _prepared;
 };
 
 } // namespace agent

@@ -87,7 +87,17 @@ public:
 
     void testStartIsCommittedBeforeTheLaunch()
     {
-        assertSequence({"point commit", "point committed", "point effect", "point launch.locked"});
+        assertSequence({"point commit", "point committed", "point effect", "point launch.spawn",
+                        "point shim.fork.before"});
+        const auto first = [this](const std::string& call)
+        { return std::find(_calls.begin(), _calls.end(), call); };
+        const auto reaped = first("point reaped");
+        for (const char* executed : {"point launch.spawn", "point shim.fork.before"})
+        {
+            CPPUNIT_ASSERT_MESSAGE(all(), first("point committed") < first(executed));
+            CPPUNIT_ASSERT_MESSAGE(all(), std::find(reaped, _calls.end(), "point committed") <
+                                              std::find(reaped, _calls.end(), executed));
+        }
     }
 
 private:

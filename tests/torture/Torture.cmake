@@ -30,6 +30,7 @@ add_library(failpoint_agent_parts OBJECT
     agent/process/AttemptFolder.cpp
     agent/process/ProcessTree.cpp
     agent/process/Spawn.cpp
+    agent/process/SpareShim.cpp
     agent/process/Launcher.cpp
     agent/process/ShimWatch.cpp
     agent/store/Database.cpp

@@ -39,6 +39,7 @@ class EngineTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTheQueueKeepsItsOrderOverARestart);
     CPPUNIT_TEST(testARunThatCannotStartGivesItsSlotToTheNext);
     CPPUNIT_TEST(testARefusedCommandLeavesTheQueueAsItWas);
+    CPPUNIT_TEST(testAStartThatIsTakenBackIsNotLaunchedAndItsPreparationDropped);
     CPPUNIT_TEST(testAnswersPings);
     CPPUNIT_TEST(testSubmitStartAndEndCostTheSameBehindManyQueuedRuns);
     CPPUNIT_TEST_SUITE_END();
@@ -254,6 +255,26 @@ public:
         CPPUNIT_ASSERT_EQUAL(before.queued, after.queued);
         CPPUNIT_ASSERT_EQUAL(before.running, after.running);
         CPPUNIT_ASSERT(!after.draining);
+    }
+
+    /// What is prepared for a start that is taken back must not keep the lock of the next one.
+    void testAStartThatIsTakenBackIsNotLaunchedAndItsPreparationDropped()
+    {
+        start();
+        submit(two); // has the slot
+        const auto run = submit(one);
+        const auto refused = [&](Batch& batch, EngineParts& parts) -> Answer<Done>
+        {
+            auto waiting = batch.runs.run(run).value();
+            waiting.holdsSlot = true;
+            parts.flow.advance(batch, waiting);
+            throw Declined::conflict("refused", "refused");
+        };
+        const int launches = _runner.launches();
+        CPPUNIT_ASSERT_THROW(_engine->call<Done>(refused), Declined);
+        CPPUNIT_ASSERT_EQUAL(launches, _runner.launches());
+        CPPUNIT_ASSERT(!_runner.prepared(stagesOfRun(run)[0]));
+        CPPUNIT_ASSERT(status(run) == Status::Idle);
     }
 
     void testAnswersPings()

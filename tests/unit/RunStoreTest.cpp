@@ -22,6 +22,7 @@ class RunStoreTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testKeepsAStageThatSaysNothing);
     CPPUNIT_TEST(testKeepsEveryWordOfAStage);
     CPPUNIT_TEST(testUpdatesEveryFieldOfARun);
+    CPPUNIT_TEST(testAnUpdateOfTheSameStatusWritesAllButStatusAndEnd);
     CPPUNIT_TEST(testUpdatesEveryFieldOfAStage);
     CPPUNIT_TEST(testAnUpdateTouchesNoOther);
     CPPUNIT_TEST(testEveryUpdateIsLaterThanTheOneBefore);
@@ -136,6 +137,7 @@ public:
         Run changed = fullRun();
         changed.id = run.id;
         changed.seq = run.seq;
+        changed.serviceId = run.serviceId; // it stays the run of its service
         _store->update(changed);
         CPPUNIT_ASSERT_EQUAL(text(changed), text(*_store->run(run.id)));
 
@@ -144,12 +146,27 @@ public:
         CPPUNIT_ASSERT_EQUAL(text(run), text(*_store->run(run.id)));
     }
 
+    void testAnUpdateOfTheSameStatusWritesAllButStatusAndEnd()
+    {
+        Run run{.id = newId()};
+        _store->insert(run);
+        Run changed = fullRun();
+        changed.id = run.id;
+        changed.seq = run.seq;
+        changed.serviceId = run.serviceId;
+        _store->update(changed, true);
+        changed.status = run.status;
+        changed.endedAt = run.endedAt;
+        CPPUNIT_ASSERT_EQUAL(text(changed), text(*_store->run(run.id)));
+    }
+
     void testUpdatesEveryFieldOfAStage()
     {
         Stage stage{.id = newId(), .runId = newRun().id};
         _store->insert(stage);
         Stage changed = fullStage(stage.runId);
         changed.id = stage.id;
+        changed.ordinal = stage.ordinal; // it keeps its place
         _store->update(changed);
         CPPUNIT_ASSERT_EQUAL(text(changed), text(*_store->stage(stage.id)));
 

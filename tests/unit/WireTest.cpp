@@ -62,7 +62,8 @@ std::string replaced(std::string text, const std::string& from, const std::strin
     return text.replace(at, from.size(), to);
 }
 
-const Claim claim{.pid = 4711, .startTime = 99, .bootId = "boot", .startedAt = 1700000000123};
+const Claim claim{
+    .pid = 4711, .startTime = 99, .bootId = "boot", .startedAt = 1700000000123, .beganTicks = 101};
 
 } // namespace
 

@@ -1,0 +1,82 @@
+#include "agent/process/SpareShim.h"
+
+#include "agent/wire/Failpoint.h"
+#include "agent/wire/Handover.h"
+
+#include <cerrno>
+#include <csignal>
+#include <exception>
+#include <utility>
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace agent
+{
+
+namespace
+{
+
+/// Room in the shim's arguments for the name of its folder, which `ps` is to show.
+constexpr std::size_t titleBytes = 512;
+
+} // namespace
+
+void SpareShim::refill() noexcept
+{
+    if (_socket.valid())
+        return;
+    try
+    {
+        int ends[2] = {-1, -1};
+        if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+            return;
+        FileDescriptor ours(ends[0]);
+        const FileDescriptor its(ends[1]);
+        std::string argument = waitArgument;
+        argument.resize(titleBytes, ' ');
+        _child = spawnShim(_program, argument, its, {});
+        _socket = std::move(ours);
+        FAILPOINT("spare");
+    }
+    catch (const std::exception&)
+    {
+        _socket.reset(); // the next launch says why, if it fails too
+    }
+}
+
+std::optional<Child> SpareShim::take(const std::filesystem::path& folder,
+                                     const FileDescriptor& lock, const FileDescriptor& secrets)
+{
+    if (!_socket.valid())
+        return std::nullopt;
+    FAILPOINT("launch.handover");
+    if (!sendHandover(_socket.get(), folder.string(), lock.get(), secrets.get()))
+    {
+        end();
+        return std::nullopt;
+    }
+    FAILPOINT("launch.handed");
+    _socket.reset();
+    return std::exchange(_child, Child());
+}
+
+void SpareShim::end() noexcept
+{
+    if (!_socket.valid())
+        return;
+    _socket.reset();
+    // It would exit by itself; but one that somebody stopped would keep us waiting.
+    ::syscall(SYS_pidfd_send_signal, _child.pidfd.get(), SIGKILL, nullptr, 0);
+    siginfo_t info{};
+    while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(_child.pidfd.get()), &info,
+                    WEXITED) != 0 &&
+           errno == EINTR)
+        ;
+    _child = Child();
+}
+
+} // namespace agent

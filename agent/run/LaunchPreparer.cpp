@@ -1,0 +1,85 @@
+#include "agent/run/LaunchPreparer.h"
+
+#include "agent/run/OrderBuilder.h"
+
+#include <system_error>
+#include <utility>
+
+namespace agent
+{
+
+namespace
+{
+
+Secrets secretsOf(const Order& order, const std::filesystem::path& secretsDir)
+{
+    try
+    {
+        return readSecrets(order.secrets, secretsDir);
+    }
+    catch (const std::runtime_error& error)
+    {
+        throw UnreadableSecret(error.what());
+    }
+}
+
+} // namespace
+
+LaunchPreparer::~LaunchPreparer()
+{
+    {
+        const std::lock_guard lock(_mutex);
+        _ending = true;
+    }
+    _changed.notify_one();
+    if (_thread.joinable())
+        _thread.join();
+}
+
+void LaunchPreparer::begin(const std::filesystem::path& folder, const Order& order,
+                           const std::filesystem::path& secretsDir)
+{
+    Task task(
+        [this, folder, order, secretsDir]
+        {
+            const Secrets secrets = secretsOf(order, secretsDir);
+            std::filesystem::create_directories(order.cwd);
+            return _launcher.prepare(folder, order, secrets);
+        });
+    _begun.insert_or_assign(order.stageId, task.get_future());
+    {
+        const std::lock_guard lock(_mutex);
+        _tasks.push_back(std::move(task));
+    }
+    if (!_thread.joinable())
+        _thread = std::thread([this] { work(); });
+    _changed.notify_one();
+}
+
+PreparedLaunch LaunchPreparer::take(const std::filesystem::path& folder, const Order& order,
+                                    const std::filesystem::path& secretsDir)
+{
+    if (!_begun.contains(order.stageId))
+        begin(folder, order, secretsDir);
+    return _begun.extract(order.stageId).mapped().get();
+}
+
+void LaunchPreparer::work()
+{
+    std::unique_lock lock(_mutex);
+    while (true)
+    {
+        _changed.wait(lock, [this] { return _ending || !_tasks.empty(); });
+        if (_ending)
+            return;
+        Task task = std::move(_tasks.front());
+        _tasks.pop_front();
+        lock.unlock();
+        task();
+        task =
+            Task(); // one that nobody wants any more gives up its lock before the next one is made
+        lock.lock();
+    }
+}
+
+} // namespace agent

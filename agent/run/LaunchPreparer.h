@@ -1,0 +1,63 @@
+#pragma once
+
+#include "agent/process/Launcher.h"
+#include "agent/wire/Order.h"
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <future>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+namespace agent
+{
+
+/// A secret of the stage can't be read; the text names it.
+struct UnreadableSecret: std::runtime_error
+{
+    using std::runtime_error::runtime_error;
+};
+
+/// Prepares launches on a thread of its own, so that folder, order and cgroup of the next stage are there when
+/// the commit that starts it is on disk. See docs/durability.md.
+/// Threads: the engine's.
+class LaunchPreparer
+{
+public:
+    /// `launcher`: for as long as this is there.
+    explicit LaunchPreparer(const Launcher& launcher) : _launcher(launcher) {}
+    LaunchPreparer(const LaunchPreparer&) = delete;
+    LaunchPreparer& operator=(const LaunchPreparer&) = delete;
+    ~LaunchPreparer();
+
+    /// Begins to prepare the attempt that `order` names. Replaces what was begun for its stage before.
+    void begin(const std::filesystem::path& folder, const Order& order,
+               const std::filesystem::path& secretsDir);
+
+    /// Returns what was begun for the stage of `order`, or makes it now. Blocks: until it is made.
+    /// Errors: UnreadableSecret; those of Launcher::prepare().
+    PreparedLaunch take(const std::filesystem::path& folder, const Order& order,
+                        const std::filesystem::path& secretsDir);
+
+    /// Takes back what was begun for the stage.
+    void drop(const std::string& stageId) { _begun.erase(stageId); }
+
+private:
+    using Task = std::packaged_task<PreparedLaunch()>;
+
+    void work();
+
+    const Launcher& _launcher;
+    std::map<std::string, std::future<PreparedLaunch>> _begun; ///< by stage id
+    std::mutex _mutex;
+    std::condition_variable _changed;
+    std::deque<Task> _tasks; // guarded by _mutex
+    bool _ending = false;    // guarded by _mutex
+    std::thread _thread;     ///< started with the first launch
+};
+
+} // namespace agent

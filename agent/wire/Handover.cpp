@@ -1,0 +1,78 @@
+#include "agent/wire/Handover.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+namespace agent
+{
+
+namespace
+{
+
+constexpr std::size_t mostDescriptors = 2;
+
+/// Room for the control message, aligned as it needs to be.
+union Control
+{
+    cmsghdr header;
+    char bytes[CMSG_SPACE(mostDescriptors * sizeof(int))];
+};
+
+} // namespace
+
+bool sendHandover(int socket, const std::string& folder, int lock, int secrets)
+{
+    const int descriptors[mostDescriptors] = {lock, secrets};
+    const std::size_t size = (secrets < 0 ? 1 : 2) * sizeof(int);
+    iovec text{.iov_base = const_cast<char*>(folder.data()), .iov_len = folder.size()};
+    Control control = {};
+    msghdr message{};
+    message.msg_iov = &text;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes;
+    message.msg_controllen = CMSG_SPACE(size);
+    cmsghdr* part = CMSG_FIRSTHDR(&message);
+    part->cmsg_level = SOL_SOCKET;
+    part->cmsg_type = SCM_RIGHTS;
+    part->cmsg_len = CMSG_LEN(size);
+    std::memcpy(CMSG_DATA(part), descriptors, size);
+    const auto sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sent == static_cast<ssize_t>(folder.size());
+}
+
+std::optional<Handover> receiveHandover(int socket)
+{
+    char folder[PATH_MAX];
+    iovec text{.iov_base = folder, .iov_len = sizeof folder};
+    Control control = {};
+    msghdr message{};
+    message.msg_iov = &text;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    ssize_t got = 0;
+    do
+        got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+    while (got < 0 && errno == EINTR);
+    Handover handover;
+    const cmsghdr* part = CMSG_FIRSTHDR(&message);
+    if (got > 0 && part != nullptr && part->cmsg_type == SCM_RIGHTS)
+    {
+        int descriptors[mostDescriptors] = {-1, -1};
+        std::memcpy(descriptors, CMSG_DATA(part),
+                    std::min(sizeof descriptors, part->cmsg_len - CMSG_LEN(0)));
+        handover.lock = FileDescriptor(descriptors[0]);
+        handover.secrets = FileDescriptor(descriptors[1]);
+    }
+    if (!handover.lock.valid() || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+        return std::nullopt;
+    handover.folder.assign(folder, static_cast<std::size_t>(got));
+    return handover;
+}
+
+} // namespace agent
