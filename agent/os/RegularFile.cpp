@@ -26,9 +26,10 @@ struct stat statusOf(int fd)
 
 /// O_NONBLOCK: opening a FIFO would wait for a writer.
 constexpr int asFile = O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC;
+constexpr int asFolder = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 /// Where openat2 is missing: a component at a time.
-FileDescriptor walk(int at, const std::string& file)
+FileDescriptor walk(int at, const std::string& file, int flags)
 {
     FileDescriptor folder;
     if (file.starts_with('/'))
@@ -53,19 +54,19 @@ FileDescriptor walk(int at, const std::string& file)
         }
         folder = std::move(below);
     }
-    return FileDescriptor(
-        ::openat(folder.valid() ? folder.get() : at, file.c_str() + begin, asFile));
+    const char* last = begin < file.size() ? file.c_str() + begin : ".";
+    return FileDescriptor(::openat(folder.valid() ? folder.get() : at, last, flags));
 }
 
-FileDescriptor openWithoutSymlinks(int at, const std::string& file)
+FileDescriptor openWithoutSymlinks(int at, const std::string& file, int flags = asFile)
 {
     open_how how = {};
-    how.flags = asFile;
+    how.flags = static_cast<std::uint64_t>(flags);
     how.resolve = RESOLVE_NO_SYMLINKS;
     FileDescriptor fd(static_cast<int>(::syscall(SYS_openat2, at, file.c_str(), &how, sizeof how)));
     // EPERM: a container's filter that does not know the call.
     if (!fd.valid() && (errno == ENOSYS || errno == EPERM))
-        return walk(at, file);
+        return walk(at, file, flags);
     return fd;
 }
 
@@ -149,10 +150,17 @@ std::optional<std::string> readRegularFile(const std::string& file, std::size_t 
 
 FileDescriptor createFile(const std::string& file, int access)
 {
-    if (::unlink(file.c_str()) != 0 && errno != ENOENT && errno != EISDIR)
+    const std::size_t slash = file.rfind('/');
+    const std::string name = slash == std::string::npos ? file : file.substr(slash + 1);
+    const std::string above = slash == std::string::npos ? "." : file.substr(0, slash + 1);
+    // Held from here on: what is put in place of the folder, or of one above it, is not entered.
+    const FileDescriptor folder = openWithoutSymlinks(AT_FDCWD, above, asFolder);
+    if (!folder.valid())
         return {};
-    return FileDescriptor(
-        ::open(file.c_str(), access | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (::unlinkat(folder.get(), name.c_str(), 0) != 0 && errno != ENOENT && errno != EISDIR)
+        return {};
+    return FileDescriptor(::openat(folder.get(), name.c_str(),
+                                   access | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 }
 
 } // namespace agent

@@ -59,7 +59,8 @@ private:
 std::optional<std::string> readRegularFile(const std::string& file, std::size_t maxBytes);
 
 /// Makes a new file, mode 0600, in place of what stands there: it is removed, so that neither a FIFO blocks
-/// nor a symlink leads elsewhere. `access`: O_WRONLY or the like, O_APPEND.
+/// nor a symlink leads elsewhere, be it one above it: its folder is opened without following any, and held.
+/// `access`: O_WRONLY or the like, O_APPEND.
 /// Errors: an invalid descriptor; errno says why (EEXIST: a folder stands there).
 FileDescriptor createFile(const std::string& file, int access);
 

@@ -146,24 +146,30 @@ std::optional<Outcome> AttemptFolder::outcome() const
 
 bool AttemptFolder::logIsCut(std::int64_t bytes) const
 {
-    const FileDescriptor log(
-        ::open((_folder / files::log).c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
-    struct stat info = {};
-    if (!log.valid() || ::fstat(log.get(), &info) != 0 || !S_ISREG(info.st_mode))
+    std::optional<RegularFile> log;
+    try
+    {
+        log = RegularFile::open(_folder / files::log);
+    }
+    catch (const std::system_error&)
+    {
+        return bytes > 0; // something else stands there
+    }
+    if (!log)
         return bytes > 0 && !std::filesystem::exists(_folder / "log.zst");
-    if (info.st_size < bytes)
+    const auto size = static_cast<std::int64_t>(log->size());
+    if (size < bytes)
         return true;
-    if (info.st_size == 0)
+    if (size == 0)
         return false;
-    const off_t hole = ::lseek(log.get(), 0, SEEK_HOLE); // the end counts as one
-    if (hole >= 0 && hole < info.st_size)
+    const off_t hole = ::lseek(log->descriptor(), 0, SEEK_HOLE); // the end counts as one
+    if (hole >= 0 && hole < size)
         return true;
     std::array<char, 512> end{};
-    const auto size = std::min<off_t>(info.st_size, static_cast<off_t>(end.size()));
-    const ssize_t got =
-        ::pread(log.get(), end.data(), static_cast<std::size_t>(size), info.st_size - size);
-    return got == size &&
-           std::all_of(end.begin(), end.begin() + got, [](char c) { return c == 0; });
+    const auto last = static_cast<std::size_t>(std::min<std::int64_t>(size, end.size()));
+    const auto got = log->read(static_cast<std::uint64_t>(size) - last, end.data(), last);
+    return got == last &&
+           std::all_of(end.begin(), end.begin() + last, [](char c) { return c == 0; });
 }
 
 std::optional<Held> AttemptFolder::held() const

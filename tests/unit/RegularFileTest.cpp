@@ -27,6 +27,7 @@ class RegularFileTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testASymlinkAboveIsNotFollowed);
     CPPUNIT_TEST(testAFileThatIsTooLargeIsDamaged);
     CPPUNIT_TEST(testANewFileTakesThePlaceOfWhateverIsThere);
+    CPPUNIT_TEST(testNoNewFileIsMadeBehindASymlinkAbove);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -105,6 +106,19 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("mine"), readRegularFile(precious, 10).value());
         fs::create_directory(_folder.path() / "folder");
         CPPUNIT_ASSERT(!createFile(_folder.path() / "folder", O_WRONLY).valid());
+    }
+
+    /// A stage may put a symlink in place of its attempt's folder while its shim or the daemon makes a file there.
+    void testNoNewFileIsMadeBehindASymlinkAbove()
+    {
+        const fs::path real = _folder.path() / "real";
+        fs::create_directory(real);
+        _folder.write("real/precious", "mine");
+        fs::create_directory_symlink(real, _folder.path() / "link");
+        for (const char* name : {"new", "precious"})
+            CPPUNIT_ASSERT(!createFile(_folder.path() / "link" / name, O_WRONLY).valid());
+        CPPUNIT_ASSERT(!fs::exists(real / "new"));
+        CPPUNIT_ASSERT_EQUAL(std::string("mine"), readRegularFile(real / "precious", 10).value());
     }
 
 private:
