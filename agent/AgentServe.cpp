@@ -12,6 +12,7 @@
 #include "agent/run/Executions.h"
 #include "agent/run/LeftoverFolders.h"
 #include "agent/run/ServiceCommands.h"
+#include "agent/store/ServiceIds.h"
 
 #include <Poco/Exception.h>
 
@@ -124,7 +125,7 @@ try
     for (const auto& problem : problems)
         error(problem.describe());
     loadServices([&](const std::string& name)
-                 { return RunStore(database.writer()).serviceId(name); });
+                 { return ServiceIds(database.writer()).of(name); });
     // 3 The engine, which adopts running stages.
     Cgroup cgroup = Cgroup::open(cgroupName(state.root()));
     if (!cgroup.available())

@@ -12,6 +12,7 @@
 #include "agent/run/SubmitRun.h"
 #include "agent/store/RunList.h"
 #include "agent/store/ServiceRuns.h"
+#include "agent/store/Submissions.h"
 
 #include <Poco/SHA2Engine.h>
 
@@ -151,12 +152,11 @@ std::optional<Run> replayed(const ApiParts& api, const Submission& submission)
     if (submission.idempotencyKey.empty())
         return std::nullopt;
     auto reader = api.database.reader();
-    RunStore store(*reader);
     constexpr TimeMs day = 86'400'000;
-    const auto earlier = store.submitted(submission.idempotencyKey, nowMs() - day);
+    const auto earlier = Submissions(*reader).find(submission.idempotencyKey, nowMs() - day);
     if (!earlier || earlier->bodyHash != submission.bodyHash)
         return std::nullopt; // the engine decides
-    return store.run(earlier->runId);
+    return RunStore(*reader).run(earlier->runId);
 }
 
 /// What a list of runs is to show, and the target of its next page but for `before=`.

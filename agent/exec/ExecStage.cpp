@@ -96,7 +96,7 @@ public:
     }
 
 private:
-    /// Shape: whether it ended well.
+    /// Returns whether it ended well.
     bool execute(Stage& stage, int output)
     {
         stage.attempt = 1;
@@ -107,8 +107,9 @@ private:
         if (const auto missing = _executions.missing(order.limits); !missing.empty())
             tellExec("limits that nothing holds here: " + missing);
         _executions.launch(folder, order, _defaults.secretsDir);
-        Outcome outcome = awaitEnd(order, folder, output);
-        _executions.forget(folder);
+        const Finished finished = awaitEnd(order, folder, output);
+        _executions.forget(finished);
+        Outcome outcome = finished.outcome;
 
         bool good = outcome.succeeded();
         try
@@ -144,17 +145,17 @@ private:
     }
 
     /// Copies the log until the attempt has ended and all of it was read, or nobody wants it any more.
-    Outcome awaitEnd(const Order& order, const std::filesystem::path& folder, int output)
+    Finished awaitEnd(const Order& order, const std::filesystem::path& folder, int output)
     {
         ExecLog log(folder, output, _request.raw);
         if (log.descriptor() >= 0)
             _executions.events().alsoWakeOn(log.descriptor());
-        std::optional<Outcome> end;
+        std::optional<Finished> end;
         int heeded = 0;
         while (true)
         {
             for (auto& finished : _executions.wait(log.pause()))
-                end = std::move(finished.outcome);
+                end = std::move(finished);
             for (const auto& stage : _executions.takeUnkillable())
                 tellExec(stage.processes);
             log.copy(end.has_value());

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <ctime>
 #include <memory>
 #include <string_view>
 
@@ -38,6 +39,15 @@ std::vector<ProcessStat> allIn(const std::string& folder)
 }
 
 } // namespace
+
+std::uint64_t ticksSinceBoot()
+{
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    static const auto perSecond = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+    return static_cast<std::uint64_t>(now.tv_sec) * perSecond +
+           static_cast<std::uint64_t>(now.tv_nsec) * perSecond / 1'000'000'000;
+}
 
 std::optional<ProcessStat> processStat(int pid)
 {

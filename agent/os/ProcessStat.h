@@ -28,6 +28,9 @@ struct ProcessStat
     [[nodiscard]] bool alive() const { return leaderless() || (state != 'Z' && state != 'X'); }
 };
 
+/// Returns now in clock ticks since boot, as start times are.
+std::uint64_t ticksSinceBoot();
+
 /// Reads one process; returns nullopt if it does not exist. Source: proc(5).
 std::optional<ProcessStat> processStat(int pid);
 

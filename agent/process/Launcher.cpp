@@ -1,6 +1,7 @@
 #include "agent/process/Launcher.h"
 
 #include "agent/os/Files.h"
+#include "agent/os/ProcessStat.h"
 #include "agent/process/AttemptFolder.h"
 #include "agent/process/ProcessTree.h"
 #include "agent/wire/Failpoint.h"
@@ -192,16 +193,17 @@ Shim Launcher::start(PreparedLaunch launch)
 {
     FAILPOINT("launch.spawn");
     const auto& folder = launch._folder.path();
+    Shim shim{.missingLimits = std::move(launch._missingLimits), .handedTicks = ticksSinceBoot()};
     std::optional<Child> child;
     if (_spare)
         child = _spare->take(folder, launch._lock, launch._secrets);
     if (!child)
         child = spawnShim(_shim, folder.string(), launch._lock, launch._secrets, _bond);
     FAILPOINT("launch.spawned");
-    launch._cgroup.clear();
-    return {.pid = child->pid,
-            .pidfd = std::move(child->pidfd),
-            .missingLimits = std::move(launch._missingLimits)};
+    shim.cgroup = std::exchange(launch._cgroup, {});
+    shim.pid = child->pid;
+    shim.pidfd = std::move(child->pidfd);
+    return shim;
 }
 
 void Launcher::refill() const
@@ -284,33 +286,42 @@ void Launcher::kill(const Shim& shim)
     send(shim, SIGKILL);
 }
 
-std::size_t Launcher::endRemains(const std::filesystem::path& folder) const
+std::size_t Launcher::endRemains(const Order& order, const std::optional<Claim>& claim)
 {
     FAILPOINT("remains");
-    const AttemptFolder attempt(folder);
-    const auto order = attempt.order();
-    if (!order || order->bootId != bootId())
+    if (order.bootId != bootId())
         return 0;
     std::size_t grouped = 0;
-    if (Cgroup::isStageGroup(order->cgroup))
-        grouped = Cgroup::killAll(order->cgroup);
+    if (Cgroup::isStageGroup(order.cgroup))
+        grouped = Cgroup::killAll(order.cgroup);
     // Also where a cgroup did most of it: a process may have been moved out, or not yet in.
-    const auto claim = attempt.claim();
     if (!claim)
         return grouped;
-    const auto remains = remainsOf(*order, *claim);
+    const auto remains = remainsOf(order, *claim);
     for (const ProcessStat& process : remains)
         signalProcess(process, SIGKILL);
     FAILPOINT("remains.killed");
     return std::max(grouped, remains.size());
 }
 
-void Launcher::forget(const std::filesystem::path& folder) const
+std::size_t Launcher::endRemains(const std::filesystem::path& folder) const
+{
+    const AttemptFolder attempt(folder);
+    const auto order = attempt.order();
+    return order ? endRemains(*order, attempt.claim()) : 0;
+}
+
+void Launcher::removeCgroup(const std::string& cgroup)
 {
     FAILPOINT("forget");
-    const auto order = AttemptFolder(folder).order();
-    if (order && Cgroup::isStageGroup(order->cgroup))
-        Cgroup::remove(order->cgroup);
+    if (Cgroup::isStageGroup(cgroup))
+        Cgroup::remove(cgroup);
+}
+
+void Launcher::forget(const std::filesystem::path& folder) const
+{
+    if (const auto order = AttemptFolder(folder).order())
+        removeCgroup(order->cgroup);
 }
 
 } // namespace agent

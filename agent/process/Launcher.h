@@ -25,7 +25,9 @@ struct Shim
 {
     int pid = 0;
     FileDescriptor pidfd{};
-    std::string missingLimits{}; ///< what its order limits and nothing holds, comma-separated
+    std::string missingLimits{};   ///< what its order limits and nothing holds, comma-separated
+    std::string cgroup{};          ///< of its stage; empty: none
+    std::uint64_t handedTicks = 0; ///< clock ticks since boot when it got its attempt from us
 };
 
 /// All that a launch needs but the process: the attempt's folder with its lock and its order, its cgroup, its
@@ -121,7 +123,7 @@ public:
                                 const std::string& recordedBoot) const;
 
     /// Sets the limits of a running attempt that this daemon did not start once more: they may have gone
-    /// with the last daemon. Shape: those that nothing holds, comma-separated.
+    /// with the last daemon. Returns those that nothing holds, comma-separated.
     /// Errors: std::system_error where its order can't be read.
     [[nodiscard]] static std::string limitAgain(const std::filesystem::path& folder);
 
@@ -131,12 +133,19 @@ public:
     /// Ends a shim that does not answer. Its stage's processes are endRemains' business.
     static void kill(const Shim& shim);
 
-    /// Sends KILL to every process that a lost shim left in `folder`'s stage: its cgroup, else by
-    /// session, claim and STAGE_ID in the environment. Call it again until it says 0.
-    /// Shape: how many processes were still there.
+    /// Sends KILL to every process of an attempt whose shim is lost: of its cgroup, else by session, claim and
+    /// STAGE_ID in the environment. Call it again until it returns 0.
+    /// Returns how many processes were still there.
+    [[nodiscard]] static std::size_t endRemains(const Order& order,
+                                                const std::optional<Claim>& claim);
+
+    /// The same by what order and claim say in `folder`.
     [[nodiscard]] std::size_t endRemains(const std::filesystem::path& folder) const;
 
-    /// Removes the attempt's empty cgroup, if it had one.
+    /// Removes an attempt's empty cgroup. Nothing happens where the name is none of a stage's.
+    static void removeCgroup(const std::string& cgroup);
+
+    /// The same for the one that the order in `folder` names.
     void forget(const std::filesystem::path& folder) const;
 
     [[nodiscard]] const Cgroup& cgroup() const { return _cgroup; }

@@ -216,12 +216,16 @@ std::vector<ProcessInfo> processesOf(const std::filesystem::path& folder)
 {
     const AttemptFolder attempt(folder);
     const auto order = attempt.order();
-    const auto claim = attempt.claim();
-    if (!order || order->bootId != bootId())
+    return order ? processesOf(*order, attempt.claim()) : std::vector<ProcessInfo>();
+}
+
+std::vector<ProcessInfo> processesOf(const Order& order, const std::optional<Claim>& claim)
+{
+    if (order.bootId != bootId())
         return {};
     std::set<int> tree;
-    if (Cgroup::isStageGroup(order->cgroup))
-        for (const int pid : Cgroup::processesIn(order->cgroup))
+    if (Cgroup::isStageGroup(order.cgroup))
+        for (const int pid : Cgroup::processesIn(order.cgroup))
             tree.insert(pid);
     // Also beside a group: a process may have been moved out, or not yet in.
     const auto shim = claim ? processStat(claim->pid) : std::nullopt;
@@ -229,7 +233,7 @@ std::vector<ProcessInfo> processesOf(const std::filesystem::path& folder)
     if (supervised)
         tree.insert(shim->pid);
     else if (claim)
-        for (const ProcessStat& process : remainsOf(*order, *claim))
+        for (const ProcessStat& process : remainsOf(order, *claim))
             tree.insert(process.pid);
     const auto all = allProcesses();
     // /proc is walked by rising pid, but pids wrap: a child may stand before its parent.

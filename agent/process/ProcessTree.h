@@ -34,9 +34,12 @@ std::string bootId();
 /// Returns an empty list under another boot.
 std::vector<ProcessStat> remainsOf(const Order& order, const Claim& claim);
 
-/// The processes of the attempt in `folder`: of its cgroup, and the descendants of its shim, which
+/// The processes of an attempt: of its cgroup, and the descendants of its shim, which
 /// is their subreaper, or what a lost shim left. Without the shim itself.
-/// Errors: as AttemptFolder::order(). Blocks: for a walk over /proc.
+/// Blocks: for a walk over /proc.
+std::vector<ProcessInfo> processesOf(const Order& order, const std::optional<Claim>& claim);
+
+/// The same by what order and claim say in `folder`. Errors: as AttemptFolder::order().
 std::vector<ProcessInfo> processesOf(const std::filesystem::path& folder);
 
 } // namespace agent

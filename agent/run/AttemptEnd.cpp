@@ -117,9 +117,9 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
     _flow.advance(batch,
                   run); // first: the next stage's launch is not to wait for what is cleared away
     batch.afterCommit.push_back(
-        [this, end, folder = _state.attempt(stage, finished.attempt)]
+        [this, end, finished]
         {
-            _runner.forget(folder);
+            _runner.forget(finished);
             _waiters.ended(end);
         });
 }

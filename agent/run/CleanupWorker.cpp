@@ -127,7 +127,7 @@ void CleanupWorker::emptyTrash(const std::stop_token& stop)
         complain("can't remove " + (_state / trash / name).string() + ": " + why);
 }
 
-/// Shape: false when the disk is too full for it.
+/// Returns false when the disk is too full for it.
 bool CleanupWorker::compress(const Logs& logs, const std::stop_token& stop)
 {
     for (int attempt = 1; attempt <= logs.attempts; ++attempt)

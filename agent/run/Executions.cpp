@@ -1,14 +1,12 @@
 #include "agent/run/Executions.h"
 
 #include "agent/model/Timestamp.h"
+#include "agent/os/ProcessStat.h"
 #include "agent/process/AttemptFolder.h"
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <system_error>
-
-#include <unistd.h>
 
 namespace agent
 {
@@ -16,62 +14,27 @@ namespace agent
 namespace
 {
 
-/// A shim that was told to stop answers within its grace; this long after it, it is not going to.
-constexpr std::int64_t stopMarginMs = 5000;
+using Clock = RunningAttempt::Clock;
 
-/// What a lost shim left is killed every so often until none is left. After so long it counts as unkillable,
-/// and is tried less often: a process in the kernel's D state can't be ended by anyone.
-constexpr std::int64_t sweepEveryMs = 50;
-constexpr std::int64_t sweepAtMostMs = 10'000;
-constexpr std::int64_t sweepUnkillableEveryMs = 1000;
-
-/// Anybody's stage may write held.json, as often as it likes: each look is a walk over /proc. One that does
-/// not hold yet is looked at again.
-constexpr std::int64_t heldLookEveryMs = 1000;
-constexpr std::int64_t heldLookAgainMs = 5000;
-
-std::int64_t monotonicMs()
+/// Milliseconds until `at`; rounded up, or the last one would be spun away.
+std::int64_t untilMs(Clock::time_point at)
 {
-    using namespace std::chrono;
-    return duration_cast<milliseconds>(steady_clock::now().time_since_epoch()).count();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(at - Clock::now());
+    return std::max<std::int64_t>(0, left.count());
 }
 
-/// How long ago the attempt of `claim` began, by CLOCK_BOOTTIME.
-std::int64_t ageMs(const Claim& claim)
+/// What a shim that we have just started will claim, as far as we know it: its own words stand where its stage
+/// could change them.
+std::optional<Claim> claimOf(const Shim& shim, const Order& order)
 {
-    timespec sinceBoot{};
-    ::clock_gettime(CLOCK_BOOTTIME, &sinceBoot);
-    const std::int64_t now = sinceBoot.tv_sec * 1000 + sinceBoot.tv_nsec / 1'000'000;
-    const auto started = static_cast<std::int64_t>(claim.began()) * 1000 / ::sysconf(_SC_CLK_TCK);
-    return std::max<std::int64_t>(0, now - started);
-}
-
-Outcome endWithoutOutcome(Cause cause, const std::optional<Claim>& claim,
-                          const std::string& message)
-{
-    Outcome outcome;
-    outcome.cause = cause;
-    outcome.endedAt = nowMs();
-    if (claim && cause == Cause::ShimLost)
-    {
-        outcome.startedAt = claim->startedAt;
-        outcome.durationMs = ageMs(*claim);
-        outcome.endedAt = outcome.startedAt + outcome.durationMs;
-    }
-    else if (claim) // else the record's own startedAt stands
-    {
-        outcome.startedAt = std::min(claim->startedAt, outcome.endedAt);
-        outcome.durationMs = outcome.endedAt - outcome.startedAt;
-    }
-    outcome.message = message;
-    return outcome;
-}
-
-std::int64_t bytesOf(const std::filesystem::path& file)
-{
-    std::error_code error;
-    const auto bytes = std::filesystem::file_size(file, error);
-    return error ? 0 : static_cast<std::int64_t>(bytes);
+    const auto stat = processStat(shim.pid);
+    if (!stat)
+        return std::nullopt;
+    return Claim{.pid = shim.pid,
+                 .startTime = stat->startTime,
+                 .bootId = order.bootId,
+                 .startedAt = nowMs(),
+                 .beganTicks = shim.handedTicks};
 }
 
 } // namespace
@@ -103,78 +66,60 @@ void Executions::launch(const std::filesystem::path& folder, const Order& order,
         return;
     }
     _launched = true;
-    _live[order.stageId] = {.attempt = order.attempt,
-                            .folder = folder,
-                            .bootId = order.bootRecorded ? order.bootId : std::string(),
-                            .graceMs = order.graceMs,
-                            .limitsMissing = shim.missingLimits};
-    watch(order.stageId, std::move(shim));
+    RunningAttempt::Start start{.folder = folder,
+                                .order = order,
+                                .recordedBoot = order.bootRecorded ? order.bootId : std::string(),
+                                .limitsMissing = shim.missingLimits};
+    start.order.cgroup = shim.cgroup;
+    if (start.order.bootId.empty())
+        start.order.bootId = bootId(); // as Launcher::prepare() does
+    start.claim = claimOf(shim, order);
+    watch(std::move(start), std::move(shim));
 }
 
 void Executions::refuse(const std::string& stageId, int attempt, Cause cause,
                         const std::string& message)
 {
-    Outcome outcome = endWithoutOutcome(cause, std::nullopt, message);
-    outcome.startedAt = outcome.endedAt; // it never ran: its time is a point
+    Outcome outcome;
+    outcome.cause = cause;
+    outcome.message = message;
+    outcome.startedAt = outcome.endedAt = nowMs(); // it never ran: its time is a point
     _finished.push_back({.stageId = stageId, .attempt = attempt, .outcome = outcome});
     wake();
 }
 
 /// A shim that can't be watched is one that we lost.
-void Executions::watch(const std::string& stageId, Shim shim)
+void Executions::watch(RunningAttempt::Start start, Shim shim)
 {
+    const std::string stageId = start.order.stageId;
+    const auto folder = start.folder;
+    auto& attempt = add(std::move(start));
     try
     {
-        _watch.add(stageId, std::move(shim), _live.at(stageId).folder);
+        _watch.add(stageId, std::move(shim), folder);
         checkHeld(stageId); // it may have said so before we began to watch
     }
     catch (const std::exception& error)
     {
-        lose(stageId, error.what());
+        attempt.lose(error.what());
+        wake();
     }
-}
-
-void Executions::checkHeld(const std::string& stageId)
-{
-    const auto found = _live.find(stageId);
-    if (found == _live.end() || found->second.unkillable)
-        return;
-    Live& live = found->second;
-    live.heldSeenMs = monotonicMs();
-    live.heldLookMs = 0;
-    const AttemptFolder folder(live.folder);
-    auto held = folder.held();
-    if (!held)
-        return;
-    const auto claim = folder.claim();
-    held->since = std::clamp(held->since, claim ? std::min(claim->startedAt, nowMs()) : 0, nowMs());
-    if (const auto left = livingIn(live.folder); heldByKernel(left))
-        reportUnkillable(stageId, live, left, held);
-    else
-        live.heldLookMs = live.heldSeenMs + heldLookAgainMs;
-}
-
-/// Ends what is left of the stage, in steps, and says so.
-void Executions::lose(const std::string& stageId, const std::string& why)
-{
-    Live& live = _live.at(stageId);
-    live.sweepUntilMs = monotonicMs() + sweepAtMostMs;
-    live.why = why;
-    sweep(stageId, live);
 }
 
 bool Executions::resume(const std::string& stageId, int attempt,
                         const std::filesystem::path& folder, const std::string& bootId,
                         std::int64_t graceMs, bool stopping)
 {
+    RunningAttempt::Start start{.folder = folder, .recordedBoot = bootId};
     Attempt found;
     std::string problem;
-    std::optional<std::string> limitsMissing;
     try
     {
         found = _launcher.find(folder, bootId);
+        start.order = AttemptFolder(folder).order().value_or(Order());
+        start.claim = found.claim;
         if (found.state == Attempt::State::Running)
-            limitsMissing = Launcher::limitAgain(folder);
+            start.limitsMissing = Launcher::limitAgain(folder);
     }
     catch (const std::exception& error)
     {
@@ -186,62 +131,92 @@ bool Executions::resume(const std::string& stageId, int attempt,
                            !std::filesystem::exists(folder / files::log);
     if (untouched)
         return false;
-    _live[stageId] = {.attempt = attempt,
-                      .folder = folder,
-                      .bootId = bootId,
-                      .graceMs = graceMs,
-                      .limitsMissing = limitsMissing};
+    start.order.stageId = stageId;
+    start.order.attempt = attempt;
+    if (problem.empty() && found.state == Attempt::State::Running)
+    {
+        watch(std::move(start), std::move(found.shim));
+        if (stopping)
+            stop(stageId, graceMs);
+        return true;
+    }
+    auto& adopted = add(std::move(start));
     if (!problem.empty() || found.state == Attempt::State::NeverRan)
-    {
-        lose(stageId, problem.empty() ? "its claim was removed" : problem);
-        return true;
-    }
-    if (found.state != Attempt::State::Running)
-    {
-        ended(stageId);
-        return true;
-    }
-    watch(stageId, std::move(found.shim));
-    if (stopping)
-        stop(stageId, graceMs);
+        adopted.lose(problem.empty() ? "its claim was removed" : problem);
+    else
+        adopted.shimEnded();
+    wake();
     return true;
+}
+
+RunningAttempt& Executions::add(RunningAttempt::Start start)
+{
+    const std::string stageId = start.order.stageId;
+    _running.erase(stageId);
+    return _running.try_emplace(stageId, _launcher, std::move(start)).first->second;
+}
+
+RunningAttempt* Executions::find(const std::string& stageId)
+{
+    const auto found = _running.find(stageId);
+    return found == _running.end() ? nullptr : &found->second;
+}
+
+void Executions::checkHeld(const std::string& stageId)
+{
+    auto* attempt = find(stageId);
+    if (!attempt)
+        return;
+    attempt->checkHeld();
+    if (attempt->unkillable())
+        wake(); // for takeUnkillable()
 }
 
 void Executions::stop(const std::string& stageId, std::int64_t graceMs)
 {
-    const auto live = _live.find(stageId);
+    auto* attempt = find(stageId);
     const Shim* shim = _watch.find(stageId);
-    if (live == _live.end() || !shim)
+    if (!attempt || !shim)
         return; // it ended in this very moment; wait() tells
     Launcher::stop(*shim);
-    live->second.killAtMs = monotonicMs() + graceMs + stopMarginMs;
+    attempt->stop(std::chrono::milliseconds(graceMs));
 }
 
 void Executions::killNow(const std::string& stageId)
 {
-    if (const auto live = _live.find(stageId); live != _live.end())
-        live->second.killNextMs = monotonicMs();
+    if (auto* attempt = find(stageId))
+        attempt->killNow();
 }
 
-void Executions::forget(const std::filesystem::path& folder)
+void Executions::forget(const Finished& finished)
 {
-    _launcher.forget(folder);
+    Launcher::removeCgroup(finished.cgroup);
     std::error_code ignored; // of a folder that is gone
-    std::filesystem::remove(folder / files::mask, ignored);
+    if (!finished.folder.empty())
+        std::filesystem::remove(finished.folder / files::mask, ignored);
+}
+
+std::vector<UnkillableStage> Executions::takeUnkillable()
+{
+    std::vector<UnkillableStage> found;
+    for (auto& [stageId, attempt] : _running)
+        if (auto report = attempt.takeReport())
+            found.push_back(std::move(*report));
+    return found;
 }
 
 std::optional<UnkillableStage> Executions::unkillable(const std::string& stageId) const
 {
-    const auto live = _live.find(stageId);
-    return live == _live.end() ? std::nullopt : live->second.unkillable;
+    const auto found = _running.find(stageId);
+    return found == _running.end() ? std::nullopt : found->second.unkillable();
 }
 
 std::vector<UnkillableStage> Executions::allUnkillable() const
 {
     std::vector<UnkillableStage> all;
-    for (const auto& [stageId, live] : _live)
-        if (live.unkillable)
-            all.push_back(*live.unkillable);
+    for (const auto& [stageId, attempt] : _running)
+        if (attempt.unkillable())
+            all.push_back(*attempt.unkillable());
     return all;
 }
 
@@ -251,177 +226,28 @@ std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
         _launcher.refill(); // now, as the stage is at work: not on the way to its start
     if (!_finished.empty())
         timeoutMs = 0;
-    if (const auto timer = nextTimer())
-        timeoutMs = std::min(timeoutMs.value_or(*timer), *timer);
+    for (const auto& [stageId, attempt] : _running)
+        if (const auto deadline = attempt.deadline())
+            timeoutMs = std::min(timeoutMs.value_or(INT64_MAX), untilMs(*deadline));
 
     for (const auto& stageId : _watch.wait(timeoutMs))
-        ended(stageId);
+        if (auto* attempt = find(stageId))
+            attempt->shimEnded();
     for (const auto& stageId : _watch.takeHeld())
-        if (const auto live = _live.find(stageId); live != _live.end())
-            live->second.heldLookMs =
-                std::max(monotonicMs(), live->second.heldSeenMs + heldLookEveryMs);
+        if (auto* attempt = find(stageId))
+            attempt->heldSeen();
 
-    const std::int64_t now = monotonicMs();
-    std::vector<std::string> sweeping;
-    std::vector<std::string> held;
-    for (auto& [stageId, live] : _live)
+    for (auto at = _running.begin(); at != _running.end();)
     {
-        if (live.sweepUntilMs != 0)
-        {
-            sweeping.push_back(stageId);
-            continue;
-        }
-        if (live.killNextMs != 0 && now >= live.killNextMs)
-            killProcesses(stageId, live);
-        if (live.heldLookMs != 0 && now >= live.heldLookMs)
-            held.push_back(stageId);
-        if (live.killAtMs != 0 && now >= live.killAtMs)
-            killShim(stageId, live);
+        auto& [stageId, attempt] = *at;
+        if (const auto deadline = attempt.deadline(); deadline && *deadline <= Clock::now())
+            attempt.proceed(_watch.find(stageId));
+        const bool ended = attempt.phase() == RunningAttempt::Phase::Ended;
+        if (ended)
+            _finished.push_back(attempt.end());
+        at = ended ? _running.erase(at) : std::next(at);
     }
-    for (const auto& stageId : held)
-        checkHeld(stageId);
-    for (const auto& stageId : sweeping)
-        sweep(stageId, _live.at(stageId));
     return std::exchange(_finished, {});
-}
-
-void Executions::killProcesses(const std::string& stageId, Live& live)
-{
-    live.killNextMs = monotonicMs() + (live.unkillable ? sweepUnkillableEveryMs : sweepEveryMs);
-    std::error_code ignored;
-    if (std::filesystem::exists(live.folder / files::outcome, ignored))
-    {
-        live.killNextMs = 0; // all that is left is the shim, on its way out
-        return;
-    }
-    try
-    {
-        (void)_launcher.endRemains(live.folder); // the shim tells when none is left
-    }
-    catch (const std::exception&)
-    {
-        killShim(stageId, live); // the folder was spoilt: what is left is found as a lost shim's
-    }
-}
-
-/// A shim that did not end its stage in time is no good, unless nobody could: it goes on trying then, and
-/// tells the true end when there is one.
-void Executions::killShim(const std::string& stageId, Live& live)
-{
-    live.killAtMs = 0;
-    if (const auto left = livingIn(live.folder); heldByKernel(left))
-        reportUnkillable(stageId, live, left);
-    else if (const Shim* shim = _watch.find(stageId))
-        Launcher::kill(*shim);
-}
-
-void Executions::reportUnkillable(const std::string& stageId, Live& live,
-                                  const std::vector<ProcessInfo>& processes,
-                                  const std::optional<Held>& held)
-{
-    if (live.unkillable)
-        return;
-    live.unkillable = {.stageId = stageId,
-                       .attempt = live.attempt,
-                       .processes = describeUnkillable(processes),
-                       .since = held ? held->since : nowMs(),
-                       .ending = held ? held->ending : std::nullopt};
-    _unkillable.push_back(*live.unkillable);
-    wake();
-}
-
-/// The shim of `stageId` is gone: what does the disk say?
-void Executions::ended(const std::string& stageId)
-{
-    Live& live = _live.at(stageId);
-    Attempt attempt;
-    try
-    {
-        attempt = _launcher.endOf(live.folder, live.bootId);
-    }
-    catch (const std::exception& error)
-    {
-        lose(stageId, error.what());
-        return;
-    }
-    switch (attempt.state)
-    {
-    case Attempt::State::Ended:
-        finish(stageId, attempt.outcome, attempt.rebooted);
-        return;
-    case Attempt::State::Rebooted:
-        finishWithoutOutcome(stageId, Cause::HostReboot, attempt.claim,
-                             "the host restarted while the stage was running");
-        return;
-    case Attempt::State::NeverRan:
-        finish(stageId,
-               endWithoutOutcome(Cause::SpawnError, std::nullopt,
-                                 "the shim ended before it executed anything; is the disk full?"));
-        return;
-    case Attempt::State::Running: // another shim on the same folder: can't be, but must not hang us
-    case Attempt::State::Lost:
-        live.claim = attempt.claim;
-        lose(stageId, "");
-    }
-}
-
-void Executions::sweep(const std::string& stageId, Live& live)
-{
-    std::size_t left = 0;
-    try
-    {
-        left = _launcher.endRemains(live.folder);
-    }
-    catch (const std::exception& error)
-    {
-        live.why = error.what(); // nothing tells us any more what belonged to it
-    }
-    if (left > 0)
-    {
-        if (!live.unkillable && monotonicMs() >= live.sweepUntilMs)
-            if (const auto living = livingIn(live.folder); !living.empty())
-                reportUnkillable(stageId, live, living);
-        return;
-    }
-    finishWithoutOutcome(stageId, Cause::ShimLost, live.claim,
-                         (live.why.empty() ? "the stage's shim was lost" : live.why) +
-                             "; its processes were ended");
-}
-
-/// Nobody told how it ended, but what it printed is there.
-void Executions::finishWithoutOutcome(const std::string& stageId, Cause cause,
-                                      const std::optional<Claim>& claim, const std::string& message)
-{
-    Outcome outcome = endWithoutOutcome(cause, claim, message);
-    outcome.logBytes = bytesOf(_live.at(stageId).folder / files::log);
-    finish(stageId, outcome);
-}
-
-void Executions::finish(const std::string& stageId, const Outcome& outcome, bool rebooted)
-{
-    const Live& live = _live.at(stageId);
-    _finished.push_back({stageId, live.attempt, outcome, live.limitsMissing, rebooted});
-    _live.erase(stageId);
-    wake();
-}
-
-/// Milliseconds until a shim must be killed, is looked at, or a sweep goes on.
-std::optional<std::int64_t> Executions::nextTimer() const
-{
-    const std::int64_t now = monotonicMs();
-    std::optional<std::int64_t> next;
-    const auto take = [&](std::int64_t left)
-    { next = std::min(next.value_or(left), std::max<std::int64_t>(0, left)); };
-    for (const auto& [stageId, live] : _live)
-    {
-        if (live.sweepUntilMs != 0)
-            take(live.unkillable ? sweepUnkillableEveryMs : sweepEveryMs);
-        else
-            for (const std::int64_t at : {live.killNextMs, live.heldLookMs, live.killAtMs})
-                if (at != 0)
-                    take(at - now);
-    }
-    return next;
 }
 
 } // namespace agent

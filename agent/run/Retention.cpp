@@ -1,5 +1,7 @@
 #include "agent/run/Retention.h"
 
+#include "agent/store/Submissions.h"
+
 #include <algorithm>
 
 namespace agent
@@ -85,7 +87,7 @@ void Retention::setUnlessPending(Batch& batch, TimerKind kind, std::int64_t dela
 
 std::int64_t Retention::tooManyRuns(Batch& batch) const
 {
-    return _policy.runsCount > 0 ? batch.runs.endedRunCount() - _policy.runsCount : 0;
+    return _policy.runsCount > 0 ? EndedRuns(batch.connection).count() - _policy.runsCount : 0;
 }
 
 TimeMs Retention::wallAhead()
@@ -123,11 +125,12 @@ void Retention::remove(Batch& batch, const Run& run, const std::string& actor,
 
 std::optional<std::int64_t> Retention::removeRuns(Batch& batch, TimeMs now)
 {
-    const std::int64_t tooMany =
-        _policy.runsCount > 0 ? batch.runs.endedRunCount() - _policy.runsCount : std::int64_t{0};
+    const std::int64_t tooMany = _policy.runsCount > 0
+                                     ? EndedRuns(batch.connection).count() - _policy.runsCount
+                                     : std::int64_t{0};
     if (_policy.runsMs == 0 && tooMany <= 0)
         return std::nullopt;
-    const auto oldest = batch.runs.endedRuns({}, runsAtOnce);
+    const auto oldest = EndedRuns(batch.connection).runs({}, runsAtOnce);
     std::int64_t removed = 0;
     std::optional<std::int64_t> next = moreAfter(oldest.size(), runsAtOnce);
     for (const auto& run : oldest)
@@ -144,7 +147,7 @@ std::optional<std::int64_t> Retention::removeRuns(Batch& batch, TimeMs now)
     }
     // A younger key still tells a client that repeats its request what became of the run.
     if (removed > 0)
-        batch.runs.forgetSubmitted(now - day);
+        Submissions(batch.connection).forget(now - day);
     return next;
 }
 
@@ -153,7 +156,7 @@ std::optional<std::int64_t> Retention::removeWorkspaces(Batch& batch, TimeMs now
     if (_policy.workspaceMs == 0)
         return std::nullopt;
     EndedPlace place = from(_workspaces, now);
-    const auto runs = batch.runs.endedRuns(place, foldersAtOnce);
+    const auto runs = EndedRuns(batch.connection).runs(place, foldersAtOnce);
     std::optional<std::int64_t> next = moreAfter(runs.size(), foldersAtOnce);
     for (const auto& run : runs)
     {
@@ -176,7 +179,7 @@ std::optional<std::int64_t> Retention::compressLogs(Batch& batch, TimeMs now)
     if (_policy.plainLogsMs == 0)
         return std::nullopt;
     EndedPlace place = from(_logs, now);
-    const auto stages = batch.runs.endedStages(place, foldersAtOnce);
+    const auto stages = EndedRuns(batch.connection).stages(place, foldersAtOnce);
     std::optional<std::int64_t> next = moreAfter(stages.size(), foldersAtOnce);
     for (const auto& stage : stages)
     {

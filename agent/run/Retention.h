@@ -4,6 +4,7 @@
 #include "agent/run/CleanupWorker.h"
 #include "agent/run/StateFolder.h"
 #include "agent/run/Timers.h"
+#include "agent/store/EndedRuns.h"
 
 #include <chrono>
 #include <cstdint>
@@ -28,7 +29,7 @@ struct RetentionPolicy
 /// Removes runs and workspaces and has logs compressed when they have reached their age. Decides; the
 /// cleanup worker does the work on disk.
 /// Rows are only read when one of them is due: timers say when, the record keeps the count of ended runs
-/// (RunStore::endedRunCount), and the place up to which the work was done is kept in memory. It begins
+/// (EndedRuns::count), and the place up to which the work was done is kept in memory. It begins
 /// anew at each start: finding something done already does no harm.
 /// Threads: the engine's.
 class Retention

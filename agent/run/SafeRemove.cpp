@@ -117,7 +117,7 @@ public:
     }
 
 private:
-    /// Shape: whether `name` is gone from `folder`; errno is ENOTEMPTY for a folder with content.
+    /// Returns whether `name` is gone from `folder`; errno is ENOTEMPTY for a folder with content.
     static bool removeEmpty(int folder, const std::string& name)
     {
         if (::unlinkat(folder, name.c_str(), 0) == 0 || errno == ENOENT)
@@ -152,7 +152,7 @@ private:
         return false;
     }
 
-    /// Shape: false when another pass would do no more; errno says why.
+    /// Returns false when another pass would do no more; errno says why.
     bool empty(int folder)
     {
         bool progress = false;

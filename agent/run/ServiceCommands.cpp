@@ -1,6 +1,7 @@
 #include "agent/run/ServiceCommands.h"
 
 #include "agent/run/Engine.h"
+#include "agent/store/ServiceIds.h"
 
 namespace agent::commands
 {
@@ -8,7 +9,7 @@ namespace agent::commands
 std::string serviceId(Engine& engine, const std::string& name)
 {
     return engine.call<std::string>([&](Batch& batch, EngineParts&)
-                                    { return batch.runs.serviceId(name); });
+                                    { return ServiceIds(batch.connection).of(name); });
 }
 
 void servicesChanged(Engine& engine)

@@ -19,7 +19,9 @@ struct Finished
     int attempt = 0;
     Outcome outcome;
     std::optional<std::string> limitsMissing; ///< limits that nothing enforced, where known
-    bool rebooted = false; ///< it was asked to end, and the host was restarted since
+    bool rebooted = false;        ///< it was asked to end, and the host was restarted since
+    std::filesystem::path folder; ///< empty: it was refused
+    std::string cgroup;           ///< its own; empty: none
 };
 
 /// What launches, watches, stops and adopts stages: the seam between the rules of the engine and
@@ -74,7 +76,7 @@ public:
     [[nodiscard]] virtual std::vector<UnkillableStage> allUnkillable() const = 0;
 
     /// Releases what is left of an attempt whose end is on record.
-    virtual void forget(const std::filesystem::path& folder) = 0;
+    virtual void forget(const Finished& finished) = 0;
 
     /// Ends a wait(). Threads: any.
     virtual void wake() noexcept = 0;

@@ -3,6 +3,7 @@
 #include "agent/model/Id.h"
 #include "agent/run/Engine.h"
 #include "agent/run/Lookup.h"
+#include "agent/store/Submissions.h"
 
 namespace agent::commands
 {
@@ -15,7 +16,8 @@ constexpr TimeMs idempotencyMs = TimeMs{24} * 3'600'000;
 /// Returns the run that was made under the same Idempotency-Key.
 std::optional<Run> earlier(Batch& batch, const Submission& submission, TimeMs now)
 {
-    const auto found = batch.runs.submitted(submission.idempotencyKey, now - idempotencyMs);
+    const auto found =
+        Submissions(batch.connection).find(submission.idempotencyKey, now - idempotencyMs);
     if (!found)
         return std::nullopt;
     if (found->bodyHash != submission.bodyHash)
@@ -84,7 +86,8 @@ Submitted submit(Engine& engine, const Submission& submission)
             if (auto run = earlier(batch, submission, now))
                 return {*run, false};
             Run run = create(batch, parts, submission);
-            batch.runs.remember(submission.idempotencyKey, {run.id, submission.bodyHash}, now);
+            Submissions(batch.connection)
+                .remember(submission.idempotencyKey, {run.id, submission.bodyHash}, now);
             return {run, true};
         });
 }

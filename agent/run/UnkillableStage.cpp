@@ -43,19 +43,12 @@ std::vector<ProcessInfo> processesOf(const StateFolder& state, const Stage& stag
     }
 }
 
-std::vector<ProcessInfo> livingIn(const std::filesystem::path& folder)
+std::vector<ProcessInfo> livingOf(const Order& order, const std::optional<Claim>& claim)
 {
-    try
-    {
-        auto processes = processesOf(folder);
-        std::erase_if(processes,
-                      [](const ProcessInfo& one) { return one.state == 'Z' || one.state == 'X'; });
-        return processes;
-    }
-    catch (const std::exception&)
-    {
-        return {}; // the folder is damaged
-    }
+    auto processes = processesOf(order, claim);
+    std::erase_if(processes,
+                  [](const ProcessInfo& one) { return one.state == 'Z' || one.state == 'X'; });
+    return processes;
 }
 
 } // namespace agent

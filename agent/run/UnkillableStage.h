@@ -4,7 +4,6 @@
 #include "agent/process/ProcessTree.h"
 #include "agent/run/StateFolder.h"
 
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,8 +25,8 @@ struct UnkillableStage
 /// Threads: any.
 std::vector<ProcessInfo> processesOf(const StateFolder& state, const Stage& stage);
 
-/// Returns the living processes of the attempt in `folder`; none where the folder does not tell.
-std::vector<ProcessInfo> livingIn(const std::filesystem::path& folder);
+/// Returns the living processes of an attempt.
+std::vector<ProcessInfo> livingOf(const Order& order, const std::optional<Claim>& claim);
 
 /// Whether there are some, each got KILL and the kernel holds it.
 bool heldByKernel(const std::vector<ProcessInfo>& processes);

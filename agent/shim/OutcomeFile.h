@@ -22,7 +22,7 @@ enum class Durable
 int writeClaim(int lock, const std::string& folder, const Claim& claim, Durable durable);
 
 /// Puts `held.json` there at once. Not brought to disk: that may be what the stage waits for, and after a
-/// power cut nothing is held. Shape: 0 or the error number; it may be tried again.
+/// power cut nothing is held. Returns 0 or the error number; it may be tried again.
 int writeHeld(const std::string& folder, const Held& held);
 
 /// `outcome.json`: appears whole, once.
@@ -35,7 +35,7 @@ public:
     [[nodiscard]] bool exists() const;
 
     /// Takes the room that the outcome will need, so that a stage that fills the disk can still be
-    /// told of. Shape: 0 or the error number.
+    /// told of. Returns 0 or the error number.
     int reserve();
 
     /// Puts it in place, from a file of the shim's own: one that the stage put under the temporary name is not

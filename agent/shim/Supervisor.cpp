@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <ctime>
 #include <exception>
 #include <iterator>
 #include <system_error>
@@ -47,16 +46,6 @@ std::string bootId()
     return id;
 }
 
-/// In the unit of a process's start time. Source: proc(5), field 22.
-std::uint64_t ticksSinceBoot()
-{
-    timespec now{};
-    ::clock_gettime(CLOCK_BOOTTIME, &now);
-    const auto perSecond = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
-    return static_cast<std::uint64_t>(now.tv_sec) * perSecond +
-           static_cast<std::uint64_t>(now.tv_nsec) * perSecond / 1'000'000'000;
-}
-
 /// By SIGTERM, or in a shell's word for it.
 bool endedByTerm(int status)
 {
@@ -90,7 +79,7 @@ bool Supervisor::run()
     }
     catch (const std::exception& error)
     {
-        // Nothing in here is known to throw but for want of memory: end the stage, say it was us.
+        // Nothing in here is known to throw but on out-of-memory: end the stage, say it was us.
         while (_processes && _processes->reap())
         {
             _processes->kill();
@@ -103,7 +92,7 @@ bool Supervisor::run()
     return true;
 }
 
-/// Shape: false when nothing may be executed; the outcome says why.
+/// Returns false when nothing may be executed; the outcome says why.
 bool Supervisor::claim()
 {
     _outcome.startedAt = nowMs();
@@ -284,7 +273,7 @@ std::optional<Cause> Supervisor::reasonToEnd() const
     return std::nullopt;
 }
 
-/// Takes the stage one phase on where it is time for it. Shape: false when it is over.
+/// Takes the stage one phase on where it is time for it. Returns false when it is over.
 bool Supervisor::advance(bool processesLeft)
 {
     const Clock::time_point now = Clock::now();

@@ -29,6 +29,14 @@ const Query insertStage{stageTable.insert()};
 const Query updateStage{stageTable.update()};
 const Query deleteStage{"DELETE FROM stages WHERE id = ?"};
 
+const Query durationsOfService{
+    "SELECT s.ended_at - s.started_at FROM "
+    "(SELECT id, seq FROM runs WHERE service_id = ? ORDER BY seq DESC LIMIT 100) r "
+    "JOIN stages s ON s.run_id = r.id WHERE s.name = ? AND s.status = 'SUCCESS' "
+    "AND s.cause = 'EXIT' ORDER BY r.seq DESC LIMIT 20"};
+const Query probeWrite{"INSERT OR REPLACE INTO services (name, id) VALUES ('', '')"};
+const Query probeUndo{"DELETE FROM services WHERE name = ''"};
+
 const Query attemptOfStage{attemptTable.select("WHERE stage_id = ? AND attempt = ?")};
 const Query insertAttempt{attemptTable.insert("INSERT OR IGNORE")};
 const Query stagesToSync{"SELECT id, attempt FROM stages WHERE synced = 0"};
@@ -187,6 +195,26 @@ std::vector<RunStore::Attempted> RunStore::unsynced()
         rows.reset();
     }
     return found;
+}
+
+std::vector<std::int64_t> RunStore::recentDurations(const std::string& serviceId,
+                                                    const std::string& name)
+{
+    std::vector<std::int64_t> found;
+    if (serviceId.empty())
+        return found;
+    Statement& query = _connection.prepare(durationsOfService);
+    query.bind(serviceId).bind(name);
+    while (query.step())
+        found.push_back(query.integer());
+    query.reset();
+    return found;
+}
+
+void RunStore::probe()
+{
+    _connection.prepare(probeWrite).run();
+    _connection.prepare(probeUndo).run();
 }
 
 void RunStore::removeStage(const std::string& id)

@@ -11,13 +11,6 @@
 namespace agent
 {
 
-/// A place in the order in which runs or stages ended.
-struct EndedPlace
-{
-    TimeMs at = 0;
-    std::string id;
-};
-
 /// Runs and stages in the record. A thin view on a connection: what is read is what was last committed,
 /// or on the writer what the open transaction says.
 /// Errors: Poco::Data::DataException; nothing is changed then beyond the open transaction.
@@ -44,16 +37,6 @@ public:
     /// Runs that have not ended, oldest first, with no more of them than the queue needs: id, seq, status,
     /// serviceName, priority, resumed, holdsSlot, wantsSlot.
     [[nodiscard]] std::vector<Run> openRuns();
-
-    /// Runs that ended after `place`, the longest ended first: id, status, endedAt. None with a stage that
-    /// is at work.
-    [[nodiscard]] std::vector<Run> endedRuns(const EndedPlace& place, int limit);
-    /// Returns how many runs have ended. One row is read: the record keeps the count.
-    [[nodiscard]] std::int64_t endedRunCount();
-
-    /// Stages that ended, and were last changed, after `place`, in that order: id, runId, ordinal, type,
-    /// attempt, updatedAt.
-    [[nodiscard]] std::vector<Stage> endedStages(const EndedPlace& place, int limit);
 
     /// Sets seq of `run`.
     void insert(Run& run);
@@ -85,20 +68,6 @@ public:
 
     void removeStage(const std::string& id);
     void removeRun(const std::string& id); ///< and its stages
-
-    /// The id of the service `name`; made at its first use and kept.
-    std::string serviceId(const std::string& name);
-
-    struct Submitted
-    {
-        std::string runId;
-        std::string bodyHash;
-    };
-
-    /// What was submitted under an Idempotency-Key since `since`. remember() forgets what is 24 h older.
-    std::optional<Submitted> submitted(const std::string& key, TimeMs since);
-    void remember(const std::string& key, const Submitted& submitted, TimeMs at);
-    void forgetSubmitted(TimeMs before);
 
     /// Writes something that changes nothing. Errors: as all here, when nothing can be written.
     void probe();

@@ -1,5 +1,5 @@
 // Findings of `stagectl doctor` on faulty hosts: one fault per test.
-#include "agent/store/RunStore.h"
+#include "agent/store/ServiceIds.h"
 #include "tests/support/DoctorFixture.h"
 #include "tests/support/Namespace.h"
 #include "tests/support/Stages.h"
@@ -274,7 +274,7 @@ public:
             agent::Database database(record);
             agent::Transaction transaction(database.writer());
             for (int i = 0; i < 3000; ++i)
-                agent::RunStore(database.writer()).serviceId("service " + std::to_string(i));
+                agent::ServiceIds(database.writer()).of("service " + std::to_string(i));
             transaction.commit();
         }
         overwrite(record, static_cast<std::streamoff>(fs::file_size(record) / 4096 - 20) * 4096,

@@ -162,7 +162,7 @@ public:
         return all;
     }
 
-    void forget(const std::filesystem::path&) override {}
+    void forget(const Finished&) override {}
 
     void wake() noexcept override
     {

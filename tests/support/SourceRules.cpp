@@ -20,9 +20,6 @@ constexpr int mostLines = 450;
 /// So many functions a class may have, public and private.
 constexpr int mostFunctions = 25;
 
-/// Larger ones of before, by what they may have at most: to be split.
-const std::map<std::string, int> tooLargeYet{{"RunStore", 26}, {"Executions", 29}};
-
 /// Who may include whom, besides itself. The top, `agent`, is the program: it may include all. `Config` is
 /// agent/Config.h.
 const std::map<std::string, std::vector<std::string>> mayInclude{
@@ -287,12 +284,10 @@ Problems classSize(const Source& source)
     Problems problems;
     for (const auto& [name, functions, line] : classSizes(takeApart(source.text).code))
     {
-        const auto known = tooLargeYet.find(name);
-        const int most = known == tooLargeYet.end() ? mostFunctions : known->second;
-        if (functions > most)
+        if (functions > mostFunctions)
             problems.push_back(source.path + ":" + std::to_string(line) + ": " + name + " has " +
-                               std::to_string(functions) + " functions, " + std::to_string(most) +
-                               " are the most");
+                               std::to_string(functions) + " functions, " +
+                               std::to_string(mostFunctions) + " are the most");
     }
     return problems;
 }

@@ -3,6 +3,7 @@
 #include "agent/store/RunList.h"
 #include "agent/store/RunStore.h"
 #include "agent/store/Schema.h"
+#include "agent/store/Submissions.h"
 #include "tests/support/FilesFolder.h"
 
 #include <Poco/Exception.h>
@@ -248,7 +249,8 @@ public:
         CPPUNIT_ASSERT(runs.attempt("working", 1)->exitCode == 7);
         CPPUNIT_ASSERT_EQUAL(std::string("pids"), runs.stage("ended")->limitsMissing);
         CPPUNIT_ASSERT_EQUAL(std::string("working"), runs.stuckStages().at(0).id);
-        CPPUNIT_ASSERT_EQUAL(std::string("hash"), runs.submitted("key", 0)->bodyHash);
+        CPPUNIT_ASSERT_EQUAL(std::string("hash"),
+                             Submissions(database.writer()).find("key", 0)->bodyHash);
         CPPUNIT_ASSERT_EQUAL(std::int64_t(3),
                              History(database.writer()).ofStage("ended").at(0).seq);
     }

@@ -1,3 +1,4 @@
+#include "agent/store/EndedRuns.h"
 #include "agent/model/Id.h"
 #include "agent/store/RunStore.h"
 #include "tests/support/FilesFolder.h"
@@ -68,7 +69,7 @@ private:
 
     void assertCount(std::int64_t expected)
     {
-        CPPUNIT_ASSERT_EQUAL(expected, _runs->endedRunCount());
+        CPPUNIT_ASSERT_EQUAL(expected, EndedRuns(_database->writer()).count());
     }
 
     void open()

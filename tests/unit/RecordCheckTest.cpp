@@ -1,5 +1,5 @@
 #include "agent/store/RecordCheck.h"
-#include "agent/store/RunStore.h"
+#include "agent/store/ServiceIds.h"
 #include "tests/support/FilesFolder.h"
 
 #include <cppunit/TestFixture.h>
@@ -94,7 +94,7 @@ public:
         int written = 0;
         const auto writeUntilItIsRead = [&]
         {
-            RunStore(database.writer()).serviceId("meanwhile " + std::to_string(written++));
+            ServiceIds(database.writer()).of("meanwhile " + std::to_string(written++));
             return check.result().wholeAt.has_value();
         };
         CPPUNIT_ASSERT(waitFor(writeUntilItIsRead));
@@ -107,7 +107,7 @@ private:
         Database database(_file);
         Transaction transaction(database.writer());
         for (int i = 0; i < services; ++i)
-            RunStore(database.writer()).serviceId("service " + std::to_string(i));
+            ServiceIds(database.writer()).of("service " + std::to_string(i));
         transaction.commit();
     }
 

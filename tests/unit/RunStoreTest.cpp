@@ -1,6 +1,8 @@
 #include "agent/store/RunStore.h"
 #include "agent/model/Id.h"
 #include "agent/store/RunList.h"
+#include "agent/store/ServiceIds.h"
+#include "agent/store/Submissions.h"
 #include "tests/support/FilesFolder.h"
 #include "tests/support/Records.h"
 
@@ -343,66 +345,66 @@ public:
 
     void testAServiceKeepsItsId()
     {
-        const auto shop = _store->serviceId("shop");
-        const auto strange = _store->serviceId(awkward);
+        const auto shop = _services->of("shop");
+        const auto strange = _services->of(awkward);
         CPPUNIT_ASSERT(!shop.empty());
         CPPUNIT_ASSERT(shop != strange);
-        CPPUNIT_ASSERT_EQUAL(shop, _store->serviceId("shop"));
+        CPPUNIT_ASSERT_EQUAL(shop, _services->of("shop"));
         reopen();
-        CPPUNIT_ASSERT_EQUAL(shop, _store->serviceId("shop"));
-        CPPUNIT_ASSERT_EQUAL(strange, _store->serviceId(awkward));
-        CPPUNIT_ASSERT(shop != _store->serviceId("Shop"));
+        CPPUNIT_ASSERT_EQUAL(shop, _services->of("shop"));
+        CPPUNIT_ASSERT_EQUAL(strange, _services->of(awkward));
+        CPPUNIT_ASSERT(shop != _services->of("Shop"));
     }
 
     void testRemembersWhatWasSubmitted()
     {
-        CPPUNIT_ASSERT(!_store->submitted("key", 0));
-        _store->remember("key", {.runId = "run", .bodyHash = "hash"}, 1'000);
-        const auto found = _store->submitted("key", 0);
+        CPPUNIT_ASSERT(!_submissions->find("key", 0));
+        _submissions->remember("key", {.runId = "run", .bodyHash = "hash"}, 1'000);
+        const auto found = _submissions->find("key", 0);
         CPPUNIT_ASSERT(found);
         CPPUNIT_ASSERT_EQUAL(std::string("run"), found->runId);
         CPPUNIT_ASSERT_EQUAL(std::string("hash"), found->bodyHash);
-        CPPUNIT_ASSERT(!_store->submitted("other", 0));
-        CPPUNIT_ASSERT(!_store->submitted("KEY", 0));
+        CPPUNIT_ASSERT(!_submissions->find("other", 0));
+        CPPUNIT_ASSERT(!_submissions->find("KEY", 0));
     }
 
     void testAnOldSubmissionDoesNotCount()
     {
-        _store->remember("key", {.runId = "a", .bodyHash = "a"}, 1'000);
-        CPPUNIT_ASSERT(_store->submitted("key", 1'000));
-        CPPUNIT_ASSERT(!_store->submitted("key", 1'001));
-        _store->remember("key", {.runId = "b", .bodyHash = "b"}, 2'000); // used anew
-        CPPUNIT_ASSERT_EQUAL(std::string("b"), _store->submitted("key", 1'001)->runId);
+        _submissions->remember("key", {.runId = "a", .bodyHash = "a"}, 1'000);
+        CPPUNIT_ASSERT(_submissions->find("key", 1'000));
+        CPPUNIT_ASSERT(!_submissions->find("key", 1'001));
+        _submissions->remember("key", {.runId = "b", .bodyHash = "b"}, 2'000); // used anew
+        CPPUNIT_ASSERT_EQUAL(std::string("b"), _submissions->find("key", 1'001)->runId);
     }
 
     void testForgetsSubmissionsAfterADay()
     {
         constexpr TimeMs day = 86'400'000;
-        _store->remember("old", {.runId = "a", .bodyHash = "a"}, 1'000);
-        _store->remember("kept", {.runId = "b", .bodyHash = "b"}, 1'001);
-        _store->remember("new", {.runId = "c", .bodyHash = "c"}, 1'001 + day);
-        CPPUNIT_ASSERT(!_store->submitted("old", 0));
-        CPPUNIT_ASSERT(_store->submitted("kept", 0));
-        CPPUNIT_ASSERT(_store->submitted("new", 0));
+        _submissions->remember("old", {.runId = "a", .bodyHash = "a"}, 1'000);
+        _submissions->remember("kept", {.runId = "b", .bodyHash = "b"}, 1'001);
+        _submissions->remember("new", {.runId = "c", .bodyHash = "c"}, 1'001 + day);
+        CPPUNIT_ASSERT(!_submissions->find("old", 0));
+        CPPUNIT_ASSERT(_submissions->find("kept", 0));
+        CPPUNIT_ASSERT(_submissions->find("new", 0));
     }
 
     /// The API asks on a reader's connection first.
     void testAReaderLooksUpSubmissions()
     {
-        _store->remember("key", {.runId = "run", .bodyHash = "hash"}, 1'000);
+        _submissions->remember("key", {.runId = "run", .bodyHash = "hash"}, 1'000);
         auto reader = _database->reader();
-        CPPUNIT_ASSERT(RunStore(*reader).submitted("key", 0));
-        CPPUNIT_ASSERT(!RunStore(*reader).submitted("key", 1'001));
+        CPPUNIT_ASSERT(Submissions(*reader).find("key", 0));
+        CPPUNIT_ASSERT(!Submissions(*reader).find("key", 1'001));
     }
 
     void testProbingWritesAndChangesNothing()
     {
         const Run run = newRun();
-        const auto shop = _store->serviceId("shop");
+        const auto shop = _services->of("shop");
         _store->probe();
         _store->probe();
         CPPUNIT_ASSERT_EQUAL(text(run), text(*_store->run(run.id)));
-        CPPUNIT_ASSERT_EQUAL(shop, _store->serviceId("shop"));
+        CPPUNIT_ASSERT_EQUAL(shop, _services->of("shop"));
         auto reader = _database->reader();
         CPPUNIT_ASSERT_THROW(RunStore(*reader).probe(), Poco::Exception);
     }
@@ -450,12 +452,16 @@ private:
     {
         _database = std::make_unique<Database>(_file);
         _store = std::make_unique<RunStore>(_database->writer());
+        _services = std::make_unique<ServiceIds>(_database->writer());
+        _submissions = std::make_unique<Submissions>(_database->writer());
         _database->writer().execute("PRAGMA synchronous = OFF"); // no power is cut here
     }
 
     void reopen()
     {
         _store.reset();
+        _services.reset();
+        _submissions.reset();
         _database.reset();
         open();
     }
@@ -464,6 +470,8 @@ private:
     std::filesystem::path _file = _files.path() / "record.db";
     std::unique_ptr<Database> _database;
     std::unique_ptr<RunStore> _store;
+    std::unique_ptr<ServiceIds> _services;
+    std::unique_ptr<Submissions> _submissions;
 };
 
 CPPUNIT_TEST_SUITE_REGISTRATION(RunStoreTest);

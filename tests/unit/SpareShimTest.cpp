@@ -3,8 +3,6 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
-#include <ctime>
-
 using agent::Attempt;
 using agent::Cgroup;
 using agent::Launcher;
@@ -92,14 +90,14 @@ public:
     {
         _launcher.refill();
         const auto spare = agent::processStat(spareOf(::getpid())).value();
-        CPPUNIT_ASSERT(within(10, [&] { return ticksNow() >= spare.startTime + 10; }));
-        const auto handed = ticksNow();
+        CPPUNIT_ASSERT(within(10, [&] { return agent::ticksSinceBoot() >= spare.startTime + 10; }));
+        const auto handed = agent::ticksSinceBoot();
         const fs::path folder = _place.attempt();
         const Shim shim = _launcher.launch(folder, _place.shell("true"), {});
         launching::awaitEnd(shim);
         const auto claim = agent::AttemptFolder(folder).claim().value();
         CPPUNIT_ASSERT_EQUAL(spare.startTime, claim.startTime);
-        CPPUNIT_ASSERT(claim.began() >= handed && claim.began() <= ticksNow());
+        CPPUNIT_ASSERT(claim.began() >= handed && claim.began() <= agent::ticksSinceBoot());
     }
 
     void testOneThatIsGoneIsReplacedAtTheLaunch()
@@ -181,16 +179,6 @@ public:
     }
 
 private:
-    /// Since the boot, in the unit of start times.
-    static std::uint64_t ticksNow()
-    {
-        timespec now{};
-        ::clock_gettime(CLOCK_BOOTTIME, &now);
-        const auto perSecond = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
-        return static_cast<std::uint64_t>(now.tv_sec) * perSecond +
-               static_cast<std::uint64_t>(now.tv_nsec) * perSecond / 1'000'000'000;
-    }
-
     /// The child of `parent` that waits for its attempt.
     static int spareOf(int parent)
     {
