@@ -136,6 +136,8 @@ add_executable(daemon-tests
     tests/daemon/AccessApiTest.cpp
     tests/daemon/RouteWalkTest.cpp
     tests/daemon/OverridesTest.cpp
+    tests/daemon/EarlierVersionTest.cpp
+    tests/daemon/PowerCutTest.cpp
     tests/daemon/RecoveryTest.cpp
     tests/daemon/StuckTest.cpp
     tests/daemon/UndyingTest.cpp

@@ -193,7 +193,9 @@ void Daemon::setEnvironment(const std::string& name, const std::string& value)
 
 void Daemon::start()
 {
-    CPPUNIT_ASSERT_MESSAGE("the daemon ended: " + output(), tryStart());
+    const bool started = tryStart();
+    CPPUNIT_ASSERT_MESSAGE(
+        "the daemon ended, wait status " + std::to_string(_waitStatus) + ": " + output(), started);
 }
 
 bool Daemon::tryStart()
@@ -225,7 +227,7 @@ bool Daemon::tryStart()
 
 bool Daemon::alive()
 {
-    if (_pid > 0 && ::waitpid(_pid, nullptr, WNOHANG) != 0)
+    if (_pid > 0 && ::waitpid(_pid, &_waitStatus, WNOHANG) != 0)
         _pid = 0;
     return _pid > 0;
 }

@@ -47,7 +47,7 @@ public:
     /// Waits for its address. Errors: fails the test when none comes within 20 s.
     void start();
 
-    /// The same, but shape: false when it ended before it was ready.
+    /// The same, but returns false if it ended before it was ready.
     bool tryStart();
 
     /// Whether it runs; reaps it when it has ended.
@@ -56,10 +56,10 @@ public:
     /// SIGKILL, as a crash would; shims go on.
     void kill();
 
-    /// SIGTERM. Shape: its exit code.
+    /// SIGTERM. Returns its exit code.
     int stop();
 
-    /// Runs it in the foreground with these arguments more. Shape: exit code; what it printed in `output`.
+    /// Runs it in the foreground with these arguments more. Returns exit code; what it printed in `output`.
     int runToEnd(const std::vector<std::string>& arguments, std::string& output) const;
 
     void signal(int signal) const;
@@ -77,7 +77,7 @@ public:
         return request("PATCH", path, body);
     }
 
-    /// Submits a pipeline given as the JSON of its stages. Shape: the run's id.
+    /// Submits a pipeline given as the JSON of its stages. Returns the run's id.
     std::string submit(const std::string& stages) const;
     std::string submitService(const std::string& name) const;
 
@@ -114,6 +114,7 @@ private:
     std::map<std::string, std::string> _environment;
     std::filesystem::path _cgroup; ///< of the daemon and its stages
     int _pid = 0;
+    int _waitStatus = 0; ///< of the one that ended last
     std::string _url;
     std::string _token;
 };

@@ -201,7 +201,7 @@ public:
         _pid = 0;
     }
 
-    /// Shape: its exit code. Errors: fails the test after 30 s.
+    /// Returns its exit code. Errors: fails the test after 30 s.
     int end()
     {
         int status = 0;

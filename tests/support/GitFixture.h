@@ -43,7 +43,7 @@ protected:
     void makeRepository(const std::filesystem::path& path) const;
 
     /// Commits a file to `_origin` or to `repository`.
-    /// Shape: the commit, 40 digits.
+    /// Returns the commit, 40 digits.
     std::string commitFile(const std::string& name, const std::string& content,
                            const std::string& message = "a change") const;
     std::string commitFile(const std::string& name, const std::string& content,

@@ -33,7 +33,7 @@ namespace launching
 
 namespace fs = std::filesystem;
 
-/// Looks every 5 ms until `done`, at most `seconds`. Shape: whether it came true.
+/// Looks every 5 ms until `done`, at most `seconds`. Returns whether it came true.
 inline bool within(int seconds, const std::function<bool()>& done)
 {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
@@ -63,7 +63,7 @@ inline agent::FileDescriptor pidfdOf(int pid)
     return agent::FileDescriptor(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
 }
 
-/// Runs `body` in a forked process. Shape: its pid.
+/// Runs `body` in a forked process. Returns its pid.
 inline int forked(const std::function<void()>& body)
 {
     const int pid = ::fork();

@@ -9,19 +9,28 @@
 namespace agent::test
 {
 
+inline void changeRecord(const std::filesystem::path& state, const char* statements)
+{
+    sqlite3* record = nullptr;
+    CPPUNIT_ASSERT_EQUAL(SQLITE_OK, ::sqlite3_open((state / "record.db").c_str(), &record));
+    const int done = ::sqlite3_exec(record, statements, nullptr, nullptr, nullptr);
+    ::sqlite3_close(record);
+    CPPUNIT_ASSERT_EQUAL(SQLITE_OK, done);
+}
+
 /// Lets the record in `state` say that all attempts were launched in another boot of the host, as it does after a
 /// power cut. The daemon must have ended.
 inline void moveToAnotherBoot(const std::filesystem::path& state)
 {
-    sqlite3* record = nullptr;
-    CPPUNIT_ASSERT_EQUAL(SQLITE_OK, ::sqlite3_open((state / "record.db").c_str(), &record));
-    const int done =
-        ::sqlite3_exec(record,
-                       "UPDATE stages SET boot_id = 'another' WHERE boot_id IS NOT NULL;"
-                       "UPDATE attempts SET boot_id = 'another' WHERE boot_id IS NOT NULL;",
-                       nullptr, nullptr, nullptr);
-    ::sqlite3_close(record);
-    CPPUNIT_ASSERT_EQUAL(SQLITE_OK, done);
+    changeRecord(state, "UPDATE stages SET boot_id = 'another' WHERE boot_id IS NOT NULL;"
+                        "UPDATE attempts SET boot_id = 'another' WHERE boot_id IS NOT NULL;");
+}
+
+/// Lets the record say that no attempt's files are known to be on disk, as within a second of its end.
+inline void forgetSyncs(const std::filesystem::path& state)
+{
+    changeRecord(state, "UPDATE stages SET synced = 0 WHERE synced = 1;"
+                        "UPDATE attempts SET synced = 0 WHERE synced = 1;");
 }
 
 } // namespace agent::test

@@ -169,7 +169,7 @@ public:
     }
 
     /// Appends what has arrived within `time`, and what was left of the last answer.
-    /// Shape: false once the server has closed.
+    /// Returns false once the server has closed.
     bool readSome(std::string& bytes, std::chrono::milliseconds time)
     {
         bytes += std::exchange(_bytes, {});

@@ -84,7 +84,7 @@ public:
 private:
     using Line = std::vector<std::string>; ///< a character a cell
 
-    /// Shape: the bytes it took; 0 when the rest is needed to know.
+    /// Returns the bytes it took; 0 when the rest is needed to know.
     std::size_t take(std::string_view text)
     {
         const char c = text[0];

@@ -29,7 +29,7 @@
 namespace agent::test
 {
 
-/// Asks again every 5 ms until `holds` or 10 s have passed. Shape: what it said last.
+/// Asks again every 5 ms until `holds` or 10 s have passed. Returns what it said last.
 inline bool eventually(const std::function<bool()>& holds,
                        std::chrono::milliseconds within = std::chrono::seconds(10))
 {
@@ -165,7 +165,7 @@ public:
         startShim();
     }
 
-    /// Waits for the shim's end. Shape: its exit code, 128 + signal, -1 when it does not end in 30 s.
+    /// Waits for the shim's end. Returns its exit code, 128 + signal, -1 when it does not end in 30 s.
     int wait()
     {
         int status = 0;

@@ -89,7 +89,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(0, ::ioctl(_terminal, TIOCSWINSZ, &size));
     }
 
-    /// Takes the rest. Shape: its exit code; negative: the signal that ended it.
+    /// Takes the rest. Returns its exit code; negative: the signal that ended it.
     int end()
     {
         const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds(30);
@@ -106,7 +106,7 @@ public:
     [[nodiscard]] const std::string& written() const { return _written; }
 
 private:
-    /// Shape: false once the program has ended and all it wrote was taken.
+    /// Returns false once the program has ended and all it wrote was taken.
     bool take()
     {
         pollfd ready{.fd = _terminal, .events = POLLIN, .revents = 0};
