@@ -124,8 +124,7 @@ try
     };
     for (const auto& problem : problems)
         error(problem.describe());
-    loadServices([&](const std::string& name)
-                 { return ServiceIds(database.writer()).of(name); });
+    loadServices([&](const std::string& name) { return ServiceIds(database.writer()).of(name); });
     // 3 The engine, which adopts running stages.
     Cgroup cgroup = Cgroup::open(cgroupName(state.root()));
     if (!cgroup.available())
