@@ -153,6 +153,16 @@ public:
             check(0, {"-D", std::string(key) + "=true"});
             assertHas(check(78, {"-D", std::string(key) + "=maybe"}), "expected true or false");
         }
+        // Whoever can read the port must not be able to do everything.
+        const std::vector<std::string> open{"-D", "auth.required=false", "-D",
+                                            "http.plain=yes, a proxy speaks TLS for me"};
+        check(0, open);
+        for (const std::string address : {"0.0.0.0", "::", "192.0.2.7"})
+        {
+            auto outside = open;
+            outside.insert(outside.end(), {"-D", "http.address=" + address});
+            assertHas(check(78, outside), "auth.required: only on loopback");
+        }
         check(0, {"-D", "auth.proxy_header=X-Forwarded-User"});
         for (const std::string header : {"X Forwarded", "a:b", "Authorization"})
             assertHas(check(78, {"-D", "auth.proxy_header=" + header}),

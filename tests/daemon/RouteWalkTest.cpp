@@ -241,7 +241,7 @@ private:
     {
         for (const char* own :
              {"/api/stages", "/api/logs", "/api/events", "/api/runs", "/api/services", "/api/stuck",
-              "/api/agent", "/metrics", "/api/dashboard/codes"})
+              "/api/agent", "/metrics", "/api/dashboard/codes", "/api/openapi.yaml"})
             if (path == own)
                 return true;
         return false;
