@@ -1,13 +1,12 @@
 #include "agent/Watchdog.h"
 
+#include "agent/os/ProcessStat.h"
+
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 namespace agent
 {
@@ -15,54 +14,18 @@ namespace agent
 namespace
 {
 
-namespace fs = std::filesystem;
 using std::chrono::milliseconds;
 
-/// The calls in which a thread waits for another thread, another process or a time. Some architectures lack some.
-constexpr long idleCalls[]{
-#ifdef SYS_poll
-    SYS_poll,      SYS_select,          SYS_pause,          SYS_epoll_wait,
-#endif
-    SYS_ppoll,     SYS_pselect6,        SYS_epoll_pwait,    SYS_futex,
-    SYS_nanosleep, SYS_clock_nanosleep, SYS_rt_sigsuspend,  SYS_rt_sigtimedwait,
-    SYS_wait4,     SYS_waitid,          SYS_restart_syscall};
-
-std::string lineOf(const fs::path& file)
+bool oneWaitsForKernel(const std::vector<std::string>& names)
 {
-    std::ifstream stream(file);
-    std::string line;
-    std::getline(stream, line);
-    return line;
-}
-
-/// Returns whether the thread is in a call that only the kernel can end: always in state D; in state S, as of a
-/// file system in user space, when it isn't one of `idleCalls`.
-/// Source: proc_pid_stat(5), proc_pid_syscall(5).
-bool waitsForKernel(const fs::path& task)
-{
-    const std::string stat = lineOf(task / "stat");
-    const auto name = stat.rfind(')');
-    if (name == std::string::npos || stat.size() < name + 3)
-        return false;
-    const char state = stat[name + 2];
-    if (state == 'D')
-        return true;
-    std::istringstream text(lineOf(task / "syscall"));
-    long call = -1; // in none
-    return state == 'S' && text >> call && call >= 0 &&
-           std::find(std::begin(idleCalls), std::end(idleCalls), call) == std::end(idleCalls);
-}
-
-bool oneWaitsForKernel(const std::vector<std::string>& threads)
-{
-    std::error_code error;
-    for (fs::directory_iterator task("/proc/self/task", error), end; !error && task != end;
-         task.increment(error))
-        if (std::find(threads.begin(), threads.end(), lineOf(task->path() / "comm")) !=
-                threads.end() &&
-            waitsForKernel(task->path()))
-            return true;
-    return false;
+    const auto threads = threadsOf(::getpid());
+    return std::any_of(threads.begin(), threads.end(),
+                       [&](const ProcessStat& thread)
+                       {
+                           return std::find(names.begin(), names.end(), thread.comm) !=
+                                      names.end() &&
+                                  waitsForKernel(thread);
+                       });
 }
 
 bool isAlive(const Watchdog::Part& part, milliseconds timeout)

@@ -3,6 +3,7 @@
 #include "agent/os/FileDescriptor.h"
 #include "agent/os/Files.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -20,6 +21,15 @@ namespace agent
 
 namespace
 {
+
+/// The calls in which a thread waits for another thread, another process or a time. Some architectures lack some.
+constexpr long idleCalls[]{
+#ifdef SYS_poll
+    SYS_poll,      SYS_select,          SYS_pause,          SYS_epoll_wait,
+#endif
+    SYS_ppoll,     SYS_pselect6,        SYS_epoll_pwait,    SYS_futex,
+    SYS_nanosleep, SYS_clock_nanosleep, SYS_rt_sigsuspend,  SYS_rt_sigtimedwait,
+    SYS_wait4,     SYS_waitid,          SYS_restart_syscall};
 
 /// What /proc/PID/stat says of every number among the names in a folder of /proc.
 std::vector<ProcessStat> allIn(const std::string& folder)
@@ -86,6 +96,18 @@ std::vector<ProcessStat> allProcesses()
 std::vector<ProcessStat> threadsOf(int pid)
 {
     return allIn("/proc/" + std::to_string(pid) + "/task");
+}
+
+bool waitsForKernel(const ProcessStat& thread)
+{
+    if (thread.state == 'D')
+        return true;
+    const std::string call =
+        readFile("/proc/" + std::to_string(thread.pid) + "/syscall").value_or("");
+    long number = -1; // in none, as of one that runs
+    std::sscanf(call.c_str(), "%ld", &number);
+    return thread.state == 'S' && number >= 0 &&
+           std::find(std::begin(idleCalls), std::end(idleCalls), number) == std::end(idleCalls);
 }
 
 bool signalProcess(const ProcessStat& process, int signal)

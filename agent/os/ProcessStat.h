@@ -40,6 +40,11 @@ std::vector<ProcessStat> allProcesses();
 /// The threads of a process; empty if it does not exist.
 std::vector<ProcessStat> threadsOf(int pid);
 
+/// Returns whether a thread of ours is in a call that only the kernel can end: always in state D; in state S, as of
+/// a file system in user space, when the call is none in which threads wait for a thread, a process or a time.
+/// Source: proc_pid_syscall(5).
+bool waitsForKernel(const ProcessStat& thread);
+
 /// Sends `signal` to exactly the process that was read, not to one that got its pid since.
 /// Returns whether it was sent.
 bool signalProcess(const ProcessStat& process, int signal);
