@@ -14,7 +14,6 @@
 #include <system_error>
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -26,7 +25,9 @@ namespace agent
 namespace
 {
 
-constexpr int firstFree = 5; ///< the shim's own descriptors are 0 to 4
+constexpr int shimDescriptors = 5;        ///< 0 to 4 are the shim's
+constexpr int reportFd = shimDescriptors; ///< in the child, until its exec
+constexpr int firstFree = reportFd + 1;
 
 /// What of our environment the shim gets.
 constexpr const char* keptVariables[] = {"PATH", FAILPOINT_VARIABLES};
@@ -57,14 +58,24 @@ struct DefaultAction
 __attribute__((no_sanitize("thread", "address", "undefined"))) int becomeShim(void* argument)
 {
     const Plan& plan = *static_cast<const Plan*>(argument);
-    const auto call = [&](long result)
+    int report = plan.report;
+    const auto call = [&report](long result)
     {
         if (result >= 0)
             return;
         const int error = errno;
-        ::syscall(SYS_write, plan.report, &error, sizeof error);
+        ::syscall(SYS_write, report, &error, sizeof error);
         ::syscall(SYS_exit_group, 127);
     };
+    // First: a daemon that is killed now must leave nobody behind who holds its locks and sockets, or the next
+    // one could not start.
+    const int sources[shimDescriptors] = {plan.null, plan.null, plan.null, plan.third,
+                                          plan.secrets};
+    for (int fd = 0; fd < shimDescriptors; ++fd)
+        call(::syscall(SYS_dup3, sources[fd], fd, 0));
+    call(::syscall(SYS_dup3, plan.report, reportFd, O_CLOEXEC));
+    report = reportFd;
+    call(::syscall(SYS_close_range, firstFree, ~0U, 0));
     const DefaultAction standard; // the clone has reset handlers, but not what is ignored
     for (int signal = 1; signal <= 64; ++signal)
         if ((plan.ignored >> (signal - 1) & 1) != 0)
@@ -79,11 +90,6 @@ __attribute__((no_sanitize("thread", "address", "undefined"))) int becomeShim(vo
     }
     // It outlives the daemon, and must not keep the daemon's folder from being unmounted.
     call(::syscall(SYS_chdir, "/"));
-    const int sources[firstFree] = {plan.null, plan.null, plan.null, plan.third, plan.secrets};
-    for (int fd = 0; fd < firstFree; ++fd)
-        call(::syscall(SYS_dup3, sources[fd], fd, 0));
-    // Marked, not closed: the report must live until the exec.
-    call(::syscall(SYS_close_range, firstFree, ~0U, CLOSE_RANGE_CLOEXEC));
     if (plan.descriptors->rlim_max != 0)
         call(::syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, plan.descriptors, nullptr));
     call(::syscall(SYS_execve, plan.program, plan.argv, plan.environment));

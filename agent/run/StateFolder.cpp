@@ -1,8 +1,10 @@
 #include "agent/run/StateFolder.h"
 
+#include "agent/os/ProcessStat.h"
 #include "agent/wire/Failpoint.h"
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -12,6 +14,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <thread>
 #include <unistd.h>
 
 namespace agent
@@ -31,6 +34,23 @@ void makePrivate(const std::filesystem::path& folder)
     ::chmod(folder.c_str(), 0700);
 }
 
+/// Returns false when another agent has the lock; `owner` is its pid. A child that the last agent was starting
+/// when it was killed has a copy of its descriptors until it has closed them: that is waited for.
+bool takeLock(int lock, const std::filesystem::path& file, std::string& owner)
+{
+    constexpr int tries = 500;
+    constexpr std::chrono::milliseconds pause{10};
+    for (int i = 0; ::flock(lock, LOCK_EX | LOCK_NB) != 0; ++i)
+    {
+        std::ifstream(file) >> owner;
+        const int pid = std::atoi(owner.c_str());
+        if (pid <= 0 || processStat(pid) || i == tries)
+            return false;
+        std::this_thread::sleep_for(pause);
+    }
+    return true;
+}
+
 } // namespace
 
 StateFolder::StateFolder(const std::filesystem::path& root) : _root(std::filesystem::absolute(root))
@@ -42,10 +62,9 @@ StateFolder::StateFolder(const std::filesystem::path& root) : _root(std::filesys
     _lock = FileDescriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!_lock.valid())
         throw std::runtime_error("can't open " + file.string() + ": " + std::strerror(errno));
-    if (::flock(_lock.get(), LOCK_EX | LOCK_NB) != 0)
+    std::string owner;
+    if (!takeLock(_lock.get(), file, owner))
     {
-        std::string owner;
-        std::ifstream(file) >> owner;
         throw std::runtime_error("another stage-agent (pid " + (owner.empty() ? "unknown" : owner) +
                                  ") uses the state folder " + _root.string() +
                                  ". Stop it, or give this one a state.dir of its own");
