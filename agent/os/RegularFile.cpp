@@ -155,12 +155,15 @@ FileDescriptor createFile(const std::string& file, int access)
     const std::string above = slash == std::string::npos ? "." : file.substr(0, slash + 1);
     // Held from here on: what is put in place of the folder, or of one above it, is not entered.
     const FileDescriptor folder = openWithoutSymlinks(AT_FDCWD, above, asFolder);
-    if (!folder.valid())
+    return folder.valid() ? createFileAt(folder.get(), name, access) : FileDescriptor();
+}
+
+FileDescriptor createFileAt(int folder, const std::string& name, int access)
+{
+    if (::unlinkat(folder, name.c_str(), 0) != 0 && errno != ENOENT && errno != EISDIR)
         return {};
-    if (::unlinkat(folder.get(), name.c_str(), 0) != 0 && errno != ENOENT && errno != EISDIR)
-        return {};
-    return FileDescriptor(::openat(folder.get(), name.c_str(),
-                                   access | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    return FileDescriptor(
+        ::openat(folder, name.c_str(), access | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
 }
 
 } // namespace agent

@@ -64,4 +64,7 @@ std::optional<std::string> readRegularFile(const std::string& file, std::size_t 
 /// Errors: an invalid descriptor; errno says why (EEXIST: a folder stands there).
 FileDescriptor createFile(const std::string& file, int access);
 
+/// The same for `name` in a folder that is held already.
+FileDescriptor createFileAt(int folder, const std::string& name, int access);
+
 } // namespace agent

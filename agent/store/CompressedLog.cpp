@@ -56,15 +56,15 @@ std::uint32_t numberAt(const char* bytes)
     throw std::runtime_error("log.zst is damaged: " + why);
 }
 
-/// The new file beside the log; the destructor removes it unless it was kept.
+/// The new file beside the log in a folder that is held; the destructor removes it unless it was kept.
 class NewFile
 {
 public:
-    NewFile(const std::filesystem::path& folder, const char* name)
+    NewFile(int folder, std::string name)
         : _folder(folder),
-          _name(folder / name),
-          _temporary(folder / (std::string(name) + ".new")),
-          _fd(createFile(_temporary, O_WRONLY))
+          _name(std::move(name)),
+          _temporary(_name + ".new"),
+          _fd(createFileAt(_folder, _temporary, O_WRONLY))
     {
         if (!_fd.valid())
             throwErrno(_temporary);
@@ -74,7 +74,7 @@ public:
     ~NewFile()
     {
         if (!_kept)
-            ::unlink(_temporary.c_str());
+            ::unlinkat(_folder, _temporary.c_str(), 0);
     }
 
     void write(const char* bytes, std::size_t size)
@@ -100,18 +100,17 @@ public:
         if (::futimens(_fd.get(), times) != 0 || ::fsync(_fd.get()) != 0)
             throwErrno(_temporary);
         FAILPOINT("compress.synced");
-        if (::rename(_temporary.c_str(), _name.c_str()) != 0)
+        if (::renameat(_folder, _temporary.c_str(), _folder, _name.c_str()) != 0)
             throwErrno(_temporary);
         _kept = true;
-        const FileDescriptor folder(::open(_folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        if (!folder.valid() || ::fsync(folder.get()) != 0)
-            throwErrno(_folder);
+        if (::fsync(_folder) != 0)
+            throwErrno(_name);
     }
 
 private:
-    std::filesystem::path _folder;
-    std::filesystem::path _name;
-    std::filesystem::path _temporary;
+    int _folder;
+    std::string _name;
+    std::string _temporary;
     FileDescriptor _fd;
     bool _kept = false;
 };
@@ -207,7 +206,7 @@ void compressLog(const std::filesystem::path& folder, const std::stop_token& sto
     ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, level);
     ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
 
-    NewFile file(folder, packedLogName);
+    NewFile file(at.get(), packedLogName);
     std::string piece(pieceSize, '\0');
     std::string packed(ZSTD_compressBound(pieceSize), '\0');
     std::string entries;

@@ -171,7 +171,7 @@ private:
             DROP INDEX runs_by_status; DROP INDEX runs_by_service_status;
             DROP INDEX idempotency_by_age; DROP INDEX stages_to_sync; DROP INDEX attempts_to_sync;
             DROP TRIGGER ended_run_inserted; DROP TRIGGER ended_run_updated;
-            DROP TRIGGER ended_run_deleted; DROP TABLE counts;
+            DROP TRIGGER ended_run_deleted; DROP TABLE counts; DROP TABLE tokens;
             ALTER TABLE stages DROP COLUMN boot_id; ALTER TABLE stages DROP COLUMN synced;
             ALTER TABLE attempts DROP COLUMN boot_id; ALTER TABLE attempts DROP COLUMN synced;
             PRAGMA user_version = 2;)");

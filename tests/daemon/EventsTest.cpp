@@ -71,9 +71,13 @@ public:
 
     void testFilterByStageReportsItsLinesBeforeItsEnd()
     {
-        const auto run = submit({lines(500), "echo other"});
+        // A stage that has ended already would only be reported, without its lines.
+        const auto go = _daemon.folder() / "go";
+        const auto run = submit(
+            {"until [ -e " + go.string() + " ]; do sleep 0.02; done; " + lines(500), "echo other"});
         const auto id = _daemon.stagesOf(run)[0];
         StreamClient client(_daemon.url(), "/api/events?stageId=" + id);
+        std::ofstream(go).put('.');
         const auto events =
             client.events([](const auto& event)
                           { return event.name == "stage" && statusOf(event) == "SUCCESS"; });
