@@ -43,7 +43,7 @@ private:
     std::unique_ptr<Poco::Net::HTTPClientSession> _http;
 };
 
-/// Returns whether the socket may be opened, and somebody listens there. `refusal` gets why it may not, if
+/// Returns whether the socket may be opened, and a server listens there. `refusal` gets why it may not, if
 /// it is for another group's members only.
 bool mayOpen(const std::string& socket, std::string& refusal);
 

@@ -21,7 +21,7 @@ struct Settings
 /// `$STAGE_AGENT_TOKEN`, else `$XDG_CONFIG_HOME/stagectl` (or `~/.config/stagectl`), else the agent of this
 /// host and, of a single agent, localToken(). All agents come from the first of these that has one. This host's agent is looked
 /// for at /run/stage-agent/api.sock, then at api.sock in the default state folders, where this user may open
-/// it and somebody listens, then at http://127.0.0.1:7824.
+/// it and a server listens, then at http://127.0.0.1:7824.
 /// The file holds lines `agent = URL` (repeatable), `token-file = PATH` and `ca-file = PATH` (`~/` is the
 /// home folder); `#` begins a comment line.
 /// Errors: Failure Usage if the file has other lines or a malformed address, or if the token file can't

@@ -69,7 +69,7 @@ void SpareShim::end() noexcept
     if (!_socket.valid())
         return;
     _socket.reset();
-    // It would exit by itself; but one that somebody stopped would keep us waiting.
+    // It would exit by itself; but a stopped one would never end.
     ::syscall(SYS_pidfd_send_signal, _child.pidfd.get(), SIGKILL, nullptr, 0);
     siginfo_t info{};
     while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(_child.pidfd.get()), &info,
