@@ -34,6 +34,20 @@ void makePrivate(const std::filesystem::path& folder)
     ::chmod(folder.c_str(), 0700);
 }
 
+/// Opens the lock with a number above those of all that is opened at start. A process's descriptors are closed in
+/// the order of their numbers, so who gets the lock of a killed agent finds its port, its socket and its record free
+/// too, also where a child that it was starting had copies of them.
+FileDescriptor openLock(const std::filesystem::path& file)
+{
+    constexpr int aboveTheOthers = 200;
+    FileDescriptor lock(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    if (!lock.valid())
+        throw std::runtime_error("can't open " + file.string() + ": " + std::strerror(errno));
+    FileDescriptor high(::fcntl(lock.get(), F_DUPFD_CLOEXEC, aboveTheOthers));
+    // Fails where the limit of open files is lower than that.
+    return high.valid() ? std::move(high) : std::move(lock);
+}
+
 /// Returns false when another agent has the lock; `owner` is its pid. A child that the last agent was starting
 /// when it was killed has a copy of its descriptors until it has closed them: that is waited for.
 bool takeLock(int lock, const std::filesystem::path& file, std::string& owner)
@@ -59,9 +73,7 @@ StateFolder::StateFolder(const std::filesystem::path& root) : _root(std::filesys
     // From here on no symlink is right in a path below it.
     _root = std::filesystem::canonical(_root);
     const auto file = _root / "lock";
-    _lock = FileDescriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    if (!_lock.valid())
-        throw std::runtime_error("can't open " + file.string() + ": " + std::strerror(errno));
+    _lock = openLock(file);
     std::string owner;
     if (!takeLock(_lock.get(), file, owner))
     {

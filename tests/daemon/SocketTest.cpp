@@ -35,6 +35,7 @@ class SocketTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(SocketTest);
     CPPUNIT_TEST(testTheHistoryNamesTheUserWhoAskedAtTheSocket);
     CPPUNIT_TEST(testTheSocketComesBackAfterACrashAndGoesWithTheAgent);
+    CPPUNIT_TEST(testTheLockIsTheLastThatACrashGivesBack);
     CPPUNIT_TEST(testStagectlFindsTheSocketOfThisHost);
     CPPUNIT_TEST(testStagectlSaysWhyASocketCannotBeOpened);
     CPPUNIT_TEST(testNoSocketWhereNoneIsWanted);
@@ -85,6 +86,28 @@ public:
         CPPUNIT_ASSERT_EQUAL(0, stagectl({"--agent", address(), "health"}, {}).exitCode);
         CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
         CPPUNIT_ASSERT(!std::filesystem::exists(socket()));
+    }
+
+    void testTheLockIsTheLastThatACrashGivesBack()
+    {
+        // Descriptors are closed in the order of their numbers: by the kernel, and by a child that was being started.
+        // A new agent that has the lock would else find the socket "in use" by nobody.
+        _daemon.start();
+        int lock = -1;
+        int others = -1;
+        const auto descriptors = "/proc/" + std::to_string(_daemon.pid()) + "/fd";
+        for (const auto& entry : std::filesystem::directory_iterator(descriptors))
+        {
+            const int number = std::stoi(entry.path().filename());
+            std::error_code gone;
+            const auto target = std::filesystem::read_symlink(entry.path(), gone).string();
+            if (target == (_daemon.state() / "lock").string())
+                lock = number;
+            else if (target.starts_with("socket:") || target.find("/record.db") != target.npos)
+                others = std::max(others, number);
+        }
+        CPPUNIT_ASSERT_MESSAGE("its sockets and its record", others != -1);
+        CPPUNIT_ASSERT_GREATER(others, lock);
     }
 
     void testStagectlFindsTheSocketOfThisHost()
