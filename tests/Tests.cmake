@@ -134,6 +134,8 @@ add_executable(daemon-tests
     tests/daemon/StagesApiTest.cpp
     tests/daemon/RunsApiTest.cpp
     tests/daemon/AccessApiTest.cpp
+    tests/daemon/TokensApiTest.cpp
+    tests/daemon/NarrowedTokenTest.cpp
     tests/daemon/RouteWalkTest.cpp
     tests/daemon/OverridesTest.cpp
     tests/daemon/EarlierVersionTest.cpp

@@ -63,6 +63,7 @@ public:
         const auto approved = _daemon.post("/api/runs/" + _run + "/approve-deployment");
         CPPUNIT_ASSERT_EQUAL_MESSAGE(approved.body, 409, approved.status);
         CPPUNIT_ASSERT(approved.body.find("workspace_unsynced") != std::string::npos);
+        CPPUNIT_ASSERT(approved.body.find("stop the run, then rerun it") != std::string::npos);
         CPPUNIT_ASSERT_EQUAL(std::string("AWAITING_APPROVAL"), _daemon.statusOf(_run));
         CPPUNIT_ASSERT_EQUAL(std::string("0"), _daemon.detail(_ids[1], "attempt"));
         CPPUNIT_ASSERT_EQUAL(200, _daemon.post("/api/runs/" + _run + "/stop").status);

@@ -61,27 +61,11 @@ public:
         return receive();
     }
 
-    /// Reads one answer; the body as long as Content-Length says, none for `bodyless`.
+    /// As takeAnswer().
     RawAnswer receive(bool bodyless = false)
     {
-        RawAnswer answer;
-        std::size_t end = std::string::npos;
-        while ((end = _bytes.find("\r\n\r\n")) == std::string::npos)
-            if (!more())
-                return answer;
-        answer.head = _bytes.substr(0, end + 2);
-        _bytes.erase(0, end + 4);
-        answer.status = std::atoi(answer.head.c_str() + 9);
-        const auto length =
-            bodyless
-                ? 0
-                : static_cast<std::size_t>(std::atoll(answer.header("Content-Length").c_str()));
-        while (_bytes.size() < length && more())
-        {
-        }
-        answer.body = _bytes.substr(0, length);
-        _bytes.erase(0, length);
-        return answer;
+        return takeAnswer(
+            _bytes, [this] { return more(); }, bodyless);
     }
 
     /// Reads until the server closes; `whole()` says how.
