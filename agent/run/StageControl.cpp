@@ -23,11 +23,14 @@ std::optional<Stage> unfinishedBefore(Batch& batch, const Stage& stage)
 
 void needWorkspace(Batch& batch, const EngineParts& parts, const Run& run)
 {
+    // Only an ended run can be rerun.
+    const std::string instead =
+        run.ended() ? "rerun the run instead" : "stop the run, then rerun it";
     if (workspaceLost(batch.runs.stages(run.id)))
-        throw Declined::conflict(
-            "workspace_unsynced",
-            "the host went down before all files of the run's workspace were on "
-            "disk, so some may be lost; rerun the run instead");
+        throw Declined::conflict("workspace_unsynced",
+                                 "the host went down before all files of the run's workspace were "
+                                 "on disk, so some may be lost; " +
+                                     instead);
     if (std::filesystem::is_directory(parts.state.workspace(run.id)))
         return;
     for (const auto& stage : batch.runs.stages(run.id))
@@ -37,7 +40,7 @@ void needWorkspace(Batch& batch, const EngineParts& parts, const Run& run)
                               stage.cause == Cause::PluginMissing || stage.cause == Cause::DiskFull;
         if (stage.attempt > 0 && !neverRan && !parts.specs.external(stage))
             throw Declined::conflict("workspace_gone",
-                                     "the run's workspace was removed; rerun the run instead");
+                                     "the run's workspace was removed; " + instead);
     }
 }
 
