@@ -116,9 +116,10 @@ Response listStuck(const ApiParts& api, const Request& request, const std::strin
 
 Response showAgent(const ApiParts& api, const Request& request, const std::string&)
 {
-    if (request.caller.narrowed())
-        return {.body = narrowAgentJson()};
-    return {.body = agentJson(api.engine.status(), api.plugins)};
+    return {.body = agentJson({.facts = api.engine.status(),
+                               .plugins = api.plugins,
+                               .actor = request.actor,
+                               .caller = request.caller})};
 }
 
 Response drain(const ApiParts& api, const Request&, const std::string&)

@@ -241,119 +241,8 @@ void write(Writer& out, const TokenCatalog::Listed& listed)
     out.EndObject();
 }
 
-template <typename T> std::string one(const T& value)
+void putWholeAgent(Writer& out, const EngineStatus& facts, const PluginRegistry& plugins)
 {
-    Buffer buffer;
-    Writer out(buffer);
-    write(out, value);
-    return {buffer.GetString(), buffer.GetSize()};
-}
-
-} // namespace
-
-std::string toApiJson(const Stage& stage)
-{
-    return one(stage);
-}
-
-std::string toApiJson(const std::vector<Stage>& stages)
-{
-    Buffer buffer;
-    Writer out(buffer);
-    out.StartArray();
-    for (const auto& stage : stages)
-        write(out, stage);
-    out.EndArray();
-    return {buffer.GetString(), buffer.GetSize()};
-}
-
-std::string toApiJson(const Run& run)
-{
-    return one(run);
-}
-
-std::string toApiJson(const Service& service)
-{
-    return one(service);
-}
-
-std::string toApiJson(const HistoryEntry& entry)
-{
-    return one(entry);
-}
-
-std::string detailJson(const Stage& stage)
-{
-    Buffer buffer;
-    Writer out(buffer);
-    out.StartObject();
-    putDetail(out, stage);
-    out.EndObject();
-    return {buffer.GetString(), buffer.GetSize()};
-}
-
-std::string toApiJson(const ProcessInfo& process)
-{
-    return one(process);
-}
-
-std::string toApiJson(const StuckStage& stage)
-{
-    return one(stage);
-}
-
-std::string toApiJson(const TokenCatalog::Listed& token)
-{
-    return one(token);
-}
-
-std::string tokenJson(const Token& token, const std::string& secret)
-{
-    Buffer buffer;
-    Writer out(buffer);
-    out.StartObject();
-    putToken(out, token);
-    put(out, "source", "record");
-    if (!secret.empty())
-        put(out, "token", secret);
-    out.EndObject();
-    return {buffer.GetString(), buffer.GetSize()};
-}
-
-std::string invitationJson(const std::string& code, TimeMs expiresAt, const std::string& url)
-{
-    Buffer buffer;
-    Writer out(buffer);
-    out.StartObject();
-    put(out, "code", code);
-    put(out, "expiresAt", formatTime(expiresAt));
-    put(out, "url", url);
-    out.EndObject();
-    return {buffer.GetString(), buffer.GetSize()};
-}
-
-std::string narrowAgentJson()
-{
-    char host[256] = "";
-    ::gethostname(host, sizeof host - 1);
-    Buffer buffer;
-    Writer out(buffer);
-    out.StartObject();
-    put(out, "version", STAGE_AGENT_VERSION);
-    put(out, "host", host);
-    out.EndObject();
-    return {buffer.GetString(), buffer.GetSize()};
-}
-
-std::string agentJson(const EngineStatus& facts, const PluginRegistry& plugins)
-{
-    char host[256] = "";
-    ::gethostname(host, sizeof host - 1);
-    Buffer buffer;
-    Writer out(buffer);
-    out.StartObject();
-    put(out, "version", STAGE_AGENT_VERSION);
-    put(out, "host", host);
     putNumber(out, "slots", std::optional(facts.slots));
     putNumber(out, "running", std::optional(facts.running));
     putNumber(out, "setAside", std::optional(facts.blockedSlots.size()));
@@ -385,8 +274,130 @@ std::string agentJson(const EngineStatus& facts, const PluginRegistry& plugins)
         out.EndObject();
     }
     out.EndArray();
-    out.EndObject();
+}
+
+/// Returns what `fill` writes.
+template <typename Fill> std::string written(Fill fill)
+{
+    Buffer buffer;
+    Writer out(buffer);
+    fill(out);
     return {buffer.GetString(), buffer.GetSize()};
+}
+
+/// Returns an object with the members that `fill` writes.
+template <typename Fill> std::string object(Fill fill)
+{
+    return written(
+        [&](Writer& out)
+        {
+            out.StartObject();
+            fill(out);
+            out.EndObject();
+        });
+}
+
+template <typename T> std::string one(const T& value)
+{
+    return written([&](Writer& out) { write(out, value); });
+}
+
+} // namespace
+
+std::string toApiJson(const Stage& stage)
+{
+    return one(stage);
+}
+
+std::string toApiJson(const std::vector<Stage>& stages)
+{
+    return written(
+        [&](Writer& out)
+        {
+            out.StartArray();
+            for (const auto& stage : stages)
+                write(out, stage);
+            out.EndArray();
+        });
+}
+
+std::string toApiJson(const Run& run)
+{
+    return one(run);
+}
+
+std::string toApiJson(const Service& service)
+{
+    return one(service);
+}
+
+std::string toApiJson(const HistoryEntry& entry)
+{
+    return one(entry);
+}
+
+std::string detailJson(const Stage& stage)
+{
+    return object([&](Writer& out) { putDetail(out, stage); });
+}
+
+std::string toApiJson(const ProcessInfo& process)
+{
+    return one(process);
+}
+
+std::string toApiJson(const StuckStage& stage)
+{
+    return one(stage);
+}
+
+std::string toApiJson(const TokenCatalog::Listed& token)
+{
+    return one(token);
+}
+
+std::string tokenJson(const Token& token, const std::string& secret)
+{
+    return object(
+        [&](Writer& out)
+        {
+            putToken(out, token);
+            put(out, "source", "record");
+            if (!secret.empty())
+                put(out, "token", secret);
+        });
+}
+
+std::string invitationJson(const std::string& code, TimeMs expiresAt, const std::string& url)
+{
+    return object(
+        [&](Writer& out)
+        {
+            put(out, "code", code);
+            put(out, "expiresAt", formatTime(expiresAt));
+            put(out, "url", url);
+        });
+}
+
+std::string agentJson(const AgentView& view)
+{
+    return object(
+        [&](Writer& out)
+        {
+            char host[256] = "";
+            ::gethostname(host, sizeof host - 1);
+            put(out, "version", STAGE_AGENT_VERSION);
+            put(out, "host", host);
+            if (!view.caller.narrowed())
+                putWholeAgent(out, view.facts, view.plugins);
+            out.Key("caller");
+            out.StartObject();
+            put(out, "name", view.actor);
+            putOrNull(out, "role",
+                      view.caller.role ? std::string(toString(*view.caller.role)) : "");
+            putTexts(out, "services", view.caller.services);
+            out.EndObject();
+        });
 }
 
 std::string stoppedJson(int stopped)
@@ -396,40 +407,37 @@ std::string stoppedJson(int stopped)
 
 std::string logLineJson(const LogLine& line, const std::string& stageId, int attempt)
 {
-    Buffer buffer;
-    Writer out(buffer);
-    out.StartObject();
-    put(out, "id", std::to_string(attempt) + "." + std::to_string(line.number));
-    put(out, "message", validUtf8(line.text));
-    put(out, "timestamp", formatTime(line.timeMs));
-    put(out, "type", line.stream == 1 ? "stdout" : "stderr");
-    put(out, "stageId", stageId);
-    putNumber(out, "score", std::optional(line.timeMs));
-    out.EndObject();
-    return {buffer.GetString(), buffer.GetSize()};
+    return object(
+        [&](Writer& out)
+        {
+            put(out, "id", std::to_string(attempt) + "." + std::to_string(line.number));
+            put(out, "message", validUtf8(line.text));
+            put(out, "timestamp", formatTime(line.timeMs));
+            put(out, "type", line.stream == 1 ? "stdout" : "stderr");
+            put(out, "stageId", stageId);
+            putNumber(out, "score", std::optional(line.timeMs));
+        });
 }
 
 std::string stageEventJson(const Stage& stage)
 {
-    Buffer buffer;
-    Writer out(buffer);
-    out.StartObject();
-    putNine(out, stage);
-    putNumber(out, "attempt", std::optional(stage.attempt));
-    putOrNull(out, "cause", stage.cause ? std::string(toString(*stage.cause)) : "");
-    out.EndObject();
-    return {buffer.GetString(), buffer.GetSize()};
+    return object(
+        [&](Writer& out)
+        {
+            putNine(out, stage);
+            putNumber(out, "attempt", std::optional(stage.attempt));
+            putOrNull(out, "cause", stage.cause ? std::string(toString(*stage.cause)) : "");
+        });
 }
 
 std::string deletedJson(const std::string& runId, const std::string& stageId)
 {
-    Buffer buffer;
-    Writer out(buffer);
-    out.StartObject();
-    put(out, "runId", runId);
-    putOrNull(out, "stageId", stageId);
-    out.EndObject();
-    return {buffer.GetString(), buffer.GetSize()};
+    return object(
+        [&](Writer& out)
+        {
+            put(out, "runId", runId);
+            putOrNull(out, "stageId", stageId);
+        });
 }
 
 } // namespace agent

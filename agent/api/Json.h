@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/api/Caller.h"
 #include "agent/model/PipelineSpec.h"
 #include "agent/model/Run.h"
 #include "agent/plugin/PluginRegistry.h"
@@ -38,10 +39,16 @@ std::string toApiJson(const HistoryEntry& entry);
 std::string toApiJson(const ProcessInfo& process);
 std::string toApiJson(const StuckStage& stage);
 std::string toApiJson(const TokenCatalog::Listed& token);
-std::string agentJson(const EngineStatus& facts, const PluginRegistry& plugins);
 
-/// What a token that is narrowed to services gets of the agent.
-std::string narrowAgentJson();
+/// The agent as this caller sees it: whoever is narrowed to services gets version, host and himself only.
+struct AgentView
+{
+    const EngineStatus& facts;
+    const PluginRegistry& plugins;
+    const std::string& actor;
+    const Caller& caller;
+};
+std::string agentJson(const AgentView& view);
 
 /// A token; with `secret` where that is not empty, for the answer that makes it.
 std::string tokenJson(const Token& token, const std::string& secret);

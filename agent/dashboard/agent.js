@@ -1,5 +1,5 @@
 // The agent itself: slots, queue, disk, plugins, services.
-import { addressOf, getJson, request, isShowable } from './api.js';
+import { addressOf, getJson, request, isShowable, may } from './api.js';
 import { confirm } from './dialog.js';
 import { el, problem, refill, retext } from './dom.js';
 import { bytesWords, shortId, timeWords, typeWords } from './words.js';
@@ -50,7 +50,7 @@ export function mountAgent(main, _, { stream, signal }) {
         const fact = (name, ...value) => el('div', {}, el('dt', {}, name), el('dd', {}, ...value));
         const whole = 'slots' in agent; // else the token is narrowed to services
         retext(heading, agent.host);
-        drainButton.hidden = !whole;
+        drainButton.hidden = !whole || !may('operate');
         drainButton.textContent = agent.draining ? 'Resume' : 'Drain';
         refill(facts,
             el('dl', { class: 'facts' },

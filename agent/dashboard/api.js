@@ -31,6 +31,27 @@ export function useToken(token) {
         sessionStorage.removeItem(tokenKey);
 }
 
+// In the order of the agent's: each may what those before it may.
+const roles = ['read', 'run', 'operate', 'admin'];
+let caller = null;
+
+/** Returns whether the agent lets this page do what needs that role; true until learnCaller() has asked. */
+export function may(role) {
+    return caller === null || roles.indexOf(caller.role) >= roles.indexOf(role);
+}
+
+/** Asks the agent what it is and who asks. Returns null if it does not answer, or not to this token. */
+export async function learnCaller() {
+    try {
+        const agent = await getJson('/api/agent');
+        caller = agent.caller;
+        return agent;
+    } catch (error) {
+        isShowable(error); // what the page asks for next shows it
+        return null;
+    }
+}
+
 export function hasToken() {
     return sessionStorage.getItem(tokenKey) !== null;
 }

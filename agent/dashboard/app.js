@@ -1,5 +1,5 @@
 // Routing by the address, the state of the connection, the token.
-import { getJson, hasToken, isShowable, openSession, session } from './api.js';
+import { hasToken, isShowable, learnCaller, openSession, session } from './api.js';
 import { EventStream } from './events.js';
 import { askToken } from './dialog.js';
 import { el, refill, retext, visible } from './dom.js';
@@ -61,7 +61,7 @@ function showCountdown() {
 }
 
 function showConnection() {
-    const words = { connecting: 'Connecting…', live: 'Live', lost: 'Connection lost', paused: 'Paused' };
+    const words = { connecting: 'Connecting…', live: 'Live', lost: 'Connection lost', paused: 'Paused', closed: 'Signed out' };
     connection.dataset.state = stream.state;
     connection.title = stream.state === 'lost' ? 'The page may be out of date' : '';
     showCountdown();
@@ -73,6 +73,7 @@ async function changeToken(why) {
     if (!(await askToken(why)))
         return false;
     showToken();
+    await learnCaller();
     shown.key = null;
     show();
     stream.start();
@@ -98,10 +99,12 @@ stream.addEventListener('state', showConnection);
 setInterval(showCountdown, 1000);
 stream.addEventListener('open', () => {
     shown.view?.refresh?.();
-    getJson('/api/agent').then((agent) => {
+    learnCaller().then((agent) => {
+        if (!agent)
+            return;
         retext(document.getElementById('host'), agent.host);
         document.title = visible(`${agent.host} · stage-agent`);
-    }, () => {});
+    });
 });
 countStuck(document.getElementById('stuck-count'), stream);
 
@@ -136,11 +139,13 @@ async function takeCode() {
 window.addEventListener('hashchange', async () => {
     if (location.hash.startsWith('#code=')) {
         await takeCode();
+        await learnCaller();
         shown.key = null;
         stream.start();
     }
     show();
 });
 await takeCode();
+await learnCaller(); // what he may do decides what the pages offer
 show();
 stream.start();

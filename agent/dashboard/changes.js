@@ -1,6 +1,7 @@
 // The actions on a stage or run and their effects: the table of PATCH in words.
-import { patchStage, request } from './api.js';
+import { may, patchStage, request } from './api.js';
 import { confirm } from './dialog.js';
+import { el } from './dom.js';
 import { countWords, stageName, statusWords } from './words.js';
 
 const goesOn = 'The run goes on with the next stage.';
@@ -84,16 +85,27 @@ function runDialog(run, stages, verb) {
     return confirm({ ...texts[verb], withReason: false });
 }
 
-/** Returns a button's label (`verb`), click handler and style per action. `done` is called after a change. */
-export function stageActions(stage, done) {
-    return changesOf(stage).map((change) => ({
-        verb: change.verb, tone: change.tone, click: async () => (await stageDialog(stage, change)) && done(),
-    }));
+function button(verb, tone, click) {
+    return el('button', { type: 'button', class: tone, onclick: click }, verb);
 }
 
+/** Returns the buttons, or which role they need if the caller has a lower one. */
+function offered(role, buttons) {
+    return may(role) || buttons.length === 0 ? buttons : [el('span', { class: 'hint' }, `Changes need the role ${role}`)];
+}
+
+/** Returns the buttons of what can be done with the stage. `done` is called after a change. */
+export function stageActions(stage, done) {
+    return offered('operate', changesOf(stage).map((change) =>
+        button(change.verb, change.tone, async () => (await stageDialog(stage, change)) && done())));
+}
+
+/** As stageActions(), for the run. */
 export function runActions(run, stages, done) {
     const ended = run.status === 'SUCCESS' || run.status === 'FAILURE';
-    const verb = ended ? 'Rerun' : 'Stop';
-    return [{ verb: ended ? 'Run again' : 'Stop the run', tone: ended ? '' : 'stop',
-        click: async () => (await runDialog(run, stages, verb)) && done() }];
+    const act = (verb) => async () => (await runDialog(run, stages, verb)) && done();
+    if (!ended)
+        return offered('operate', [button('Stop the run', 'stop', act('Stop'))]);
+    // A pipeline of its own was given with the request, which needs more.
+    return offered(run.serviceId ? 'run' : 'operate', [button('Run again', '', act('Rerun'))]);
 }

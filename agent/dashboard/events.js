@@ -53,7 +53,8 @@ export async function readEvents(path, { headers, signal, opened, take }) {
 
 /**
  * The agent's events. Dispatches `run`, `stage` and `deleted` with `detail`, `open` when the stream (re)opened,
- * and `state` when `state` changed: connecting, live, lost or paused. Resumes after a loss (Last-Event-ID).
+ * and `state` when `state` changed: connecting, live, lost, paused, or closed to this token, until start(). Resumes
+ * after a loss (Last-Event-ID).
  */
 export class EventStream extends EventTarget {
     state = 'connecting';
@@ -106,8 +107,10 @@ export class EventStream extends EventTarget {
                     },
                     take: (events) => events.forEach((event) => this.#dispatch(event)),
                 });
-            } catch {
-                // Retried below.
+            } catch (error) {
+                if (error.status === 401 && !signal.aborted)
+                    return this.#become('closed');
+                // Others are retried below.
             }
             if (signal.aborted)
                 return;

@@ -52,8 +52,7 @@ export function mountRun(main, parameters, { stream, signal }) {
             el('div', { class: 'title' },
                 el('h1', {}, service, ' ', el('code', {}, shortId(run.id))),
                 el('span', { class: `status ${run.status}` }, picture(run.status), statusWords[run.status]),
-                el('span', { class: 'actions' }, runActions(run, stages, refresh).map(({ verb, tone, click }) =>
-                    el('button', { type: 'button', class: tone, onclick: click }, verb)))),
+                el('span', { class: 'actions' }, runActions(run, stages, refresh))),
             (run.commitHash || message) && el('p', { class: 'commit' },
                 run.commitHash && el('code', { title: run.commitHash }, run.commitHash.slice(0, 12)), ' ', message),
             el('dl', { class: 'facts' },

@@ -87,8 +87,7 @@ export class StagePanel {
             el('div', { class: 'title' },
                 el('h2', {}, stageName(stage)),
                 el('span', { class: `status ${stage.status}` }, picture(stage.status), statusWords[stage.status]),
-                el('span', { class: 'actions' }, stageActions(stage, () => this.#done()).map(({ verb, tone, click }) =>
-                    el('button', { type: 'button', class: tone, onclick: click }, verb)))),
+                el('span', { class: 'actions' }, stageActions(stage, () => this.#done()))),
             stage.message && el('p', { class: 'message' }, stage.message),
             facts(stage));
         if (hadFocus)

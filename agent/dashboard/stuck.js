@@ -52,8 +52,7 @@ function card(stage, done) {
         el('div', { class: 'title' },
             el('h2', {}, el('a', { href: `#/runs/${stage.runId}/${stage.id}` },
                 `${stageName(stage)} of ${stage.service ?? 'an inline pipeline'} `, el('code', {}, shortId(stage.runId)))),
-            el('span', { class: 'actions' }, stageActions(stage, done).map(({ verb, tone, click }) =>
-                el('button', { type: 'button', class: tone, onclick: click }, verb)))),
+            el('span', { class: 'actions' }, stageActions(stage, done))),
         el('p', {}, el('b', { class: 'stuck' }, `Stuck since ${timeWords(stage.stuckSince)}`),
             `, for ${durationWords(now - Date.parse(stage.stuckSince))}: ${stage.stuckWhy ?? 'no progress'}. Running for ${took(stage, now)}.`),
         stage.processes.length > 0 && processTable(stage.processes),

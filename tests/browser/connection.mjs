@@ -35,10 +35,13 @@ async function isLive(page) {
     await page.locator('#connection', { hasText: 'Live' }).waitFor();
 }
 
-export async function asksForATokenOnceAndKeepsItInTheTab({ daemon, strangers }) {
+export async function asksForATokenOnceAndKeepsItInTheTab({ daemon, strangers, picture }) {
     await daemon.submit([shell('true')]);
     const { context, page } = await asAStranger(strangers, daemon);
     const dialog = page.getByRole('dialog', { name: 'Token for this agent' });
+    // A page that is asked for a token has lost nothing.
+    await page.locator('#connection', { hasText: 'Signed out' }).waitFor();
+    await picture('signed-out-desktop-light', page);
     await dialog.getByLabel('Token').fill('sat_wrong');
     await dialog.getByRole('button', { name: 'Use token' }).click();
     await dialog.getByText('mistyped, revoked, or has expired').waitFor();
@@ -106,4 +109,43 @@ export async function aNarrowedTokenShowsItsServicesOnly({ daemon, strangers }) 
     await page.locator('.timeline a').first().waitFor();
     assert.deepEqual(errors, []);
     await context.close();
+}
+
+/** Opens the page in a browser whose tab has a token with that role. */
+async function asRole(role, { daemon, strangers }, hash) {
+    const { token } = await daemon.post('/api/tokens', { name: `a-${role}`, role });
+    const { context, page } = await asAStranger(strangers, daemon, hash);
+    await page.getByRole('dialog').getByLabel('Token').fill(token);
+    await page.getByRole('dialog').getByRole('button', { name: 'Use token' }).click();
+    return { context, page };
+}
+
+export async function whatARoleMayNotIsNotOffered({ daemon, strangers, picture }) {
+    const waiting = await daemon.post('/api/runs', { service: 'payment' });
+    const ended = await daemon.post('/api/runs', { service: 'web-shop' });
+    const inline = await daemon.submit([shell('true')]);
+    await daemon.runIs(waiting.id, 'AWAITING_APPROVAL');
+    await daemon.runIs(ended.id, 'AWAITING_APPROVAL');
+    await daemon.post(`/api/runs/${ended.id}/stop`);
+    await daemon.runIs(inline.id, 'SUCCESS');
+    const offered = { read: [0, 0], run: [1, 0], operate: [1, 1] };
+    for (const [role, [declared, own]] of Object.entries(offered)) {
+        const operates = role === 'operate';
+        const { context, page } = await asRole(role, { daemon, strangers }, `#/runs/${waiting.id}`);
+        await page.locator('.panel .facts').waitFor();
+        const count = (name) => page.getByRole('button', { name }).count();
+        for (const name of ['Stop the run', 'Approve', 'Reject', 'Skip'])
+            assert.equal(await count(name), operates ? 1 : 0, `${role}: ${name}`);
+        assert.equal(await page.getByText('Changes need the role operate').count(), operates ? 0 : 2, role);
+        await picture(`as-${role}-desktop-light`, page);
+        for (const [run, wanted] of [[ended.id, declared], [inline.id, own]]) {
+            await page.goto(`${daemon.url}/#/runs/${run}`);
+            await page.locator('.run-head .status.SUCCESS, .run-head .status.FAILURE').waitFor();
+            assert.equal(await count('Run again'), wanted, `${role}: Run again`);
+        }
+        await page.goto(`${daemon.url}/#/agent`);
+        await page.locator('main', { hasText: 'Slots' }).waitFor();
+        assert.equal(await count('Drain'), operates ? 1 : 0, `${role}: Drain`);
+        await context.close();
+    }
 }

@@ -80,7 +80,7 @@ async function runCase(browser, name, body) {
         await within(body({
             page, daemon, context, strangers: () => browser.newContext(), axe: require.resolve('axe-core/axe.min.js'),
             open: (path = '') => page.goto(`${daemon.url}/${path}`),
-            picture: (file) => page.screenshot({ path: join(screenshots, `${file}.png`) }),
+            picture: (file, of = page) => of.screenshot({ path: join(screenshots, `${file}.png`) }),
         }), name);
         if (complaints.length > 0)
             throw new Error('the page complained');
