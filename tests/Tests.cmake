@@ -26,6 +26,8 @@ add_executable(unit-tests
     tests/unit/AttemptEndsTest.cpp
     tests/unit/HistoryTest.cpp
     tests/unit/TokenStoreTest.cpp
+    tests/unit/Sha256Test.cpp
+    tests/unit/SealTest.cpp
     tests/unit/WireTest.cpp
     tests/unit/ShimTest.cpp
     tests/unit/ShimLogTest.cpp
@@ -175,6 +177,7 @@ add_executable(daemon-tests
     tests/daemon/BoundsTest.cpp
     tests/daemon/DiskTest.cpp
     tests/daemon/DamagedFilesTest.cpp
+    tests/daemon/HostileStageTest.cpp
     tests/daemon/RetentionTest.cpp
     tests/daemon/RegressionTest.cpp)
 target_link_libraries(daemon-tests PRIVATE agent_api agent_model agent_store SQLite::SQLite3 Poco::Net OpenSSL::SSL

@@ -27,6 +27,8 @@ export function causeWords(stage) {
     case 'DISK_FULL': return 'the disk was full';
     case 'LOG_LIMIT': return 'the log reached its limit';
     case 'LOG_CUT_BY_POWER_LOSS': return 'a power cut took the end of the log';
+    case 'OUTCOME_REFUSED': return 'its outcome was not written by its shim';
+    case 'SHIM_STOPPED': return 'another process had stopped its shim';
     case 'PLUGIN_MISSING': return 'the plugin is missing';
     case 'PLUGIN_ERROR': return 'the plugin failed';
     case 'SPAWN_ERROR': return 'could not be started';

@@ -54,6 +54,8 @@ enum class Cause
     DiskFull,          ///< its log or files could not be written
     LogLimit,          ///< only a note, never an end: the log was cut
     LogCutByPowerLoss, ///< only a note, never an end: a power cut took the end of the log
+    OutcomeRefused,    ///< only a note, never an end: its outcome was not written by its shim
+    ShimStopped,       ///< only a note, never an end: another process had stopped its shim
     PluginMissing,     ///< its plugin does not exist (any more)
     PluginError,       ///< the plugin failed: crash, invalid outputs, missing secret
     SpawnError,        ///< the command could not be started
@@ -122,7 +124,11 @@ struct Stage
     std::string notes;         ///< causes that did not end it, comma-separated: LOG_LIMIT
     std::int64_t logBytes = 0;
     Usage usage;
-    std::string bootId; ///< the host's boot in which the attempt was launched; empty before
+    std::string pluginSha256;   ///< of what the attempt executes; empty before
+    std::string bootId;         ///< the host's boot in which the attempt was launched; empty before
+    int shimPid = 0;            ///< of its shim, once that is on record; 0: not yet, or none runs
+    std::int64_t shimStart = 0; ///< when that process was started, in clock ticks since boot
+    std::string sealKey;        ///< proves the attempt's files (wire/Seal.h); empty: none runs
     Sync synced = Sync::None;
     std::string outputs;           ///< JSON object of strings for later stages; empty if none
     bool approved = false;         ///< approved (also for later attempts)

@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -54,12 +55,20 @@ struct NewerVersion: std::runtime_error
     using std::runtime_error::runtime_error;
 };
 
-template <typename Record>
-std::optional<Record> recordIn(const std::filesystem::path& file,
-                               std::optional<Record> (*from)(const std::string&, std::string*))
+} // namespace
+
+AttemptFolder::AttemptFolder(const std::filesystem::path& folder, Seal seal)
+    : _folder(std::filesystem::absolute(folder).lexically_normal()), _seal(std::move(seal))
 {
-    const auto text = textOf(file);
-    if (!text)
+}
+
+template <typename Record>
+std::optional<Record> AttemptFolder::record(const char* name,
+                                            std::optional<Record> (*from)(const std::string&,
+                                                                          std::string*)) const
+{
+    const auto text = textOf(_folder / name);
+    if (!text || !_seal.proves(name, *text))
         return std::nullopt;
     std::string why;
     auto record = from(*text, &why);
@@ -67,13 +76,6 @@ std::optional<Record> recordIn(const std::filesystem::path& file,
         throw NewerVersion(why);
     // A torn file is as good as none: whoever writes it does nothing that counts before its fsync.
     return record;
-}
-
-} // namespace
-
-AttemptFolder::AttemptFolder(const std::filesystem::path& folder)
-    : _folder(std::filesystem::absolute(folder).lexically_normal())
-{
 }
 
 void AttemptFolder::make() const
@@ -100,7 +102,7 @@ void AttemptFolder::write(const Order& order) const
     const std::filesystem::path temporary = _folder / "order.json.new";
     {
         const FileDescriptor fd = createFile(temporary, O_WRONLY);
-        if (!fd.valid() || !writeAll(fd.get(), toJson(order)))
+        if (!fd.valid() || !writeAll(fd.get(), order.seal.on(files::order, toJson(order))))
             fail("cannot write", temporary);
         FAILPOINT("launch.order.written");
     }
@@ -113,11 +115,11 @@ std::optional<Order> AttemptFolder::order() const
 {
     try
     {
-        return recordIn<Order>(_folder / files::order, orderFrom);
+        return record<Order>(files::order, orderFrom);
     }
     catch (const NewerVersion&)
     {
-        return recordIn<Order>(_folder / files::order, identityFrom);
+        return record<Order>(files::order, identityFrom);
     }
 }
 
@@ -136,12 +138,29 @@ bool AttemptFolder::lockReplaced() const
 
 std::optional<Claim> AttemptFolder::claim() const
 {
-    return recordIn<Claim>(lockFile(), claimFrom);
+    return record<Claim>(files::lock, claimFrom);
 }
 
 std::optional<Outcome> AttemptFolder::outcome() const
 {
-    return recordIn<Outcome>(_folder / files::outcome, outcomeFrom);
+    return record<Outcome>(files::outcome, outcomeFrom);
+}
+
+bool AttemptFolder::outcomeRefused() const
+{
+    struct stat info = {};
+    if (_seal.none() || ::lstat((_folder / files::outcome).c_str(), &info) != 0)
+        return false;
+    const auto text = textOf(_folder / files::outcome);
+    return !text || !_seal.proves(files::outcome, *text);
+}
+
+bool AttemptFolder::claimRefused() const
+{
+    if (_seal.none())
+        return false;
+    const auto text = textOf(lockFile());
+    return text && !text->empty() && !_seal.proves(files::lock, *text);
 }
 
 bool AttemptFolder::logIsCut(std::int64_t bytes) const

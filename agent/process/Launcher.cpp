@@ -58,7 +58,7 @@ FileDescriptor takeLock(const AttemptFolder& attempt)
     if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
         fail("cannot lock " + name);
     // A stage that may have run is never run again, whatever the caller believes.
-    if ((!fresh && attempt.claim()) || attempt.outcome())
+    if ((!fresh && (attempt.claim() || attempt.claimRefused())) || attempt.outcome())
         throw std::system_error(EEXIST, std::generic_category(),
                                 "an attempt was made already in '" + attempt.path().string() + "'");
     if (!fresh && ::ftruncate(lock.get(), 0) != 0)
@@ -67,10 +67,11 @@ FileDescriptor takeLock(const AttemptFolder& attempt)
     return lock;
 }
 
-/// Names and values as NAME\0VALUE\0…, in memory only, to be read from the start.
-FileDescriptor memoryOf(const Secrets& secrets)
+/// Names and values as NAME\0VALUE\0…, in memory only, to be read from the start. The seal comes last, without a NUL:
+/// a shim that knows none does not take it for a secret.
+FileDescriptor memoryOf(const Secrets& secrets, const Seal& seal)
 {
-    if (secrets.empty())
+    if (secrets.empty() && seal.none())
         return {};
     FileDescriptor memory(static_cast<int>(::memfd_create("stage-secrets", MFD_CLOEXEC)));
     if (!memory.valid())
@@ -81,6 +82,7 @@ FileDescriptor memoryOf(const Secrets& secrets)
         text.append(name).push_back('\0');
         text.append(value).push_back('\0');
     }
+    text += seal.text();
     const bool written = writeAll(memory.get(), text);
     ::explicit_bzero(text.data(), text.size());
     if (!written)
@@ -130,7 +132,7 @@ Attempt restOf(const AttemptFolder& attempt, const std::string& recordedBoot)
     const auto order = attempt.order();
     if (order && order->bootId != bootId())
         found.state = Attempt::State::Rebooted;
-    else if ((order && found.claim) || attempt.lockReplaced())
+    else if ((order && found.claim) || attempt.lockReplaced() || attempt.claimRefused())
         found.state = Attempt::State::Lost;
     return found;
 }
@@ -170,10 +172,10 @@ Launcher::Launcher(const std::filesystem::path& shim, Cgroup cgroup, Bond bond)
 PreparedLaunch Launcher::prepare(const std::filesystem::path& folder, Order order,
                                  const Secrets& secrets) const
 {
-    const AttemptFolder attempt(folder);
+    const AttemptFolder attempt(folder, order.seal);
     attempt.make();
     FileDescriptor lock = takeLock(attempt);
-    FileDescriptor memory = memoryOf(secrets);
+    FileDescriptor memory = memoryOf(secrets, order.seal);
     if (order.bootId.empty())
         order.bootId = bootId();
     std::string missing;
@@ -197,12 +199,18 @@ Shim Launcher::start(PreparedLaunch launch)
     std::optional<Child> child;
     if (_spare)
         child = _spare->take(folder, launch._lock, launch._secrets);
+    if (_spare && !child)
+    {
+        _spare->refill();
+        child = _spare->take(folder, launch._lock, launch._secrets);
+    }
     if (!child)
         child = spawnShim(_shim, folder.string(), launch._lock, launch._secrets, _bond);
     FAILPOINT("launch.spawned");
     shim.cgroup = std::exchange(launch._cgroup, {});
     shim.pid = child->pid;
     shim.pidfd = std::move(child->pidfd);
+    shim.socket = std::move(child->socket);
     return shim;
 }
 
@@ -218,9 +226,10 @@ void Launcher::endSpare() const
         _spare->end();
 }
 
-Attempt Launcher::find(const std::filesystem::path& folder, const std::string& recordedBoot) const
+Attempt Launcher::find(const std::filesystem::path& folder, const std::string& recordedBoot,
+                       const Seal& seal) const
 {
-    const AttemptFolder attempt(folder);
+    const AttemptFolder attempt(folder, seal);
     const auto deadline = std::chrono::steady_clock::now() + claimPatience;
     for (int strange = 0; strange < strangeRounds; std::this_thread::sleep_for(claimPoll))
     {
@@ -251,24 +260,22 @@ Attempt Launcher::find(const std::filesystem::path& folder, const std::string& r
     return restOf(attempt, recordedBoot);
 }
 
-Attempt Launcher::endOf(const std::filesystem::path& folder, const std::string& recordedBoot) const
+Attempt Launcher::endOf(const std::filesystem::path& folder, const std::string& recordedBoot,
+                        const Seal& seal) const
 {
     // Where there is an outcome, no claim or lock says more; but of another boot it may not be whole.
     static const std::string boot = bootId();
     if (recordedBoot == boot)
-        if (auto outcome = AttemptFolder(folder).outcome())
+        if (auto outcome = AttemptFolder(folder, seal).outcome())
             return {.state = Attempt::State::Ended, .shim = {}, .outcome = std::move(*outcome)};
-    return find(folder, recordedBoot);
+    return find(folder, recordedBoot, seal);
 }
 
-std::string Launcher::limitAgain(const std::filesystem::path& folder)
+std::string Launcher::limitAgain(const Order& order)
 {
     std::string missing;
-    if (const auto order = AttemptFolder(folder).order())
-    {
-        const bool grouped = Cgroup::isStageGroup(order->cgroup);
-        Cgroup::applyLimits(grouped ? order->cgroup : "", order->limits, missing);
-    }
+    const bool grouped = Cgroup::isStageGroup(order.cgroup);
+    Cgroup::applyLimits(grouped ? order.cgroup : "", order.limits, missing);
     return missing;
 }
 

@@ -25,6 +25,8 @@ struct Shim
 {
     int pid = 0;
     FileDescriptor pidfd{};
+    FileDescriptor
+        socket{}; ///< to it, where it tells its outcome; not valid: none, as to one that we adopted
     std::string missingLimits{};   ///< what its order limits and nothing holds, comma-separated
     std::string cgroup{};          ///< of its stage; empty: none
     std::uint64_t handedTicks = 0; ///< clock ticks since boot when it got its attempt from us
@@ -115,17 +117,18 @@ public:
     /// there; waits for that at most 5 s.
     /// Errors: std::system_error where the folder can't be read or a held lock stays without a claim,
     /// std::runtime_error where an outcome of a newer version stands there.
+    /// `seal`: of the attempt, as the record has it. A file that it does not prove is not believed; a claim that it does
+    /// not prove says that something ran here all the same.
     [[nodiscard]] Attempt find(const std::filesystem::path& folder,
-                               const std::string& recordedBoot = {}) const;
+                               const std::string& recordedBoot = {}, const Seal& seal = {}) const;
 
     /// As find(), for an attempt whose shim is known to have ended.
     [[nodiscard]] Attempt endOf(const std::filesystem::path& folder,
-                                const std::string& recordedBoot) const;
+                                const std::string& recordedBoot, const Seal& seal = {}) const;
 
     /// Sets the limits of a running attempt that this daemon did not start once more: they may have gone
     /// with the last daemon. Returns those that nothing holds, comma-separated.
-    /// Errors: std::system_error where its order can't be read.
-    [[nodiscard]] static std::string limitAgain(const std::filesystem::path& folder);
+    [[nodiscard]] static std::string limitAgain(const Order& order);
 
     /// Asks the shim to end its stage: TERM, grace, KILL, outcome STOPPED. Harmless when it is gone.
     static void stop(const Shim& shim);

@@ -212,9 +212,9 @@ std::vector<ProcessStat> remainsOf(const Order& order, const Claim& claim)
     return Remains(allProcesses(), order, claim).list();
 }
 
-std::vector<ProcessInfo> processesOf(const std::filesystem::path& folder)
+std::vector<ProcessInfo> processesOf(const std::filesystem::path& folder, const Seal& seal)
 {
-    const AttemptFolder attempt(folder);
+    const AttemptFolder attempt(folder, seal);
     const auto order = attempt.order();
     return order ? processesOf(*order, attempt.claim()) : std::vector<ProcessInfo>();
 }

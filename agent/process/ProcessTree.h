@@ -40,6 +40,6 @@ std::vector<ProcessStat> remainsOf(const Order& order, const Claim& claim);
 std::vector<ProcessInfo> processesOf(const Order& order, const std::optional<Claim>& claim);
 
 /// The same by what order and claim say in `folder`. Errors: as AttemptFolder::order().
-std::vector<ProcessInfo> processesOf(const std::filesystem::path& folder);
+std::vector<ProcessInfo> processesOf(const std::filesystem::path& folder, const Seal& seal = {});
 
 } // namespace agent

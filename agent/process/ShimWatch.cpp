@@ -1,6 +1,7 @@
 #include "agent/process/ShimWatch.h"
 
 #include "agent/wire/Failpoint.h"
+#include "agent/wire/Handover.h"
 
 #include <algorithm>
 #include <array>
@@ -44,7 +45,8 @@ int pause(const std::optional<Clock::time_point>& deadline)
     return static_cast<int>(std::clamp<std::int64_t>(left.count(), 0, INT_MAX));
 }
 
-void reap(int pidfd)
+/// Returns its exit code, if it has one.
+std::optional<int> reap(int pidfd)
 {
     // ECHILD for a shim that an earlier daemon started: it is init's to reap.
     siginfo_t info{};
@@ -52,6 +54,7 @@ void reap(int pidfd)
                     WEXITED | WNOHANG) != 0 &&
            errno == EINTR)
         ;
+    return info.si_code == CLD_EXITED ? std::optional(info.si_status) : std::nullopt;
 }
 
 } // namespace
@@ -88,7 +91,7 @@ std::size_t ShimWatch::size() const
     return _shims.size();
 }
 
-std::vector<std::string> ShimWatch::wait(std::optional<std::int64_t> timeoutMs)
+std::vector<ShimEnd> ShimWatch::wait(std::optional<std::int64_t> timeoutMs)
 {
     // A length that the clock can hold; a wait of more than a day is as good as one of a day.
     constexpr std::int64_t longest = 24LL * 3600 * 1000;
@@ -106,7 +109,7 @@ std::vector<std::string> ShimWatch::wait(std::optional<std::int64_t> timeoutMs)
     if (count < 0)
         throw std::system_error(errno, std::generic_category(), "cannot wait for shims");
 
-    std::vector<std::string> ended;
+    std::vector<ShimEnd> ended;
     for (int i = 0; i < count; ++i)
     {
         const int fd = events[static_cast<std::size_t>(i)].data.fd;
@@ -127,9 +130,11 @@ std::vector<std::string> ShimWatch::wait(std::optional<std::int64_t> timeoutMs)
         if (found == _shims.end())
             continue;
         FAILPOINT("reap");
-        reap(fd);
+        ShimEnd end{.key = found->key, .outcome = {}, .code = reap(fd)};
         FAILPOINT("reaped");
-        ended.push_back(found->key);
+        if (found->shim.socket.valid())
+            end.outcome = toldOutcome(found->shim.socket.get());
+        ended.push_back(std::move(end));
         // Removed explicitly: a duplicate of the descriptor would keep it in the epoll set.
         ::epoll_ctl(_epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
         ::inotify_rm_watch(_names.get(), found->folder);

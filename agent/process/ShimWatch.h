@@ -13,6 +13,14 @@
 namespace agent
 {
 
+/// The end of a shim.
+struct ShimEnd
+{
+    std::string key;     ///< as it was added
+    std::string outcome; ///< the text that it told; empty: it told none, or we had no socket to it
+    std::optional<int> code; ///< its exit code; none: it was killed, or is none of our children
+};
+
 /// Waits for the ends of shims, for what they say meanwhile and for the engine's mailbox, in one epoll.
 /// Threads: the engine's, but for wake(), which any thread may call.
 class ShimWatch
@@ -38,8 +46,8 @@ public:
     void alsoWakeOnRoom(int descriptor);
 
     /// Blocks until a shim ended, wake() was called or `timeoutMs` passed (none: for ever).
-    /// Returns the keys of shims that ended; they are reaped and no longer watched.
-    std::vector<std::string> wait(std::optional<std::int64_t> timeoutMs);
+    /// Returns the shims that ended; they are reaped and no longer watched.
+    std::vector<ShimEnd> wait(std::optional<std::int64_t> timeoutMs);
 
     /// The keys of shims that put a held.json into their folders, since the last call.
     std::set<std::string> takeHeld() { return std::exchange(_held, {}); }

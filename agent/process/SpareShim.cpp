@@ -60,8 +60,9 @@ std::optional<Child> SpareShim::take(const std::filesystem::path& folder,
         return std::nullopt;
     }
     FAILPOINT("launch.handed");
-    _socket.reset();
-    return std::exchange(_child, Child());
+    Child child = std::exchange(_child, Child());
+    child.socket = std::move(_socket);
+    return child;
 }
 
 void SpareShim::end() noexcept

@@ -26,7 +26,7 @@ public:
     /// Blocks: for the exec, less than a millisecond.
     void refill() noexcept;
 
-    /// Hands the attempt in `folder` to it. `secrets` may be invalid: none.
+    /// Hands the attempt in `folder` to it. The socket stays open: the shim tells its outcome there. `secrets` may be invalid: none.
     /// Returns nothing when there is no spare, or it is gone.
     std::optional<Child> take(const std::filesystem::path& folder, const FileDescriptor& lock,
                               const FileDescriptor& secrets);

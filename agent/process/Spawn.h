@@ -13,6 +13,8 @@ struct Child
 {
     int pid = 0;
     FileDescriptor pidfd{};
+    FileDescriptor
+        socket{}; ///< our end of the one that it waited at (wire/Handover.h); not valid: none
 };
 
 /// Whether a shim lives on when the thread that started it is gone.

@@ -43,6 +43,7 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
     Run run = *batch.runs.run(stage.runId);
     batch.afterCommit.push_back([this, id = stage.id] { _timers.cancel(id); });
     stage.clearStuck();
+    stage.sealKey.clear(); // nothing more of it is believed
     // A stop by the agent is on record before the shim is asked.
     const bool outside = finished.outcome.cause == Cause::Stopped && stage.intent == Intent::None;
     const Outcome outcome =

@@ -107,19 +107,20 @@ void Executions::watch(RunningAttempt::Start start, Shim shim)
 }
 
 bool Executions::resume(const std::string& stageId, int attempt,
-                        const std::filesystem::path& folder, const std::string& bootId,
+                        const std::filesystem::path& folder, const RecordedLaunch& recorded,
                         std::int64_t graceMs, bool stopping)
 {
-    RunningAttempt::Start start{.folder = folder, .recordedBoot = bootId};
+    RunningAttempt::Start start{.folder = folder, .recordedBoot = recorded.bootId};
     Attempt found;
     std::string problem;
     try
     {
-        found = _launcher.find(folder, bootId);
-        start.order = AttemptFolder(folder).order().value_or(Order());
+        found = _launcher.find(folder, recorded.bootId, recorded.seal);
+        const auto order = AttemptFolder(folder, recorded.seal).order();
+        start.order = order.value_or(Order());
         start.claim = found.claim;
-        if (found.state == Attempt::State::Running)
-            start.limitsMissing = Launcher::limitAgain(folder);
+        if (found.state == Attempt::State::Running && order)
+            start.limitsMissing = Launcher::limitAgain(*order);
     }
     catch (const std::exception& error)
     {
@@ -133,6 +134,7 @@ bool Executions::resume(const std::string& stageId, int attempt,
         return false;
     start.order.stageId = stageId;
     start.order.attempt = attempt;
+    start.order.seal = recorded.seal;
     if (problem.empty() && found.state == Attempt::State::Running)
     {
         watch(std::move(start), std::move(found.shim));
@@ -144,7 +146,7 @@ bool Executions::resume(const std::string& stageId, int attempt,
     if (!problem.empty() || found.state == Attempt::State::NeverRan)
         adopted.lose(problem.empty() ? "its claim was removed" : problem);
     else
-        adopted.shimEnded();
+        adopted.shimEnded({.key = stageId});
     wake();
     return true;
 }
@@ -230,9 +232,9 @@ std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
         if (const auto deadline = attempt.deadline())
             timeoutMs = std::min(timeoutMs.value_or(INT64_MAX), untilMs(*deadline));
 
-    for (const auto& stageId : _watch.wait(timeoutMs))
-        if (auto* attempt = find(stageId))
-            attempt->shimEnded();
+    for (const auto& end : _watch.wait(timeoutMs))
+        if (auto* attempt = find(end.key))
+            attempt->shimEnded(end);
     for (const auto& stageId : _watch.takeHeld())
         if (auto* attempt = find(stageId))
             attempt->heldSeen();

@@ -35,7 +35,7 @@ public:
     void refuse(const std::string& stageId, int attempt, Cause cause,
                 const std::string& message) override;
     bool resume(const std::string& stageId, int attempt, const std::filesystem::path& folder,
-                const std::string& bootId, std::int64_t graceMs, bool stopping) override;
+                const RecordedLaunch& recorded, std::int64_t graceMs, bool stopping) override;
 
     /// A new held.json is noticed by itself as well, unless the host has no inotify watches left.
     void checkHeld(const std::string& stageId) override;

@@ -62,8 +62,9 @@ void Recovery::recoverStage(Batch& batch, Run& run, Stage& stage)
         return _externalStages.watch(batch, run, stage);
 
     const bool stopping = stage.intent != Intent::None;
-    if (_runner.resume(stage.id, stage.attempt, _state.attempt(stage, stage.attempt), stage.bootId,
-                       _specs.graceMs(run, stage), stopping))
+    if (_runner.resume(stage.id, stage.attempt, _state.attempt(stage, stage.attempt),
+                       {.bootId = stage.bootId, .seal = sealOf(stage)}, _specs.graceMs(run, stage),
+                       stopping))
         return _stuckWatch.watch(batch, run, stage);
     // Nothing of it was executed: the daemon died between its commit and the launch.
     if (stopping)

@@ -84,12 +84,14 @@ void RunningAttempt::checkHeld()
         _look = _looked + lookAgain;
 }
 
-void RunningAttempt::shimEnded()
+void RunningAttempt::shimEnded(const ShimEnd& end)
 {
+    if (auto told = outcomeFrom(end.outcome))
+        return finish(std::move(*told));
     Attempt found;
     try
     {
-        found = _launcher.endOf(_start.folder, _start.recordedBoot);
+        found = _launcher.endOf(_start.folder, _start.recordedBoot, _start.order.seal);
     }
     catch (const std::exception& error)
     {
@@ -160,14 +162,13 @@ void RunningAttempt::killProcesses(const Shim* shim)
 {
     _nextKill = Clock::now();
     _nextKill += _unkillable ? Clock::duration(killUnkillableEvery) : killEvery;
-    std::error_code ignored;
-    if (std::filesystem::exists(_start.folder / files::outcome, ignored))
-    {
-        _phase = Phase::Stopping; // all that is left is the shim, on its way out
-        return;
-    }
     try
     {
+        if (AttemptFolder(_start.folder, _start.order.seal).outcome())
+        {
+            _phase = Phase::Stopping; // all that is left is the shim, on its way out
+            return;
+        }
         (void)Launcher::endRemains(_start.order, _start.claim); // the shim tells when none is left
     }
     catch (const std::exception&)
@@ -249,6 +250,15 @@ void RunningAttempt::finish(Outcome outcome, bool rebooted)
 Outcome RunningAttempt::withoutOutcome(Cause cause, const std::string& message) const
 {
     const auto& claim = _start.claim;
+    bool refused = false;
+    try
+    {
+        refused = AttemptFolder(_start.folder, _start.order.seal).outcomeRefused();
+    }
+    catch (const std::exception&)
+    {
+        refused = true; // the shim makes no file that can't be read
+    }
     Outcome outcome;
     outcome.cause = cause;
     outcome.message = message;
@@ -265,6 +275,11 @@ Outcome RunningAttempt::withoutOutcome(Cause cause, const std::string& message) 
         outcome.durationMs = outcome.endedAt - outcome.startedAt;
     }
     std::error_code error;
+    if (refused)
+    {
+        outcome.notes.push_back(Cause::OutcomeRefused);
+        outcome.message += "; the outcome.json in its folder was not written by its shim";
+    }
     const auto bytes = std::filesystem::file_size(_start.folder / files::log, error);
     outcome.logBytes = error ? 0 : static_cast<std::int64_t>(bytes);
     return outcome;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/process/Launcher.h"
+#include "agent/process/ShimWatch.h"
 #include "agent/run/StageRunner.h"
 #include "agent/run/UnkillableStage.h"
 
@@ -28,7 +29,8 @@ namespace agent
 // Lost. The shim is gone without an outcome. What it left is killed each 50 ms until none is there, then the
 // attempt has ended. After 10 s it is unkillable, and tried each second.
 //
-// Ended. end() says how.
+// Ended. end() says how: as the shim told it, or as its outcome.json does where the attempt's seal proves it. An
+// outcome.json that it does not prove is noted (OUTCOME_REFUSED), and the attempt was lost.
 //
 // An unkillable attempt goes on in its phase: it ends as any other once its processes are gone.
 
@@ -74,8 +76,8 @@ public:
     /// Looks at held.json. May make the stage unkillable.
     void checkHeld();
 
-    /// Its shim is gone: finds out how the attempt ended, or that it is lost.
-    void shimEnded();
+    /// Its shim is gone: finds out how the attempt ended, or that it is lost. What it told us counts before any file.
+    void shimEnded(const ShimEnd& end);
 
     /// Its shim is lost, for the reason `why` (empty: not known).
     void lose(const std::string& why);

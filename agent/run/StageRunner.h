@@ -24,6 +24,13 @@ struct Finished
     std::string cgroup;           ///< its own; empty: none
 };
 
+/// What the record knows of the launch of an attempt.
+struct RecordedLaunch
+{
+    std::string bootId; ///< empty: launched by a daemon that did not record it
+    Seal seal;          ///< none: by one that had none
+};
+
 /// What launches, watches, stops and adopts stages: the seam between the rules of the engine and
 /// processes. Executions does it with shims; tests have one in memory (tests/support/MemoryRunner.h).
 /// Each attempt that was launched, refused or adopted ends exactly once, in wait().
@@ -50,10 +57,9 @@ public:
                         const std::string& message) = 0;
 
     /// Adopts an attempt that the record calls running; one that is to be stopped is asked to end.
-    /// `bootId`: of its launch, as the record has it; empty where it has none.
     /// Returns false when nothing of it was ever executed: launch it.
     virtual bool resume(const std::string& stageId, int attempt,
-                        const std::filesystem::path& folder, const std::string& bootId,
+                        const std::filesystem::path& folder, const RecordedLaunch& recorded,
                         std::int64_t graceMs, bool stopping) = 0;
 
     /// Asks the stage to end; after `graceMs` its processes are killed. Nothing happens where it has

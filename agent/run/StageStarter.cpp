@@ -21,6 +21,7 @@ void StageStarter::start(Batch& batch, Run& run, Stage& stage, StageEvent event,
         stage.containment = _runner.hasCgroup() ? "cgroup" : "subreaper";
         stage.limitsMissing = _runner.missing(_specs.stage(run, stage).limits);
         stage.bootId = _bootId;
+        stage.sealKey = Seal::newKey();
         stage.synced = Sync::Pending;
     }
     batch.runs.update(stage);
@@ -63,6 +64,7 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
                              _specs.orders());
     order.bootId = stage.bootId;
     order.bootRecorded = !stage.bootId.empty();
+    order.seal = sealOf(stage);
     _stuckWatch.watch(batch, run, stage);
     const auto& secrets = _specs.orders().secretsDir;
     if (!batch.isNew(

@@ -35,7 +35,7 @@ std::vector<ProcessInfo> processesOf(const StateFolder& state, const Stage& stag
         return {};
     try
     {
-        return processesOf(state.attempt(stage, stage.attempt));
+        return processesOf(state.attempt(stage, stage.attempt), sealOf(stage));
     }
     catch (const std::exception&)
     {

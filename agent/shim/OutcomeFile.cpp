@@ -19,6 +19,10 @@ namespace
 /// More than an outcome with the longest message that the shim writes.
 constexpr off_t reservedBytes = 8L * 1024;
 
+constexpr const char* temporaryName = "outcome.json.tmp";
+
+constexpr mode_t folderMode = 0700;
+
 int syncFolder(const std::string& folder)
 {
     const FileDescriptor file(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -46,12 +50,12 @@ int replaceContent(int file, std::string_view text, Durable durable)
 
 } // namespace
 
-int writeClaim(int lock, const std::string& folder, const Claim& claim, Durable durable)
+int writeClaim(int lock, const std::string& folder, const std::string& claim, Durable durable)
 {
     FAILPOINT("shim.claim.before");
     if (const int error = FAILPOINT_ERRNO("shim.claim.write"))
         return error;
-    if (const int error = replaceContent(lock, toJson(claim), durable))
+    if (const int error = replaceContent(lock, claim, durable))
         return error;
     FAILPOINT("shim.claim.written");
     const int error = durable == Durable::Yes ? syncFolder(folder) : 0;
@@ -72,18 +76,22 @@ int writeHeld(const std::string& folder, const Held& held)
     return ::rename(temporary.c_str(), name.c_str()) == 0 ? 0 : errno;
 }
 
+OutcomeFile::OutcomeFile(const std::string& folder)
+    : _folder(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC))
+{
+}
+
 bool OutcomeFile::exists() const
 {
     struct stat info = {};
-    return ::lstat((_folder + "/" + files::outcome).c_str(), &info) == 0;
+    return ::fstatat(_folder.get(), files::outcome, &info, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 int OutcomeFile::reserve()
 {
     if (const int error = FAILPOINT_ERRNO("shim.outcome.reserve"))
         return error;
-    const std::string name = _folder + "/" + files::outcome + ".tmp";
-    _file = createFile(name, O_RDWR);
+    _file = createFileAt(_folder.get(), temporaryName, O_RDWR);
     if (!_file.valid())
         return errno;
     // Beyond the end of the file: so it needs no truncation later, which takes as long as all else here.
@@ -93,28 +101,41 @@ int OutcomeFile::reserve()
 }
 
 /// Whether the file that is open is the one of that name.
-bool OutcomeFile::standsAt(const std::string& name) const
+bool OutcomeFile::standsAt(const char* name) const
 {
     struct stat ours = {};
     struct stat there = {};
-    return ::fstat(_file.get(), &ours) == 0 && ::lstat(name.c_str(), &there) == 0 &&
+    return ::fstat(_file.get(), &ours) == 0 &&
+           ::fstatat(_folder.get(), name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
            ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
 }
 
-int OutcomeFile::write(const Outcome& outcome, Durable durable)
+int OutcomeFile::syncFolder() const
 {
-    const std::string name = _folder + "/" + files::outcome;
-    const std::string temporary = name + ".tmp";
-    if (_file.valid() && standsAt(name))
-        return syncFolder(_folder); // in place already: only the sync had failed
-    if (!_file.valid() || !standsAt(temporary))
+    return ::fsync(_folder.get()) == 0 ? 0 : errno;
+}
+
+/// For what the stage put there.
+void OutcomeFile::setAside(const char* name) const
+{
+    ::renameat(_folder.get(), name, _folder.get(), (std::string(name) + ".obstacle").c_str());
+}
+
+int OutcomeFile::write(const std::string& text, Durable durable)
+{
+    if (_file.valid() && standsAt(files::outcome))
+        return syncFolder(); // in place already: only the sync had failed
+    struct stat info = {};
+    if (::fstat(_folder.get(), &info) == 0 && (info.st_mode & folderMode) != folderMode)
+        ::fchmod(_folder.get(), folderMode);
+    if (!_file.valid() || !standsAt(temporaryName))
     {
         // The stage removed it, or put something else there.
-        _file = createFile(temporary, O_RDWR);
+        _file = createFileAt(_folder.get(), temporaryName, O_RDWR);
         if (!_file.valid() && errno == EEXIST)
         {
-            ::rename(temporary.c_str(), (temporary + ".obstacle").c_str());
-            _file = createFile(temporary, O_RDWR);
+            setAside(temporaryName);
+            _file = createFileAt(_folder.get(), temporaryName, O_RDWR);
         }
     }
     if (!_file.valid())
@@ -122,20 +143,20 @@ int OutcomeFile::write(const Outcome& outcome, Durable durable)
     FAILPOINT("shim.outcome.write");
     if (const int error = FAILPOINT_ERRNO("shim.outcome.error"))
         return error;
-    if (const int error = replaceContent(_file.get(), toJson(outcome), durable))
+    if (const int error = replaceContent(_file.get(), text, durable))
         return error;
     FAILPOINT("shim.outcome.rename");
-    if (::rename(temporary.c_str(), name.c_str()) != 0)
+    if (::renameat(_folder.get(), temporaryName, _folder.get(), files::outcome) != 0)
     {
         const int error = errno;
         if (error == EISDIR || error == ENOTEMPTY || error == EEXIST)
-            ::rename(name.c_str(), (name + ".obstacle").c_str()); // the stage put it there
+            setAside(files::outcome);
         return error;
     }
-    if (!standsAt(name))
+    if (!standsAt(files::outcome))
         return ESTALE; // a process of the stage was quicker: once more
     FAILPOINT("shim.outcome.sync");
-    const int error = durable == Durable::Yes ? syncFolder(_folder) : 0;
+    const int error = durable == Durable::Yes ? syncFolder() : 0;
     FAILPOINT("shim.outcome.done");
     return error;
 }

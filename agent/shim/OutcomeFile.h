@@ -17,19 +17,20 @@ enum class Durable
     Yes
 };
 
-/// Writes the claim through `lock`, the inherited descriptor of shim.lock.
+/// Writes the claim's text through `lock`, the inherited descriptor of shim.lock.
 /// Returns 0 or the error number.
-int writeClaim(int lock, const std::string& folder, const Claim& claim, Durable durable);
+int writeClaim(int lock, const std::string& folder, const std::string& claim, Durable durable);
 
 /// Puts `held.json` there at once. Not brought to disk: that may be what the stage waits for, and after a
 /// power cut nothing is held. Returns 0 or the error number; it may be tried again.
 int writeHeld(const std::string& folder, const Held& held);
 
-/// `outcome.json`: appears whole, once.
+/// `outcome.json`: appears whole, once. The folder is held from the beginning: a stage that moves it away, or puts
+/// another one in its place, changes nothing of where the outcome goes.
 class OutcomeFile
 {
 public:
-    explicit OutcomeFile(std::string folder) : _folder(std::move(folder)) {}
+    explicit OutcomeFile(const std::string& folder);
 
     /// Whether the attempt already has its outcome.
     [[nodiscard]] bool exists() const;
@@ -39,13 +40,16 @@ public:
     int reserve();
 
     /// Puts it in place, from a file of the shim's own: one that the stage put under the temporary name is not
-    /// taken for it. Returns 0 once it is there, else the error number; it may be tried again.
-    int write(const Outcome& outcome, Durable durable);
+    /// taken for it. A folder that the stage made read-only is made writable again.
+    /// Returns 0 once it is there, else the error number; it may be tried again.
+    int write(const std::string& text, Durable durable);
 
 private:
-    [[nodiscard]] bool standsAt(const std::string& name) const;
+    [[nodiscard]] bool standsAt(const char* name) const;
+    [[nodiscard]] int syncFolder() const;
+    void setAside(const char* name) const;
 
-    std::string _folder;
+    FileDescriptor _folder;
     FileDescriptor _file; ///< under its temporary name
 };
 

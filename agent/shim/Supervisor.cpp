@@ -3,6 +3,7 @@
 #include "agent/os/Files.h"
 #include "agent/os/RegularFile.h"
 #include "agent/wire/Failpoint.h"
+#include "agent/wire/Handover.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -39,6 +40,16 @@ constexpr std::chrono::seconds heldAfter{5};
 constexpr std::chrono::seconds heldKillInterval{1};
 constexpr std::chrono::seconds outcomeRetry{1};
 
+/// For a folder that refuses the outcome, as only another process can bring about.
+constexpr std::chrono::seconds folderPatience{5};
+
+/// The disk may take it later.
+bool mayPass(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EIO || error == EROFS ||
+           error == ENOMEM || error == EMFILE || error == ENFILE;
+}
+
 std::string bootId()
 {
     std::string id = readFile("/proc/sys/kernel/random/boot_id").value_or("");
@@ -55,23 +66,24 @@ bool endedByTerm(int status)
 
 } // namespace
 
-Supervisor::Supervisor(std::string folder, FileDescriptor lock, Secrets secrets,
-                       FileDescriptor signals)
-    : _folder(std::move(folder)),
-      _lock(std::move(lock)),
-      _secrets(std::move(secrets)),
-      _signals(std::move(signals)),
+Supervisor::Supervisor(Received received)
+    : _folder(std::move(received.folder)),
+      _lock(std::move(received.lock)),
+      _secrets(std::move(received.secrets)),
+      _seal(std::move(received.seal)),
+      _daemon(std::move(received.daemon)),
+      _signals(std::move(received.signals)),
       _outcomeFile(_folder),
       _buffer(std::make_unique_for_overwrite<char[]>(readBytes))
 {
 }
 
-bool Supervisor::run()
+Supervisor::Result Supervisor::run()
 {
     // By its descriptor, whatever stands under the name now.
     if (_outcomeFile.exists() ||
         claimFrom(readFile("/proc/self/fd/" + std::to_string(_lock.get())).value_or("")))
-        return false;
+        return Result::ClaimedBefore;
     try
     {
         if (claim())
@@ -88,8 +100,7 @@ bool Supervisor::run()
         _outcome.cause = Cause::ShimLost;
         _outcome.message = std::string("the shim broke: ") + error.what();
     }
-    recordOutcome();
-    return true;
+    return recordOutcome() ? Result::Recorded : Result::FolderRefusesIt;
 }
 
 /// Returns false when nothing may be executed; the outcome says why.
@@ -118,7 +129,12 @@ bool Supervisor::claim()
     {
         error = unreadable.code().value();
     }
-    const std::optional<Order> order = orderFrom(json.value_or(""), &why);
+    std::optional<Order> order = orderFrom(json.value_or(""), &why);
+    if (order && !_seal.proves(files::order, *json))
+    {
+        order.reset();
+        why = "order.json was changed by another process than the agent";
+    }
     const int unreserved = _outcomeFile.reserve();
     const Claim claim{.pid = ::getpid(),
                       .startTime = processStat(::getpid()).value_or(ProcessStat{}).startTime,
@@ -127,7 +143,8 @@ bool Supervisor::claim()
                       .beganTicks = ticksSinceBoot()};
     if (order && order->bootRecorded)
         _durable = Durable::No;
-    const int unclaimed = writeClaim(_lock.get(), _folder, claim, _durable);
+    const int unclaimed =
+        writeClaim(_lock.get(), _folder, _seal.on(files::lock, toJson(claim)), _durable);
     if (!order)
     {
         _outcome.cause = Cause::SpawnError;
@@ -346,14 +363,23 @@ bool Supervisor::syncWorkspace() const
     return workspace.valid() && _log->file().error() == 0 && ::syncfs(workspace.get()) == 0;
 }
 
-void Supervisor::recordOutcome()
+/// Returns whether it is in place.
+bool Supervisor::recordOutcome()
 {
     const auto lasted = _ended.value_or(Clock::now()) - _started;
     _outcome.durationMs = std::chrono::duration_cast<std::chrono::milliseconds>(lasted).count();
     _outcome.endedAt = _outcome.startedAt + _outcome.durationMs;
     const Durable durable = _outcome.synced ? Durable::Yes : _durable;
-    while (_outcomeFile.write(_outcome, durable) != 0 && !forgotten())
+    const std::string text = toJson(_outcome, _seal);
+    const auto patienceEnds = Clock::now() + folderPatience;
+    int error = 0;
+    while ((error = _outcomeFile.write(text, durable)) != 0 && !forgotten() &&
+           (mayPass(error) || Clock::now() < patienceEnds))
         std::this_thread::sleep_for(outcomeRetry);
+    FAILPOINT("shim.tell");
+    if (_daemon.valid())
+        tellOutcome(_daemon.get(), text);
+    return error == 0;
 }
 
 /// The attempt's folder was removed, claim and all: nobody will ever ask for the end.

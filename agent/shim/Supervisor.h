@@ -42,8 +42,11 @@ namespace agent
 //
 // The end. The pipes are drained of what they hold at this moment, so the last byte before the exit is
 // in the log and a foreign holder of a pipe delays nothing. That is the end that the outcome tells. The
-// outcome is renamed into place, and the shim exits. As long as the outcome can't be written it tries again
-// each second.
+// outcome is renamed into place and told to the daemon, and the shim exits. As long as the disk refuses the outcome
+// it tries again each second. Where it is the folder that refuses it, as a stage can bring about, it tries for
+// 5 s; then the daemon's word for it is all that is left, and the shim exits too.
+//
+// Whom it believes. order.json counts only where the attempt's seal proves it (wire/Seal.h).
 //
 // Syncs. None, where the order says that the record names the boot (docs/durability.md): the daemon does it
 // later. An order of a daemon before that gets claim, log and outcome synced, each before what follows from
@@ -55,12 +58,28 @@ public:
     using Clock = std::chrono::steady_clock;
     using Secrets = std::map<std::string, std::string>;
 
-    /// `lock`: open shim.lock, flocked by the daemon. Signals are as main has set them.
-    Supervisor(std::string folder, FileDescriptor lock, Secrets secrets, FileDescriptor signals);
+    /// What main has received.
+    struct Received
+    {
+        std::string folder;
+        FileDescriptor lock; ///< open shim.lock, flocked by the daemon
+        Secrets secrets;
+        Seal seal;
+        FileDescriptor daemon;  ///< its socket; not valid: none
+        FileDescriptor signals; ///< as main has set them
+    };
 
-    /// Runs the attempt. Returns false when it was claimed or had ended before; else its outcome is
-    /// in place.
-    bool run();
+    enum class Result
+    {
+        Recorded,       ///< its outcome is in place
+        ClaimedBefore,  ///< it was claimed, or had ended: nothing was done
+        FolderRefusesIt ///< the outcome could not be put in place
+    };
+
+    explicit Supervisor(Received received);
+
+    /// Runs the attempt.
+    Result run();
 
 private:
     enum class Phase
@@ -82,12 +101,14 @@ private:
     void tellWhenHeld(Clock::time_point now);
     void drain(Command& command);
     [[nodiscard]] bool syncWorkspace() const;
-    void recordOutcome();
+    bool recordOutcome();
     [[nodiscard]] bool forgotten() const;
 
     std::string _folder;
     FileDescriptor _lock;
     Secrets _secrets;
+    Seal _seal;
+    FileDescriptor _daemon;
     FileDescriptor _signals;
     OutcomeFile _outcomeFile;
     Durable _durable = Durable::Yes;

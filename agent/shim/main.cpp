@@ -4,9 +4,10 @@
 //
 // Started by the daemon with descriptor 3 = FOLDER/shim.lock, flocked, and 4 = a memfd of secrets as
 // NAME\0VALUE\0… (or something else: none), and with TERM blocked, so that none is lost on the way. One that
-// waits has a socket as descriptor 3 and gets both through it (wire/Handover.h); it exits when the daemon is
-// gone, or at TERM. With an attempt it outlives the daemon. Exits with 0 when the outcome is in place, or
-// there was no attempt for it, 2 when it was not called like that, 3 when the attempt was already claimed.
+// waits has a socket as descriptor 3, gets both through it and tells the outcome there (wire/Handover.h); it exits when
+// the daemon is gone, or at TERM. With an attempt it outlives the daemon. Exits with 0 when the outcome is in place, or
+// there was no attempt for it, 2 when it was not called like that, 3 when the attempt was already claimed, 4 when
+// the attempt's folder refused the outcome.
 #include "agent/os/Files.h"
 #include "agent/shim/Supervisor.h"
 #include "agent/wire/Failpoint.h"
@@ -40,11 +41,11 @@ bool isFile(int fd)
     return ::fstat(fd, &info) == 0 && S_ISREG(info.st_mode);
 }
 
-std::map<std::string, std::string> readSecrets(const agent::FileDescriptor& memory)
+/// Reads what came through the memfd: secrets, and behind them the seal.
+void readMemory(const agent::FileDescriptor& memory, agent::Supervisor::Received& received)
 {
-    std::map<std::string, std::string> secrets;
     if (!isFile(memory.get()))
-        return secrets;
+        return;
     ::lseek(memory.get(), 0, SEEK_SET); // wherever who wrote it left off
     const std::string text = agent::readAll(memory.get()).value_or("");
     std::size_t at = 0;
@@ -55,10 +56,11 @@ std::map<std::string, std::string> readSecrets(const agent::FileDescriptor& memo
             nameEnd == std::string::npos ? nameEnd : text.find('\0', nameEnd + 1);
         if (valueEnd == std::string::npos)
             break;
-        secrets[text.substr(at, nameEnd - at)] = text.substr(nameEnd + 1, valueEnd - nameEnd - 1);
+        received.secrets[text.substr(at, nameEnd - at)] =
+            text.substr(nameEnd + 1, valueEnd - nameEnd - 1);
         at = valueEnd + 1;
     }
-    return secrets;
+    received.seal = agent::Seal::fromText(std::string_view(text).substr(at));
 }
 
 /// Away from whatever the daemon has: its session, its terminal, its descriptors, its signals.
@@ -134,21 +136,26 @@ int main(int argc, char** argv)
     attempt.lock = agent::FileDescriptor(lockFd);
     if (isFile(secretsFd))
         attempt.secrets = agent::FileDescriptor(secretsFd);
-    agent::FileDescriptor signals = detach();
+    agent::Supervisor::Received received;
+    received.signals = detach();
     attempt.folder = argv[1];
     if (waits)
     {
-        auto handover = awaitHandover(attempt.lock, signals);
+        auto handover = awaitHandover(attempt.lock, received.signals);
         if (!handover)
             return 0;
+        received.daemon = std::move(attempt.lock);
         attempt = std::move(*handover);
         showFolder(argv[1], attempt.folder);
         FAILPOINT("shim.handover");
     }
-    auto secrets = readSecrets(attempt.secrets);
+    readMemory(attempt.secrets, received);
     attempt.secrets.reset();
-    agent::Supervisor supervisor(attempt.folder, std::move(attempt.lock), std::move(secrets),
-                                 std::move(signals));
-    const int result = supervisor.run() ? 0 : 3;
-    ::_exit(result); // what is open is closed by that, and sooner
+    received.folder = std::move(attempt.folder);
+    received.lock = std::move(attempt.lock);
+    agent::Supervisor supervisor(std::move(received));
+    using Result = agent::Supervisor::Result;
+    const Result result = supervisor.run();
+    // What is open is closed by that, and sooner.
+    ::_exit(result == Result::Recorded ? 0 : result == Result::ClaimedBefore ? 3 : 4);
 }

@@ -173,6 +173,16 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
             last_used_at INTEGER
         ) WITHOUT ROWID)",
     },
+    {
+        // Proves the files of an attempt that runs (wire/Seal.h); none: launched by a release without it.
+        "ALTER TABLE stages ADD COLUMN seal_key TEXT",
+        "ALTER TABLE stages ADD COLUMN shim_pid INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE stages ADD COLUMN shim_start INTEGER NOT NULL DEFAULT 0",
+
+        // What an attempt executed.
+        "ALTER TABLE stages ADD COLUMN plugin_sha256 TEXT",
+        "ALTER TABLE attempts ADD COLUMN plugin_sha256 TEXT",
+    },
 };
 
 } // namespace agent

@@ -51,6 +51,7 @@ inline constexpr std::array attemptColumns{
     column<&Stage::usage, &Usage::maxRssBytes>("max_rss_bytes"),
     column<&Stage::usage, &Usage::readBytes>("read_bytes"),
     column<&Stage::usage, &Usage::writeBytes>("write_bytes"),
+    column<&Stage::pluginSha256>("plugin_sha256"),
     column<&Stage::bootId>("boot_id"),
     column<&Stage::synced>("synced"),
 };
@@ -78,6 +79,9 @@ inline constexpr Table stageTable{"stages",
                                           column<&Stage::retryAt>("retry_at"),
                                           column<&Stage::stuckSince>("stuck_since"),
                                           column<&Stage::stuckWhy>("stuck_why"),
+                                          column<&Stage::sealKey>("seal_key"),
+                                          column<&Stage::shimPid>("shim_pid"),
+                                          column<&Stage::shimStart>("shim_start"),
                                           column<&Stage::version>("version"),
                                       },
                                       attemptColumns)};

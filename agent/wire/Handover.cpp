@@ -16,6 +16,9 @@ namespace
 
 constexpr std::size_t mostDescriptors = 2;
 
+/// More than an outcome with the longest message that a shim writes.
+constexpr std::size_t mostOutcomeBytes = 16UL * 1024;
+
 /// Room for the control message, aligned as it needs to be.
 union Control
 {
@@ -73,6 +76,23 @@ std::optional<Handover> receiveHandover(int socket)
         return std::nullopt;
     handover.folder.assign(folder, static_cast<std::size_t>(got));
     return handover;
+}
+
+bool tellOutcome(int socket, const std::string& text)
+{
+    const auto sent = ::send(socket, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    return sent == static_cast<ssize_t>(text.size());
+}
+
+std::string toldOutcome(int socket)
+{
+    std::string text(mostOutcomeBytes, '\0');
+    ssize_t got = 0;
+    do
+        got = ::recv(socket, text.data(), text.size(), MSG_DONTWAIT);
+    while (got < 0 && errno == EINTR);
+    text.resize(static_cast<std::size_t>(std::max<ssize_t>(0, got)));
+    return text;
 }
 
 } // namespace agent

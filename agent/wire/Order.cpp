@@ -295,7 +295,7 @@ std::string toJson(const Claim& claim)
     return json.finish();
 }
 
-std::string toJson(const Outcome& outcome)
+std::string toJson(const Outcome& outcome, const Seal& seal)
 {
     ObjectWriter json;
     json.number("version", outcome.version);
@@ -324,6 +324,7 @@ std::string toJson(const Outcome& outcome)
         json.key("synced").Bool(true);
     std::string text = json.finish();
     text.pop_back();
+    text += seal.member(files::outcome, text);
     return text + checksumOf(text);
 }
 

@@ -2,6 +2,7 @@
 
 #include "agent/model/PipelineSpec.h"
 #include "agent/model/Stage.h"
+#include "agent/wire/Seal.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -48,6 +49,9 @@ struct Order
 
     /// The attempt's row in the record names the boot, so the shim syncs nothing: see docs/durability.md.
     bool bootRecorded = false;
+
+    /// Proves the attempt's files. In memory only, never in order.json.
+    Seal seal;
 };
 
 /// `shim.lock`: the shim's claim, written before it executes anything. Held by flock while it lives.
@@ -66,8 +70,8 @@ struct Claim
     [[nodiscard]] std::uint64_t began() const { return std::max(beganTicks, startTime); }
 };
 
-/// `outcome.json`: how the attempt ended. Its presence means that it did, unless the power was cut since: then
-/// only one with a checksum, which its last member holds, is known to be whole.
+/// `outcome.json`: how the attempt ended. Its presence means that it did where the attempt's seal proves it (wire/Seal.h), unless
+/// the power was cut since: then only one with a checksum, which its last member holds, is known to be whole.
 struct Outcome
 {
     int version = wireVersion;
@@ -100,7 +104,7 @@ struct Held
 
 std::string toJson(const Order& order);
 std::string toJson(const Claim& claim);
-std::string toJson(const Outcome& outcome);
+std::string toJson(const Outcome& outcome, const Seal& seal = {});
 std::string toJson(const Held& held);
 
 /// Errors: nothing when the text is no such file: malformed, a key missing or of the wrong type, or a

@@ -1,5 +1,6 @@
 // A new daemon, perhaps of another version, takes up what the last one left: deadlines go on as they
 // were, and what can't be understood is said, not guessed.
+#include "tests/support/OtherBoot.h"
 #include "tests/support/Stages.h"
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -103,6 +104,7 @@ public:
         _daemon.start();
         const auto id = submitRunning(shell("until test -e go; do sleep 0.05; done; exit 0"));
         _daemon.kill();
+        agent::test::forgetSeals(_daemon.state());
         for (const char* file : {"order.json", "shim.lock"})
             rewrite(attempt() / file, R"({"version":1)", R"({"later":{"a":[1]},"version":2)");
         rewrite(attempt() / "order.json", R"("argv":[)", R"("arguments":[)");
@@ -114,6 +116,7 @@ public:
 
         const auto other = submitRunning(shell("sleep 600"));
         _daemon.kill();
+        agent::test::forgetSeals(_daemon.state());
         for (const char* file : {"order.json", "shim.lock"})
             rewrite(attempt() / file, R"({"version":1)", R"({"version":2)");
         _daemon.start();
@@ -154,6 +157,7 @@ private:
     /// The outcome as a shim before checksums writes it, so that it can be rewritten.
     void leaveOutChecksum() const
     {
+        agent::test::forgetSeals(_daemon.state());
         rewrite(attempt() / "outcome.json", R"("crc32c":)", R"("unknown":)");
     }
 

@@ -174,6 +174,9 @@ private:
             DROP TRIGGER ended_run_deleted; DROP TABLE counts; DROP TABLE tokens;
             ALTER TABLE stages DROP COLUMN boot_id; ALTER TABLE stages DROP COLUMN synced;
             ALTER TABLE attempts DROP COLUMN boot_id; ALTER TABLE attempts DROP COLUMN synced;
+            ALTER TABLE stages DROP COLUMN seal_key; ALTER TABLE stages DROP COLUMN shim_pid;
+            ALTER TABLE stages DROP COLUMN shim_start; ALTER TABLE stages DROP COLUMN plugin_sha256;
+            ALTER TABLE attempts DROP COLUMN plugin_sha256;
             PRAGMA user_version = 2;)");
     }
 

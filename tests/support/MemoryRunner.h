@@ -106,8 +106,8 @@ public:
         finish(stageId, {.cause = cause, .message = message});
     }
 
-    bool resume(const std::string& stageId, int, const std::filesystem::path&, const std::string&,
-                std::int64_t, bool stopping) override
+    bool resume(const std::string& stageId, int, const std::filesystem::path&,
+                const RecordedLaunch&, std::int64_t, bool stopping) override
     {
         const std::lock_guard lock(_mutex);
         if (!_running.contains(stageId))

@@ -5,6 +5,7 @@
 #include <sqlite3.h>
 
 #include <filesystem>
+#include <string>
 
 namespace agent::test
 {
@@ -24,6 +25,31 @@ inline void moveToAnotherBoot(const std::filesystem::path& state)
 {
     changeRecord(state, "UPDATE stages SET boot_id = 'another' WHERE boot_id IS NOT NULL;"
                         "UPDATE attempts SET boot_id = 'another' WHERE boot_id IS NOT NULL;");
+}
+
+/// Lets the record say that the attempts which run were launched without a seal (wire/Seal.h), so that a test can
+/// write their files. The daemon must have ended.
+inline void forgetSeals(const std::filesystem::path& state)
+{
+    changeRecord(state, "UPDATE stages SET seal_key = NULL;");
+}
+
+/// The key of the attempt that runs, as the record has it; empty: none runs. The daemon must have ended.
+inline std::string sealKeyIn(const std::filesystem::path& state)
+{
+    sqlite3* record = nullptr;
+    sqlite3_stmt* query = nullptr;
+    CPPUNIT_ASSERT_EQUAL(SQLITE_OK, ::sqlite3_open((state / "record.db").c_str(), &record));
+    CPPUNIT_ASSERT_EQUAL(
+        SQLITE_OK,
+        ::sqlite3_prepare_v2(record, "SELECT seal_key FROM stages WHERE seal_key IS NOT NULL", -1,
+                             &query, nullptr));
+    std::string key;
+    if (::sqlite3_step(query) == SQLITE_ROW)
+        key = reinterpret_cast<const char*>(::sqlite3_column_text(query, 0));
+    ::sqlite3_finalize(query);
+    ::sqlite3_close(record);
+    return key;
 }
 
 /// Lets the record say that no attempt's files are known to be on disk, as within a second of its end.

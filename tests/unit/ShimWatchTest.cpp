@@ -51,13 +51,13 @@ class ShimWatchTest: public CppUnit::TestFixture
         ::kill(one, SIGKILL);
         const auto ended = watch.wait(10'000);
         CPPUNIT_ASSERT_EQUAL(std::size_t(1), ended.size());
-        CPPUNIT_ASSERT_EQUAL(std::string("one"), ended.front());
+        CPPUNIT_ASSERT_EQUAL(std::string("one"), ended.front().key);
         CPPUNIT_ASSERT(watch.find("one") == nullptr);
         CPPUNIT_ASSERT_EQUAL(std::size_t(1), watch.size());
         CPPUNIT_ASSERT_MESSAGE("a zombie is left", ::kill(one, 0) != 0);
 
         ::kill(watch.find("two")->pid, SIGKILL);
-        CPPUNIT_ASSERT_EQUAL(std::string("two"), watch.wait(10'000).at(0));
+        CPPUNIT_ASSERT_EQUAL(std::string("two"), watch.wait(10'000).at(0).key);
     }
 
     void testReportsOfManyThatEndedAtOnce()
@@ -100,7 +100,7 @@ class ShimWatchTest: public CppUnit::TestFixture
         watch.add("adopted", Shim{.pid = orphan, .pidfd = launching::pidfdOf(orphan)});
         CPPUNIT_ASSERT(watch.wait(0).empty());
         ::kill(orphan, SIGKILL);
-        CPPUNIT_ASSERT_EQUAL(std::string("adopted"), watch.wait(10'000).at(0));
+        CPPUNIT_ASSERT_EQUAL(std::string("adopted"), watch.wait(10'000).at(0).key);
     }
 
     void testReportsWhoSaidThatItsStageIsHeld()
