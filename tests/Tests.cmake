@@ -10,6 +10,7 @@ add_executable(unit-tests
     tests/support/ClassSizes.cpp
     tests/support/Certificates.cpp
     tests/unit/IdTest.cpp
+    tests/unit/FilesTest.cpp
     tests/unit/RegularFileTest.cpp
     tests/unit/TimestampTest.cpp
     tests/unit/LifecycleTest.cpp
@@ -35,6 +36,9 @@ add_executable(unit-tests
     tests/unit/MaskerTest.cpp
     tests/unit/MaskerCostTest.cpp
     tests/unit/GramFilterTest.cpp
+    tests/unit/GramTableTest.cpp
+    tests/unit/TextPiecesTest.cpp
+    tests/unit/LogWriterTest.cpp
     tests/unit/StageCgroupTest.cpp
     tests/unit/CloneTest.cpp
     tests/unit/SpawnTest.cpp
@@ -81,6 +85,8 @@ add_executable(unit-tests
     tests/unit/AgentsTest.cpp
     tests/unit/LogFilterTest.cpp
     # What the shim and the git plugin are made of, for the tests that look inside.
+    agent/shim/LogFile.cpp
+    agent/shim/LogWriter.cpp
     agent/shim/StageCgroup.cpp
     agent/shim/Verdict.cpp
     plugins/git/Workspace.cpp

@@ -1,15 +1,13 @@
 #pragma once
 
 #include "agent/model/FlatMap.h"
+#include "agent/model/GramTable.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
-#include <type_traits>
-#include <vector>
 
 namespace agent
 {
@@ -28,8 +26,8 @@ struct TextRange
 /// the pattern's grams falls on one. So the cost does not depend on the text, as that of a search by
 /// skips does, and a pattern has to be as long as its grams together (`reach`).
 ///
-/// A gram is first looked for in a table that fits into the processor's cache and has a bit for each hash;
-/// it grows with the grams, so that at most one bit in 64 is set. Where it is, the gram itself is compared.
+/// A gram is first looked for in a table that fits into the processor's cache. Where it may be, the gram itself
+/// is compared.
 template <std::size_t Gram, std::size_t Stride> class GramFilter
 {
 public:
@@ -40,12 +38,12 @@ public:
     {
         for (std::size_t offset = 0; offset < Stride; ++offset)
         {
-            const std::uint64_t gram = gramAt(pattern.data() + offset);
-            _offsets[gram] |= static_cast<std::uint8_t>(1U << offset);
-            if (_offsets.size() * bitsPerGram > _table.size() * wordBits)
-                growTable();
+            const GramBytes<Gram> gram(pattern.data() + offset);
+            _offsets[keyOf(gram)] |= static_cast<std::uint8_t>(1U << offset);
+            if (_table.reserve(_offsets.size()))
+                _offsets.forEachKey([this](std::uint64_t key) { _table.add(gramOf(key)); });
             else
-                setBit(gram);
+                _table.add(gram);
         }
     }
 
@@ -53,77 +51,46 @@ public:
     /// are one. Where there is none, or no pattern was added, it is empty and at the end.
     [[nodiscard]] TextRange next(std::string_view text, std::size_t from) const
     {
-        constexpr std::size_t four = 3 * Stride + Gram;
-        std::size_t at = from + Stride - 1;
-        while (!_table.empty() && at + Gram <= text.size())
+        if (_offsets.size() == 0)
+            return {.begin = text.size(), .end = text.size()};
+        for (std::size_t at = from + Stride - 1;; at += Stride)
         {
-            const char* const bytes = text.data() + at;
-            if (at + four <= text.size() &&
-                ((bitOf(bytes) | bitOf(bytes + Stride) | bitOf(bytes + 2 * Stride) |
-                  bitOf(bytes + 3 * Stride)) &
-                 1U) == 0)
-            {
-                at += 4 * Stride;
+            at = firstCandidate(text, at);
+            if (at + Gram > text.size())
+                return {.begin = std::min(at - (Stride - 1), text.size()), .end = text.size()};
+            const std::uint8_t* const found =
+                _offsets.find(keyOf(GramBytes<Gram>(text.data() + at)));
+            if (found == nullptr)
                 continue;
-            }
-            for (std::size_t i = 0; i < 4 && at + Gram <= text.size(); ++i, at += Stride)
-                if (const unsigned offsets = offsetsAt(text.data() + at); offsets != 0)
-                    return {.begin = at - static_cast<std::size_t>(std::bit_width(offsets) - 1),
-                            .end = at - static_cast<std::size_t>(std::countr_zero(offsets)) + 1};
+            const unsigned offsets = *found;
+            return {.begin = at - static_cast<std::size_t>(std::bit_width(offsets) - 1),
+                    .end = at - static_cast<std::size_t>(std::countr_zero(offsets)) + 1};
         }
-        const std::size_t untold = _table.empty() ? text.size() : at - (Stride - 1);
-        return {.begin = std::min(untold, text.size()), .end = text.size()};
     }
 
 private:
-    static_assert(Gram == 4 || Gram == 8);
     static_assert(Stride <= 8, "the offsets are bits of a byte");
-    static constexpr std::size_t wordBits = 64;
-    static constexpr std::size_t bitsPerGram = 64;
-    static constexpr std::size_t fewestWords = 1024; ///< 8 KiB
 
-    static std::uint64_t gramAt(const char* bytes)
+    static std::uint64_t keyOf(GramBytes<Gram> gram)
     {
-        std::conditional_t<Gram == 8, std::uint64_t, std::uint32_t> value = 0;
-        std::memcpy(&value, bytes, Gram);
-        return value;
+        return std::uint64_t{gram.high} << 32U | gram.low;
+    }
+    static GramBytes<Gram> gramOf(std::uint64_t key)
+    {
+        return GramBytes<Gram>(reinterpret_cast<const char*>(&key));
     }
 
-    /// The upper bits tell the word of the table.
-    static std::uint64_t hash(std::uint64_t gram) { return gram * 0x9E3779B97F4A7C15ULL; }
-    static unsigned bitInWord(std::uint64_t hash) { return (hash >> 20U) % wordBits; }
-
-    void setBit(std::uint64_t gram)
+    [[nodiscard]] std::size_t firstCandidate(std::string_view text, std::size_t at) const
     {
-        _table[hash(gram) >> _shift] |= std::uint64_t{1} << bitInWord(hash(gram));
+        if constexpr (Stride == GramTable::stride)
+            return _table.find<Gram>(text, at);
+        while (at + Gram <= text.size() && !_table.mayHave(GramBytes<Gram>(text.data() + at)))
+            at += Stride;
+        return at;
     }
 
-    /// The bit of the gram is the result's lowest.
-    [[nodiscard]] std::uint64_t bitOf(const char* bytes) const
-    {
-        const std::uint64_t hashed = hash(gramAt(bytes));
-        return _table[hashed >> _shift] >> bitInWord(hashed);
-    }
-
-    /// At which offsets of patterns the gram is: a bit each.
-    [[nodiscard]] unsigned offsetsAt(const char* bytes) const
-    {
-        if ((bitOf(bytes) & 1U) == 0)
-            return 0;
-        const std::uint8_t* const offsets = _offsets.find(gramAt(bytes));
-        return offsets != nullptr ? *offsets : 0;
-    }
-
-    void growTable()
-    {
-        _table.assign(std::max(fewestWords, 2 * _table.size()), 0);
-        _shift = static_cast<unsigned>(wordBits - std::bit_width(_table.size() - 1));
-        _offsets.forEachKey([this](std::uint64_t gram) { setBit(gram); });
-    }
-
-    std::vector<std::uint64_t> _table; ///< a power of two
-    unsigned _shift = 0;
-    FlatMap<std::uint64_t, std::uint8_t> _offsets; ///< by gram
+    GramTable _table;
+    FlatMap<std::uint64_t, std::uint8_t> _offsets; ///< of the patterns' grams: a bit each
 };
 
 } // namespace agent

@@ -67,11 +67,15 @@ void Masker::cover(std::uint64_t begin, std::uint64_t end)
 
 void Masker::feed(std::string_view in, std::string& out)
 {
+    TextPieces pieces;
+    feed(in, pieces);
+    pieces.appendTo(out);
+}
+
+void Masker::feed(std::string_view in, TextPieces& out)
+{
     if (_secrets->empty())
-    {
-        out.append(in);
-        return;
-    }
+        return out.borrow(in);
     _secrets->prepare();
     _secrets->automaton().restore(_state);
     while (!in.empty())
@@ -85,28 +89,30 @@ void Masker::feed(std::string_view in, std::string& out)
 
 void Masker::flush(std::string& out)
 {
-    release(_at, {}, out);
+    TextPieces pieces;
+    release(_at, {}, pieces);
+    pieces.appendTo(out);
     _state = {};
     _maskedTo = 0;
 }
 
 /// Appends all before `limit`, where the earliest occurrence that is not yet complete begins, and the run
 /// of covered bytes that lies there or continues the last one: it can't begin earlier any more.
-void Masker::release(std::uint64_t limit, std::string_view in, std::string& out)
+void Masker::release(std::uint64_t limit, std::string_view in, TextPieces& out)
 {
     const std::uint64_t before = _decided;
     std::size_t done = 0;
     for (; done < _covers.size() && _covers[done].begin <= std::max(limit, _maskedTo); ++done)
     {
         const Cover& run = _covers[done];
-        copy(run.begin, in, out);
+        pass(run.begin, in, out);
         if (run.begin > _maskedTo)
-            out.append(mask);
+            out.copy(mask);
         _maskedTo = run.end;
         _decided = std::max(_decided, run.end);
     }
     _covers.erase(_covers.begin(), _covers.begin() + static_cast<std::ptrdiff_t>(done));
-    copy(limit, in, out);
+    pass(limit, in, out);
 
     _held.erase(0, static_cast<std::size_t>(_decided - before));
     const auto rest = static_cast<std::size_t>(_at - _decided) - _held.size();
@@ -114,7 +120,7 @@ void Masker::release(std::uint64_t limit, std::string_view in, std::string& out)
 }
 
 /// Appends the bytes from _decided to `end` unchanged; those that are held come before `in`.
-void Masker::copy(std::uint64_t end, std::string_view in, std::string& out)
+void Masker::pass(std::uint64_t end, std::string_view in, TextPieces& out)
 {
     if (end <= _decided)
         return;
@@ -123,12 +129,13 @@ void Masker::copy(std::uint64_t end, std::string_view in, std::string& out)
     if (_decided < heldEnd)
     {
         const auto back = static_cast<std::size_t>(inBegin - _decided);
-        out.append(_held, _held.size() - back, static_cast<std::size_t>(heldEnd - _decided));
+        out.copy(std::string_view(_held).substr(_held.size() - back,
+                                                static_cast<std::size_t>(heldEnd - _decided)));
         _decided = heldEnd;
     }
     if (_decided == end)
         return;
-    out.append(in.substr(static_cast<std::size_t>(_decided - inBegin),
+    out.borrow(in.substr(static_cast<std::size_t>(_decided - inBegin),
                          static_cast<std::size_t>(end - _decided)));
     _decided = end;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/model/SecretSet.h"
+#include "agent/model/TextPieces.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -34,7 +35,11 @@ public:
     /// Errors: std::invalid_argument for fewer than 4 bytes; nothing changed then.
     void add(std::string_view secret) { _secrets->add(secret); }
 
-    /// Takes the stream's next bytes and appends to `out` all that is decided, masked.
+    /// Takes the stream's next bytes and appends to `out` all that is decided, masked. What is not masked is
+    /// borrowed from `in`.
+    void feed(std::string_view in, TextPieces& out);
+
+    /// The same, as a copy.
     void feed(std::string_view in, std::string& out);
 
     /// Ends the stream: appends what is held. The next `feed` begins a new one.
@@ -54,8 +59,8 @@ private:
 
     void scan(std::string_view in);
     void cover(std::uint64_t begin, std::uint64_t end);
-    void release(std::uint64_t limit, std::string_view in, std::string& out);
-    void copy(std::uint64_t end, std::string_view in, std::string& out);
+    void release(std::uint64_t limit, std::string_view in, TextPieces& out);
+    void pass(std::uint64_t end, std::string_view in, TextPieces& out);
 
     std::unique_ptr<SecretSet> _own; ///< where none is borrowed
     SecretSet* _secrets;

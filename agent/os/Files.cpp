@@ -2,9 +2,14 @@
 
 #include "agent/os/FileDescriptor.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <cstddef>
+#include <vector>
 
 #include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 namespace agent
@@ -34,16 +39,31 @@ std::optional<std::string> readAll(int fd)
 
 bool writeAll(int fd, std::string_view bytes, std::size_t* written)
 {
+    return writeAll(fd, std::span<const std::string_view>(&bytes, 1), written);
+}
+
+bool writeAll(int fd, std::span<const std::string_view> texts, std::size_t* written)
+{
+    std::vector<iovec> parts;
+    for (const std::string_view text : texts)
+        if (!text.empty())
+            parts.push_back({.iov_base = const_cast<char*>(text.data()), .iov_len = text.size()});
     std::size_t done = 0;
     bool failed = false;
-    while (done < bytes.size() && !failed)
+    for (auto part = parts.begin(); part != parts.end() && !failed;)
     {
-        const ssize_t put = ::write(fd, bytes.data() + done, bytes.size() - done);
-        if (put > 0)
-            done += static_cast<std::size_t>(put);
-        else if (put == 0)
+        const auto count = std::min<std::ptrdiff_t>(parts.end() - part, IOV_MAX);
+        const ssize_t put = ::writev(fd, &*part, static_cast<int>(count));
+        if (put == 0)
             errno = EIO;
         failed = put <= 0 && errno != EINTR;
+        auto left = static_cast<std::size_t>(std::max<ssize_t>(put, 0));
+        done += left;
+        for (; part != parts.end() && left >= part->iov_len; ++part)
+            left -= part->iov_len;
+        if (left > 0)
+            *part = {.iov_base = static_cast<char*>(part->iov_base) + left,
+                     .iov_len = part->iov_len - left};
     }
     if (written != nullptr)
         *written = done;

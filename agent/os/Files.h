@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -19,5 +20,8 @@ std::optional<std::string> readAll(int fd);
 /// Writes all of `bytes`. `written`, where given, gets how many were, also on an error.
 /// Errors: false; errno says why.
 bool writeAll(int fd, std::string_view bytes, std::size_t* written = nullptr);
+
+/// The same with one text after the other, in as few system calls as the kernel takes.
+bool writeAll(int fd, std::span<const std::string_view> texts, std::size_t* written = nullptr);
 
 } // namespace agent

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,6 +28,8 @@ public:
     /// `maxBytes` 0: no limit. Errors: see error().
     LogFile(std::string folder, std::int64_t maxBytes);
 
+    /// Appends one text after the other, as one chunk.
+    void append(LogStream stream, std::span<const std::string_view> texts);
     void append(LogStream stream, std::string_view bytes);
 
     /// Appends the tail, if any.
@@ -52,6 +55,7 @@ private:
         LogStream stream = LogStream::Output;
     };
 
+    void write(LogStream stream, std::span<const std::string_view> texts, std::int64_t timeUs);
     void write(LogStream stream, std::string_view bytes, std::int64_t timeUs);
     void writeToTail(LogStream stream, std::string_view bytes);
     void appendTail();

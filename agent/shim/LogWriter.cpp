@@ -42,23 +42,29 @@ void LogWriter::take(LogStream name, std::string_view bytes)
     readMaskFile();
     Stream& stream = name == LogStream::Output ? _output : _errors;
     const bool held = !stream.pending.empty();
-    stream.masker.feed(bytes, stream.pending);
+    _masked.clear();
+    stream.masker.feed(bytes, _masked);
 
-    const std::size_t lineEnd = stream.pending.rfind('\n');
-    std::size_t whole = lineEnd == std::string::npos ? 0 : lineEnd + 1;
-    if (stream.pending.size() - whole >= maxHeldBytes)
-        whole = stream.pending.size();
-    show(stream, whole);
+    std::size_t whole = _masked.wholeLines();
+    const std::size_t begun = _masked.size() - whole + (whole == 0 ? stream.pending.size() : 0);
+    if (begun >= maxHeldBytes)
+        whole = _masked.size();
+    if (whole > 0)
+    {
+        _shown.assign(1, stream.pending);
+        _masked.view(0, whole, _shown);
+        _file.append(stream.name, _shown);
+        stream.pending.clear();
+    }
+    _masked.appendTo(stream.pending, whole);
     if (!held || whole > 0)
         stream.since = Clock::now();
 }
 
-void LogWriter::show(Stream& stream, std::size_t size)
+void LogWriter::showPending(Stream& stream)
 {
-    if (size == 0)
-        return;
-    _file.append(stream.name, std::string_view(stream.pending).substr(0, size));
-    stream.pending.erase(0, size);
+    _file.append(stream.name, stream.pending);
+    stream.pending.clear();
 }
 
 std::optional<LogWriter::Clock::time_point> LogWriter::due() const
@@ -75,7 +81,7 @@ void LogWriter::showDue()
     const Clock::time_point now = Clock::now();
     for (Stream* stream : {&_output, &_errors})
         if (!stream->pending.empty() && stream->since + maxHeldTime <= now)
-            show(*stream, stream->pending.size());
+            showPending(*stream);
 }
 
 void LogWriter::finish()
@@ -84,7 +90,7 @@ void LogWriter::finish()
     for (Stream* stream : {&_output, &_errors})
     {
         stream->masker.flush(stream->pending);
-        show(*stream, stream->pending.size());
+        showPending(*stream);
     }
     _file.finish();
     if (_maskFile.valid())

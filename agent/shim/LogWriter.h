@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/model/Masker.h"
+#include "agent/model/TextPieces.h"
 #include "agent/shim/LogFile.h"
 
 #include <chrono>
@@ -52,7 +53,7 @@ private:
         Clock::time_point since;
     };
 
-    void show(Stream& stream, std::size_t size);
+    void showPending(Stream& stream);
     void readMaskFile();
     void addSecret(const std::string& secret);
 
@@ -60,6 +61,8 @@ private:
     SecretSet _secrets; ///< of both streams
     Stream _output;
     Stream _errors;
+    TextPieces _masked; ///< of take()
+    std::vector<std::string_view> _shown;
     std::string _maskPath;
     FileDescriptor _maskFile;
     std::uint64_t _maskFileRead = 0;

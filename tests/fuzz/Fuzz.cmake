@@ -13,6 +13,8 @@ add_library(fuzzed STATIC EXCLUDE_FROM_ALL
     agent/model/Characters.cpp
     agent/model/Id.cpp
     agent/model/Masker.cpp
+    agent/model/TextPieces.cpp
+    agent/model/GramTable.cpp
     agent/model/PatternAutomaton.cpp
     agent/model/PipelineSpec.cpp
     agent/model/Run.cpp

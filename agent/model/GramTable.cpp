@@ -1,0 +1,95 @@
+#include "agent/model/GramTable.h"
+
+#include <algorithm>
+#include <bit>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace agent
+{
+
+namespace
+{
+
+constexpr std::size_t fewestWords = 2048; ///< 8 KiB
+constexpr std::size_t bitsPerGram = 24;   ///< at least half of it
+
+#if defined(__x86_64__)
+bool hasAvx2()
+{
+    static const bool has = __builtin_cpu_supports("avx2") != 0;
+    return has;
+}
+#endif
+
+} // namespace
+
+bool GramTable::reserve(std::size_t grams)
+{
+    std::size_t words = std::max(fewestWords, _words.size());
+    while (words * wordBits < grams * bitsPerGram)
+        words *= 2;
+    if (words == _words.size())
+        return false;
+    _words.assign(words, 0);
+    _shift = wordBits - static_cast<unsigned>(std::countr_zero(words));
+    return true;
+}
+
+template <std::size_t Gram> std::size_t GramTable::find(std::string_view text, std::size_t at) const
+{
+#if defined(__x86_64__)
+    if (hasAvx2())
+        at = skipByEight<Gram>(text, at);
+#endif
+    const auto has = [&](std::size_t position)
+    { return mayHave(GramBytes<Gram>(text.data() + position)) ? 1U : 0U; };
+    while (at + 3 * stride + Gram <= text.size() &&
+           (has(at) | has(at + stride) | has(at + 2 * stride) | has(at + 3 * stride)) == 0)
+        at += 4 * stride;
+    while (at + Gram <= text.size() && has(at) == 0)
+        at += stride;
+    return at;
+}
+
+#if defined(__x86_64__)
+/// Returns a position with a gram that may be in the set, or one that is near the end.
+template <std::size_t Gram>
+[[gnu::target("avx2")]] std::size_t GramTable::skipByEight(std::string_view text,
+                                                           std::size_t at) const
+{
+    const __m256i lowFactors = _mm256_set1_epi32(static_cast<int>(lowFactor));
+    const __m256i highFactors = _mm256_set1_epi32(static_cast<int>(highFactor));
+    const __m256i ones = _mm256_set1_epi32(1);
+    const __m256i numbers = _mm256_set1_epi32(wordBits - 1);
+    const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(_shift));
+    const auto* const words = reinterpret_cast<const int*>(_words.data());
+
+    for (; at + sizeof(__m256i) + stride <= text.size(); at += sizeof(__m256i))
+    {
+        const auto* const low = reinterpret_cast<const __m256i*>(text.data() + at);
+        const auto* const high = reinterpret_cast<const __m256i*>(text.data() + at + stride);
+        __m256i hashes = _mm256_mullo_epi32(_mm256_loadu_si256(low), lowFactors);
+        if constexpr (Gram == 8)
+            hashes =
+                _mm256_add_epi32(hashes, _mm256_mullo_epi32(_mm256_loadu_si256(high), highFactors));
+        const __m256i found = _mm256_i32gather_epi32(words, _mm256_srl_epi32(hashes, shift), 4);
+        const __m256i first = _mm256_and_si256(_mm256_srli_epi32(hashes, firstBit), numbers);
+        const __m256i second = _mm256_and_si256(_mm256_srli_epi32(hashes, secondBit), numbers);
+        const __m256i bits =
+            _mm256_or_si256(_mm256_sllv_epi32(ones, first), _mm256_sllv_epi32(ones, second));
+        const __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(found, bits), bits);
+        const auto lanes = static_cast<unsigned>(_mm256_movemask_epi8(set));
+        if (lanes != 0) // a bit for each byte
+            return at + static_cast<std::size_t>(std::countr_zero(lanes));
+    }
+    return at;
+}
+#endif
+
+template std::size_t GramTable::find<4>(std::string_view text, std::size_t at) const;
+template std::size_t GramTable::find<8>(std::string_view text, std::size_t at) const;
+
+} // namespace agent
