@@ -1,6 +1,7 @@
 #include "agent/AgentApplication.h"
 
 #include "agent/doctor/Doctor.h"
+#include "agent/doctor/SandboxProbe.h"
 #include "agent/exec/ExecStage.h"
 #include "agent/model/Id.h"
 
@@ -124,10 +125,11 @@ std::string AgentApplication::counted(std::size_t number, const std::string& wha
 int AgentApplication::check()
 {
     std::vector<Problem> problems;
+    probeSandbox();
     loadPlugins(problems);
     const auto found = _services.load(
         _config.servicesDir, _plugins, [](const std::string& name) { return name; },
-        _config.secretsDir);
+        _config.secretsDir, _config.isolation);
     problems.insert(problems.end(), found.begin(), found.end());
     try
     {
@@ -158,6 +160,16 @@ int AgentApplication::examineHost(const std::vector<Problem>& problems) const
     return findings.count(Health::Fail) == 0 ? 0 : 1;
 }
 
+void AgentApplication::probeSandbox()
+{
+    IsolationPolicy& isolation = _config.isolation;
+    isolation.bubblewrap = doctor::bubblewrap();
+    isolation.shown = {_programs.string()};
+    if (const auto lack = doctor::sandboxLack(_programs / "stage-shim", isolation.bubblewrap);
+        !lack.empty())
+        isolation.withoutSandbox(lack, _config.isolationChosen);
+}
+
 OrderDefaults AgentApplication::orders(const std::filesystem::path& mirrors) const
 {
     const char* home = std::getenv("HOME");
@@ -167,7 +179,8 @@ OrderDefaults AgentApplication::orders(const std::filesystem::path& mirrors) con
             .pluginHost = _programs / "stage-plugin-host",
             .mirrors = mirrors,
             .secretsDir = _config.secretsDir,
-            .home = home ? home : "/"};
+            .home = home ? home : "/",
+            .isolation = _config.isolation};
 }
 
 int AgentApplication::exec(const std::vector<std::string>& args)
@@ -180,11 +193,12 @@ try
         tellExec(problem.describe());
     if (!problems.empty())
         return static_cast<int>(ExecExit::Usage);
+    probeSandbox();
     loadPlugins(problems);
     // Generated service ids are in the daemon's record, which is not read here.
     const auto found = _services.load(
         _config.servicesDir, _plugins, [](const std::string&) { return newId(); },
-        _config.secretsDir);
+        _config.secretsDir, _config.isolation);
     problems.insert(problems.end(), found.begin(), found.end());
     return static_cast<int>(execStage(planExec(_exec, _services, _plugins, problems), _exec,
                                       _plugins, _programs / "stage-shim", orders({})));

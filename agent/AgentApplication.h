@@ -46,6 +46,8 @@ private:
     int exec(const std::vector<std::string>& args);
     int serve();
     [[nodiscard]] AccessOptions accessOptions() const;
+    void probeSandbox();
+    void warnOfIsolation() const;
     void loadPlugins(std::vector<Problem>& problems);
     [[nodiscard]] ListenOptions listening() const;
     [[nodiscard]] std::unique_ptr<TlsContext> tlsContext() const;

@@ -101,6 +101,19 @@ AccessOptions AgentApplication::accessOptions() const
             .log = warn};
 }
 
+void AgentApplication::warnOfIsolation() const
+{
+    const IsolationPolicy& isolation = _config.isolation;
+    if (isolation.hostLacks.empty())
+        return;
+    warn("stages are " +
+         std::string(_config.isolationChosen && isolation.byDefault == Isolation::Sandbox
+                         ? "refused that want a sandbox"
+                         : "not kept apart from this host") +
+         ", and pull requests are refused: " + isolation.hostLacks +
+         "; `stagectl doctor` tells the way out, docs/isolation.md what that means");
+}
+
 int AgentApplication::serve()
 try
 {
@@ -113,13 +126,15 @@ try
     // Before the record: who disagrees with the configuration shall change nothing.
     ListeningSockets sockets(listening());
     Database database(state.record());
+    probeSandbox();
+    warnOfIsolation();
     // 2 Plugins and services: a faulty one does not affect the others.
     std::vector<Problem> problems;
     loadPlugins(problems);
     const auto loadServices = [&](const ServiceCatalog::IdFor& idFor)
     {
-        for (const auto& problem :
-             _services.load(_config.servicesDir, _plugins, idFor, _config.secretsDir))
+        for (const auto& problem : _services.load(_config.servicesDir, _plugins, idFor,
+                                                  _config.secretsDir, _config.isolation))
             error(problem.describe());
     };
     for (const auto& problem : problems)
@@ -186,10 +201,10 @@ try
                                                  .hosts = _config.httpHosts});
     const std::string url =
         (tls ? "https://" : "http://") + sockets.authority() + _config.httpBasePath;
-    routes = std::make_unique<Routes>(ApiParts{engine, database, _services, _plugins, state,
-                                               stageLists, followers, recordCheck, access,
-                                               _config.metricsPublic, url, tls.get()},
-                                      *guard);
+    routes = std::make_unique<Routes>(
+        ApiParts{engine, database, _services, _plugins, state, stageLists, followers, recordCheck,
+                 access, _config.metricsPublic, url, tls.get(), _config.isolation},
+        *guard);
     // Stop the engine first: it answers requests that block the server's threads.
     const std::shared_ptr<Engine> stopped(&engine, [](Engine* running) { running->stop(); });
     server.start();

@@ -38,14 +38,36 @@ const std::set<std::string>& knownKeys()
 {
     static const std::set<std::string> known = []
     {
-        std::set<std::string> keys{
-            "auth.required",  "auth.proxy_header", "metrics.public",     "http.address",
-            "http.port",      "http.hosts",        "http.socket",        "http.tls_certificate",
-            "http.tls_key",   "http.plain",        "http.base_path",     "auth.operators_group",
-            "state.dir",      "services.dir",      "plugins.dir",        "secrets.dir",
-            "executor.slots", "stage.timeout",     "stage.grace",        "logs.max_bytes",
-            "disk.min_free",  "runs.keep",         "runs.keep_count",    "runs.queue_max",
-            "workspace.keep", stuckAfter,          "logs.compress_after"};
+        std::set<std::string> keys{"auth.required",
+                                   "auth.proxy_header",
+                                   "metrics.public",
+                                   "http.address",
+                                   "http.port",
+                                   "http.hosts",
+                                   "http.socket",
+                                   "http.tls_certificate",
+                                   "http.tls_key",
+                                   "http.plain",
+                                   "http.base_path",
+                                   "auth.operators_group",
+                                   "state.dir",
+                                   "services.dir",
+                                   "plugins.dir",
+                                   "secrets.dir",
+                                   "executor.slots",
+                                   "stage.timeout",
+                                   "stage.grace",
+                                   "logs.max_bytes",
+                                   "disk.min_free",
+                                   "runs.keep",
+                                   "runs.keep_count",
+                                   "runs.queue_max",
+                                   "workspace.keep",
+                                   stuckAfter,
+                                   "logs.compress_after",
+                                   "isolation.default",
+                                   "isolation.none_allowed",
+                                   "isolation.binds"};
         for (const StageType type : allStageTypes)
             keys.insert(stuckAfter + "." + std::string(toString(type)));
         return keys;
@@ -294,6 +316,34 @@ void readAccess(const Properties& source, Config& config)
         config.credentialsDir = folder;
 }
 
+std::vector<std::string> listFrom(const std::string& text)
+{
+    const Poco::StringTokenizer items(
+        text, ",", Poco::StringTokenizer::TOK_TRIM | Poco::StringTokenizer::TOK_IGNORE_EMPTY);
+    return {items.begin(), items.end()};
+}
+
+/// isolation.*, and what of the other keys no stage may see: docs/isolation.md.
+void readIsolation(const Properties& source, const std::filesystem::path& file, Config& config)
+{
+    IsolationPolicy& isolation = config.isolation;
+    config.isolationChosen = source.said("isolation.default").has_value();
+    isolation.byDefault = read(source, "isolation.default", "sandbox", "sandbox or none",
+                               [](const std::string& text) { return isolationFrom(text); });
+    isolation.noneAllowed = listFrom(source.said("isolation.none_allowed").value_or(""));
+    for (const auto& text : listFrom(source.said("isolation.binds").value_or("")))
+        if (const auto bind = bindFrom(text))
+            isolation.bindable.push_back(*bind);
+        else
+            source.complain("isolation.binds", "expected absolute paths such as /dev/kvm or "
+                                               "/var/cache/ccache:rw, without . and .., found '" +
+                                                   text + "'");
+    for (const auto& path : {config.stateDir, config.secretsDir, config.servicesDir, file,
+                             config.tlsKey, config.httpSocket, config.credentialsDir})
+        if (!path.empty())
+            isolation.hidden.push_back(std::filesystem::absolute(path).lexically_normal());
+}
+
 } // namespace
 
 Config readConfig(const std::filesystem::path& file, const std::vector<std::string>& definitions,
@@ -317,10 +367,7 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
     config.httpPort = static_cast<std::uint16_t>(
         read(source, "http.port", "7824", "a port from 0 to 65535",
              [](const std::string& text) { return wholeFrom(text, 0, 65535); }));
-    const Poco::StringTokenizer hosts(source.said("http.hosts").value_or(""), ",",
-                                      Poco::StringTokenizer::TOK_TRIM |
-                                          Poco::StringTokenizer::TOK_IGNORE_EMPTY);
-    config.httpHosts.assign(hosts.begin(), hosts.end());
+    config.httpHosts = listFrom(source.said("http.hosts").value_or(""));
     config.httpBasePath = source.said("http.base_path").value_or("");
     while (config.httpBasePath.ends_with('/'))
         config.httpBasePath.pop_back();
@@ -330,6 +377,7 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
                                               config.httpBasePath + "'");
     readFolders(source, file, config);
     readSocket(source, file, config);
+    readIsolation(source, file, config);
     const auto cores = std::to_string(std::max(1U, std::thread::hardware_concurrency()));
     config.slots =
         static_cast<int>(read(source, "executor.slots", cores, "a whole number from 1 to 1000",

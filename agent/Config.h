@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/model/PipelineSpec.h"
+#include "agent/run/IsolationPolicy.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -36,6 +37,8 @@ struct Config
     std::filesystem::path pluginsDir;
     std::filesystem::path secretsDir;
     int slots = 1;
+    IsolationPolicy isolation;    ///< but for what the host and the programs say
+    bool isolationChosen = false; ///< isolation.default is set
     std::int64_t stageTimeoutMs = 0;
     std::int64_t stageGraceMs = 0;
     std::int64_t stuckAfterMs = 0;

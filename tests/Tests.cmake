@@ -48,6 +48,8 @@ add_executable(unit-tests
     tests/unit/CgroupTest.cpp
     tests/unit/ProcessTreeTest.cpp
     tests/unit/ShimWatchTest.cpp
+    tests/unit/ShimSandboxTest.cpp
+    tests/unit/IsolationPolicyTest.cpp
     tests/unit/LogReaderTest.cpp
     tests/unit/LogFormatTest.cpp
     tests/unit/CompressedLogTest.cpp
@@ -157,6 +159,7 @@ add_executable(daemon-tests
     tests/daemon/CausesTest.cpp
     tests/daemon/RetriesTest.cpp
     tests/daemon/ContainmentTest.cpp
+    tests/daemon/SandboxTest.cpp
     tests/daemon/LimitsTest.cpp
     tests/daemon/LogsApiTest.cpp
     tests/daemon/EventsTest.cpp

@@ -167,6 +167,8 @@ void putDetail(Writer& out, const Stage& stage)
     putOrNull(out, "message", stage.message);
     putOrNull(out, "containment", stage.containment);
     putWords(out, "limitsMissing", stage.limitsMissing);
+    putOrNull(out, "isolation", stage.isolation);
+    putOrNull(out, "network", stage.network);
     putOrNull(out, "notes", stage.notes);
     putNumber(out, "logBytes", std::optional(stage.logBytes));
     out.Key("usage");

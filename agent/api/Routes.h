@@ -29,6 +29,7 @@ struct ApiParts
     bool publicMetrics = false;
     std::string url = {};            ///< of the agent, without a slash at its end
     const TlsContext* tls = nullptr; ///< null: none
+    IsolationPolicy isolation = {};
 };
 
 /// The HTTP API: which request goes to which handler.

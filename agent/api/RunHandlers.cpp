@@ -88,6 +88,8 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
     }
     if (problems.empty())
         problems = checkPlugins(pipeline, api.plugins);
+    if (problems.empty())
+        problems = api.isolation.check(pipeline, submission.serviceName);
     if (!problems.empty())
     {
         const auto& key = problems.front().key;
@@ -98,6 +100,11 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
         throw Declined(Declined::Kind::Invalid, "invalid_pipeline", message,
                        prefix + (key.empty() || prefix.empty() ? "" : ".") + key);
     }
+    if (const auto problem = api.isolation.pullRequestProblem(submission.trigger); !problem.empty())
+        throw invalid("triggerType", problem);
+    // Whatever the trigger is patched to: what came with a pull request stays in the sandbox.
+    if (isPullRequest(submission.trigger))
+        pipeline.isolation = Isolation::Sandbox;
     for (const auto& [name, value] : request.env)
     {
         if (std::find(pipeline.secrets.begin(), pipeline.secrets.end(), name) !=

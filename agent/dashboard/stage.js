@@ -14,6 +14,10 @@ function processWords(stage) {
     return stage.status === 'IN_PROGRESS' && stage.plugin !== 'external' ? 'running' : '';
 }
 
+function isolationWords(stage) {
+    return stage.network === 'none' ? `${stage.isolation}, no network` : stage.isolation;
+}
+
 function facts(stage) {
     const all = [
         ['Plugin', stage.plugin],
@@ -29,6 +33,7 @@ function facts(stage) {
         ['Stuck since', stage.stuckSince && `${timeWords(stage.stuckSince)}: ${stage.stuckWhy ?? ''}`],
         ['Limits not enforced', stage.limitsMissing.join(', ')],
         ['Containment', stage.containment],
+        ['Isolation', isolationWords(stage)],
     ];
     return el('dl', { class: 'facts' }, all.filter(([, value]) => value).map(([name, value]) =>
         el('div', {}, el('dt', {}, name), el('dd', {}, ...[value].flat()))));

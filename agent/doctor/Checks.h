@@ -25,8 +25,14 @@ struct Context
 void checkConfiguration(const Context& context, Findings& findings);
 void checkPrograms(const Context& context, Findings& findings);
 void checkPlugins(const Context& context, PluginRegistry& plugins, Findings& findings);
-void checkServices(const Context& context, const PluginRegistry& plugins, ServiceCatalog& services,
-                   Findings& findings);
+void checkServices(const Context& context, const PluginRegistry& plugins,
+                   const IsolationPolicy& isolation, ServiceCatalog& services, Findings& findings);
+
+// IsolationCheck.cpp
+/// Returns what the configuration says and the host can.
+IsolationPolicy isolationOf(const Context& context);
+void checkIsolation(const IsolationPolicy& isolation, const ServiceCatalog& services,
+                    Findings& findings);
 
 // DependencyChecks.cpp: what stages need
 void checkSecrets(const Context& context, const ServiceCatalog& services, Findings& findings);

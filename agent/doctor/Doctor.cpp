@@ -59,7 +59,9 @@ void checkAll(const Context& context, Findings& findings)
     PluginRegistry plugins;
     ServiceCatalog services;
     checkPlugins(context, plugins, findings);
-    checkServices(context, plugins, services, findings);
+    const IsolationPolicy isolation = isolationOf(context);
+    checkServices(context, plugins, isolation, services, findings);
+    checkIsolation(isolation, services, findings);
     checkSecrets(context, services, findings);
     checkGit(&services, findings);
 }

@@ -162,13 +162,13 @@ void checkPlugins(const Context& context, PluginRegistry& plugins, Findings& fin
         findings.ok("plugins", names);
 }
 
-void checkServices(const Context& context, const PluginRegistry& plugins, ServiceCatalog& services,
-                   Findings& findings)
+void checkServices(const Context& context, const PluginRegistry& plugins,
+                   const IsolationPolicy& isolation, ServiceCatalog& services, Findings& findings)
 {
     const fs::path& folder = context.setup.config.servicesDir;
     // Secrets are checked separately.
-    const auto problems =
-        services.load(folder, plugins, [](const std::string& name) { return name; }, {});
+    const auto problems = services.load(
+        folder, plugins, [](const std::string& name) { return name; }, {}, isolation);
     failEach("services", problems,
              "correct it, then: " + checkCommand(context.setup) + "; systemctl reload stage-agent",
              findings);

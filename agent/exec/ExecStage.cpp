@@ -239,6 +239,8 @@ ExecExit execStage(ExecPlan plan, const ExecRequest& request, const PluginRegist
     if (request.keep)
         folder.keep();
     defaults.mirrors = folder.mirrors();
+    std::filesystem::create_directory(folder.mirrors());
+    defaults.isolation.hidden.push_back(folder.path().string());
     const Cgroup cgroup = Cgroup::open("exec-" + std::to_string(::getpid()), true);
     if (!cgroup.available())
         tellExec("the stage gets no cgroup of its own (" + cgroup.why() + ")");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/model/Isolation.h"
 #include "agent/model/Run.h"
 #include "agent/model/Stage.h"
 
@@ -77,8 +78,11 @@ struct PipelineSpec
     std::string repository;
     std::string branch;
     std::map<std::string, std::string> env;
-    std::vector<std::string> secrets; ///< names of files in secrets.dir
-    std::vector<StageSpec> stages;    ///< in the order of execution, at least one
+    std::vector<std::string> secrets;   ///< names of files in secrets.dir
+    std::optional<Isolation> isolation; ///< none: as the configuration has it
+    Network network = Network::Host;
+    std::vector<Bind> binds;
+    std::vector<StageSpec> stages; ///< in the order of execution, at least one
 
     bool operator==(const PipelineSpec&) const = default;
 };

@@ -120,6 +120,8 @@ void Stage::clearEnd()
     signal.reset();
     message.clear();
     containment.clear();
+    isolation.clear();
+    network.clear();
     limitsMissing.clear();
     notes.clear();
     logBytes = 0;

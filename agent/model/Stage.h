@@ -118,8 +118,11 @@ struct Stage
     std::optional<Cause> cause;
     std::optional<int> exitCode;
     std::optional<int> signal;
-    std::string message;       ///< one line for display; may be empty
-    std::string containment;   ///< "cgroup" or "subreaper"; empty before the first start
+    std::string message;     ///< one line for display; may be empty
+    std::string containment; ///< "cgroup" or "subreaper"; empty before the first start
+    std::string
+        isolation; ///< "sandbox" or "none"; empty before the first start, and by a release before
+    std::string network;       ///< "host" or "none"; empty as isolation
     std::string limitsMissing; ///< requested limits that are not enforced: "memory,cpu"
     std::string notes;         ///< causes that did not end it, comma-separated: LOG_LIMIT
     std::int64_t logBytes = 0;

@@ -74,17 +74,16 @@ std::string toJson(const std::map<std::string, std::string>& outputs)
     return {text.GetString(), text.GetSize()};
 }
 
-/// Whoever reads the file while the stage runs sees all of it or none of it.
+/// In place: in a sandbox the file is all that can be written of its folder. It is read when the stage has ended.
 void writeOutputs(const std::map<std::string, std::string>& outputs)
 {
     const std::string target = StageContext::variable("STAGE_OUTPUTS");
     if (target.empty() || outputs.empty())
         return;
-    const std::string temporary = target + ".tmp";
-    std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
+    std::ofstream file(target, std::ios::binary | std::ios::trunc);
     file << toJson(outputs);
     file.close();
-    if (!file || std::rename(temporary.c_str(), target.c_str()) != 0)
+    if (!file)
         throw std::runtime_error("can't write " + target + ": " + std::strerror(errno));
 }
 

@@ -28,6 +28,9 @@ namespace
 constexpr std::size_t outputsLimit = 64 << 10;
 constexpr std::size_t secretLimit = 64 << 10;
 
+/// Bubblewrap and the first process of its pid namespace: a limit of processes is one of the stage's own.
+constexpr std::int64_t sandboxProcesses = 2;
+
 /// Reads a regular file whole; a symlink, a device or a pipe that a stage put there is refused.
 std::string readSmallFile(const std::filesystem::path& path, std::size_t limit)
 {
@@ -134,6 +137,23 @@ bool steersTheProcess(const std::string& variable)
            variable.starts_with("MALLOC_");
 }
 
+SandboxOrder sandboxOf(const OrderContext& context, const OrderDefaults& defaults)
+{
+    const IsolationPolicy& isolation = defaults.isolation;
+    const std::filesystem::path runFolder = context.attemptFolder.parent_path().parent_path();
+    SandboxOrder sandbox{.program = isolation.bubblewrap.string(),
+                         .network = context.pipeline.network,
+                         .home = (runFolder / "home").string(),
+                         .hidden = isolation.hidden,
+                         .binds = context.pipeline.binds};
+    for (const std::string& folder : isolation.shown)
+        sandbox.shown.push_back({.path = folder});
+    sandbox.shown.push_back({.path = context.plugin.folder.string()});
+    if (context.plugin.kind == Plugin::Kind::Library)
+        sandbox.shown.push_back({.path = defaults.mirrors.string(), .writable = true});
+    return sandbox;
+}
+
 } // namespace
 
 Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
@@ -160,7 +180,14 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     if (order.library)
         std::erase_if(env, [](const auto& variable) { return steersTheProcess(variable.first); });
     env.try_emplace("PATH", standardPath);
-    env.try_emplace("HOME", defaults.home);
+    if (defaults.isolation.of(pipeline, run.trigger) == Isolation::Sandbox)
+    {
+        order.version = sandboxOrderVersion;
+        order.sandbox = sandboxOf(context, defaults);
+        if (order.limits.pids > 0)
+            order.limits.pids += sandboxProcesses;
+    }
+    env.try_emplace("HOME", order.sandbox ? order.sandbox->home : defaults.home);
     env.try_emplace("LANG", "C.UTF-8");
     for (const auto& [name, value] : outputs)
         env[outputVariable(name)] = value;
@@ -243,7 +270,8 @@ std::map<std::string, std::string> readOutputs(const std::filesystem::path& file
         return {};
     try
     {
-        return parseOutputs(readSmallFile(file, outputsLimit));
+        const std::string json = readSmallFile(file, outputsLimit);
+        return json.empty() ? std::map<std::string, std::string>() : parseOutputs(json);
     }
     catch (const std::runtime_error& error)
     {

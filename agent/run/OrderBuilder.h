@@ -4,6 +4,7 @@
 #include "agent/model/Run.h"
 #include "agent/plugin/PluginRegistry.h"
 #include "agent/process/Launcher.h"
+#include "agent/run/IsolationPolicy.h"
 #include "agent/wire/Order.h"
 
 #include <filesystem>
@@ -27,7 +28,8 @@ struct OrderDefaults
     std::filesystem::path pluginHost; ///< the stage-plugin-host program
     std::filesystem::path mirrors;    ///< the cache folder that library plugins get
     std::filesystem::path secretsDir;
-    std::string home; ///< HOME of the stages
+    std::string home; ///< HOME of the stages without a sandbox
+    IsolationPolicy isolation;
 };
 
 /// One stage on its way to a shim.
@@ -55,7 +57,7 @@ std::string masked(const std::string& text, const std::vector<std::string>& secr
                    const std::filesystem::path& folder);
 
 /// Reads a plugin's outputs.json: a flat JSON object of strings, at most 64 KiB.
-/// Returns an empty map if there is no file. Errors: std::runtime_error with the reason.
+/// Returns an empty map if there is no file, or an empty one: a sandbox begins with that. Errors: std::runtime_error with the reason.
 std::map<std::string, std::string> readOutputs(const std::filesystem::path& file);
 
 /// Stores the outputs of a successful attempt in `stage`, with these secrets masked, and the commit in `run` if they

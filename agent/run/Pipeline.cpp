@@ -150,6 +150,24 @@ void writeStage(JsonWriter& writer, const StageSpec& stage)
     writer.EndObject();
 }
 
+void writeIsolation(JsonWriter& writer, const PipelineSpec& spec)
+{
+    if (spec.isolation)
+    {
+        writer.Key("isolation");
+        writer.String(std::string(toString(*spec.isolation)));
+    }
+    if (spec.network != Network::Host)
+    {
+        writer.Key("network");
+        writer.String(std::string(toString(spec.network)));
+    }
+    std::vector<std::string> binds;
+    for (const Bind& bind : spec.binds)
+        binds.push_back(toString(bind));
+    writeStrings(writer, "binds", binds);
+}
+
 std::string written(const PipelineSpec& spec)
 {
     rapidjson::StringBuffer buffer;
@@ -177,6 +195,7 @@ std::string written(const PipelineSpec& spec)
         writer.EndObject();
     }
     writeStrings(writer, "secrets", spec.secrets);
+    writeIsolation(writer, spec);
     writer.Key("stages");
     writer.StartArray();
     for (const StageSpec& stage : spec.stages)

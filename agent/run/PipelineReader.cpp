@@ -47,6 +47,17 @@ std::string joined(const std::vector<std::string_view>& words)
     return text;
 }
 
+/// One of a few words, as `from` reads them.
+template <typename From>
+auto oneOf(const DocumentValue& value, From from, const std::vector<std::string_view>& known)
+{
+    const auto text = value.text();
+    const auto found = text ? from(*text) : decltype(from(*text)){};
+    if (text && !found)
+        value.expected("one of " + joined(known), suggestion(*text, known));
+    return found;
+}
+
 /// A length of time of at least `least` ms.
 std::optional<std::int64_t> duration(const DocumentValue& value, std::int64_t least)
 {
@@ -104,8 +115,8 @@ int concurrencyOf(const DocumentMap& map)
 
 void PipelineReader::readService(const DocumentValue& root, Service& service) const
 {
-    const DocumentMap map(
-        root, {"id", "name", "repository", "branch", "concurrency", "env", "secrets", "stages"});
+    const DocumentMap map(root, {"id", "name", "repository", "branch", "concurrency", "env",
+                                 "secrets", "isolation", "network", "binds", "stages"});
     service.id = idOf(map);
     if (const auto value = map.require("name"))
         service.name = ruled(*value, serviceNameProblem);
@@ -115,8 +126,8 @@ void PipelineReader::readService(const DocumentValue& root, Service& service) co
 
 void PipelineReader::readPipeline(const DocumentValue& root, PipelineSpec& spec) const
 {
-    const DocumentMap map(
-        root, {"id", "name", "repository", "branch", "concurrency", "env", "secrets", "stages"});
+    const DocumentMap map(root, {"id", "name", "repository", "branch", "concurrency", "env",
+                                 "secrets", "isolation", "network", "binds", "stages"});
     // A service's file may be sent as it is; what only a declared service has is checked and has no effect.
     (void)idOf(map);
     if (const auto value = map.find("name"))
@@ -137,6 +148,7 @@ void PipelineReader::readKeys(const DocumentMap& map, PipelineSpec& spec) const
         readEnv(*value, spec);
     if (const auto value = map.find("secrets"); value && _source != Source::Request)
         readSecrets(*value, spec);
+    readIsolation(map, spec);
     if (const auto value = map.require("stages"))
         readStages(*value, spec);
 }
@@ -169,6 +181,25 @@ void PipelineReader::readSecrets(const DocumentValue& value, PipelineSpec& spec)
         }
         spec.secrets.push_back(std::move(name));
     }
+}
+
+void PipelineReader::readIsolation(const DocumentMap& map, PipelineSpec& spec)
+{
+    if (const auto value = map.find("isolation"))
+        spec.isolation = oneOf(*value, isolationFrom, {"sandbox", "none"});
+    if (const auto value = map.find("network"))
+        spec.network = oneOf(*value, networkFrom, {"host", "none"}).value_or(Network::Host);
+    if (const auto value = map.find("binds"))
+        for (const DocumentValue& item : value->list())
+        {
+            const auto text = item.text();
+            const auto bind = text ? bindFrom(*text) : std::nullopt;
+            if (bind)
+                spec.binds.push_back(*bind);
+            else if (text)
+                item.expected("an absolute path such as /dev/kvm or /var/cache/ccache:rw, without "
+                              ". and ..");
+        }
 }
 
 void PipelineReader::readStages(const DocumentValue& value, PipelineSpec& spec) const

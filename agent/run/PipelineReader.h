@@ -25,6 +25,7 @@ private:
     void readKeys(const DocumentMap& map, PipelineSpec& spec) const;
     void readEnv(const DocumentValue& value, PipelineSpec& spec) const;
     void readSecrets(const DocumentValue& value, PipelineSpec& spec) const;
+    static void readIsolation(const DocumentMap& map, PipelineSpec& spec);
     void readStages(const DocumentValue& value, PipelineSpec& spec) const;
     void readStage(const DocumentValue& value, StageSpec& stage) const;
     static void readRetry(const DocumentValue& value, RetrySpec& retry);

@@ -167,8 +167,12 @@ std::optional<std::int64_t> Retention::removeWorkspaces(Batch& batch, TimeMs now
             break;
         }
         place = {*run.endedAt, run.id};
-        batch.afterCommit.push_back([this, id = run.id]
-                                    { _cleanup.discard(_state.workspace(id)); });
+        batch.afterCommit.push_back(
+            [this, id = run.id]
+            {
+                _cleanup.discard(_state.workspace(id));
+                _cleanup.discard(_state.home(id));
+            });
     }
     batch.afterCommit.push_back([this, place] { _workspaces = place; });
     return next;

@@ -63,6 +63,18 @@ void checkSecrets(const ParsedService& parsed, const fs::path& folder,
     }
 }
 
+/// Reports what the configuration does not let the service have.
+void checkIsolation(ParsedService& parsed, const IsolationPolicy& isolation)
+{
+    for (Problem& problem : isolation.check(parsed.service.pipeline, parsed.service.name))
+    {
+        problem.file = parsed.service.file;
+        if (const auto line = parsed.lines.find(problem.key); line != parsed.lines.end())
+            problem.line = line->second;
+        parsed.problems.push_back(std::move(problem));
+    }
+}
+
 void append(std::vector<Problem>& all, std::vector<Problem> some, const std::string& file)
 {
     const std::size_t count = some.size();
@@ -114,7 +126,8 @@ void checkIdentity(ParsedService& parsed,
 } // namespace
 
 std::vector<Problem> ServiceCatalog::load(const fs::path& folder, const PluginRegistry& registry,
-                                          const IdFor& idFor, const fs::path& secrets)
+                                          const IdFor& idFor, const fs::path& secrets,
+                                          const IsolationPolicy& isolation)
 {
     Services before;
     {
@@ -135,6 +148,8 @@ std::vector<Problem> ServiceCatalog::load(const fs::path& folder, const PluginRe
         std::vector<Problem>& problems = parsed.problems;
         if (problems.empty())
             problems = checkPlugins(service.pipeline, registry, service.file, parsed.lines);
+        if (problems.empty())
+            checkIsolation(parsed, isolation);
         if (problems.empty() && !secrets.empty())
             checkSecrets(parsed, secrets, problems);
         if (problems.empty())

@@ -2,6 +2,8 @@
 
 #include "agent/model/PipelineSpec.h"
 
+#include "agent/run/IsolationPolicy.h"
+
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -24,12 +26,14 @@ public:
 
     /// Reads all *.yaml and *.yml of `folder` in the order of their names and replaces the services atomically. A
     /// missing folder has no services. An invalid file does not affect others: at a reload its service is kept as
-    /// last read. `secrets` is the folder of the secrets; empty: they are not checked.
+    /// last read. `secrets` is the folder of the secrets; empty: they are not checked. `isolation` says what they
+    /// may ask for.
     /// Returns the problems, at most 50 per file and a line about the rest.
     /// Errors: those of `idFor`; nothing is changed then.
     /// Threads: one load at a time, concurrent with readers.
     std::vector<Problem> load(const std::filesystem::path& folder, const PluginRegistry& registry,
-                              const IdFor& idFor, const std::filesystem::path& secrets = {});
+                              const IdFor& idFor, const std::filesystem::path& secrets = {},
+                              const IsolationPolicy& isolation = {});
 
     /// Returns null if there is none. Threads: any.
     [[nodiscard]] std::shared_ptr<const Service> find(const std::string& nameOrId) const;

@@ -19,6 +19,9 @@ void StageStarter::start(Batch& batch, Run& run, Stage& stage, StageEvent event,
     if (!external)
     {
         stage.containment = _runner.hasCgroup() ? "cgroup" : "subreaper";
+        const PipelineSpec& pipeline = _specs.pipeline(run);
+        stage.isolation = toString(_specs.orders().isolation.of(pipeline, run.trigger));
+        stage.network = toString(pipeline.network);
         stage.limitsMissing = _runner.missing(_specs.stage(run, stage).limits);
         stage.bootId = _bootId;
         stage.sealKey = Seal::newKey();
@@ -38,6 +41,16 @@ void StageStarter::start(Batch& batch, Run& run, Stage& stage, StageEvent event,
         launch(batch, run, stage);
 }
 
+/// The configuration may have changed since the run was submitted.
+std::string StageStarter::isolationProblem(const PipelineSpec& pipeline, const Run& run) const
+{
+    const IsolationPolicy& isolation = _specs.orders().isolation;
+    if (std::string problem = isolation.pullRequestProblem(run.trigger); !problem.empty())
+        return problem;
+    const auto problems = isolation.check(pipeline, run.serviceName);
+    return problems.empty() ? "" : problems.front().describe();
+}
+
 void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
 {
     const Plugin* plugin = _plugins.find(stage.plugin);
@@ -53,6 +66,12 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
     }
     const auto folder = _state.attempt(stage, stage.attempt);
     const PipelineSpec& pipeline = _specs.pipeline(run);
+    if (const std::string problem = isolationProblem(pipeline, run); !problem.empty())
+    {
+        batch.afterCommit.push_back([this, id = stage.id, attempt = stage.attempt, problem]
+                                    { _runner.refuse(id, attempt, Cause::SpawnError, problem); });
+        return;
+    }
     Order order = buildOrder({.run = run,
                               .stage = stage,
                               .spec = _specs.stage(run, stage),

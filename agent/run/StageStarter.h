@@ -37,6 +37,7 @@ public:
                const std::string& reason);
 
     /// Launches the attempt that the record calls running, after the commit.
+    [[nodiscard]] std::string isolationProblem(const PipelineSpec& pipeline, const Run& run) const;
     void launch(Batch& batch, const Run& run, const Stage& stage);
 
 private:

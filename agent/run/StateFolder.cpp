@@ -101,6 +101,11 @@ std::filesystem::path StateFolder::workspace(const std::string& runId) const
     return run(runId) / "workspace";
 }
 
+std::filesystem::path StateFolder::home(const std::string& runId) const
+{
+    return run(runId) / "home";
+}
+
 std::filesystem::path StateFolder::stage(const Stage& stage) const
 {
     return run(stage.runId) /

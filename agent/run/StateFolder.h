@@ -25,6 +25,8 @@ public:
     [[nodiscard]] std::filesystem::path trash() const { return _root / "trash"; }
     [[nodiscard]] std::filesystem::path run(const std::string& runId) const;
     [[nodiscard]] std::filesystem::path workspace(const std::string& runId) const;
+    /// HOME of the run's stages in a sandbox.
+    [[nodiscard]] std::filesystem::path home(const std::string& runId) const;
     [[nodiscard]] std::filesystem::path stage(const Stage& stage) const;
     [[nodiscard]] std::filesystem::path attempt(const Stage& stage, int attempt) const;
 

@@ -1,27 +1,26 @@
 #pragma once
 
 #include "agent/os/FileDescriptor.h"
+#include "agent/shim/ChildProcess.h"
+#include "agent/shim/Sandbox.h"
 #include "agent/wire/Order.h"
 
-#include <csignal>
 #include <map>
+#include <memory>
+#include <optional>
 #include <string>
-
-#include <sys/types.h>
 
 namespace agent
 {
 
-/// What the shim ignores and its command does not.
-constexpr int ignoredSignals[] = {SIGPIPE, SIGHUP,  SIGINT,  SIGQUIT,
-                                  SIGXFSZ, SIGUSR1, SIGUSR2, SIGALRM};
-
-/// The stage's command: the one child that the shim starts.
+/// The stage's command, with pipes for what it says: the one child that the shim starts. With a sandbox that is
+/// bubblewrap, and the command lives in it.
 class Command
 {
 public:
-    /// `secrets` join the order's environment; where both have a name, the secret is taken.
-    Command(const Order& order, const std::map<std::string, std::string>& secrets);
+    /// `folder`: the attempt's. `secrets` join the order's environment; where both have a name, the secret is taken.
+    Command(const Order& order, const std::string& folder,
+            const std::map<std::string, std::string>& secrets);
 
     /// Starts it: own session, /dev/null on stdin, pipes on stdout and stderr, nothing else inherited
     /// but environment and folder; in `cgroup` (-1: none) from its first instruction on.
@@ -29,36 +28,29 @@ public:
     /// shows in failure() once the child is reaped.
     bool start(int cgroup);
 
-    [[nodiscard]] pid_t pid() const { return _pid; }
+    [[nodiscard]] pid_t pid() const { return _child->pid(); }
 
     /// Whether the kernel took it into the cgroup.
-    [[nodiscard]] bool inCgroup() const { return _inCgroup; }
+    [[nodiscard]] bool inCgroup() const { return _child->inCgroup(); }
 
     /// Read ends of its stdout and stderr, non-blocking.
     [[nodiscard]] FileDescriptor& output() { return _output; }
     [[nodiscard]] FileDescriptor& errors() { return _errors; }
 
+    /// To be called before TERM is sent to the stage's processes.
+    void stopping() const;
+
+    /// Returns the wait status of the command itself; `ofChild`: that of the child, which was reaped.
+    [[nodiscard]] int status(int ofChild);
+
     /// What kept it from being executed; empty when it was. To be asked when it was reaped.
     [[nodiscard]] std::string failure();
 
 private:
-    struct ExecError;
-    struct Start;
-
-    [[nodiscard]] bool findProgram();
-    static int runChild(void* start);
-
-    const Order& _order;
-    std::map<std::string, std::string> _env;
-    std::string _program; ///< argv[0] as a path
-    std::vector<char*> _argv;
-    std::vector<std::string> _envTexts;
-    std::vector<char*> _envp;
-    pid_t _pid = -1;
-    bool _inCgroup = false;
+    std::optional<Sandbox> _sandbox;
+    std::unique_ptr<ChildProcess> _child;
     FileDescriptor _output;
     FileDescriptor _errors;
-    FileDescriptor _failurePipe;
     std::string _failure;
 };
 

@@ -154,7 +154,8 @@ bool Supervisor::claim()
         return false;
     }
     _order = *order;
-    _outcome.version = _order.version; // who wrote it may be an older daemon, and has to read this
+    // Who wrote it may be an older daemon, and has to read this. A sandbox makes no difference to it.
+    _outcome.version = std::min(_order.version, wireVersion);
     if (unreserved != 0)
         return full("the outcome's file", unreserved);
     if (unclaimed != 0)
@@ -176,7 +177,7 @@ void Supervisor::execute()
     _evidence.ended = reasonToEnd();
     if (!_evidence.ended)
     {
-        Command command(_order, _secrets);
+        Command command(_order, _folder, _secrets);
         if (command.start(_processes->cgroup().folder()))
         {
             if (!command.inCgroup())
@@ -194,7 +195,6 @@ void Supervisor::execute()
     if (_evidence.ended == Cause::Stopped)
         _outcome.synced = syncWorkspace();
     _evidence.logError = _log->file().error();
-    _evidence.commandStatus = _processes->commandStatus();
     _evidence.oomKilled = _processes->cgroup().oomKills() > 0;
 
     judge(_outcome, _order, _evidence);
@@ -215,7 +215,9 @@ void Supervisor::supervise(Command& command)
         _log->showDue();
         // Before the reasons to end it: an end of its own counts more than one that we would cause now.
         processesLeft = _processes->reap();
-    } while (advance(processesLeft));
+        if (const auto status = _processes->commandStatus())
+            _evidence.commandStatus = command.status(*status);
+    } while (advance(command, processesLeft));
 }
 
 void Supervisor::waitForEvent(Command& command)
@@ -292,12 +294,12 @@ std::optional<Cause> Supervisor::reasonToEnd() const
 }
 
 /// Takes the stage one phase on where it is time for it. Returns false when it is over.
-bool Supervisor::advance(bool processesLeft)
+bool Supervisor::advance(const Command& command, bool processesLeft)
 {
     const Clock::time_point now = Clock::now();
     if (_phase == Phase::Running)
     {
-        if (const auto status = _processes->commandStatus())
+        if (const auto status = _evidence.commandStatus)
         {
             // A host that goes down asks all processes at once: then this is no end of its own.
             if (_stopAsked && endedByTerm(*status))
@@ -306,6 +308,7 @@ bool Supervisor::advance(bool processesLeft)
         }
         else if ((_evidence.ended = reasonToEnd()))
         {
+            command.stopping();
             _processes->terminate();
             _graceEnds = now + std::chrono::milliseconds(_order.graceMs);
             _phase = Phase::Terminating;
@@ -332,7 +335,7 @@ void Supervisor::tellWhenHeld(Clock::time_point now)
         _firstKill = now;
     if (_heldTold || now < *_firstKill + heldAfter || !_processes->held())
         return;
-    const Held held{.version = _order.version, .since = nowMs(), .ending = _evidence.ended};
+    const Held held{.version = _outcome.version, .since = nowMs(), .ending = _evidence.ended};
     _heldTold = writeHeld(_folder, held) == 0;
 }
 

@@ -97,7 +97,7 @@ private:
     void takeSignals();
     void takeOutput(LogStream stream, FileDescriptor& pipe, std::size_t atMost);
     [[nodiscard]] std::optional<Cause> reasonToEnd() const;
-    bool advance(bool processesLeft);
+    bool advance(const Command& command, bool processesLeft);
     void tellWhenHeld(Clock::time_point now);
     void drain(Command& command);
     [[nodiscard]] bool syncWorkspace() const;

@@ -1,5 +1,7 @@
 // stage-shim FOLDER: runs the one attempt whose order.json is in FOLDER and writes how it ended.
 // stage-shim --wait: waits until the daemon hands over an attempt, then does the same.
+// stage-shim --first-process: is the first process of a stage's sandbox (FirstProcess.h).
+// stage-shim --probe-sandbox BWRAP: makes a sandbox as stages have it, which tells the version; bwrap's exit code.
 // stage-shim --version: tells its version.
 //
 // Started by the daemon with descriptor 3 = FOLDER/shim.lock, flocked, and 4 = a memfd of secrets as
@@ -9,6 +11,10 @@
 // there was no attempt for it, 2 when it was not called like that, 3 when the attempt was already claimed, 4 when
 // the attempt's folder refused the outcome.
 #include "agent/os/Files.h"
+#include "agent/shim/Bubblewrap.h"
+#include "agent/shim/FirstProcess.h"
+#include "agent/shim/IgnoredSignals.h"
+#include "agent/shim/Sandbox.h"
 #include "agent/shim/Supervisor.h"
 #include "agent/wire/Failpoint.h"
 #include "agent/wire/Handover.h"
@@ -105,6 +111,32 @@ std::optional<agent::Handover> awaitHandover(const agent::FileDescriptor& socket
     return events[0].revents != 0 ? agent::receiveHandover(socket.get()) : std::nullopt;
 }
 
+/// Becomes bubblewrap, with what a stage without workspace would have. Returns only where it can't.
+int probeSandbox(const char* bubblewrap)
+try
+{
+    agent::Order order;
+    order.sandbox = agent::SandboxOrder{.program = bubblewrap};
+    auto arguments = agent::bubblewrapArguments(order, "");
+    const int program = ::open("/proc/self/exe", O_PATH);
+    arguments.emplace_back("--");
+    arguments.push_back("/proc/self/fd/" + std::to_string(program));
+    arguments.emplace_back("--version");
+    std::vector<char*> argv;
+    for (std::string& argument : arguments)
+        argv.push_back(argument.data());
+    argv.push_back(nullptr);
+    char* nothing = nullptr;
+    ::execve(bubblewrap, argv.data(), &nothing);
+    std::perror(bubblewrap);
+    return 1;
+}
+catch (const std::exception& error)
+{
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+}
+
 /// Lets `ps` show the folder, as of a shim that was started with it.
 void showFolder(char* argument, const std::string& folder)
 {
@@ -122,6 +154,10 @@ int main(int argc, char** argv)
         std::puts("stage-shim " STAGE_AGENT_VERSION);
         return 0;
     }
+    if (argc == 2 && std::string_view(argv[1]) == agent::sandboxed::argument)
+        return agent::runFirstProcess();
+    if (argc == 3 && std::string_view(argv[1]) == "--probe-sandbox")
+        return probeSandbox(argv[2]);
     const bool waits = argc == 2 && std::string_view(argv[1]).starts_with(agent::waitArgument);
     if (argc != 2 || (!waits && !isFile(lockFd)))
     {

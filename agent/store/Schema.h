@@ -182,6 +182,12 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
         // What an attempt executed.
         "ALTER TABLE stages ADD COLUMN plugin_sha256 TEXT",
         "ALTER TABLE attempts ADD COLUMN plugin_sha256 TEXT",
+
+        // How the processes of an attempt were kept apart from the host.
+        "ALTER TABLE stages ADD COLUMN isolation TEXT",
+        "ALTER TABLE stages ADD COLUMN network TEXT",
+        "ALTER TABLE attempts ADD COLUMN isolation TEXT",
+        "ALTER TABLE attempts ADD COLUMN network TEXT",
     },
 };
 

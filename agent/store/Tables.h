@@ -44,6 +44,8 @@ inline constexpr std::array attemptColumns{
     column<&Stage::signal>("signal"),
     column<&Stage::message>("message"),
     column<&Stage::containment>("containment"),
+    column<&Stage::isolation>("isolation"),
+    column<&Stage::network>("network"),
     column<&Stage::limitsMissing>("limits_missing"),
     column<&Stage::notes>("notes"),
     column<&Stage::logBytes>("log_bytes"),

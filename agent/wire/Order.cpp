@@ -236,6 +236,52 @@ std::string checksumOf(std::string_view text)
 
 constexpr std::size_t checksumSize = sizeof(R"(,"crc32c":"00000000"})") - 1;
 
+std::vector<std::string> textsOf(const std::vector<Bind>& binds)
+{
+    std::vector<std::string> texts;
+    for (const Bind& bind : binds)
+        texts.push_back(toString(bind));
+    return texts;
+}
+
+std::vector<Bind> bindsIn(const ObjectReader& reader, const char* name)
+{
+    std::vector<Bind> binds;
+    for (const std::string& text : reader.texts(name))
+    {
+        const auto bind = bindFrom(text);
+        if (!bind)
+            throw BadFile("has '" + std::string(name) + "' with what is no path: " + text);
+        binds.push_back(*bind);
+    }
+    return binds;
+}
+
+void write(ObjectWriter& json, const SandboxOrder& sandbox)
+{
+    json.key("sandbox").StartObject();
+    json.text("program", sandbox.program);
+    json.text("network", toString(sandbox.network));
+    json.text("home", sandbox.home);
+    json.texts("hidden", sandbox.hidden);
+    json.texts("binds", textsOf(sandbox.binds));
+    json.texts("shown", textsOf(sandbox.shown));
+    json.raw().EndObject();
+}
+
+SandboxOrder sandboxFrom(const ObjectReader& reader)
+{
+    const auto network = networkFrom(reader.text("network"));
+    if (!network)
+        throw BadFile("has an unknown 'network'");
+    return {.program = reader.text("program"),
+            .network = *network,
+            .home = reader.text("home"),
+            .hidden = reader.texts("hidden"),
+            .binds = bindsIn(reader, "binds"),
+            .shown = bindsIn(reader, "shown")};
+}
+
 void readIdentity(const ObjectReader& reader, Order& order)
 {
     order.runId = reader.text("runId");
@@ -277,6 +323,8 @@ std::string toJson(const Order& order)
     json.number("cpuPercent", order.limits.cpuPercent);
     json.number("pids", order.limits.pids);
     json.raw().EndObject();
+    if (order.sandbox)
+        write(json, *order.sandbox);
     json.text("bootId", order.bootId);
     if (order.bootRecorded)
         json.key("bootRecorded").Bool(true);
@@ -340,33 +388,37 @@ std::string toJson(const Held& held)
 
 std::optional<Order> orderFrom(const std::string& json, std::string* why)
 {
-    return readFile<Order>(json, files::order, why,
-                           [](const ObjectReader& reader, Order& order)
-                           {
-                               readIdentity(reader, order);
-                               order.plugin = reader.text("plugin");
-                               order.pluginSha256 = reader.text("pluginSha256");
-                               order.library = reader.boolean("library");
-                               order.argv = reader.texts("argv");
-                               const rapidjson::Value& env = reader.get("env");
-                               if (!env.IsObject())
-                                   throw BadFile("has 'env' that is no object");
-                               for (const auto& member : env.GetObject())
-                                   order.env[ObjectReader::asText(member.name, "env")] =
-                                       ObjectReader::asText(member.value, "env");
-                               order.secrets = reader.texts("secrets");
-                               order.cwd = reader.text("cwd");
-                               order.timeoutMs = reader.number("timeoutMs");
-                               order.silenceMs = reader.number("silenceMs");
-                               order.graceMs = reader.number("graceMs");
-                               order.logMaxBytes = reader.number("logMaxBytes");
-                               const ObjectReader limits(reader.get("limits"));
-                               order.limits.memoryBytes = limits.number("memoryBytes");
-                               order.limits.cpuPercent = limits.number("cpuPercent");
-                               order.limits.pids = limits.number("pids");
-                               order.bootRecorded = reader.find("bootRecorded") != nullptr &&
-                                                    reader.boolean("bootRecorded");
-                           });
+    return readFile<Order>(
+        json, files::order, why,
+        [](const ObjectReader& reader, Order& order)
+        {
+            readIdentity(reader, order);
+            order.plugin = reader.text("plugin");
+            order.pluginSha256 = reader.text("pluginSha256");
+            order.library = reader.boolean("library");
+            order.argv = reader.texts("argv");
+            const rapidjson::Value& env = reader.get("env");
+            if (!env.IsObject())
+                throw BadFile("has 'env' that is no object");
+            for (const auto& member : env.GetObject())
+                order.env[ObjectReader::asText(member.name, "env")] =
+                    ObjectReader::asText(member.value, "env");
+            order.secrets = reader.texts("secrets");
+            order.cwd = reader.text("cwd");
+            order.timeoutMs = reader.number("timeoutMs");
+            order.silenceMs = reader.number("silenceMs");
+            order.graceMs = reader.number("graceMs");
+            order.logMaxBytes = reader.number("logMaxBytes");
+            const ObjectReader limits(reader.get("limits"));
+            order.limits.memoryBytes = limits.number("memoryBytes");
+            order.limits.cpuPercent = limits.number("cpuPercent");
+            order.limits.pids = limits.number("pids");
+            if (const rapidjson::Value* sandbox = reader.find("sandbox"))
+                order.sandbox = sandboxFrom(ObjectReader(*sandbox));
+            order.bootRecorded =
+                reader.find("bootRecorded") != nullptr && reader.boolean("bootRecorded");
+        },
+        sandboxOrderVersion);
 }
 
 std::optional<Order> identityFrom(const std::string& json, std::string* why)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/model/Isolation.h"
 #include "agent/model/PipelineSpec.h"
 #include "agent/model/Stage.h"
 #include "agent/wire/Seal.h"
@@ -25,6 +26,21 @@ namespace agent
 /// The version of order.json, shim.lock and outcome.json that this build writes.
 constexpr int wireVersion = 1;
 
+/// Of an order with a sandbox: a shim that knew of none would execute the stage without.
+constexpr int sandboxOrderVersion = 2;
+
+/// What the stage sees of the host: docs/isolation.md. The paths are absolute.
+struct SandboxOrder
+{
+    std::string program; ///< bubblewrap's
+    Network network = Network::Host;
+    std::string home; ///< the run's own; made where it is not there
+    std::vector<std::string>
+        hidden; ///< files and folders of the agent; those that are not there are no error
+    std::vector<Bind> binds; ///< of the service; what is hidden stays so
+    std::vector<Bind> shown; ///< of the agent, also below what is hidden
+};
+
 /// `order.json`: what the shim is to do. Written by the engine before the launch.
 struct Order
 {
@@ -45,7 +61,8 @@ struct Order
     std::int64_t logMaxBytes = 0;
     std::string cgroup; ///< the stage's own cgroup v2 folder, made by the daemon; empty: none
     Limits limits;
-    std::string bootId; ///< of the launch
+    std::optional<SandboxOrder> sandbox; ///< none: as any process of the agent's user
+    std::string bootId;                  ///< of the launch
 
     /// The attempt's row in the record names the boot, so the shim syncs nothing: see docs/durability.md.
     bool bootRecorded = false;

@@ -77,7 +77,7 @@ export class Daemon {
         rmSync(join(this.folder, 'state', 'address'), { force: true });
         const output = openSync(join(this.folder, 'output'), 'a');
         const settings = { 'http.port': this.port, 'state.dir': join(this.folder, 'state'), 'services.dir': join(this.folder, 'services.d'),
-            'executor.slots': 4, 'disk.min_free': '1MiB', 'auth.required': true, ...this.settings };
+            'executor.slots': 4, 'disk.min_free': '1MiB', 'auth.required': true, 'isolation.default': 'none', ...this.settings };
         this.process = spawn(join(this.bin, 'stage-agent'), Object.entries(settings).flatMap(([key, value]) => ['-D', `${key}=${value}`]),
             { stdio: ['ignore', output, output], detached: true });
         this.exit = new Promise((done) => this.process.once('exit', done));

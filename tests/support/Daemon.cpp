@@ -116,6 +116,8 @@ Daemon::Daemon()
     set("secrets.dir", (_folder.path() / "secrets").string());
     set("plugins.dir", (_folder.path() / "plugins").string());
     set("stage.grace", "2s");
+    set("isolation.default",
+        "none"); // what stages leave outside of their workspace is what tests look at
     set("disk.min_free", "1M");
 }
 

@@ -41,7 +41,7 @@ public:
         std::ofstream(configuration())
             << "services.dir = " << at("services.d") << "\nsecrets.dir = " << at("secrets")
             << "\nplugins.dir = " << at("plugins") << "\nstate.dir = " << daemon.state().string()
-            << "\nstage.grace = 2s\n";
+            << "\nstage.grace = 2s\nisolation.default = none\n";
     }
 
     Daemon daemon; ///< not started

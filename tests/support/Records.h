@@ -86,6 +86,8 @@ inline std::string text(const Stage& stage)
     writeLine(out, "signal", stage.signal);
     writeLine(out, "message", stage.message);
     writeLine(out, "containment", stage.containment);
+    writeLine(out, "isolation", stage.isolation);
+    writeLine(out, "network", stage.network);
     writeLine(out, "limitsMissing", stage.limitsMissing);
     writeLine(out, "notes", stage.notes);
     writeLine(out, "logBytes", stage.logBytes);
@@ -151,6 +153,8 @@ inline Stage fullStage(const std::string& runId)
             .signal = 15,
             .message = "message " + awkward,
             .containment = "cgroup",
+            .isolation = "sandbox",
+            .network = "none",
             .limitsMissing = "memory,pids",
             .notes = "LOG_LIMIT,OOM",
             .logBytes = 5'000'000'000,

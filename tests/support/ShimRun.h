@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iostream>
 #include <iterator>
 #include <map>
 #include <stdexcept>
@@ -106,6 +107,13 @@ public:
 
     ShimRun(const ShimRun&) = delete;
     ShimRun& operator=(const ShimRun&) = delete;
+
+    /// Has the command in a sandbox.
+    void sandbox()
+    {
+        order.version = sandboxOrderVersion;
+        order.sandbox = SandboxOrder{.program = "/usr/bin/bwrap"};
+    }
 
     /// The command is `/bin/sh -c script`.
     void shell(const std::string& script) { order.argv = {"/bin/sh", "-c", script}; }
@@ -252,6 +260,17 @@ inline void assertNothingLeft(const ShimRun& run)
         CPPUNIT_ASSERT_EQUAL(std::string(), contentOf(run.cgroup() / "cgroup.procs"));
 }
 
+/// Whether this host lets us make a sandbox; says so where it does not.
+inline bool canSandbox()
+{
+    static const bool can =
+        std::system(STAGE_AGENT_BIN_DIR "/stage-shim --probe-sandbox /usr/bin/bwrap >/dev/null") ==
+        0;
+    if (!can)
+        std::cout << " (skipped: no sandbox on this host) " << std::flush;
+    return can;
+}
+
 /// Runs `claim` without a cgroup, and with one where there can be one.
 inline void inBothContainments(const std::function<void(ShimRun&)>& claim)
 {
@@ -262,6 +281,19 @@ inline void inBothContainments(const std::function<void(ShimRun&)>& claim)
         ShimRun run(withCgroup);
         claim(run);
     }
+}
+
+/// The same, and both once more in a sandbox where the host lets us make one.
+inline void inAllContainments(const std::function<void(ShimRun&)>& claim)
+{
+    inBothContainments(claim);
+    if (canSandbox())
+        inBothContainments(
+            [&](ShimRun& run)
+            {
+                run.sandbox();
+                claim(run);
+            });
 }
 
 } // namespace agent::test

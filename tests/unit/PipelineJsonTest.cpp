@@ -82,6 +82,9 @@ public:
         spec.branch = "a b";
         spec.env = {{"CI", "x"}, {"a-b", "y"}};
         spec.secrets = {"CI", "CI"};
+        spec.isolation = Isolation::None;
+        spec.network = Network::None;
+        spec.binds = {{.path = "/a b"}, {.path = "/c", .writable = true}};
         CPPUNIT_ASSERT(Pipeline::fromJson(Pipeline(spec).json()).spec() == spec);
 
         for (const char* wrong : {"", "{", "[]", "{}", "{\"stages\":1}", "{\"stages\":[{}]}",

@@ -21,6 +21,7 @@ class PipelineParserTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testKeepsOrderAndRepeatedTypes);
     CPPUNIT_TEST(testReadsJsonAndYamlAlike);
     CPPUNIT_TEST(testTellsWrongServices);
+    CPPUNIT_TEST(testTellsWrongIsolation);
     CPPUNIT_TEST(testTellsWrongStages);
     CPPUNIT_TEST(testTellsWrongRetryAndLimits);
     CPPUNIT_TEST(testTellsAllProblemsInOrderOfTheKeys);
@@ -53,6 +54,11 @@ public:
         CPPUNIT_ASSERT(spec.env == (std::map<std::string, std::string>{{"NODE_ENV", "test"},
                                                                        {"BUILD_FLAGS", ""}}));
         CPPUNIT_ASSERT(spec.secrets == std::vector<std::string>{"NPM_TOKEN"});
+        CPPUNIT_ASSERT(spec.isolation == Isolation::Sandbox);
+        CPPUNIT_ASSERT(spec.network == Network::Host);
+        CPPUNIT_ASSERT(spec.binds ==
+                       (std::vector<Bind>{{.path = "/dev/kvm"},
+                                          {.path = "/var/cache/ccache", .writable = true}}));
         CPPUNIT_ASSERT_EQUAL(std::size_t{3}, spec.stages.size());
 
         StageSpec unit;
@@ -177,6 +183,22 @@ public:
         check("- a\n", ":1: expected a map, found a list");
         check("text\n", ":1: expected a map, found the text 'text'");
         check("name: a\nstages: [\n", "malformed YAML: ");
+    }
+
+    void testTellsWrongIsolation()
+    {
+        const std::string rest = "name: a\nstages: [{type: OTHER, plugin: p}]\n";
+        check(rest + "isolation: sandbx\n",
+              ":3: isolation: expected one of sandbox, none, found the text 'sandbx', did you mean "
+              "'sandbox'?");
+        check(rest + "isolation: [none]\n", ":3: isolation: expected text, found a list");
+        check(rest + "network: hots\n",
+              ":3: network: expected one of host, none, found the text 'hots', did you mean "
+              "'host'?");
+        check(rest + "binds: /a\n", ":3: binds: expected a list, found the text '/a'");
+        for (const char* wrong : {"a", "/", "/a/../b", "/a/"})
+            check(rest + "binds:\n- /ok\n- " + wrong + "\n",
+                  ":5: binds[1]: expected an absolute path such as /dev/kvm");
     }
 
     void testTellsWrongStages()

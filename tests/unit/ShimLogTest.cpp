@@ -11,7 +11,7 @@ namespace agent
 
 using test::assertCause;
 using test::contentOf;
-using test::inBothContainments;
+using test::inAllContainments;
 using test::ShimRun;
 
 /// The log that a stage leaves, with the real program.
@@ -45,7 +45,7 @@ CPPUNIT_TEST_SUITE_REGISTRATION(ShimLogTest);
 
 void ShimLogTest::testLastByteIsKept()
 {
-    inBothContainments(
+    inAllContainments(
         [](ShimRun& run)
         {
             run.shell("printf 'a\\nlast byte'; printf 'E' >&2");

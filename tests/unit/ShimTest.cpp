@@ -8,7 +8,7 @@ namespace agent
 
 using test::assertCause;
 using test::assertNothingLeft;
-using test::inBothContainments;
+using test::inAllContainments;
 using test::ShimRun;
 
 /// Ends of a stage: each sentence of Supervisor.h about processes, with the real program. Where
@@ -65,7 +65,7 @@ CPPUNIT_TEST_SUITE_REGISTRATION(ShimTest);
 
 void ShimTest::testExitCodeIsTheCommands()
 {
-    inBothContainments(
+    inAllContainments(
         [](ShimRun& run)
         {
             run.shell("echo hello; exit 3");
@@ -128,7 +128,7 @@ void ShimTest::testMissingCommandIsSpawnErrorAndExit127IsNot()
 
 void ShimTest::testFolderThatCannotBeEnteredIsSpawnError()
 {
-    inBothContainments(
+    inAllContainments(
         [](ShimRun& run)
         {
             run.shell("touch executed");
@@ -143,7 +143,7 @@ void ShimTest::testFolderThatCannotBeEnteredIsSpawnError()
 
 void ShimTest::testTimeoutKillsTreeThatIgnoresTerm()
 {
-    inBothContainments(
+    inAllContainments(
         [](ShimRun& run)
         {
             run.shell("trap '' TERM; (trap '' TERM; sleep 600) & "
@@ -164,7 +164,7 @@ void ShimTest::testTimeoutKillsTreeThatIgnoresTerm()
 
 void ShimTest::testTimeoutLetsTreeCleanUp()
 {
-    inBothContainments(
+    inAllContainments(
         [](ShimRun& run)
         {
             run.shell(
@@ -198,7 +198,7 @@ void ShimTest::testSilenceEndsAndOutputPutsItOff()
 
 void ShimTest::testStopEndsTree()
 {
-    inBothContainments(
+    inAllContainments(
         [](ShimRun& run)
         {
             run.shell("sleep 600 & setsid sleep 600 & echo up; wait");
@@ -224,7 +224,7 @@ void ShimTest::testStopBeforeTheCommandExecutesNothing()
 
 void ShimTest::testStopWakesStoppedProcesses()
 {
-    inBothContainments(
+    inAllContainments(
         [](ShimRun& run)
         {
             run.shell("trap 'echo woken; exit' TERM; echo up; kill -STOP $$; sleep 600");
@@ -260,7 +260,7 @@ void ShimTest::testTermReachesWhatIsForkedMeanwhile()
 {
     // Symptom: a stage that forked while it was stopped lived until the end of its grace. Cause: the child was
     // not yet there when the processes were listed, and its parent was gone when TERM came. Bound: no KILL.
-    inBothContainments(
+    inAllContainments(
         [](ShimRun& run)
         {
             run.order.graceMs = 20'000;
@@ -292,7 +292,7 @@ void ShimTest::testAFolderThatIsGoneKeepsNoShim()
 
 void ShimTest::testNothingEscapesTheEnd()
 {
-    inBothContainments(
+    inAllContainments(
         [](ShimRun& run)
         {
             // A daemon by the book, one that is stopped, one that ignores all, one in a new session.
@@ -311,7 +311,7 @@ void ShimTest::testNothingEscapesTheEnd()
 
 void ShimTest::testGrandchildThatHoldsThePipeDoesNotHang()
 {
-    inBothContainments(
+    inAllContainments(
         [](ShimRun& run)
         {
             run.shell("(while :; do echo noise; done) & echo done >&2; exit 0");
@@ -325,7 +325,7 @@ void ShimTest::testGrandchildThatHoldsThePipeDoesNotHang()
 
 void ShimTest::testForkingTreeIsKilled()
 {
-    inBothContainments(
+    inAllContainments(
         [](ShimRun& run)
         {
             // Each link of the chain lives for a moment only, and ignores what it can.
@@ -346,7 +346,7 @@ void ShimTest::testAProcessThatHasLostItsFirstThreadIsEnded()
     const std::map<std::string, std::string> messages{
         {"", ended}, {"trap '' TERM; ", ended + "; killed, as it did not end within 500 ms"}};
     for (const auto& [ignoring, message] : messages)
-        inBothContainments(
+        inAllContainments(
             [&, ignoring = ignoring, message = message](ShimRun& run)
             {
                 run.shell(ignoring + "exec " + program);
@@ -357,7 +357,7 @@ void ShimTest::testAProcessThatHasLostItsFirstThreadIsEnded()
                 CPPUNIT_ASSERT_EQUAL(message, outcome.message);
                 assertNothingLeft(run);
             });
-    inBothContainments(
+    inAllContainments(
         [&](ShimRun& run)
         {
             run.shell(program + " & until grep -q ^State:.Z /proc/$!/status; do sleep 0.01; done; "
@@ -386,7 +386,7 @@ void ShimTest::testForeignHolderOfThePipeDoesNotHang()
 
 void ShimTest::testCommandGetsNothingOfOurs()
 {
-    inBothContainments(
+    inAllContainments(
         [](ShimRun& run)
         {
             const int leaked = ::open("/etc/passwd", O_RDONLY);

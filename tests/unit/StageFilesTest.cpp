@@ -131,13 +131,14 @@ public:
     {
         const FilesFolder files;
         CPPUNIT_ASSERT(readOutputs(files.path() / "outputs.json").empty());
+        CPPUNIT_ASSERT(readOutputs(files.write("outputs.json", "")).empty());
     }
 
     void testRefusesOutputsThatAreNone()
     {
         const FilesFolder files;
         const std::map<std::string, std::string> wrong{
-            {"", "not a JSON object"},
+            {" ", "not a JSON object"},
             {"[]", "not a JSON object"},
             {"\"text\"", "not a JSON object"},
             {"{\"tag\":\"1.2\"", "not a JSON object"},

@@ -86,6 +86,14 @@ void WireTest::testOrderSurvivesTheFile()
     order.logMaxBytes = 4;
     order.cgroup = "/sys/fs/cgroup/x";
     order.limits = {.memoryBytes = 5, .cpuPercent = 6, .pids = 7};
+    order.version = sandboxOrderVersion;
+    order.sandbox =
+        SandboxOrder{.program = "/usr/bin/bwrap",
+                     .network = Network::None,
+                     .home = "/run/home",
+                     .hidden = {"/state", "/secrets"},
+                     .binds = {{.path = "/dev/kvm"}, {.path = "/cache", .writable = true}},
+                     .shown = {{.path = "/state/mirrors"}}};
     order.bootId = "boot";
 
     std::string why;
@@ -96,6 +104,8 @@ void WireTest::testOrderSurvivesTheFile()
     CPPUNIT_ASSERT(read->argv == order.argv);
     CPPUNIT_ASSERT(read->library);
     CPPUNIT_ASSERT(read->limits == order.limits);
+    CPPUNIT_ASSERT(read->sandbox->binds == order.sandbox->binds);
+    CPPUNIT_ASSERT(read->sandbox->hidden == order.sandbox->hidden);
     CPPUNIT_ASSERT_EQUAL(std::int64_t{3}, read->graceMs);
 }
 
@@ -194,9 +204,9 @@ void WireTest::testUnknownKeysAreIgnored()
 void WireTest::testNewerVersionIsRefusedWithBothVersions()
 {
     std::string why;
-    const std::string newer = replaced(toJson(Order{}), R"("version":1)", R"("version":2)");
+    const std::string newer = replaced(toJson(Order{}), R"("version":1)", R"("version":3)");
     CPPUNIT_ASSERT(!orderFrom(newer, &why));
-    CPPUNIT_ASSERT_EQUAL(std::string("order.json is of version 2; this program knows up to 1"),
+    CPPUNIT_ASSERT_EQUAL(std::string("order.json is of version 3; this program knows up to 2"),
                          why);
     // It may lack what this version needs: the version is looked at first.
     CPPUNIT_ASSERT(!outcomeFrom(R"({"version":3})", &why));
