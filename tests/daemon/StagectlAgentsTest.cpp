@@ -168,7 +168,7 @@ public:
                              done({"runs", "--json"}).out);
         const std::string agents = done({"agent", "--json"}).out;
         assertHas(agents, "[" + named(_one) + R"(,"version":)");
-        assertHas(agents, "]}," + named(_two) + R"(,"version":)");
+        assertHas(agents, "}," + named(_two) + R"(,"version":)");
         CPPUNIT_ASSERT_EQUAL(std::string("[]\n"), done({"stuck", "--json"}).out);
         CPPUNIT_ASSERT_EQUAL("[" + named(_one) + "}," + named(_two) + "}]\n",
                              done({"resume", "--json"}).out);

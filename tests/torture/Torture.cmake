@@ -50,7 +50,7 @@ target_link_libraries(failpoint-agent PRIVATE agent_application)
 add_library(failpoint_shim_parts OBJECT
     agent/shim/main.cpp
     agent/shim/Supervisor.cpp
-    agent/shim/Command.cpp
+    agent/shim/ChildProcess.cpp
     agent/shim/StageProcesses.cpp
     agent/shim/StageCgroup.cpp
     agent/shim/LogFile.cpp
