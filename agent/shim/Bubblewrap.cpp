@@ -194,6 +194,8 @@ private:
 std::vector<std::string> bubblewrapArguments(const Order& order, const std::string& folder)
 {
     const SandboxOrder& sandbox = *order.sandbox;
+    if (sandbox.program.empty())
+        fail("bubblewrap is not installed");
     Arguments arguments(sandbox);
     arguments.coverPrivate();
     for (const Bind& bind : sandbox.binds)

@@ -370,7 +370,10 @@ bool Supervisor::syncWorkspace() const
 /// Returns whether it is in place.
 bool Supervisor::recordOutcome()
 {
-    const auto lasted = _ended.value_or(Clock::now()) - _started;
+    // What was never executed took no time, however long its sandbox did.
+    const auto lasted = _outcome.cause == Cause::SpawnError
+                            ? Clock::duration::zero()
+                            : _ended.value_or(Clock::now()) - _started;
     _outcome.durationMs = std::chrono::duration_cast<std::chrono::milliseconds>(lasted).count();
     _outcome.endedAt = _outcome.startedAt + _outcome.durationMs;
     const Durable durable = _outcome.synced ? Durable::Yes : _durable;

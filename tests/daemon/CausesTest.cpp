@@ -1,4 +1,5 @@
 // Why a stage ended: each cause made to happen for real. DISK_FULL needs a disk of its own: FaultsTest.
+#include "tests/support/CanSandbox.h"
 #include "tests/support/OtherBoot.h"
 #include "tests/support/Stages.h"
 
@@ -222,10 +223,10 @@ public:
     void testHostRebootIsNeverExecutedAgain()
     {
         _daemon.start();
-        const auto counter = (_daemon.folder() / "executions").string();
-        const auto id = submitRunning(shell("echo x >> " + counter + "; sleep 600"));
-        waitFor("it to execute", [&] { return contentOf(counter) == "x\n"; });
+        const auto id = submitRunning(shell("echo x >> executions; sleep 600"));
         const auto attempt = attemptOf(_daemon, _run);
+        const auto counter = attempt.parent_path().parent_path() / "workspace" / "executions";
+        waitFor("it to execute", [&] { return contentOf(counter) == "x\n"; });
         _daemon.kill();
         cutPower(attempt, id);
         agent::test::moveToAnotherBoot(_daemon.state());
@@ -291,8 +292,26 @@ private:
         return folder;
     }
 
+protected:
     Daemon _daemon;
+
+private:
     std::string _run;
 };
 
+/// The same causes in a sandbox.
+class SandboxedCausesTest: public CausesTest
+{
+    CPPUNIT_TEST_SUB_SUITE(SandboxedCausesTest, CausesTest);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void setUp() override
+    {
+        if (agent::test::canSandbox())
+            _daemon.set("isolation.default", "sandbox");
+    }
+};
+
 CPPUNIT_TEST_SUITE_REGISTRATION(CausesTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(SandboxedCausesTest);

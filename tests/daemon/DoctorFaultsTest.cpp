@@ -41,6 +41,7 @@ class DoctorFaultsTest: public DoctorFixture
     CPPUNIT_TEST(testReportsAnInvalidServiceWithItsLine);
     CPPUNIT_TEST(testReportsPluginsThatDoNotLoad);
     CPPUNIT_TEST(testReportsMissingGit);
+    CPPUNIT_TEST(testSaysWhoHasNoSandboxAndWhatIsMissingForOne);
     CPPUNIT_TEST(testChecksSecretsWithoutShowingThem);
     CPPUNIT_TEST(testReportsADamagedRecord);
     CPPUNIT_TEST(testFindsADamagedPageOnlyByAFullCheck);
@@ -226,6 +227,30 @@ public:
         _daemon.writeService("payment", "name: payment\nrepository: https://git.example.org/p.git\n"
                                         "stages:\n  - { type: PREPARE, plugin: git }\n");
         assertSeen(examined(1), "git", "fail", "not found in ");
+    }
+
+    void testSaysWhoHasNoSandboxAndWhatIsMissingForOne()
+    {
+        const std::string stages =
+            "stages:\n  - { type: BUILD, plugin: shell, with: { command: 'true' } }\n";
+        _daemon.writeService("docker", "name: docker\nisolation: none\n" + stages);
+        configure({{"isolation.none_allowed", "dock*"}, {"isolation.default", "none"}});
+        const auto chosen = oneOf(examined(1), "isolation");
+        CPPUNIT_ASSERT_EQUAL(std::string("warn"), chosen.status);
+        configure({{"isolation.none_allowed", "dock*"}, {"isolation.default", "sandbox"}});
+        if (oneOf(examined(1), "isolation").status == "ok")
+            assertSeen(examined(1), "isolation", "ok", "but not those of: docker");
+
+        const MountNamespace mounts;
+        if (!mounts.own() || ::mount("/dev/null", "/usr/bin/bwrap", nullptr, MS_BIND, nullptr) != 0)
+        {
+            std::cout << " (skipped: bubblewrap can't be taken away) " << std::flush;
+            return;
+        }
+        const auto missing = oneOf(examined(1), "isolation");
+        CPPUNIT_ASSERT_EQUAL(std::string("warn"), missing.status);
+        CPPUNIT_ASSERT(holds(missing.seen, "bubblewrap is not installed"));
+        CPPUNIT_ASSERT_EQUAL(std::string("apt install bubblewrap"), missing.advice);
     }
 
     void testChecksSecretsWithoutShowingThem()

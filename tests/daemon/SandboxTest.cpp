@@ -1,10 +1,10 @@
 // A stage that means harm, in a sandbox: what it tries is refused. Each attempt is made by a stage without a sandbox
 // too, where it must succeed, or it would say nothing here.
+#include "tests/support/CanSandbox.h"
 #include "tests/support/Stages.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
-#include <iostream>
 #include <set>
 #include <sstream>
 
@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 using agent::test::attemptOf;
+using agent::test::canSandbox;
 using agent::test::contentOf;
 using agent::test::Daemon;
 using agent::test::shell;
@@ -348,16 +349,6 @@ public:
     }
 
 private:
-    static bool canSandbox()
-    {
-        static const bool can =
-            std::system(STAGE_AGENT_BIN_DIR
-                        "/stage-shim --probe-sandbox /usr/bin/bwrap >/dev/null 2>&1") == 0;
-        if (!can)
-            std::cout << " (skipped: no sandbox on this host) " << std::flush;
-        return can;
-    }
-
     /// Linux before 6.12 can't keep a stage from the host's abstract sockets.
     static bool knownOpen(const std::string& what)
     {

@@ -148,6 +148,7 @@ public:
                    "in use by the agent with pid " + std::to_string(_daemon.pid()));
         assertSeen(all, "port", "ok", _daemon.url());
         assertSeen(all, "services", "ok", "1 in ");
+        assertSeen(all, "isolation", "", "sandbox");
         assertSeen(all, "plugins", "ok", "shell ");
         assertSeen(all, "cgroups", "", "the running agent");
         assertSeen(all, "clock", "", "Z");

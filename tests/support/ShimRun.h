@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/wire/Order.h"
+#include "tests/support/CanSandbox.h"
 #include "tests/support/Environment.h"
 
 #include <cppunit/TestAssert.h>
@@ -13,7 +14,6 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <iostream>
 #include <iterator>
 #include <map>
 #include <stdexcept>
@@ -258,17 +258,6 @@ inline void assertNothingLeft(const ShimRun& run)
     CPPUNIT_ASSERT_EQUAL(std::size_t{0}, run.processes().size());
     if (!run.cgroup().empty())
         CPPUNIT_ASSERT_EQUAL(std::string(), contentOf(run.cgroup() / "cgroup.procs"));
-}
-
-/// Whether this host lets us make a sandbox; says so where it does not.
-inline bool canSandbox()
-{
-    static const bool can =
-        std::system(STAGE_AGENT_BIN_DIR "/stage-shim --probe-sandbox /usr/bin/bwrap >/dev/null") ==
-        0;
-    if (!can)
-        std::cout << " (skipped: no sandbox on this host) " << std::flush;
-    return can;
 }
 
 /// Runs `claim` without a cgroup, and with one where there can be one.

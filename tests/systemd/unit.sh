@@ -3,6 +3,8 @@ check "its main process is in a leaf of its group" in_leaf
 
 check "a stage starts in its own group" start_stage 5
 check "the record says so" test "$(detail containment)" = cgroup
+check "and in a sandbox, where the host has bubblewrap" test "$(detail isolation)" = "$(
+    if inside test -x /usr/bin/bwrap; then echo sandbox; else echo none; fi)"
 before=$(main_pid)
 give_any
 check "restart" inside systemctl restart stage-agent

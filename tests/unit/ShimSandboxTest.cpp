@@ -291,7 +291,12 @@ void ShimSandboxTest::testFailureOfBubblewrapIsSpawnErrorWithItsWords()
     CPPUNIT_ASSERT_EQUAL(std::string("cannot execute '/no/bwrap': No such file or directory"),
                          none.message);
 
-    // It can't mount over what is no folder.
+    SandboxedRun nowhere;
+    nowhere.order.sandbox->program.clear();
+    nowhere.shell("true");
+    CPPUNIT_ASSERT_EQUAL(std::string("no sandbox for the stage: bubblewrap is not installed"),
+                         nowhere.run().message);
+
     SandboxedRun broken;
     const std::string program = (broken.workspace() / "bwrap").string();
     std::ofstream(program)
