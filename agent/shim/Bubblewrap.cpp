@@ -26,6 +26,10 @@ constexpr const char* writableFolders[] = {"/tmp", "/var/tmp", "/dev/shm"};
 /// What belongs to running programs and to people.
 constexpr const char* closedFolders[] = {"/run", "/home", "/root"};
 
+/// What the kernel lets root's uid write in /proc without any capability: a core_pattern is executed on the host.
+constexpr const char* kernelFiles[] = {"sys",  "sysrq-trigger", "irq", "bus",    "mtrr",
+                                       "acpi", "scsi",          "fs",  "driver", "asound"};
+
 /// The path without symlinks; empty when there is nothing, or nothing that we can reach.
 std::string realPath(const std::string& path)
 {
@@ -87,6 +91,11 @@ public:
 
     void coverPrivate()
     {
+        // No other user can write there; but then a sandbox in the sandbox could not mount its own /proc.
+        if (::geteuid() == 0)
+            for (const std::string file : kernelFiles)
+                if (const std::string path = "/proc/" + file; !realPath(path).empty())
+                    add({"--ro-bind", path, path});
         for (const std::string folder : writableFolders)
             cover(folder, "1777");
         for (const std::string folder : closedFolders)

@@ -46,7 +46,7 @@ struct Attempt
 const Attempt attempts[] = {
     {"environment of another stage", Without::Succeeds, "grep -qa TOKEN= /proc/%VICTIM%/environ"},
     {"any environment with a secret", Without::Succeeds,
-     "grep -qa '^TOKEN=\\|TOKEN=hunter' /proc/[0-9]*/environ"},
+     "grep -qa 'hunter2[h]unter2' /proc/[0-9]*/environ"},
     {"memory of another stage", Without::Succeeds,
      "head -c0 /proc/%VICTIM%/mem && "
      "grep -q heap /proc/%VICTIM%/maps"},
@@ -60,7 +60,7 @@ const Attempt attempts[] = {
     {"the record, to write", Without::Succeeds, "test -w %STATE%/record.db"},
     {"the admin's token", Without::Succeeds, "grep -q . %STATE%/admin.token"},
     {"the services", Without::Succeeds, "ls %SERVICES% | grep -q yaml"},
-    {"the agent's socket", Without::IsRefused,
+    {"the agent's socket", Without::Depends, // which takes root, not the agent's user
      "curl -sf --unix-socket %STATE%/api.sock http://localhost/api/runs"},
     {"the API over loopback", Without::IsRefused, "curl -sf %URL%/api/runs"},
     {"an approval over loopback", Without::IsRefused,
@@ -75,7 +75,7 @@ const Attempt attempts[] = {
     {"its own log", Without::Succeeds, "test -e \"$(dirname \"$STAGE_OUTPUTS\")/log\""},
     {"its own order", Without::Succeeds, "test -e \"$(dirname \"$STAGE_OUTPUTS\")/order.json\""},
     {"the file for outputs as a FIFO", Without::Succeeds,
-     "rm \"$STAGE_OUTPUTS\" 2>/dev/null; mkfifo \"$STAGE_OUTPUTS\""},
+     "rm \"$STAGE_OUTPUTS\" 2>/dev/null; mkfifo \"$STAGE_OUTPUTS\" && rm \"$STAGE_OUTPUTS\""},
     {"mirrors", Without::Succeeds, "touch %STATE%/mirrors/planted"},
     {"the agent's HOME", Without::Succeeds, "test -e %HOME%"},
     {"the host's /tmp", Without::Succeeds, "test -e %CANARY%"},
@@ -84,25 +84,26 @@ const Attempt attempts[] = {
     {"systemd-run", Without::Depends, "systemd-run true"},
     {"D-Bus", Without::Depends, "test -S /run/dbus/system_bus_socket"},
     {"docker", Without::Depends, "test -S /run/docker.sock || test -S /var/run/docker.sock"},
-    {"a service of systemd", Without::Depends, "touch /etc/systemd/system/x.service"},
-    {"files of the host", Without::Depends, "touch /etc/planted || touch /usr/planted"},
+    {"units of systemd", Without::Depends, "test -w /etc/systemd/system"},
+    {"files of the host", Without::Depends, "test -w /etc || test -w /usr || test -w /etc/passwd"},
     {"an abstract socket of the host", Without::Succeeds,
      "perl -MSocket -e 'socket(S, AF_UNIX, SOCK_STREAM, 0); "
      "exit !connect(S, pack(\"Sa*\", AF_UNIX, \"\\0%ABSTRACT%\"))'"},
     {"ptrace of the first process", Without::IsRefused,
      "head -c0 /proc/1/mem && grep -q . /proc/1/environ"},
     {"the first process's report", Without::IsRefused, "echo forged > /proc/1/fd/3"},
-    {"the host's kernel parameters", Without::Depends,
-     "echo 1 > /proc/sys/vm/drop_caches || echo h > /proc/sysrq-trigger"},
+    {"the host's kernel parameters", Without::Depends, // pressure only tells, and is everybody's
+     "find /proc /sys -maxdepth 4 -type f -writable -not -path '/proc/[0-9]*' -not -path "
+     "'/proc/pressure/*' 2>/dev/null | grep -q ."},
     {"the host by a root of proc", Without::Depends, "ls /proc/1/root/%STATE%/record.db"},
     {"its cgroup", Without::Depends,
-     "for f in $(find /sys/fs/cgroup -name cgroup.procs | head -50); do echo $$ > $f && exit 0; "
-     "done; false"},
+     "for f in $(find /sys/fs/cgroup -name cgroup.procs | head -50); do test -w $f && exit 0; "
+     "done; "
+     "false"},
     {"a key of the agent's session", Without::Succeeds,
-     "perl -e 'exit(syscall(%KEYCTL%, 10, -3, \"user\\0\", \"%KEY%\\0\", 0) < 0)'"},
-    {"io_uring to the record", Without::IsRefused,
-     "perl -e 'my $p = \"\\0\" x 120; my $r = syscall(425, 4, $p); exit 1 if $r < 0; exit 1' "},
-    {"user namespaces, to mount the host again", Without::IsRefused,
+     "perl -e 'my ($t, $d) = (qq(user\\0), qq(%KEY%\\0)); "
+     "exit(syscall(%KEYCTL%, 10, -3, $t, $d, 0) < 0)'"},
+    {"namespaces of its own, to see what is below a mount", Without::Depends,
      "unshare -Urm sh -c 'umount %STATE% || umount -l %STATE%; test -e %STATE%/record.db'"},
     {"a device", Without::Depends, "mknod disk b 254 0 && head -c1 disk"},
 };
@@ -380,7 +381,12 @@ private:
 
     [[nodiscard]] std::set<int> reached(const std::string& service) const
     {
-        std::istringstream words(_daemon->log(stageOf(service, "SUCCESS")));
+        const auto stage = _daemon->stagesOf(_daemon->submitService(service)).at(0);
+        waitFor("its end", [&] { return _daemon->detail(stage, "endedAt") != "null"; });
+        const std::string log = _daemon->log(stage);
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(_daemon->detail(stage, "message") + "\n" + log,
+                                     std::string("SUCCESS"), _daemon->detail(stage, "status"));
+        std::istringstream words(log);
         std::set<int> numbers;
         for (std::string word; words >> word;)
             if (int number = 0; word == "reached" && words >> number)
