@@ -49,7 +49,7 @@ std::optional<Bind> bindFrom(std::string_view text)
     if (writable)
         text.remove_suffix(writableEnd.size());
     const std::filesystem::path path(text);
-    const bool shortest = path.lexically_normal() == path && path.has_filename();
+    const bool shortest = path.lexically_normal().string() == text && path.has_filename();
     if (!path.is_absolute() || !shortest || text.starts_with("//") ||
         text.find('\0') != std::string_view::npos)
         return std::nullopt;

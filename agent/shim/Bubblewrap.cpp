@@ -27,8 +27,9 @@ constexpr const char* writableFolders[] = {"/tmp", "/var/tmp", "/dev/shm"};
 constexpr const char* closedFolders[] = {"/run", "/home", "/root"};
 
 /// What the kernel lets root's uid write in /proc without any capability: a core_pattern is executed on the host.
-constexpr const char* kernelFiles[] = {"sys",  "sysrq-trigger", "irq", "bus",    "mtrr",
-                                       "acpi", "scsi",          "fs",  "driver", "asound"};
+/// Bubblewrap covers irq and bus itself.
+constexpr const char* kernelFiles[] = {"sys", "sysrq-trigger", "mtrr",  "acpi", "scsi",
+                                       "fs",  "driver",        "asound"};
 
 /// The path without symlinks; empty when there is nothing, or nothing that we can reach.
 std::string realPath(const std::string& path)

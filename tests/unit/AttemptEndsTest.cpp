@@ -51,6 +51,8 @@ public:
         expected.signal = third.signal;
         expected.message = third.message;
         expected.containment = third.containment;
+        expected.isolation = third.isolation;
+        expected.network = third.network;
         expected.limitsMissing = third.limitsMissing;
         expected.notes = third.notes;
         expected.logBytes = third.logBytes;
