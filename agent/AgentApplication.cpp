@@ -195,6 +195,8 @@ try
         return static_cast<int>(ExecExit::Usage);
     probeSandbox();
     loadPlugins(problems);
+    if (const auto& lack = _config.isolation.hostLacks; !lack.empty() && !_config.isolationChosen)
+        tellExec("no stage is kept apart from this host: " + lack);
     // Generated service ids are in the daemon's record, which is not read here.
     const auto found = _services.load(
         _config.servicesDir, _plugins, [](const std::string&) { return newId(); },

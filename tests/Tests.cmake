@@ -8,6 +8,7 @@ add_executable(unit-tests
     tests/support/GitFixture.cpp
     tests/support/SourceRules.cpp
     tests/support/ClassSizes.cpp
+    tests/support/Namespace.cpp
     tests/support/Certificates.cpp
     tests/unit/IdTest.cpp
     tests/unit/FilesTest.cpp

@@ -129,6 +129,7 @@ class SandboxTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testAnInlinePipelineAndAPullRequestHaveASandbox);
     CPPUNIT_TEST(testWhereTheHostCannotItSaysSoAndRefusesPullRequests);
     CPPUNIT_TEST(testAStoppedStageHasItsGrace);
+    CPPUNIT_TEST(testExecUsesTheSameSandbox);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -347,6 +348,26 @@ public:
         const auto log = _daemon->log(stage);
         for (const char* word : {"cleaned", "child"})
             CPPUNIT_ASSERT_MESSAGE(log, log.find(word) != std::string::npos);
+    }
+
+    void testExecUsesTheSameSandbox()
+    {
+        if (!canSandbox())
+            return;
+        const std::string look = "ls -A " + (_place / "secrets").string() +
+                                 "; ls -A ..; echo x > ~/file; ls /proc | grep -c '^[0-9]'";
+        _daemon->writeService("app", service("app", "", look));
+        _daemon->writeService("app-none", service("app-none", "isolation: none\n", look));
+        std::string boxed;
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(boxed, 0,
+                                     _daemon->runToEnd({"--exec", "--", "app", "BUILD"}, boxed));
+        CPPUNIT_ASSERT_MESSAGE(boxed, boxed.find("TOKEN") == std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(boxed, boxed.find("\nhome\nworkspace\n") != std::string::npos);
+        std::string plain;
+        _daemon->setEnvironment("HOME", _place.string());
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(
+            plain, 0, _daemon->runToEnd({"--exec", "--", "app-none", "BUILD"}, plain));
+        CPPUNIT_ASSERT_MESSAGE(plain, plain.find("TOKEN") != std::string::npos);
     }
 
 private:

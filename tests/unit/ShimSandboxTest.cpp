@@ -1,8 +1,10 @@
+#include "tests/support/Namespace.h"
 #include "tests/support/ShimRun.h"
 
 #include <cppunit/TestFixture.h>
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 namespace agent
@@ -44,6 +46,7 @@ class ShimSandboxTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testEveryExitCodeAndSignalIsTheCommands);
     CPPUNIT_TEST(testWorkspaceHomeAndTheTwoFilesAreAllThatIsWritten);
     CPPUNIT_TEST(testTheHostIsReadOnlyAndWhatIsHiddenIsNotThere);
+    CPPUNIT_TEST(testWhatIsHiddenIsHiddenUnderItsOtherNames);
     CPPUNIT_TEST(testPrivateFoldersAreEmptyAndGoWithTheStage);
     CPPUNIT_TEST(testNoProcessAndNoDescriptorOfOursIsSeen);
     CPPUNIT_TEST(testFirstProcessIsOutOfReach);
@@ -59,6 +62,7 @@ public:
     void testEveryExitCodeAndSignalIsTheCommands();
     void testWorkspaceHomeAndTheTwoFilesAreAllThatIsWritten();
     void testTheHostIsReadOnlyAndWhatIsHiddenIsNotThere();
+    void testWhatIsHiddenIsHiddenUnderItsOtherNames();
     void testPrivateFoldersAreEmptyAndGoWithTheStage();
     void testNoProcessAndNoDescriptorOfOursIsSeen();
     void testFirstProcessIsOutOfReach();
@@ -145,6 +149,34 @@ void ShimSandboxTest::testTheHostIsReadOnlyAndWhatIsHiddenIsNotThere()
          ++at)
         ++refused;
     CPPUNIT_ASSERT_EQUAL_MESSAGE(log, std::size_t{4}, refused);
+}
+
+/// A bind mount shows a folder, or a part of it, in a second place.
+void ShimSandboxTest::testWhatIsHiddenIsHiddenUnderItsOtherNames()
+{
+    const test::MountNamespace mounts;
+    if (!test::canSandbox() || !mounts.own())
+    {
+        std::cout << " (skipped: only root mounts) " << std::flush;
+        return;
+    }
+    const std::string beside = STAGE_AGENT_BIN_DIR "/sandbox-test-" + std::to_string(::getpid());
+    for (const char* folder : {"/all/hidden/part", "/again", "/part again"})
+        std::filesystem::create_directories(beside + folder);
+    std::ofstream(beside + "/all/hidden/secret") << "x";
+    std::ofstream(beside + "/all/hidden/part/secret") << "x";
+    const bool mounted = ::mount((beside + "/all").c_str(), (beside + "/again").c_str(), nullptr,
+                                 MS_BIND, nullptr) == 0 &&
+                         ::mount((beside + "/all/hidden/part").c_str(),
+                                 (beside + "/part again").c_str(), nullptr, MS_BIND, nullptr) == 0;
+    SandboxedRun run;
+    run.order.sandbox->hidden.push_back(beside + "/all/hidden");
+    const std::string log = mounted ? said(run, "find " + beside) : "";
+    for (const char* folder : {"/again", "/part again"})
+        ::umount((beside + folder).c_str());
+    std::filesystem::remove_all(beside);
+    CPPUNIT_ASSERT_MESSAGE(log, log.find("/part again\n") != std::string::npos);
+    CPPUNIT_ASSERT_MESSAGE(log, log.find("secret") == std::string::npos);
 }
 
 void ShimSandboxTest::testPrivateFoldersAreEmptyAndGoWithTheStage()
