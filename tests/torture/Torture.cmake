@@ -65,7 +65,7 @@ foreach(program agent shim)
     target_compile_definitions(failpoint_${program}_parts PRIVATE STAGE_AGENT_FAILPOINTS)
     set_target_properties(failpoint-${program} PROPERTIES OUTPUT_NAME stage-${program}
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/failpoints)
-    foreach(call fsync fdatasync syncfs rename pwrite)
+    foreach(call fsync fdatasync syncfs rename renameat pwrite)
         target_link_options(failpoint-${program} PRIVATE -Wl,--wrap=${call})
     endforeach()
 endforeach()

@@ -28,6 +28,7 @@ extern "C"
     int __real_fdatasync(int fd);
     int __real_syncfs(int fd);
     int __real_rename(const char* from, const char* to);
+    int __real_renameat(int fromFolder, const char* from, int toFolder, const char* to);
     ssize_t __real_pwrite(int fd, const void* bytes, std::size_t size, off_t at);
 
     int __wrap_fsync(int fd)
@@ -55,6 +56,13 @@ extern "C"
     {
         const int result = __real_rename(from, to);
         agent::Failpoint::record("rename " + std::string(to));
+        return result;
+    }
+
+    int __wrap_renameat(int fromFolder, const char* from, int toFolder, const char* to)
+    {
+        const int result = __real_renameat(fromFolder, from, toFolder, to);
+        agent::Failpoint::record("rename " + pathOf(toFolder) + "/" + to);
         return result;
     }
 
