@@ -189,7 +189,10 @@ void ShimSandboxTest::testPrivateFoldersAreEmptyAndGoWithTheStage()
         said(run, "for d in /tmp /var/tmp /dev/shm /run /home /root; do touch $d" + mark +
                       " && ls -A $d; done; stat -c %a /tmp /dev/shm");
     for (const char* folder : {"/tmp", "/var/tmp", "/dev/shm", "/run", "/home", "/root"})
-        CPPUNIT_ASSERT_MESSAGE(folder, !std::filesystem::exists(folder + mark));
+    {
+        std::error_code notOurs; // of /root, where we are not root
+        CPPUNIT_ASSERT_MESSAGE(folder, !std::filesystem::exists(folder + mark, notOurs));
+    }
     CPPUNIT_ASSERT_MESSAGE(log, log.ends_with("1777\n1777\n"));
     CPPUNIT_ASSERT_MESSAGE(log, log.find("docker") == std::string::npos);
 }
