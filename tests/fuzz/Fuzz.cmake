@@ -10,8 +10,10 @@ add_library(fuzzed STATIC EXCLUDE_FROM_ALL
     agent/os/FileDescriptor.cpp
     agent/os/Files.cpp
     agent/os/RegularFile.cpp
+    agent/os/Sha256.cpp
     agent/model/Characters.cpp
     agent/model/Id.cpp
+    agent/model/Isolation.cpp
     agent/model/Masker.cpp
     agent/model/TextPieces.cpp
     agent/model/GramTable.cpp
@@ -27,6 +29,7 @@ add_library(fuzzed STATIC EXCLUDE_FROM_ALL
     agent/model/Utf8.cpp
     agent/model/WallClock.cpp
     agent/wire/Order.cpp
+    agent/wire/Seal.cpp
     agent/document/DocumentText.cpp
     agent/document/DocumentBuilder.cpp
     agent/document/YamlDocument.cpp
