@@ -79,9 +79,10 @@ const Attempt attempts[] = {
     {"mirrors", Without::Succeeds, "touch %STATE%/mirrors/planted"},
     {"the agent's HOME", Without::Succeeds, "test -e %HOME%"},
     {"the host's /tmp", Without::Succeeds, "test -e %CANARY%"},
-    {"cron", Without::Depends, "echo '* * * * * true' | crontab -"},
-    {"at", Without::Depends, "echo true | at now"},
-    {"systemd-run", Without::Depends, "systemd-run true"},
+    // Nothing that would last: without a sandbox it may succeed.
+    {"cron", Without::Depends, "test -w /var/spool/cron/crontabs || test -w /etc/cron.d"},
+    {"at", Without::Depends, "test -w /var/spool/cron/atjobs || atq"},
+    {"systemd's jobs, as by systemd-run", Without::Depends, "systemctl --no-pager list-jobs"},
     {"D-Bus", Without::Depends, "test -S /run/dbus/system_bus_socket"},
     {"docker", Without::Depends, "test -S /run/docker.sock || test -S /var/run/docker.sock"},
     {"units of systemd", Without::Depends, "test -w /etc/systemd/system"},
