@@ -20,6 +20,7 @@
 #include <csignal>
 #include <functional>
 #include <iostream>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -57,6 +58,20 @@ catch (const CertificateError& wrong)
 std::string cgroupName(const std::filesystem::path& state)
 {
     return std::to_string(std::hash<std::string>{}(state.string()) % 100'000'000);
+}
+
+/// Before the first thread.
+void keepStagesAway()
+{
+    // Memory and descriptors are closed to processes of the same user. Source: PR_SET_DUMPABLE(2const).
+    ::prctl(PR_SET_DUMPABLE, 0);
+    // What a killed shim leaves becomes ours, and is ended (process/Launcher).
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    // Read by ShimWatch: a shim that somebody has stopped.
+    sigset_t children;
+    ::sigemptyset(&children);
+    ::sigaddset(&children, SIGCHLD);
+    ::pthread_sigmask(SIG_BLOCK, &children, nullptr);
 }
 
 } // namespace
@@ -117,6 +132,7 @@ void AgentApplication::warnOfIsolation() const
 int AgentApplication::serve()
 try
 {
+    keepStagesAway();
     for (const auto& warning : _config.warnings)
         warn(warning.describe());
     const std::unique_ptr<TlsContext> tls = tlsContext();

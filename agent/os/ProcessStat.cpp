@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include <dirent.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -98,12 +99,30 @@ std::vector<ProcessStat> threadsOf(int pid)
     return allIn("/proc/" + std::to_string(pid) + "/task");
 }
 
+namespace
+{
+
+/// What /proc says of the system call that a thread of ours is in. While we are not dumpable the file is root's: then we are
+/// dumpable for that moment.
+std::optional<std::string> callOf(int thread)
+{
+    const std::string file = "/proc/" + std::to_string(thread) + "/syscall";
+    auto call = readFile(file);
+    if (call || errno != EACCES || ::prctl(PR_GET_DUMPABLE) != 0)
+        return call;
+    ::prctl(PR_SET_DUMPABLE, 1);
+    call = readFile(file);
+    ::prctl(PR_SET_DUMPABLE, 0);
+    return call;
+}
+
+} // namespace
+
 bool waitsForKernel(const ProcessStat& thread)
 {
     if (thread.state == 'D')
         return true;
-    const std::string call =
-        readFile("/proc/" + std::to_string(thread.pid) + "/syscall").value_or("");
+    const std::string call = callOf(thread.pid).value_or("");
     long number = -1; // in none, as of one that runs
     std::sscanf(call.c_str(), "%ld", &number);
     return thread.state == 'S' && number >= 0 &&

@@ -11,14 +11,18 @@
 #include <chrono>
 #include <csignal>
 #include <cstring>
+#include <set>
 #include <system_error>
 #include <thread>
 #include <utility>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 namespace agent
@@ -91,7 +95,16 @@ FileDescriptor memoryOf(const Secrets& secrets, const Seal& seal)
     return memory;
 }
 
-/// The claimed process, if it is still that one; else a Shim without descriptor.
+/// Whether the process is there and has not ended.
+bool lives(const FileDescriptor& pidfd)
+{
+    pollfd end{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
+    return ::poll(&end, 1, 0) == 0;
+}
+
+/// The claimed process, if it is still that one; else a Shim without descriptor. Where /proc does not show it, as none of
+/// our user that is not dumpable is shown under ProtectProc=invisible, the held lock and a living process of that pid
+/// prove it.
 Shim shimOf(const Claim& claim)
 {
     Shim shim{.pid = claim.pid};
@@ -102,7 +115,9 @@ Shim shimOf(const Claim& claim)
         fail("cannot watch the shim " + std::to_string(claim.pid));
     // After the open: what is read now belongs to what the pidfd stands for.
     const auto stat = processStat(claim.pid);
-    if (pidfd.valid() && stat && stat->alive() && stat->startTime == claim.startTime)
+    const bool same = stat ? stat->alive() && stat->startTime == claim.startTime
+                           : claim.bootId == bootId() && lives(pidfd);
+    if (pidfd.valid() && same)
         shim.pidfd = std::move(pidfd);
     return shim;
 }
@@ -211,6 +226,8 @@ Shim Launcher::start(PreparedLaunch launch)
     shim.pid = child->pid;
     shim.pidfd = std::move(child->pidfd);
     shim.socket = std::move(child->socket);
+    resume(shim); // while it waited somebody may have stopped it
+    _shims.insert(shim.pid);
     return shim;
 }
 
@@ -285,6 +302,43 @@ void Launcher::stop(const Shim& shim)
     send(shim, SIGTERM);
     send(shim, SIGCONT); // one that somebody stopped would hear TERM only then
     FAILPOINT("stopped");
+}
+
+void Launcher::resume(const Shim& shim)
+{
+    send(shim, SIGCONT);
+}
+
+std::size_t Launcher::endOrphans() const
+{
+    int subreaper = 0;
+    if (::prctl(PR_GET_CHILD_SUBREAPER, &subreaper) != 0 || subreaper == 0)
+        return 0; // what others start beside us is not ours to end
+    const auto all = allProcesses();
+    std::set<int> theirs;
+    for (const ProcessStat& process : all)
+        if (process.ppid == ::getpid() && !_shims.contains(process.pid) &&
+            !(_spare && _spare->pid() == process.pid))
+        {
+            theirs.insert(process.pid);
+            if (!process.alive())
+                ::waitpid(process.pid, nullptr, WNOHANG);
+        }
+    for (std::size_t before = 0; before != theirs.size();)
+    {
+        before = theirs.size();
+        for (const ProcessStat& process : all)
+            if (theirs.contains(process.ppid))
+                theirs.insert(process.pid);
+    }
+    std::size_t living = 0;
+    for (const ProcessStat& process : all)
+        if (theirs.contains(process.pid) && process.alive())
+        {
+            signalProcess(process, SIGKILL);
+            ++living;
+        }
+    return living;
 }
 
 void Launcher::kill(const Shim& shim)

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -133,6 +134,17 @@ public:
     /// Asks the shim to end its stage: TERM, grace, KILL, outcome STOPPED. Harmless when it is gone.
     static void stop(const Shim& shim);
 
+    /// Continues a shim that somebody has stopped. Harmless for one that was not.
+    static void resume(const Shim& shim);
+
+    /// Sends KILL to every child of ours that is no shim, and to what descends from it: an orphan that a killed shim has
+    /// left to us, its subreaper, whatever it did to its session and its environment. Reaps those that have ended.
+    /// Returns how many were still there; 0 where we are no subreaper (PR_SET_CHILD_SUBREAPER).
+    [[nodiscard]] std::size_t endOrphans() const;
+
+    /// The shim with this pid has ended: what has the number next is none.
+    void shimEnded(int pid) { _shims.erase(pid); }
+
     /// Ends a shim that does not answer. Its stage's processes are endRemains' business.
     static void kill(const Shim& shim);
 
@@ -158,6 +170,7 @@ private:
     Cgroup _cgroup;
     Bond _bond;
     std::unique_ptr<SpareShim> _spare; ///< none for shims that end with us
+    std::set<int> _shims;              ///< our children that have an attempt
 };
 
 } // namespace agent

@@ -229,9 +229,11 @@ std::vector<ProcessInfo> processesOf(const Order& order, const std::optional<Cla
             tree.insert(pid);
     // Also beside a group: a process may have been moved out, or not yet in.
     const auto shim = claim ? processStat(claim->pid) : std::nullopt;
-    const bool supervised = shim && shim->startTime == claim->startTime;
+    // Under ProtectProc=invisible /proc does not show a shim, but its children.
+    const bool hidden = claim && claim->pid > 1 && !shim && ::kill(claim->pid, 0) == 0;
+    const bool supervised = hidden || (shim && shim->startTime == claim->startTime);
     if (supervised)
-        tree.insert(shim->pid);
+        tree.insert(claim->pid);
     else if (claim)
         for (const ProcessStat& process : remainsOf(order, *claim))
             tree.insert(process.pid);
@@ -245,7 +247,7 @@ std::vector<ProcessInfo> processesOf(const Order& order, const std::optional<Cla
                 tree.insert(process.pid);
     }
     if (supervised)
-        tree.erase(shim->pid);
+        tree.erase(claim->pid);
     std::vector<ProcessInfo> infos;
     for (const ProcessStat& process : all)
         if (tree.contains(process.pid))

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <chrono>
 #include <climits>
+#include <csignal>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -15,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,16 +61,28 @@ std::optional<int> reap(int pidfd)
 
 } // namespace
 
+/// SIGCHLD as a descriptor.
+FileDescriptor changesOfChildren()
+{
+    sigset_t children;
+    ::sigemptyset(&children);
+    ::sigaddset(&children, SIGCHLD);
+    return FileDescriptor(::signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
 ShimWatch::ShimWatch()
     : _epoll(::epoll_create1(EPOLL_CLOEXEC)),
       _wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      _names(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK))
+      _names(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
+      _changes(changesOfChildren())
 {
     if (!_epoll.valid() || !_wake.valid())
         throw std::system_error(errno, std::generic_category(), "cannot make the watch of shims");
     watch(_epoll.get(), _wake.get());
     if (_names.valid())
         watch(_epoll.get(), _names.get());
+    if (_changes.valid())
+        watch(_epoll.get(), _changes.get());
 }
 
 void ShimWatch::add(const std::string& key, Shim shim, const std::filesystem::path& folder)
@@ -124,13 +138,18 @@ std::vector<ShimEnd> ShimWatch::wait(std::optional<std::int64_t> timeoutMs)
             readNames();
             continue;
         }
+        if (fd == _changes.get())
+        {
+            readChanges();
+            continue;
+        }
         const auto found =
             std::find_if(_shims.begin(), _shims.end(),
                          [&](const Watched& watched) { return watched.shim.pidfd.get() == fd; });
         if (found == _shims.end())
             continue;
         FAILPOINT("reap");
-        ShimEnd end{.key = found->key, .outcome = {}, .code = reap(fd)};
+        ShimEnd end{.key = found->key, .pid = found->shim.pid, .outcome = {}, .code = reap(fd)};
         FAILPOINT("reaped");
         if (found->shim.socket.valid())
             end.outcome = toldOutcome(found->shim.socket.get());
@@ -167,6 +186,24 @@ void ShimWatch::readNames()
         for (const Watched& watched : _shims)
             if (lost || watched.folder == event->wd)
                 _held.insert(watched.key);
+    }
+}
+
+/// Signals of one number are merged, so the stop of a shim may be missed when another one ends; a deadline of its attempt
+/// continues it then (run/RunningAttempt).
+void ShimWatch::readChanges()
+{
+    signalfd_siginfo change{};
+    while (::read(_changes.get(), &change, sizeof change) == sizeof change)
+    {
+        if (change.ssi_code != CLD_STOPPED)
+            continue;
+        for (const Watched& watched : _shims)
+            if (watched.shim.pid == static_cast<int>(change.ssi_pid))
+            {
+                Launcher::resume(watched.shim);
+                _stopped.insert(watched.key);
+            }
     }
 }
 

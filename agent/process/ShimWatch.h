@@ -16,7 +16,8 @@ namespace agent
 /// The end of a shim.
 struct ShimEnd
 {
-    std::string key;     ///< as it was added
+    std::string key; ///< as it was added
+    int pid = 0;
     std::string outcome; ///< the text that it told; empty: it told none, or we had no socket to it
     std::optional<int> code; ///< its exit code; none: it was killed, or is none of our children
 };
@@ -52,6 +53,10 @@ public:
     /// The keys of shims that put a held.json into their folders, since the last call.
     std::set<std::string> takeHeld() { return std::exchange(_held, {}); }
 
+    /// The keys of shims, children of ours, that somebody has stopped (SIGSTOP), since the last call; they were continued.
+    /// SIGCHLD must be blocked in every thread.
+    std::set<std::string> takeStopped() { return std::exchange(_stopped, {}); }
+
     /// Ends a wait() from another thread.
     void wake() noexcept;
 
@@ -64,12 +69,15 @@ private:
     };
 
     void readNames();
+    void readChanges();
 
     FileDescriptor _epoll;
     FileDescriptor _wake;
-    FileDescriptor _names; ///< inotify: the names that come into folders
+    FileDescriptor _names;   ///< inotify: the names that come into folders
+    FileDescriptor _changes; ///< signalfd: SIGCHLD
     std::vector<Watched> _shims;
-    std::set<std::string> _held; ///< returned by the next takeHeld()
+    std::set<std::string> _held;    ///< returned by the next takeHeld()
+    std::set<std::string> _stopped; ///< returned by the next takeStopped()
 };
 
 } // namespace agent

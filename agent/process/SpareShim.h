@@ -31,6 +31,9 @@ public:
     std::optional<Child> take(const std::filesystem::path& folder, const FileDescriptor& lock,
                               const FileDescriptor& secrets);
 
+    /// Its pid; 0: there is none.
+    [[nodiscard]] int pid() const { return _child.pid; }
+
     /// Ends it and waits for that, so that no process of ours is left.
     void end() noexcept;
 

@@ -27,11 +27,10 @@ std::int64_t untilMs(Clock::time_point at)
 /// could change them.
 std::optional<Claim> claimOf(const Shim& shim, const Order& order)
 {
+    // Where /proc does not show it, it is none of those that it shows.
     const auto stat = processStat(shim.pid);
-    if (!stat)
-        return std::nullopt;
     return Claim{.pid = shim.pid,
-                 .startTime = stat->startTime,
+                 .startTime = stat ? stat->startTime : shim.handedTicks,
                  .bootId = order.bootId,
                  .startedAt = nowMs(),
                  .beganTicks = shim.handedTicks};
@@ -93,6 +92,7 @@ void Executions::watch(RunningAttempt::Start start, Shim shim)
 {
     const std::string stageId = start.order.stageId;
     const auto folder = start.folder;
+    const int pid = shim.pid;
     auto& attempt = add(std::move(start));
     try
     {
@@ -101,6 +101,7 @@ void Executions::watch(RunningAttempt::Start start, Shim shim)
     }
     catch (const std::exception& error)
     {
+        _launcher.shimEnded(pid); // for us: it is ended with what is left of the attempt
         attempt.lose(error.what());
         wake();
     }
@@ -135,8 +136,13 @@ bool Executions::resume(const std::string& stageId, int attempt,
     start.order.stageId = stageId;
     start.order.attempt = attempt;
     start.order.seal = recorded.seal;
+    if (start.order.timeoutMs == 0)
+        start.order.timeoutMs = recorded.timeoutMs;
+    if (start.order.graceMs == 0)
+        start.order.graceMs = graceMs;
     if (problem.empty() && found.state == Attempt::State::Running)
     {
+        Launcher::resume(found.shim); // it may have been stopped while there was no daemon
         watch(std::move(start), std::move(found.shim));
         if (stopping)
             stop(stageId, graceMs);
@@ -233,8 +239,14 @@ std::vector<Finished> Executions::wait(std::optional<std::int64_t> timeoutMs)
             timeoutMs = std::min(timeoutMs.value_or(INT64_MAX), untilMs(*deadline));
 
     for (const auto& end : _watch.wait(timeoutMs))
+    {
+        _launcher.shimEnded(end.pid);
         if (auto* attempt = find(end.key))
             attempt->shimEnded(end);
+    }
+    for (const auto& stageId : _watch.takeStopped())
+        if (auto* attempt = find(stageId))
+            attempt->shimStopped();
     for (const auto& stageId : _watch.takeHeld())
         if (auto* attempt = find(stageId))
             attempt->heldSeen();

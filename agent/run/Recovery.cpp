@@ -63,8 +63,10 @@ void Recovery::recoverStage(Batch& batch, Run& run, Stage& stage)
 
     const bool stopping = stage.intent != Intent::None;
     if (_runner.resume(stage.id, stage.attempt, _state.attempt(stage, stage.attempt),
-                       {.bootId = stage.bootId, .seal = sealOf(stage)}, _specs.graceMs(run, stage),
-                       stopping))
+                       {.bootId = stage.bootId,
+                        .seal = sealOf(stage),
+                        .timeoutMs = _specs.timeoutMs(run, stage)},
+                       _specs.graceMs(run, stage), stopping))
         return _stuckWatch.watch(batch, run, stage);
     // Nothing of it was executed: the daemon died between its commit and the launch.
     if (stopping)

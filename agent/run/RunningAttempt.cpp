@@ -29,14 +29,24 @@ constexpr auto killUnkillableEvery = 1s;
 constexpr auto lookEvery = 1s;
 constexpr auto lookAgain = 5s;
 
+std::int64_t millisecondsOf(clockid_t clock)
+{
+    timespec now{};
+    ::clock_gettime(clock, &now);
+    return now.tv_sec * 1000 + now.tv_nsec / 1'000'000;
+}
+
 /// How long ago the attempt of `claim` began, by CLOCK_BOOTTIME.
 std::int64_t ageMs(const Claim& claim)
 {
-    timespec sinceBoot{};
-    ::clock_gettime(CLOCK_BOOTTIME, &sinceBoot);
-    const std::int64_t now = sinceBoot.tv_sec * 1000 + sinceBoot.tv_nsec / 1'000'000;
     const auto began = static_cast<std::int64_t>(claim.began()) * 1000 / ::sysconf(_SC_CLK_TCK);
-    return std::max<std::int64_t>(0, now - began);
+    return std::max<std::int64_t>(0, millisecondsOf(CLOCK_BOOTTIME) - began);
+}
+
+/// How long the host has slept since its boot: no stage is charged for that.
+std::int64_t sleptMs()
+{
+    return millisecondsOf(CLOCK_BOOTTIME) - millisecondsOf(CLOCK_MONOTONIC);
 }
 
 } // namespace
@@ -44,10 +54,23 @@ std::int64_t ageMs(const Claim& claim)
 RunningAttempt::RunningAttempt(const Launcher& launcher, Start start)
     : _launcher(launcher), _start(std::move(start))
 {
+    setOverdueAt();
+}
+
+void RunningAttempt::setOverdueAt()
+{
+    const Order& order = _start.order;
+    if (order.timeoutMs <= 0)
+        return;
+    const std::int64_t ran =
+        _start.claim ? std::max<std::int64_t>(0, ageMs(*_start.claim) - sleptMs()) : 0;
+    _overdueAt = Clock::now() + stopMargin +
+                 std::chrono::milliseconds(order.timeoutMs + order.graceMs - ran);
 }
 
 void RunningAttempt::stop(std::chrono::milliseconds grace)
 {
+    _overdue = false; // what was decided counts more
     if (_phase == Phase::Running)
         _phase = Phase::Stopping;
     if (_phase != Phase::Lost)
@@ -136,6 +159,8 @@ std::optional<RunningAttempt::Clock::time_point> RunningAttempt::deadline() cons
     const auto take = [&next](Clock::time_point at) { next = std::min(next.value_or(at), at); };
     if (_phase == Phase::Killing)
         take(_nextKill);
+    if (_phase == Phase::Running && _overdueAt)
+        take(*_overdueAt);
     if (_shimDue)
         take(*_shimDue);
     if (_look)
@@ -154,6 +179,8 @@ void RunningAttempt::proceed(const Shim* shim)
         killProcesses(shim);
     if (_look && now >= *_look)
         checkHeld();
+    if (_phase == Phase::Running && _overdueAt && now >= *_overdueAt)
+        remindShim(shim);
     if (_shimDue && now >= *_shimDue)
         killShim(shim);
 }
@@ -188,6 +215,18 @@ void RunningAttempt::killShim(const Shim* shim)
         Launcher::kill(*shim);
 }
 
+/// Its own clock tells it what to do, if it only runs.
+void RunningAttempt::remindShim(const Shim* shim)
+{
+    _overdueAt.reset();
+    if (const auto left = living(); heldByKernel(left))
+        return setUnkillable(left);
+    _overdue = true;
+    _shimDue = Clock::now() + stopMargin + std::chrono::milliseconds(_start.order.graceMs);
+    if (shim != nullptr)
+        Launcher::resume(*shim);
+}
+
 void RunningAttempt::sweep()
 {
     const auto now = Clock::now();
@@ -195,12 +234,15 @@ void RunningAttempt::sweep()
     std::size_t left = 0;
     try
     {
-        left = Launcher::endRemains(_start.order, _start.claim);
+        left = Launcher::endRemains(_start.order, _start.claim) + _launcher.endOrphans();
     }
     catch (const std::exception& error)
     {
         _why = error.what();
     }
+    if (left == 0 && _overdue)
+        return finish(withoutOutcome(
+            Cause::Timeout, "ran past its timeout; its shim did not end it, the agent did"));
     if (left == 0)
         return finish(
             withoutOutcome(Cause::ShimLost, (_why.empty() ? "the stage's shim was lost" : _why) +
@@ -237,6 +279,8 @@ std::optional<UnkillableStage> RunningAttempt::takeReport()
 void RunningAttempt::finish(Outcome outcome, bool rebooted)
 {
     _phase = Phase::Ended;
+    if (_stopped)
+        outcome.notes.push_back(Cause::ShimStopped);
     _end = {.stageId = _start.order.stageId,
             .attempt = _start.order.attempt,
             .outcome = std::move(outcome),
@@ -263,7 +307,7 @@ Outcome RunningAttempt::withoutOutcome(Cause cause, const std::string& message) 
     outcome.cause = cause;
     outcome.message = message;
     outcome.endedAt = nowMs();
-    if (claim && cause == Cause::ShimLost)
+    if (claim && (cause == Cause::ShimLost || cause == Cause::Timeout))
     {
         outcome.startedAt = claim->startedAt;
         outcome.durationMs = ageMs(*claim);

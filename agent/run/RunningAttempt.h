@@ -20,14 +20,18 @@ namespace agent
 // Running. Its shim supervises it. held.json is looked at when the shim puts it there, at most once a second,
 // and again each 5 s as long as the processes do not show what it says: any stage may write that file.
 //
+// Overdue. A shim that has not ended its stage 5 s after its timeout and grace is continued, as somebody may have
+// stopped it, and has 5 s and the grace once more; then it is killed, and the attempt ended with TIMEOUT. A shim that is
+// a child of ours is continued as soon as it is stopped, and that is noted (SHIM_STOPPED).
+//
 // Stopping. The shim was asked to end it. One that has not done so within grace and 5 s is killed, unless the
 // kernel holds every process that is left: the stage is unkillable then, and its shim goes on trying.
 //
 // Killing. Its processes are killed each 50 ms, until the outcome shows that none is left. The shim stays, to
 // tell the end; the time of Stopping goes on.
 //
-// Lost. The shim is gone without an outcome. What it left is killed each 50 ms until none is there, then the
-// attempt has ended. After 10 s it is unkillable, and tried each second.
+// Lost. The shim is gone without an outcome. What it left is killed each 50 ms until none is there, also what has
+// become a child of ours by that; then the attempt has ended. After 10 s it is unkillable, and tried each second.
 //
 // Ended. end() says how: as the shim told it, or as its outcome.json does where the attempt's seal proves it. An
 // outcome.json that it does not prove is noted (OUTCOME_REFUSED), and the attempt was lost.
@@ -70,6 +74,9 @@ public:
     /// From now on its processes are killed.
     void killNow();
 
+    /// Its shim was stopped by somebody, and continued.
+    void shimStopped() { _stopped = true; }
+
     /// Its shim has put a held.json there: it is looked at soon.
     void heldSeen();
 
@@ -99,6 +106,8 @@ public:
 private:
     void killProcesses(const Shim* shim);
     void killShim(const Shim* shim);
+    void setOverdueAt();
+    void remindShim(const Shim* shim);
     void sweep();
     [[nodiscard]] std::vector<ProcessInfo> living() const;
     void setUnkillable(const std::vector<ProcessInfo>& processes,
@@ -109,12 +118,16 @@ private:
     const Launcher& _launcher;
     Start _start;
     Phase _phase = Phase::Running;
-    std::optional<Clock::time_point> _look;    ///< at held.json, until it is Lost
-    std::optional<Clock::time_point> _shimDue; ///< Stopping, Killing: when its shim is killed
-    Clock::time_point _nextKill;               ///< Killing, Lost
-    Clock::time_point _sweepEnds;              ///< Lost: what is there then is unkillable
-    Clock::time_point _looked;                 ///< at held.json, the last time
-    std::string _why;                          ///< Lost: how that came, where known
+    std::optional<Clock::time_point> _look; ///< at held.json, until it is Lost
+    std::optional<Clock::time_point>
+        _shimDue; ///< Stopping, Killing, overdue: when its shim is killed
+    std::optional<Clock::time_point> _overdueAt; ///< Running: when its shim should have ended it
+    bool _overdue = false;                       ///< its shim did not
+    bool _stopped = false;                       ///< its shim was, by somebody
+    Clock::time_point _nextKill;                 ///< Killing, Lost
+    Clock::time_point _sweepEnds;                ///< Lost: what is there then is unkillable
+    Clock::time_point _looked;                   ///< at held.json, the last time
+    std::string _why;                            ///< Lost: how that came, where known
     std::optional<UnkillableStage> _unkillable;
     bool _reported = false; ///< takeReport() has returned it
     Finished _end;

@@ -27,8 +27,9 @@ struct Finished
 /// What the record knows of the launch of an attempt.
 struct RecordedLaunch
 {
-    std::string bootId; ///< empty: launched by a daemon that did not record it
-    Seal seal;          ///< none: by one that had none
+    std::string bootId;         ///< empty: launched by a daemon that did not record it
+    Seal seal;                  ///< none: by one that had none
+    std::int64_t timeoutMs = 0; ///< of the stage; 0: none
 };
 
 /// What launches, watches, stops and adopts stages: the seam between the rules of the engine and

@@ -2,6 +2,7 @@
 
 #include "agent/os/Clone.h"
 #include "agent/shim/IgnoredSignals.h"
+#include "agent/shim/OomScore.h"
 #include "agent/wire/Failpoint.h"
 
 #include <cerrno>
@@ -170,6 +171,7 @@ bool ChildProcess::start(const Descriptors& descriptors, int cgroup)
                 .failure = failure.get(),
                 .parent = ::getpid(),
                 .inCgroup = cgroup >= 0};
+    const OomScore::OfACommand score;
     clone_args args{};
     if (cgroup >= 0)
     {
@@ -226,12 +228,6 @@ int ChildProcess::run(void* argument)
     ::umask(022); // what others shall read of a build must not depend on how private our files are
     const rlimit noCore{};
     ::setrlimit(RLIMIT_CORE, &noCore);
-    if (const int file = ::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC); file >= 0)
-    {
-        if (::write(file, "0", 1) != 1)
-            errno = 0; // only a lower score than ours needs a right
-        ::close(file);
-    }
     if (::dup2(start.descriptors->output, STDOUT_FILENO) < 0 ||
         ::dup2(start.descriptors->errors, STDERR_FILENO) < 0)
         return fail(ExecError::Setup);

@@ -14,6 +14,7 @@
 #include "agent/shim/Bubblewrap.h"
 #include "agent/shim/FirstProcess.h"
 #include "agent/shim/IgnoredSignals.h"
+#include "agent/shim/OomScore.h"
 #include "agent/shim/Sandbox.h"
 #include "agent/shim/Supervisor.h"
 #include "agent/wire/Failpoint.h"
@@ -99,6 +100,14 @@ agent::FileDescriptor detach()
     return agent::FileDescriptor(::signalfd(-1, &awaited, SFD_NONBLOCK | SFD_CLOEXEC));
 }
 
+/// Closes memory, descriptors and environment to processes of the same user, the stage's above all: the seal is in there,
+/// and secrets. Most of our files in /proc are root's from here on. Source: PR_SET_DUMPABLE(2const), ptrace(2).
+void hide()
+{
+    agent::OomScore::ours();
+    ::prctl(PR_SET_DUMPABLE, 0);
+}
+
 /// Blocks until the daemon hands over an attempt. Returns nothing when it is gone or we are to end.
 std::optional<agent::Handover> awaitHandover(const agent::FileDescriptor& socket,
                                              const agent::FileDescriptor& signals)
@@ -174,6 +183,7 @@ int main(int argc, char** argv)
         attempt.secrets = agent::FileDescriptor(secretsFd);
     agent::Supervisor::Received received;
     received.signals = detach();
+    hide();
     attempt.folder = argv[1];
     if (waits)
     {
