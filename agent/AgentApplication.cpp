@@ -109,12 +109,12 @@ int AgentApplication::main(const std::vector<std::string>& args)
     return _check ? check() : serve();
 }
 
-void AgentApplication::loadPlugins(std::vector<Problem>& problems)
+void AgentApplication::loadPlugins(PluginRegistry& plugins, std::vector<Problem>& problems) const
 {
-    _plugins.load(_programs / "plugins", problems);
+    plugins.load(_programs / "plugins", problems);
     std::error_code error;
     if (std::filesystem::is_directory(_config.pluginsDir, error))
-        _plugins.load(_config.pluginsDir, problems);
+        plugins.load(_config.pluginsDir, problems);
 }
 
 std::string AgentApplication::counted(std::size_t number, const std::string& what)
@@ -126,7 +126,7 @@ int AgentApplication::check()
 {
     std::vector<Problem> problems;
     probeSandbox();
-    loadPlugins(problems);
+    loadPlugins(_plugins, problems);
     const auto found = _services.load(
         _config.servicesDir, _plugins, [](const std::string& name) { return name; },
         _config.secretsDir, _config.isolation);
@@ -194,7 +194,7 @@ try
     if (!problems.empty())
         return static_cast<int>(ExecExit::Usage);
     probeSandbox();
-    loadPlugins(problems);
+    loadPlugins(_plugins, problems);
     if (const auto& lack = _config.isolation.hostLacks; !lack.empty() && !_config.isolationChosen)
         tellExec("no stage is kept apart from this host: " + lack);
     // Generated service ids are in the daemon's record, which is not read here.

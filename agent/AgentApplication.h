@@ -48,7 +48,7 @@ private:
     [[nodiscard]] AccessOptions accessOptions() const;
     void probeSandbox();
     void warnOfIsolation() const;
-    void loadPlugins(std::vector<Problem>& problems);
+    void loadPlugins(PluginRegistry& plugins, std::vector<Problem>& problems) const;
     [[nodiscard]] ListenOptions listening() const;
     [[nodiscard]] std::unique_ptr<TlsContext> tlsContext() const;
     [[nodiscard]] OrderDefaults orders(const std::filesystem::path& mirrors) const;

@@ -146,7 +146,7 @@ try
     warnOfIsolation();
     // 2 Plugins and services: a faulty one does not affect the others.
     std::vector<Problem> problems;
-    loadPlugins(problems);
+    loadPlugins(_plugins, problems);
     const auto loadServices = [&](const ServiceCatalog::IdFor& idFor)
     {
         for (const auto& problem : _services.load(_config.servicesDir, _plugins, idFor,
@@ -258,6 +258,12 @@ try
         ::sd_notify(0, "RELOADING=1");
         try
         {
+            PluginRegistry plugins;
+            std::vector<Problem> faults;
+            loadPlugins(plugins, faults);
+            for (const auto& problem : faults)
+                error(problem.describe());
+            _plugins.replaceBy(plugins);
             loadServices([&](const std::string& name)
                          { return commands::serviceId(engine, name); });
             commands::servicesChanged(engine);

@@ -190,6 +190,7 @@ add_executable(daemon-tests
     tests/daemon/HostileStageTest.cpp
     tests/daemon/HostileShimTest.cpp
     tests/daemon/ReachTest.cpp
+    tests/daemon/PluginDigestTest.cpp
     tests/daemon/RetentionTest.cpp
     tests/daemon/RegressionTest.cpp)
 target_link_libraries(daemon-tests PRIVATE agent_api agent_model agent_store SQLite::SQLite3 Poco::Net OpenSSL::SSL

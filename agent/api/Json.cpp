@@ -169,6 +169,7 @@ void putDetail(Writer& out, const Stage& stage)
     putWords(out, "limitsMissing", stage.limitsMissing);
     putOrNull(out, "isolation", stage.isolation);
     putOrNull(out, "network", stage.network);
+    putOrNull(out, "pluginSha256", stage.pluginSha256);
     putOrNull(out, "notes", stage.notes);
     putNumber(out, "logBytes", std::optional(stage.logBytes));
     out.Key("usage");
@@ -270,9 +271,9 @@ void putWholeAgent(Writer& out, const EngineStatus& facts, const PluginRegistry&
     {
         out.StartObject();
         put(out, "name", name);
-        put(out, "version", plugin.version);
-        put(out, "description", plugin.description);
-        put(out, "sha256", plugin.sha256);
+        put(out, "version", plugin->version);
+        put(out, "description", plugin->description);
+        put(out, "sha256", plugin->sha256);
         out.EndObject();
     }
     out.EndArray();

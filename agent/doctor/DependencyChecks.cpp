@@ -42,7 +42,7 @@ std::map<std::string, std::string> secretsOf(const ServiceCatalog& services)
     return wanted;
 }
 
-/// Returns whether the secret is readable and private.
+/// Returns whether the secret can be used.
 bool checkSecret(const std::string& name, const std::string& service, const Context& context,
                  Findings& findings)
 {
@@ -61,11 +61,7 @@ bool checkSecret(const std::string& name, const std::string& service, const Cont
                           "at each launch");
         return false;
     }
-    if (!openToOthers(file))
-        return true;
-    findings.warn("secrets", file + " is accessible to others" + usedBy,
-                  restrictCommand(file, "600", context.agents));
-    return false;
+    return true;
 }
 
 bool usesGit(const ServiceCatalog& services)

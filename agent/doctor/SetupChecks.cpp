@@ -147,11 +147,12 @@ void checkPlugins(const Context& context, PluginRegistry& plugins, Findings& fin
     std::string names;
     for (const auto& [name, plugin] : plugins.all())
     {
-        names += (names.empty() ? "" : ", ") + std::string(name).append(" ").append(plugin.version);
-        if (plugin.kind == Plugin::Kind::Library)
-            checkLibrary(plugin, context.setup.programs / "stage-plugin-host", findings);
-        else if (plugin.kind == Plugin::Kind::Program)
-            checkProgram(plugin, findings);
+        names +=
+            (names.empty() ? "" : ", ") + std::string(name).append(" ").append(plugin->version);
+        if (plugin->kind == Plugin::Kind::Library)
+            checkLibrary(*plugin, context.setup.programs / "stage-plugin-host", findings);
+        else if (plugin->kind == Plugin::Kind::Program)
+            checkProgram(*plugin, findings);
     }
     if (findings.all().size() != before)
         return;

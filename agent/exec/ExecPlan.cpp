@@ -90,7 +90,7 @@ bool deploys(const StageSpec& spec)
 void seeThatItMay(const Stage& stage, const StageSpec& spec, const PluginRegistry& plugins,
                   const ExecRequest& request)
 {
-    const Plugin* plugin = plugins.find(stage.plugin);
+    const auto plugin = plugins.find(stage.plugin);
     if (!plugin)
         throw ExecRefusal(ExecExit::Usage,
                           "there is no plugin '" + stage.plugin + "' on this host");

@@ -2,12 +2,10 @@
 
 #include "agent/document/DocumentValue.h"
 #include "agent/model/Suggestion.h"
+#include "agent/os/FolderDigest.h"
 
-#include <Poco/DigestEngine.h>
-#include <Poco/SHA2Engine.h>
 #include <algorithm>
 #include <array>
-#include <fstream>
 #include <set>
 #include <sys/stat.h>
 #include <system_error>
@@ -67,7 +65,7 @@ public:
         readKeys(DocumentValue(*node, "", _file, _problems), plugin);
         if (_problems.size() != before)
             return std::nullopt;
-        plugin.sha256 = digest(*text, plugin.library);
+        plugin.sha256 = digest();
         if (_problems.size() != before)
             return std::nullopt;
         return plugin;
@@ -242,23 +240,15 @@ private:
         return _problems.size() == before;
     }
 
-    std::string digest(const std::string& manifest, const fs::path& library)
+    std::string digest()
+    try
     {
-        Poco::SHA2Engine engine(Poco::SHA2Engine::SHA_256);
-        engine.update(manifest);
-        if (!library.empty())
-        {
-            std::ifstream stream(library, std::ios::binary);
-            char chunk[64 * 1024];
-            while (stream.read(chunk, sizeof chunk) || stream.gcount() > 0)
-                engine.update(chunk, static_cast<std::size_t>(stream.gcount()));
-            if (!stream.eof())
-                _problems.push_back({.file = _file,
-                                     .line = 0,
-                                     .key = "library",
-                                     .message = library.string() + " cannot be read"});
-        }
-        return Poco::DigestEngine::digestToHex(engine.digest());
+        return digestOfFolder(_folder.string());
+    }
+    catch (const std::runtime_error& error)
+    {
+        _problems.push_back({.file = _file, .line = 0, .key = {}, .message = error.what()});
+        return {};
     }
 
     fs::path _folder;

@@ -87,18 +87,28 @@ void PluginRegistry::load(const fs::path& root, std::vector<Problem>& problems)
         auto plugin = readManifest(folder, problems);
         if (!plugin)
             continue;
-        if (const Plugin* other = find(plugin->name))
+        if (const auto other = find(plugin->name))
             tell(folder / "plugin.yaml", "a plugin named '" + plugin->name +
                                              "' is already loaded from " + other->folder.string());
         else
-            _plugins.emplace(plugin->name, std::move(*plugin));
+        {
+            Plugins more = all();
+            more.emplace(plugin->name, std::make_shared<const Plugin>(*plugin));
+            std::atomic_store(&_plugins, std::make_shared<const Plugins>(std::move(more)));
+        }
     }
 }
 
-const Plugin* PluginRegistry::find(const std::string& name) const
+void PluginRegistry::replaceBy(const PluginRegistry& loaded)
 {
-    const auto found = _plugins.find(name);
-    return found == _plugins.end() ? nullptr : &found->second;
+    std::atomic_store(&_plugins, std::atomic_load(&loaded._plugins));
+}
+
+std::shared_ptr<const Plugin> PluginRegistry::find(const std::string& name) const
+{
+    const auto plugins = std::atomic_load(&_plugins);
+    const auto found = plugins->find(name);
+    return found == plugins->end() ? nullptr : found->second;
 }
 
 std::vector<Problem> PluginRegistry::check(const StageSpec& stage, const std::string& key) const
@@ -107,11 +117,12 @@ std::vector<Problem> PluginRegistry::check(const StageSpec& stage, const std::st
     const auto tell = [&](const std::string& where, const std::string& message)
     { problems.push_back({.file = {}, .line = 0, .key = key + '.' + where, .message = message}); };
 
-    const Plugin* const plugin = find(stage.plugin);
+    const auto plugin = find(stage.plugin);
     if (plugin == nullptr)
     {
         std::vector<std::string_view> known;
-        for (const auto& [name, each] : _plugins)
+        const Plugins all = this->all();
+        for (const auto& [name, each] : all)
             known.push_back(name);
         tell("plugin",
              "there is no plugin " + inQuotes(stage.plugin) + suggestion(stage.plugin, known));

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -43,7 +44,7 @@ struct Plugin
     std::vector<std::string> run;  ///< Program: argv as written
     std::filesystem::path library; ///< Library: the .so, absolute
     std::filesystem::path folder;  ///< absolute
-    std::string sha256;            ///< over the manifest and, for a library, the .so
+    std::string sha256;            ///< of all files in the folder: digestOfFolder()
 
     /// The argv of a program for an environment: an element that is `${NAME}` and nothing else becomes
     /// env's NAME (empty when unset), one that begins with `./` is made absolute below the folder.
@@ -54,7 +55,7 @@ struct Plugin
     [[nodiscard]] bool showsInArgv(const std::string& variable) const;
 };
 
-/// Maps plugin names to plugins. Filled once at start, then read by any thread.
+/// Maps plugin names to plugins. Filled at start, replaced as a whole at a reload; read by any thread.
 class PluginRegistry
 {
 public:
@@ -62,8 +63,14 @@ public:
     /// `problems` and skipped.
     void load(const std::filesystem::path& root, std::vector<Problem>& problems);
 
-    [[nodiscard]] const Plugin* find(const std::string& name) const;
-    [[nodiscard]] const std::map<std::string, Plugin>& all() const { return _plugins; }
+    /// Takes over what `loaded` has, in one step.
+    void replaceBy(const PluginRegistry& loaded);
+
+    using Plugins = std::map<std::string, std::shared_ptr<const Plugin>>;
+
+    /// Returns nullptr when there is none of that name. What is returned stays as it is at a reload.
+    [[nodiscard]] std::shared_ptr<const Plugin> find(const std::string& name) const;
+    [[nodiscard]] Plugins all() const { return *std::atomic_load(&_plugins); }
 
     /// Checks a stage against its plugin's manifest: the plugin exists and suits the stage's type, settings are
     /// known and of their type, required ones are given. Returns the problems, whose keys begin with `key`
@@ -84,7 +91,7 @@ public:
                                     const std::filesystem::path& within);
 
 private:
-    std::map<std::string, Plugin> _plugins;
+    std::shared_ptr<const Plugins> _plugins = std::make_shared<const Plugins>();
 };
 
 } // namespace agent

@@ -133,6 +133,10 @@ void disableControllers(const fs::path& group)
         put(group / "cgroup.subtree_control", "-" + std::string(controller));
 }
 
+/// Of a stage that has no limit of its own: no build needs as many, and a fork bomb leaves half of the unit's TasksMax= to
+/// the others. Where the controller is missing nothing holds it.
+constexpr std::int64_t defaultPids = 4096;
+
 } // namespace
 
 Cgroup Cgroup::open(const std::string& name, bool apart)
@@ -272,6 +276,8 @@ void Cgroup::applyLimits(const std::string& group, const Limits& limits, std::st
     limit(limits.cpuPercent, "cpu", "cpu.max",
           std::to_string(limits.cpuPercent * periodUs / 100) + " " + std::to_string(periodUs));
     limit(limits.pids, "pids", "pids.max", std::to_string(limits.pids));
+    if (limits.pids == 0 && !group.empty())
+        put(fs::path(group) / "pids.max", std::to_string(defaultPids));
 }
 
 void Cgroup::removeTree() const

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <system_error>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace agent
@@ -21,12 +22,17 @@ namespace
 
 const std::string adminName = "admin";
 
-/// Returns the secret in the file; empty when there is none that can be read.
+/// Returns the secret in the file; empty when there is none that can be read, or others than its owner may read it.
 std::string secretIn(const std::string& file)
 try
 {
     constexpr std::size_t maxBytes = 256;
-    std::string text = readRegularFile(file, maxBytes).value_or("");
+    const auto opened = RegularFile::open(file);
+    struct stat info = {};
+    if (!opened || ::fstat(opened->descriptor(), &info) != 0 ||
+        (info.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+        return ""; // who else could read it may have
+    std::string text = opened->text(maxBytes);
     while (!text.empty() && text.back() == '\n')
         text.pop_back();
     return text;

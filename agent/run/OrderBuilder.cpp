@@ -9,8 +9,10 @@
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
+#include <array>
 #include <cctype>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <set>
@@ -31,8 +33,27 @@ constexpr std::size_t secretLimit = 64 << 10;
 /// Bubblewrap and the first process of its pid namespace: a limit of processes is one of the stage's own.
 constexpr std::int64_t sandboxProcesses = 2;
 
+/// Errors: std::runtime_error when others than its owner may read or write the file.
+void seeThatItIsPrivate(const struct stat& info, const std::filesystem::path& path)
+{
+    constexpr mode_t others = S_IRWXG | S_IRWXO;
+    if ((info.st_mode & others) == 0)
+        return;
+    std::array<char, 8> mode{};
+    std::snprintf(mode.data(), mode.size(), "%04o", info.st_mode & 07777U);
+    throw std::runtime_error("its mode " + std::string(mode.data()) +
+                             " lets others than its owner use it: chmod 0600 " + path.string());
+}
+
+enum class Mode
+{
+    Any,
+    Private
+};
+
 /// Reads a regular file whole; a symlink, a device or a pipe that a stage put there is refused.
-std::string readSmallFile(const std::filesystem::path& path, std::size_t limit)
+std::string readSmallFile(const std::filesystem::path& path, std::size_t limit,
+                          Mode mode = Mode::Any)
 {
     const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     struct stat info = {};
@@ -42,6 +63,8 @@ std::string readSmallFile(const std::filesystem::path& path, std::size_t limit)
         throw std::runtime_error(std::strerror(errno));
     if (!S_ISREG(info.st_mode))
         throw std::runtime_error("not a regular file");
+    if (mode == Mode::Private)
+        seeThatItIsPrivate(info, path);
     std::string content(limit + 1, '\0');
     std::size_t size = 0;
     while (size < content.size())
@@ -164,6 +187,7 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     order.stageId = stage.id;
     order.attempt = stage.attempt;
     order.plugin = plugin.name;
+    order.pluginFolder = plugin.folder.string();
     order.pluginSha256 = plugin.sha256;
     order.library = plugin.kind == Plugin::Kind::Library;
     order.secrets = pipeline.secrets;
@@ -221,7 +245,7 @@ Secrets readSecrets(const std::vector<std::string>& names, const std::filesystem
         {
             if (steersTheProcess(name))
                 throw std::runtime_error("a secret of this name would choose what programs load");
-            std::string value = readSmallFile(folder / name, secretLimit);
+            std::string value = readSmallFile(folder / name, secretLimit, Mode::Private);
             if (!value.empty() && value.back() == '\n')
                 value.pop_back();
             if (value.find('\0') != std::string::npos)

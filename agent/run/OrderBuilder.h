@@ -48,7 +48,8 @@ struct OrderContext
 /// Returns the order for the shim: argv, environment, limits.
 Order buildOrder(const OrderContext& context, const OrderDefaults& defaults);
 
-/// Reads the pipeline's secrets, one trailing newline stripped.
+/// Reads the pipeline's secrets, one trailing newline stripped. A file that others than its owner may read or write is
+/// refused.
 /// Errors: std::runtime_error that names the secret and the reason.
 Secrets readSecrets(const std::vector<std::string>& names, const std::filesystem::path& folder);
 

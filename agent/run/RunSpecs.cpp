@@ -12,7 +12,7 @@ const StageSpec& RunSpecs::stage(const Run& run, const Stage& stage)
 
 bool RunSpecs::external(const Stage& stage) const
 {
-    const Plugin* plugin = _plugins.find(stage.plugin);
+    const auto plugin = _plugins.find(stage.plugin);
     return plugin && plugin->kind == Plugin::Kind::External;
 }
 

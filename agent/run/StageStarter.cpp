@@ -25,6 +25,8 @@ void StageStarter::start(Batch& batch, Run& run, Stage& stage, StageEvent event,
         stage.limitsMissing = _runner.missing(_specs.stage(run, stage).limits);
         stage.bootId = _bootId;
         stage.sealKey = Seal::newKey();
+        const auto plugin = _plugins.find(stage.plugin);
+        stage.pluginSha256 = plugin ? plugin->sha256 : std::string();
         stage.synced = Sync::Pending;
     }
     batch.runs.update(stage);
@@ -53,7 +55,7 @@ std::string StageStarter::isolationProblem(const PipelineSpec& pipeline, const R
 
 void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
 {
-    const Plugin* plugin = _plugins.find(stage.plugin);
+    const auto plugin = _plugins.find(stage.plugin);
     if (!plugin)
     {
         batch.afterCommit.push_back(

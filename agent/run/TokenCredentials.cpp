@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <stdexcept>
 #include <string_view>
+#include <sys/stat.h>
 
 namespace agent
 {
@@ -21,7 +22,13 @@ constexpr std::size_t longest = 256;
 /// The word in the file. Errors: std::runtime_error.
 std::string secretIn(const std::filesystem::path& file)
 {
-    std::string text = readRegularFile(file, 4096).value_or("");
+    const auto opened = RegularFile::open(file);
+    struct stat info = {};
+    // A group, as systemd's files have in their mask.
+    if (opened && ::fstat(opened->descriptor(), &info) == 0 && (info.st_mode & S_IRWXO) != 0)
+        throw std::runtime_error("its mode lets every user read or write it: chmod 0600 " +
+                                 file.string());
+    std::string text = opened ? opened->text(4096) : std::string();
     text.erase(text.find_last_not_of(" \t\r\n") + 1);
     const bool word =
         std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });

@@ -1,6 +1,7 @@
 #include "agent/shim/Supervisor.h"
 
 #include "agent/os/Files.h"
+#include "agent/os/FolderDigest.h"
 #include "agent/os/RegularFile.h"
 #include "agent/wire/Failpoint.h"
 #include "agent/wire/Handover.h"
@@ -56,6 +57,25 @@ std::string bootId()
     std::string id = readFile("/proc/sys/kernel/random/boot_id").value_or("");
     id.erase(std::find(id.begin(), id.end(), '\n'), id.end());
     return id;
+}
+
+/// Whoever changes a plugin's files executes code with the stage's secrets: what the agent has checked and shown is what
+/// runs. Returns what is wrong; empty: nothing.
+std::string problemOfPlugin(const Order& order)
+try
+{
+    if (order.pluginFolder.empty() || order.pluginSha256.empty())
+        return {};
+    const std::string now = digestOfFolder(order.pluginFolder);
+    if (now == order.pluginSha256)
+        return {};
+    return "the plugin " + order.plugin + " (" + order.pluginFolder +
+           ") was changed since the agent loaded it: its SHA-256 is " + now + ", and was " +
+           order.pluginSha256 + "; if that is meant, reload the agent (SIGHUP)";
+}
+catch (const std::runtime_error& error)
+{
+    return "the plugin " + order.plugin + " can't be checked: " + error.what();
 }
 
 /// By SIGTERM, or in a shell's word for it.
@@ -176,6 +196,8 @@ void Supervisor::execute()
     takeSignals();
     _evidence.ended = reasonToEnd();
     if (!_evidence.ended)
+        _evidence.pluginProblem = problemOfPlugin(_order);
+    if (!_evidence.ended && _evidence.pluginProblem.empty())
     {
         Command command(_order, _folder, _secrets);
         if (command.start(_processes->cgroup().folder()))

@@ -88,7 +88,12 @@ std::string describeEnd(Cause cause, const Order& order, const Evidence& evidenc
 
 void judge(Outcome& outcome, const Order& order, const Evidence& evidence)
 {
-    if (!evidence.spawnFailure.empty())
+    if (!evidence.pluginProblem.empty())
+    {
+        outcome.cause = Cause::PluginError;
+        outcome.message = evidence.pluginProblem;
+    }
+    else if (!evidence.spawnFailure.empty())
     {
         outcome.cause = Cause::SpawnError;
         outcome.message = evidence.spawnFailure;

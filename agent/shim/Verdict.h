@@ -13,6 +13,7 @@ struct Evidence
 {
     std::optional<Cause> ended;       ///< why the shim ended the stage; none: it ended by itself
     std::optional<int> commandStatus; ///< of waitpid; none: there never was a command
+    std::string pluginProblem;        ///< why its plugin may not be executed; empty: it may
     std::string spawnFailure;         ///< why there was none; empty: it was executed
     int logError = 0;                 ///< error number of a log that could not be written
     bool outlivedGrace = false;       ///< TERM did not end all of it

@@ -141,6 +141,8 @@ std::string toJson(const Order& order)
     json.text("stageId", order.stageId);
     json.number("attempt", order.attempt);
     json.text("plugin", order.plugin);
+    if (!order.pluginFolder.empty())
+        json.text("pluginFolder", order.pluginFolder);
     json.text("pluginSha256", order.pluginSha256);
     json.key("library").Bool(order.library);
     json.texts("argv", order.argv);
@@ -234,6 +236,8 @@ std::optional<Order> orderFrom(const std::string& json, std::string* why)
         {
             readIdentity(reader, order);
             order.plugin = reader.text("plugin");
+            if (reader.find("pluginFolder") != nullptr)
+                order.pluginFolder = reader.text("pluginFolder");
             order.pluginSha256 = reader.text("pluginSha256");
             order.library = reader.boolean("library");
             order.argv = reader.texts("argv");

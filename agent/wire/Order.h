@@ -49,7 +49,8 @@ struct Order
     std::string stageId;
     int attempt = 1;
     std::string plugin;
-    std::string pluginSha256;      ///< of the manifest and, for a library, its .so
+    std::string pluginFolder;      ///< holds the plugin's files; empty: by a daemon that told none
+    std::string pluginSha256;      ///< digestOfFolder() when the agent loaded it
     bool library = false;          ///< argv runs stage-plugin-host: its crash is PLUGIN_ERROR
     std::vector<std::string> argv; ///< argv[0] without a slash is looked up in env's PATH
     std::map<std::string, std::string> env; ///< all of it, but for the secrets

@@ -21,8 +21,9 @@ namespace
 
 /// Everything that daemon, shim and plugin keep there, under final and temporary names.
 const std::vector<std::string> files{
-    "order.json",   "order.json.new", "shim.lock",     "log",     "log.idx",     "log.tail",
-    "outcome.json", "held.json",      "held.json.tmp", "log.zst", "log.zst.new", "outputs.json"};
+    "order.json",    "order.json.new", "shim.lock",        "log",          "log.idx",
+    "log.tail",      "mask",           "outcome.json.tmp", "outcome.json", "held.json",
+    "held.json.tmp", "log.zst",        "log.zst.new",      "outputs.json"};
 
 } // namespace
 

@@ -265,8 +265,9 @@ public:
         ::chmod(secrets.c_str(), 0755);
         const auto all = examined(1);
         assertSeen(all, "secrets", "warn", secrets.string() + " is accessible to others");
-        assertSeen(all, "secrets", "warn",
-                   (secrets / "FIRST").string() + " is accessible to others");
+        assertSeen(all, "secrets", "fail",
+                   (secrets / "FIRST").string() +
+                       "): its mode 0644 lets others than its owner use it");
         for (const Seen& each : all)
             if (each.check == "secrets" && each.status == "warn") // accessible only to the owner
                 CPPUNIT_ASSERT_MESSAGE(each.advice, each.advice.starts_with("chown "));

@@ -43,6 +43,14 @@ public:
         return file;
     }
 
+    /// The same for its owner alone to read, as a secret.
+    std::filesystem::path writePrivate(const std::string& name, const std::string& text) const
+    {
+        std::filesystem::path file = write(name, text);
+        ::chmod(file.c_str(), 0600);
+        return file;
+    }
+
     [[nodiscard]] const std::filesystem::path& path() const { return _path; }
 
 private:

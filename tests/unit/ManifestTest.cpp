@@ -18,7 +18,7 @@ class ManifestTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testReportsWrongFilesWithLineAndKey);
     CPPUNIT_TEST(testReportsAllProblemsOfAFile);
     CPPUNIT_TEST(testNameMustBeTheFolders);
-    CPPUNIT_TEST(testDigestCoversManifestAndLibrary);
+    CPPUNIT_TEST(testDigestCoversAllFilesOfTheFolder);
     CPPUNIT_TEST(testRefusesLinksThatLeadOut);
     CPPUNIT_TEST(testTakesLinkWithinTheFolder);
     CPPUNIT_TEST(testRefusesWhatOthersCanWrite);
@@ -147,13 +147,23 @@ public:
         CPPUNIT_ASSERT(all().find("must be the folder's name, 'other'") != std::string::npos);
     }
 
-    void testDigestCoversManifestAndLibrary()
+    void testDigestCoversAllFilesOfTheFolder()
     {
         const auto program = read("name: demo\nrun: [a]\n");
-        // printf 'name: demo\nrun: [a]\n' | sha256sum
+        // printf 'name: demo\nrun: [a]\n' > plugin.yaml; find . -type f | sort | xargs sha256sum | sha256sum
         CPPUNIT_ASSERT_EQUAL(
-            std::string("7ba443a3cc72deb13295f3f9eae645e20f53809e00367a5189f04f31569b4270"),
+            std::string("a43362260147dbbbfd5679fecf629a54867fd8ae695b6b11f615bd740e3667af"),
             program->sha256);
+        _folder->write("demo/lib/b.sh", "echo b\n");
+        _folder->write("demo/lib-a.sh", "echo a\n");
+        CPPUNIT_ASSERT_EQUAL(
+            std::string("31f0c41e3d31d0e8cfaf07d19c9afb92ff36c58b45259ae91c3ffdb8ad560bd7"),
+            read("name: demo\nrun: [a]\n")->sha256);
+        std::filesystem::create_symlink("lib-a.sh", _folder->path() / "demo/link");
+        const auto linked = read("name: demo\nrun: [a]\n")->sha256;
+        std::filesystem::remove(_folder->path() / "demo/link");
+        std::filesystem::create_symlink("lib/b.sh", _folder->path() / "demo/link");
+        CPPUNIT_ASSERT(linked != read("name: demo\nrun: [a]\n")->sha256);
         _folder->write("demo/demo.so", "one");
         const auto first = read("name: demo\nlibrary: demo.so\n");
         CPPUNIT_ASSERT_EQUAL(std::string(), all());

@@ -216,20 +216,23 @@ public:
 
     void testSecretsThatNoStageCouldHaveAreRefused()
     {
-        _folder->write("secrets/GOOD", "abcd");
-        _folder->write("secrets/SHORT", "abc\n");
-        _folder->write("secrets/EMPTY", "");
+        _folder->writePrivate("secrets/GOOD", "abcd");
+        _folder->writePrivate("secrets/SHORT", "abc\n");
+        _folder->writePrivate("secrets/EMPTY", "");
+        std::filesystem::permissions(_folder->write("secrets/LOOSE", "abcd"),
+                                     std::filesystem::perms(0640));
         std::filesystem::create_directories(_folder->path() / "secrets/FOLDER");
         std::filesystem::create_symlink("GOOD", _folder->path() / "secrets/LINK");
         service("a.yaml", "a", "secrets: [GOOD, NOT_THERE]\n");
-        service("b.yaml", "b", "secrets: [GOOD,\n  SHORT, EMPTY, FOLDER, LINK]\n");
+        service("b.yaml", "b", "secrets: [GOOD,\n  SHORT, EMPTY, FOLDER, LINK, LOOSE]\n");
         ServiceCatalog catalog;
         const std::string problems = load(catalog, _folder->path() / "secrets");
         CPPUNIT_ASSERT_EQUAL(std::string("a "), names(catalog));
         for (const std::string wanted :
              {"b.yaml:3: secrets[1]: secret 'SHORT' (", "SHORT): shorter than 4 characters",
               "b.yaml:3: secrets[2]: ", "FOLDER): not a regular file",
-              "LINK): is a symbolic link, and none is followed"})
+              "LINK): is a symbolic link, and none is followed",
+              "LOOSE): its mode 0640 lets others than its owner use it: chmod 0600 "})
             CPPUNIT_ASSERT_MESSAGE(problems, problems.find(wanted) != std::string::npos);
         CPPUNIT_ASSERT(problems.find("abc") == std::string::npos);
         CPPUNIT_ASSERT_EQUAL(std::string(), load(catalog)); // nobody looks at secrets

@@ -68,8 +68,8 @@ public:
     void testReadsSecrets()
     {
         const FilesFolder files;
-        files.write("TOKEN", "s3cret");
-        files.write("KEY", "two\nlines");
+        files.writePrivate("TOKEN", "s3cret");
+        files.writePrivate("KEY", "two\nlines");
         const Secrets expected{{"KEY", "two\nlines"}, {"TOKEN", "s3cret"}};
         CPPUNIT_ASSERT(expected == readSecrets({"KEY", "TOKEN"}, files.path()));
         CPPUNIT_ASSERT(readSecrets({}, files.path()).empty());
@@ -78,8 +78,8 @@ public:
     void testStripsOneNewlineOfASecret()
     {
         const FilesFolder files;
-        files.write("ONE", "abcd\n");
-        files.write("TWO", "abcd\n\n");
+        files.writePrivate("ONE", "abcd\n");
+        files.writePrivate("TWO", "abcd\n\n");
         const Secrets expected{{"ONE", "abcd"}, {"TWO", "abcd\n"}};
         CPPUNIT_ASSERT(expected == readSecrets({"ONE", "TWO"}, files.path()));
     }
@@ -87,19 +87,25 @@ public:
     void testRefusesSecretsByName()
     {
         const FilesFolder files;
-        files.write("EMPTY", "");
-        files.write("SHORT", "abc\n");
-        files.write("BINARY", std::string("abcd\0efgh", 9));
-        files.write("LARGE", std::string((64 << 10) + 1, 'x'));
+        files.writePrivate("EMPTY", "");
+        files.writePrivate("SHORT", "abc\n");
+        files.writePrivate("BINARY", std::string("abcd\0efgh", 9));
+        files.writePrivate("LARGE", std::string((64 << 10) + 1, 'x'));
+        files.write("LOOSE", "abcdefgh");
         files.write("target", "abcdefgh");
         std::filesystem::create_symlink(files.path() / "target", files.path() / "LINK");
         std::filesystem::create_directory(files.path() / "FOLDER");
         CPPUNIT_ASSERT_EQUAL(0, ::mkfifo((files.path() / "PIPE").c_str(), 0600));
         const std::map<std::string, std::string> wrong{
-            {"MISSING", "No such file"}, {"EMPTY", "shorter than 4"},
-            {"SHORT", "shorter than 4"}, {"BINARY", "holds a NUL"},
-            {"LARGE", "larger than"},    {"LINK", "is a symbolic link"},
-            {"FOLDER", "not a regular"}, {"PIPE", "not a regular"}};
+            {"MISSING", "No such file"},
+            {"EMPTY", "shorter than 4"},
+            {"SHORT", "shorter than 4"},
+            {"BINARY", "holds a NUL"},
+            {"LARGE", "larger than"},
+            {"LINK", "is a symbolic link"},
+            {"FOLDER", "not a regular"},
+            {"PIPE", "not a regular"},
+            {"LOOSE", "its mode 0644 lets others than its owner use it: chmod 0600 "}};
         for (const auto& [name, what] : wrong)
         {
             const auto said = errorOf([&, secret = name] { readSecrets({secret}, files.path()); });
@@ -111,9 +117,9 @@ public:
     void testASecretIsReadAnew()
     {
         const FilesFolder files;
-        files.write("TOKEN", "first");
+        files.writePrivate("TOKEN", "first");
         CPPUNIT_ASSERT_EQUAL(std::string("first"), readSecrets({"TOKEN"}, files.path())[0].second);
-        files.write("TOKEN", "second");
+        files.writePrivate("TOKEN", "second");
         CPPUNIT_ASSERT_EQUAL(std::string("second"), readSecrets({"TOKEN"}, files.path())[0].second);
     }
 
