@@ -304,6 +304,11 @@ void Launcher::stop(const Shim& shim)
     FAILPOINT("stopped");
 }
 
+Shim Launcher::living(const Claim& claim)
+{
+    return claim.bootId == bootId() ? shimOf(claim) : Shim();
+}
+
 void Launcher::resume(const Shim& shim)
 {
     send(shim, SIGCONT);

@@ -134,6 +134,10 @@ public:
     /// Asks the shim to end its stage: TERM, grace, KILL, outcome STOPPED. Harmless when it is gone.
     static void stop(const Shim& shim);
 
+    /// Returns the shim of `claim` if it is still there; else one without a descriptor.
+    /// Errors: std::system_error when it can't be watched.
+    [[nodiscard]] static Shim living(const Claim& claim);
+
     /// Continues a shim that somebody has stopped. Harmless for one that was not.
     static void resume(const Shim& shim);
 

@@ -44,6 +44,8 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
     batch.afterCommit.push_back([this, id = stage.id] { _timers.cancel(id); });
     stage.clearStuck();
     stage.sealKey.clear(); // nothing more of it is believed
+    stage.shimPid = 0;
+    stage.shimStart = 0;
     // A stop by the agent is on record before the shim is asked.
     const bool outside = finished.outcome.cause == Cause::Stopped && stage.intent == Intent::None;
     const Outcome outcome =

@@ -52,7 +52,7 @@ struct EngineParts
           approvals(specs, writer),
           externalStages(specs, writer, timers),
           stuckWatch(specs, writer, timers, state, runner),
-          starter(specs, writer, externalStages, stuckWatch, state, plugins, runner),
+          starter(specs, writer, externalStages, stuckWatch, state, plugins, runner, timers),
           flow(specs, writer, approvals, starter, disk),
           retries(specs, writer, timers),
           attemptEnd(specs, writer, retries, flow, timers, waiters, sync, state, runner),

@@ -128,14 +128,27 @@ bool Executions::resume(const std::string& stageId, int attempt,
         problem =
             error.what(); // a folder that the stage spoilt must not keep the daemon from starting
     }
+    const bool unclear = found.state == Attempt::State::NeverRan || !problem.empty();
+    if (unclear && recorded.shim)
+    {
+        start.claim = recorded.shim;
+        if (Shim shim = Launcher::living(*recorded.shim); shim.pidfd.valid())
+        {
+            // It runs, whatever has become of its folder.
+            found.state = Attempt::State::Running;
+            found.shim = std::move(shim);
+            problem.clear();
+        }
+    }
     // A shim opens its log before it executes anything: where one is, the claim was taken away.
     const bool untouched = found.state == Attempt::State::NeverRan && problem.empty() &&
-                           !std::filesystem::exists(folder / files::log);
+                           !recorded.shim && !std::filesystem::exists(folder / files::log);
     if (untouched)
         return false;
     start.order.stageId = stageId;
     start.order.attempt = attempt;
     start.order.seal = recorded.seal;
+    start.adopted = true;
     if (start.order.timeoutMs == 0)
         start.order.timeoutMs = recorded.timeoutMs;
     if (start.order.graceMs == 0)
@@ -202,6 +215,12 @@ void Executions::forget(const Finished& finished)
     std::error_code ignored; // of a folder that is gone
     if (!finished.folder.empty())
         std::filesystem::remove(finished.folder / files::mask, ignored);
+}
+
+std::optional<Claim> Executions::shimOf(const std::string& stageId) const
+{
+    const auto found = _running.find(stageId);
+    return found == _running.end() ? std::nullopt : found->second.claim();
 }
 
 std::vector<UnkillableStage> Executions::takeUnkillable()

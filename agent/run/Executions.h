@@ -46,6 +46,8 @@ public:
 
     std::vector<Finished> wait(std::optional<std::int64_t> timeoutMs) override;
 
+    [[nodiscard]] std::optional<Claim> shimOf(const std::string& stageId) const override;
+
     std::vector<UnkillableStage> takeUnkillable() override;
     [[nodiscard]] std::optional<UnkillableStage>
     unkillable(const std::string& stageId) const override;

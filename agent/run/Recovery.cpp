@@ -52,6 +52,18 @@ void Recovery::sortUnsynced(Batch& batch)
     }
 }
 
+RecordedLaunch Recovery::launchOf(const Run& run, const Stage& stage)
+{
+    RecordedLaunch launch{
+        .bootId = stage.bootId, .seal = sealOf(stage), .timeoutMs = _specs.timeoutMs(run, stage)};
+    if (stage.shimPid != 0)
+        launch.shim = Claim{.pid = stage.shimPid,
+                            .startTime = static_cast<std::uint64_t>(stage.shimStart),
+                            .bootId = stage.bootId,
+                            .startedAt = stage.startedAt.value_or(0)};
+    return launch;
+}
+
 void Recovery::recoverStage(Batch& batch, Run& run, Stage& stage)
 {
     if (stage.status == Status::Idle && stage.retryAt)
@@ -63,11 +75,12 @@ void Recovery::recoverStage(Batch& batch, Run& run, Stage& stage)
 
     const bool stopping = stage.intent != Intent::None;
     if (_runner.resume(stage.id, stage.attempt, _state.attempt(stage, stage.attempt),
-                       {.bootId = stage.bootId,
-                        .seal = sealOf(stage),
-                        .timeoutMs = _specs.timeoutMs(run, stage)},
-                       _specs.graceMs(run, stage), stopping))
+                       launchOf(run, stage), _specs.graceMs(run, stage), stopping))
+    {
+        if (stage.shimPid == 0)
+            _starter.recordShim(batch, stage);
         return _stuckWatch.watch(batch, run, stage);
+    }
     // Nothing of it was executed: the daemon died between its commit and the launch.
     if (stopping)
         batch.afterCommit.push_back(

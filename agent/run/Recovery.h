@@ -34,6 +34,7 @@ public:
 
 private:
     void sortUnsynced(Batch& batch);
+    [[nodiscard]] RecordedLaunch launchOf(const Run& run, const Stage& stage);
     void recoverStage(Batch& batch, Run& run, Stage& stage);
 
     RunSpecs& _specs;

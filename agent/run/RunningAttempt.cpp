@@ -112,6 +112,7 @@ void RunningAttempt::shimEnded(const ShimEnd& end)
     if (auto told = outcomeFrom(end.outcome))
         return finish(std::move(*told));
     Attempt found;
+    std::error_code ignored; // of a folder that is gone
     try
     {
         found = _launcher.endOf(_start.folder, _start.recordedBoot, _start.order.seal);
@@ -130,6 +131,8 @@ void RunningAttempt::shimEnded(const ShimEnd& end)
         return finish(
             withoutOutcome(Cause::HostReboot, "the host restarted while the stage was running"));
     case Attempt::State::NeverRan:
+        if (std::filesystem::exists(_start.folder / files::log, ignored) || _start.adopted)
+            return lose("its claim was removed");
         _start.claim.reset();
         return finish(withoutOutcome(
             Cause::SpawnError, "the shim ended before it executed anything; is the disk full?"));

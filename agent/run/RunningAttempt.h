@@ -62,6 +62,7 @@ public:
         std::string recordedBoot;   ///< of its launch, as the record has it
         std::optional<Claim> claim; ///< none: the shim is not known
         std::optional<std::string> limitsMissing;
+        bool adopted = false; ///< it ran under a daemon before us
     };
 
     RunningAttempt(const Launcher& launcher, Start start);
@@ -94,6 +95,9 @@ public:
 
     /// Does what is due. `shim`: its shim, where it is watched.
     void proceed(const Shim* shim);
+
+    /// What is known of its shim.
+    [[nodiscard]] const std::optional<Claim>& claim() const { return _start.claim; }
 
     /// Set in Ended.
     [[nodiscard]] const Finished& end() const { return _end; }

@@ -30,6 +30,7 @@ struct RecordedLaunch
     std::string bootId;         ///< empty: launched by a daemon that did not record it
     Seal seal;                  ///< none: by one that had none
     std::int64_t timeoutMs = 0; ///< of the stage; 0: none
+    std::optional<Claim> shim;  ///< none: it is not on record
 };
 
 /// What launches, watches, stops and adopts stages: the seam between the rules of the engine and
@@ -72,6 +73,9 @@ public:
 
     /// Blocks until an attempt ended, wake() was called or `timeoutMs` passed (none: for ever).
     virtual std::vector<Finished> wait(std::optional<std::int64_t> timeoutMs) = 0;
+
+    /// Returns what is known of the shim of a running stage.
+    [[nodiscard]] virtual std::optional<Claim> shimOf(const std::string& stageId) const = 0;
 
     /// Returns those found since the last call.
     virtual std::vector<UnkillableStage> takeUnkillable() = 0;

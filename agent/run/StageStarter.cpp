@@ -25,6 +25,8 @@ void StageStarter::start(Batch& batch, Run& run, Stage& stage, StageEvent event,
         stage.limitsMissing = _runner.missing(_specs.stage(run, stage).limits);
         stage.bootId = _bootId;
         stage.sealKey = Seal::newKey();
+        stage.shimPid = 0;
+        stage.shimStart = 0;
         const auto plugin = _plugins.find(stage.plugin);
         stage.pluginSha256 = plugin ? plugin->sha256 : std::string();
         stage.synced = Sync::Pending;
@@ -87,6 +89,7 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
     order.bootRecorded = !stage.bootId.empty();
     order.seal = sealOf(stage);
     _stuckWatch.watch(batch, run, stage);
+    recordShim(batch, stage);
     const auto& secrets = _specs.orders().secretsDir;
     if (!batch.isNew(
             run.id)) // else its folder would be one without a run on record: LeftoverFolders
@@ -96,6 +99,15 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
     }
     batch.launches.push_back([this, folder, order, &secrets]
                              { _runner.launch(folder, order, secrets); });
+}
+
+void StageStarter::recordShim(Batch& batch, const Stage& stage)
+{
+    constexpr std::int64_t delayMs = 1000;
+    batch.afterCommit.push_back(
+        [this, id = stage.id, attempt = stage.attempt] {
+            _timers.set({TimerKind::ShimRecord, id, attempt}, delayMs);
+        });
 }
 
 } // namespace agent

@@ -6,6 +6,7 @@
 #include "agent/run/StageRunner.h"
 #include "agent/run/StateFolder.h"
 #include "agent/run/StuckWatch.h"
+#include "agent/run/Timers.h"
 
 #include <string>
 
@@ -20,14 +21,15 @@ class StageStarter
 public:
     StageStarter(RunSpecs& specs, RunWriter& writer, ExternalStages& externalStages,
                  StuckWatch& stuckWatch, const StateFolder& state, const PluginRegistry& plugins,
-                 StageRunner& runner)
+                 StageRunner& runner, Timers& timers)
         : _specs(specs),
           _writer(writer),
           _externalStages(externalStages),
           _stuckWatch(stuckWatch),
           _state(state),
           _plugins(plugins),
-          _runner(runner)
+          _runner(runner),
+          _timers(timers)
     {
     }
 
@@ -40,6 +42,10 @@ public:
     [[nodiscard]] std::string isolationProblem(const PipelineSpec& pipeline, const Run& run) const;
     void launch(Batch& batch, const Run& run, const Stage& stage);
 
+    /// Has the stage's shim put on record, when it has run for a moment: a stage that takes its claim away is
+    /// known by that. A stage that is short costs nothing for it.
+    void recordShim(Batch& batch, const Stage& stage);
+
 private:
     RunSpecs& _specs;
     RunWriter& _writer;
@@ -48,6 +54,7 @@ private:
     const StateFolder& _state;
     const PluginRegistry& _plugins;
     StageRunner& _runner;
+    Timers& _timers;
     const std::string _bootId = bootId();
 };
 

@@ -44,6 +44,8 @@ const Query attemptsToSync{"SELECT stage_id, attempt FROM attempts WHERE synced 
 const Query syncedStage{"UPDATE stages SET synced = 1 WHERE id = ? AND attempt = ? AND synced = 0"};
 const Query syncedAttempt{
     "UPDATE attempts SET synced = 1 WHERE stage_id = ? AND attempt = ? AND synced = 0"};
+const Query shimOfStage{"UPDATE stages SET shim_pid = ?3, shim_start = ?4 "
+                        "WHERE id = ?1 AND attempt = ?2 AND ended_at IS NULL"};
 const Query lostStage{"UPDATE stages SET synced = 2, notes = iif(ended_at IS NULL, notes, ?3) "
                       "WHERE id = ?1 AND attempt = ?2 AND synced = 0"};
 const Query lostAttempt{"UPDATE attempts SET synced = 2, notes = ?3 "
@@ -172,6 +174,11 @@ void RunStore::setSynced(const std::string& stageId, int attempt)
 {
     _connection.prepare(syncedStage).bind(stageId).bind(attempt).run();
     _connection.prepare(syncedAttempt).bind(stageId).bind(attempt).run();
+}
+
+void RunStore::setShim(const std::string& stageId, int attempt, int pid, std::int64_t start)
+{
+    _connection.prepare(shimOfStage).bind(stageId).bind(attempt).bind(pid).bind(start).run();
 }
 
 void RunStore::setLost(const std::string& stageId, int attempt, const std::string& notes)

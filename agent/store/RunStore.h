@@ -57,6 +57,9 @@ public:
     /// The power was cut before the attempt's files were on disk. `notes` as they are then.
     void setLost(const std::string& stageId, int attempt, const std::string& notes);
 
+    /// The attempt that runs has the shim with this pid, started then. Changes nothing that is shown.
+    void setShim(const std::string& stageId, int attempt, int pid, std::int64_t start);
+
     struct Attempted
     {
         std::string stageId;

@@ -43,6 +43,9 @@ class HostileStageTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTheShimsOutcomeIsBelievedAfterARestart);
     CPPUNIT_TEST(testAClaimOfAnotherProcessIsNotSignalled);
     CPPUNIT_TEST(testAnOrderWithAnothersCgroupIsNotFollowed);
+    CPPUNIT_TEST(testAnEmptiedFolderIsNoSecondExecution);
+    CPPUNIT_TEST(testAFolderMovedAwayIsNoSecondExecution);
+    CPPUNIT_TEST(testAnEmptiedClaimHidesNoShim);
     CPPUNIT_TEST(testTheKeyIsNowhereInReachOfItsFiles);
     CPPUNIT_TEST_SUITE_END();
 
@@ -162,6 +165,46 @@ public:
         assertEnd(other, "EXIT", "2");
     }
 
+    void testAnEmptiedFolderIsNoSecondExecution()
+    {
+        const auto id =
+            begin("echo x >> executions; sleep 1.5; touch ready; until test -e go; do sleep "
+                  "0.05; done; : > $d/shim.lock; rm $d/log*; touch done; kill -9 $(ps -o "
+                  "ppid= -p $$)");
+        waitFor("its shim to be on record", [&] { return fs::exists(workspace() / "ready"); });
+        _daemon->kill();
+        letGo();
+        waitFor("the deed", [&] { return fs::exists(workspace() / "done"); });
+        _daemon->start();
+        assertRunOnce(id, "SHIM_LOST");
+    }
+
+    void testAFolderMovedAwayIsNoSecondExecution()
+    {
+        const auto id =
+            begin("echo x >> executions; mv $d $d.away; sleep 1.5; touch done; until test -e "
+                  "go; do sleep 0.05; done; exit 3");
+        waitFor("the deed", [&] { return fs::exists(workspace() / "done"); });
+        _daemon->kill();
+        _daemon->start();
+        CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon->detail(id, "status"));
+        letGo();
+        assertRunOnce(id, "SHIM_LOST"); // nobody was left who could be told
+    }
+
+    void testAnEmptiedClaimHidesNoShim()
+    {
+        const auto id =
+            begin("echo x >> executions; : > $d/shim.lock; rm $d/log*; sleep 1.5; touch done; "
+                  "until test -e go; do sleep 0.05; done; exit 3");
+        waitFor("the deed", [&] { return fs::exists(workspace() / "done"); });
+        _daemon->kill();
+        _daemon->start();
+        CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon->detail(id, "status"));
+        letGo();
+        assertRunOnce(id, "EXIT");
+    }
+
     void testTheKeyIsNowhereInReachOfItsFiles()
     {
         begin("env > environment; ls -l /proc/self/fd > descriptors; touch done; sleep 600");
@@ -221,6 +264,14 @@ private:
                                      _daemon->detail(id, "cause"));
         CPPUNIT_ASSERT_EQUAL(code, _daemon->detail(id, "exitCode"));
         CPPUNIT_ASSERT_EQUAL(std::string("FAILURE"), _daemon->detail(id, "status"));
+    }
+
+    void assertRunOnce(const std::string& id, const std::string& cause) const
+    {
+        _daemon->waitForRun(_run, "FAILURE");
+        CPPUNIT_ASSERT_EQUAL(cause, _daemon->detail(id, "cause"));
+        CPPUNIT_ASSERT_EQUAL(std::string("x\n"), contentOf(workspace() / "executions"));
+        CPPUNIT_ASSERT(processesOf(id).empty());
     }
 
     void assertRefused(const std::string& id) const

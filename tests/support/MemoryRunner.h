@@ -145,6 +145,8 @@ public:
         return std::exchange(_newUnkillable, {});
     }
 
+    [[nodiscard]] std::optional<Claim> shimOf(const std::string&) const override { return {}; }
+
     [[nodiscard]] std::optional<UnkillableStage>
     unkillable(const std::string& stageId) const override
     {
