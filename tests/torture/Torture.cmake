@@ -9,6 +9,7 @@ add_executable(torture-tests
     tests/torture/KillTest.cpp
     tests/torture/RestartTest.cpp
     tests/torture/ShimKillTest.cpp
+    tests/torture/ForgeryTest.cpp
     tests/torture/EscapeTest.cpp
     tests/torture/FullDiskTest.cpp
     tests/torture/FailpointTest.cpp
