@@ -21,6 +21,9 @@ using namespace std::chrono_literals;
 /// A shim that was told to stop answers within its grace; this long after it, it is not going to.
 constexpr auto stopMargin = 5s;
 
+/// One that is reminded of its deadline may have a long log to complete.
+constexpr auto overdueMargin = 30s;
+
 constexpr auto killEvery = 50ms;
 constexpr auto sweepAtMost = 10s;
 constexpr auto killUnkillableEvery = 1s;
@@ -225,7 +228,7 @@ void RunningAttempt::remindShim(const Shim* shim)
     if (const auto left = living(); heldByKernel(left))
         return setUnkillable(left);
     _overdue = true;
-    _shimDue = Clock::now() + stopMargin + std::chrono::milliseconds(_start.order.graceMs);
+    _shimDue = Clock::now() + overdueMargin + std::chrono::milliseconds(_start.order.graceMs);
     if (shim != nullptr)
         Launcher::resume(*shim);
 }

@@ -350,6 +350,11 @@ class LauncherTest: public CppUnit::TestFixture
         CPPUNIT_ASSERT_EQUAL(std::string("1048576"), textOf(group / "memory.max"));
         CPPUNIT_ASSERT_EQUAL(std::string("9"), textOf(group / "pids.max"));
 
+        order.limits.pids = 0; // a fork bomb is to harm its own stage only
+        CPPUNIT_ASSERT_EQUAL(std::string("cpu"), Launcher::limitAgain(order));
+        CPPUNIT_ASSERT_EQUAL(std::string("4096"), textOf(group / "pids.max"));
+
+        order.limits.pids = 9;
         order.cgroup.clear();
         CPPUNIT_ASSERT_EQUAL(std::string("memory,cpu,pids"), Launcher::limitAgain(order));
     }
