@@ -77,7 +77,7 @@ std::vector<Problem> checkPlugins(const PipelineSpec& spec, const PluginRegistry
         for (Problem& problem : registry.check(stage, key))
             problems.push_back(std::move(problem));
 
-        const Plugin* const plugin = registry.find(stage.plugin);
+        const auto plugin = registry.find(stage.plugin);
         if (plugin == nullptr)
             continue;
         for (const std::string& secret : spec.secrets)
