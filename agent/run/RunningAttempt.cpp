@@ -228,7 +228,8 @@ void RunningAttempt::remindShim(const Shim* shim)
     if (const auto left = living(); heldByKernel(left))
         return setUnkillable(left);
     _overdue = true;
-    _shimDue = Clock::now() + overdueMargin + std::chrono::milliseconds(_start.order.graceMs);
+    _shimDue = Clock::now() + std::chrono::milliseconds(_start.order.graceMs) +
+               (_stopped ? Clock::duration(stopMargin) : overdueMargin);
     if (shim != nullptr)
         Launcher::resume(*shim);
 }

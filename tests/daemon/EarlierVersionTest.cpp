@@ -177,6 +177,8 @@ private:
             ALTER TABLE stages DROP COLUMN seal_key; ALTER TABLE stages DROP COLUMN shim_pid;
             ALTER TABLE stages DROP COLUMN shim_start; ALTER TABLE stages DROP COLUMN plugin_sha256;
             ALTER TABLE attempts DROP COLUMN plugin_sha256;
+            ALTER TABLE stages DROP COLUMN isolation; ALTER TABLE stages DROP COLUMN network;
+            ALTER TABLE attempts DROP COLUMN isolation; ALTER TABLE attempts DROP COLUMN network;
             PRAGMA user_version = 2;)");
     }
 
