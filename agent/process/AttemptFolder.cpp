@@ -81,9 +81,7 @@ std::optional<Record> AttemptFolder::record(const char* name,
 void AttemptFolder::make() const
 {
     FAILPOINT("launch.folder");
-    // The stage's folder and the attempt's: the run's is there.
-    ::mkdir(_folder.parent_path().c_str(), 0700);
-    if (::mkdir(_folder.c_str(), 0700) == 0 || errno == EEXIST)
+    if (makeBelowRun())
         return;
     if (errno != ENOENT)
         fail("cannot make the folder", _folder);
@@ -109,6 +107,12 @@ void AttemptFolder::write(const Order& order) const
     if (std::rename(temporary.c_str(), file.c_str()) != 0)
         fail("cannot put in place", file);
     FAILPOINT("launch.order.renamed");
+}
+
+bool AttemptFolder::makeBelowRun() const
+{
+    ::mkdir(_folder.parent_path().c_str(), 0700);
+    return ::mkdir(_folder.c_str(), 0700) == 0 || errno == EEXIST;
 }
 
 std::optional<Order> AttemptFolder::order() const

@@ -22,6 +22,9 @@ public:
     /// Makes the folder and what is missing above it, mode 0700. Errors: std::system_error.
     void make() const;
 
+    /// Makes the folder, and the stage's above it, where the run's is there. Returns whether it is there now.
+    bool makeBelowRun() const;
+
     /// Puts order.json there in one step; not synced. Errors: std::system_error; an order that stood there
     /// stays.
     void write(const Order& order) const;

@@ -140,7 +140,7 @@ bool Executions::resume(const std::string& stageId, int attempt,
             problem.clear();
         }
     }
-    // A shim opens its log before it executes anything: where one is, the claim was taken away.
+    // A shim opens its log when it starts the command: where one is, the claim was taken away.
     const bool untouched = found.state == Attempt::State::NeverRan && problem.empty() &&
                            !recorded.shim && !std::filesystem::exists(folder / files::log);
     if (untouched)

@@ -29,6 +29,7 @@ public:
     {
         _preparer.begin(folder, order, secretsDir);
     }
+    void expect(const std::filesystem::path& folder) override { _preparer.expect(folder); }
     void dropPrepared(const std::string& stageId) override { _preparer.drop(stageId); }
     void launch(const std::filesystem::path& folder, const Order& order,
                 const std::filesystem::path& secretsDir) override;

@@ -1,5 +1,6 @@
 #include "agent/run/LaunchPreparer.h"
 
+#include "agent/process/AttemptFolder.h"
 #include "agent/run/OrderBuilder.h"
 
 #include <system_error>
@@ -51,9 +52,24 @@ void LaunchPreparer::begin(const std::filesystem::path& folder, const Order& ord
         const std::lock_guard lock(_mutex);
         _tasks.push_back(std::move(task));
     }
+    startThread();
+    _changed.notify_one();
+}
+
+void LaunchPreparer::expect(const std::filesystem::path& folder)
+{
+    {
+        const std::lock_guard lock(_mutex);
+        _expected.push_back(folder);
+    }
+    startThread();
+    _changed.notify_one();
+}
+
+void LaunchPreparer::startThread()
+{
     if (!_thread.joinable())
         _thread = std::thread([this] { work(); });
-    _changed.notify_one();
 }
 
 PreparedLaunch LaunchPreparer::take(const std::filesystem::path& folder, const Order& order,
@@ -69,9 +85,18 @@ void LaunchPreparer::work()
     std::unique_lock lock(_mutex);
     while (true)
     {
-        _changed.wait(lock, [this] { return _ending || !_tasks.empty(); });
+        _changed.wait(lock, [this] { return _ending || !_tasks.empty() || !_expected.empty(); });
         if (_ending)
             return;
+        if (_tasks.empty())
+        {
+            const AttemptFolder folder(_expected.front());
+            _expected.pop_front();
+            lock.unlock();
+            folder.makeBelowRun();
+            lock.lock();
+            continue;
+        }
         Task task = std::move(_tasks.front());
         _tasks.pop_front();
         lock.unlock();

@@ -38,6 +38,9 @@ public:
     void begin(const std::filesystem::path& folder, const Order& order,
                const std::filesystem::path& secretsDir);
 
+    /// Makes the folder of an attempt that may be prepared later, once there is nothing else to do.
+    void expect(const std::filesystem::path& folder);
+
     /// Returns what was begun for the stage of `order`, or makes it now. Blocks: until it is made.
     /// Errors: UnreadableSecret; those of Launcher::prepare().
     PreparedLaunch take(const std::filesystem::path& folder, const Order& order,
@@ -49,15 +52,17 @@ public:
 private:
     using Task = std::packaged_task<PreparedLaunch()>;
 
+    void startThread();
     void work();
 
     const Launcher& _launcher;
     std::map<std::string, std::future<PreparedLaunch>> _begun; ///< by stage id
     std::mutex _mutex;
     std::condition_variable _changed;
-    std::deque<Task> _tasks; // guarded by _mutex
-    bool _ending = false;    // guarded by _mutex
-    std::thread _thread;     ///< started with the first launch
+    std::deque<Task> _tasks;                     // guarded by _mutex
+    std::deque<std::filesystem::path> _expected; // guarded by _mutex
+    bool _ending = false;                        // guarded by _mutex
+    std::thread _thread;                         ///< started with the first launch
 };
 
 } // namespace agent

@@ -47,6 +47,10 @@ public:
     virtual void prepare(const std::filesystem::path& folder, const Order& order,
                          const std::filesystem::path& secretsDir) = 0;
 
+    /// Makes the folder of an attempt that is likely to be the next one, without waiting for it. It means nothing
+    /// that it is there, and nothing when it can't be made.
+    virtual void expect(const std::filesystem::path& folder) = 0;
+
     /// Takes prepare() back: there will be no launch.
     virtual void dropPrepared(const std::string& stageId) = 0;
 

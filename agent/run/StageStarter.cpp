@@ -2,6 +2,8 @@
 
 #include "agent/plugin/PluginRegistry.h"
 
+#include <algorithm>
+
 namespace agent
 {
 
@@ -76,12 +78,13 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
                                     { _runner.refuse(id, attempt, Cause::SpawnError, problem); });
         return;
     }
+    const auto stages = batch.runs.stages(run.id);
     Order order = buildOrder({.run = run,
                               .stage = stage,
                               .spec = _specs.stage(run, stage),
                               .pipeline = pipeline,
                               .plugin = *plugin,
-                              .outputs = outputsBefore(stage.ordinal, batch.runs.stages(run.id)),
+                              .outputs = outputsBefore(stage.ordinal, stages),
                               .workspace = _state.workspace(run.id),
                               .attemptFolder = folder},
                              _specs.orders());
@@ -99,6 +102,13 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
     }
     batch.launches.push_back([this, folder, order, &secrets]
                              { _runner.launch(folder, order, secrets); });
+    const auto next =
+        std::find_if(stages.begin(), stages.end(),
+                     [&](const Stage& other)
+                     { return other.ordinal > stage.ordinal && other.status == Status::Idle; });
+    if (next != stages.end())
+        batch.afterCommit.push_back([this, expected = _state.attempt(*next, next->attempt + 1)]
+                                    { _runner.expect(expected); });
 }
 
 void StageStarter::recordShim(Batch& batch, const Stage& stage)

@@ -1,13 +1,9 @@
 #include "agent/shim/LogWriter.h"
 
 #include "agent/model/SecretEncodings.h"
-#include "agent/os/RegularFile.h"
 
 #include <algorithm>
-
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <utility>
 
 namespace agent
 {
@@ -17,23 +13,18 @@ namespace
 constexpr std::size_t maxHeldBytes = 64UL * 1024;
 constexpr std::chrono::milliseconds maxHeldTime{200};
 
-/// The stage decides how much it writes there, and all of it stays in our memory.
-constexpr std::uint64_t maxMaskFileBytes = 64UL * 1024;
-
 } // namespace
 
 LogWriter::LogWriter(const std::string& folder, std::int64_t maxBytes,
-                     const std::vector<std::string>& secrets, std::string maskFile)
+                     const std::vector<std::string>& secrets, MaskFile maskFile)
     : _file(folder, maxBytes),
       _output{.name = LogStream::Output, .masker = Masker(_secrets), .pending = {}, .since = {}},
       _errors{.name = LogStream::Errors, .masker = Masker(_secrets), .pending = {}, .since = {}},
-      _maskPath(std::move(maskFile))
+      _maskFile(std::move(maskFile))
 {
     for (const std::string& secret : secrets)
         if (secret.size() >= shortestSecret)
             _secrets.add(secret);
-    if (!_maskPath.empty())
-        _maskFile = createFile(_maskPath, O_RDONLY);
 }
 
 void LogWriter::take(LogStream name, std::string_view bytes)
@@ -93,8 +84,7 @@ void LogWriter::finish()
         showPending(*stream);
     }
     _file.finish();
-    if (_maskFile.valid())
-        ::unlink(_maskPath.c_str());
+    _maskFile.remove();
 }
 
 void LogWriter::addSecret(const std::string& secret)
@@ -108,39 +98,13 @@ void LogWriter::addSecret(const std::string& secret)
 
 void LogWriter::readMaskFile()
 {
-    struct stat info = {};
-    if (!_maskFile.valid() || ::fstat(_maskFile.get(), &info) != 0)
-        return;
-    const auto size = static_cast<std::uint64_t>(info.st_size);
-    char buffer[4096];
-    while (_maskFileRead < std::min(size, maxMaskFileBytes))
-    {
-        const ssize_t n =
-            ::pread(_maskFile.get(), buffer, sizeof buffer, static_cast<off_t>(_maskFileRead));
-        if (n <= 0)
-            return;
-        _maskFileRead += static_cast<std::uint64_t>(n);
-        std::string_view rest(buffer, static_cast<std::size_t>(n));
-        for (std::size_t end = rest.find('\n'); end != std::string_view::npos;
-             end = rest.find('\n'))
-        {
-            _maskLine.append(rest.substr(0, end));
-            rest.remove_prefix(end + 1);
-            addSecret(_maskLine);
-            _maskLine.clear();
-        }
-        // Its end may never come: better a word too much is masked than a secret shown.
-        _maskLine.append(rest);
-        if (_maskLine.size() >= shortestSecret && _maskLine.size() <= sizeof buffer)
-            addSecret(_maskLine);
-    }
-    if (size > maxMaskFileBytes && !_maskFileFull)
-    {
-        _maskFileFull = true;
+    const MaskFile::Added added = _maskFile.takeAdded();
+    for (const std::string& line : added.lines)
+        addSecret(line);
+    if (added.full)
         _file.append(LogStream::Shim,
                      "[stage-agent: the file of $STAGE_MASK is over 64 KiB; what was added last "
                      "is not masked]\n");
-    }
 }
 
 } // namespace agent

@@ -3,6 +3,7 @@
 #include "agent/model/Masker.h"
 #include "agent/model/TextPieces.h"
 #include "agent/shim/LogFile.h"
+#include "agent/shim/MaskFile.h"
 
 #include <chrono>
 #include <optional>
@@ -21,10 +22,9 @@ class LogWriter
 public:
     using Clock = std::chrono::steady_clock;
 
-    /// `maskFile`: where the stage writes further secrets, one per line ($STAGE_MASK); created
-    /// empty, mode 0600, and removed by finish(). Empty: none.
+    /// `maskFile`: looked at before each byte is shown, and removed by finish().
     LogWriter(const std::string& folder, std::int64_t maxBytes,
-              const std::vector<std::string>& secrets, std::string maskFile);
+              const std::vector<std::string>& secrets, MaskFile maskFile);
 
     /// Takes what was read of a stream; a whole read becomes one chunk of the log.
     void take(LogStream stream, std::string_view bytes);
@@ -63,11 +63,7 @@ private:
     Stream _errors;
     TextPieces _masked; ///< of take()
     std::vector<std::string_view> _shown;
-    std::string _maskPath;
-    FileDescriptor _maskFile;
-    std::uint64_t _maskFileRead = 0;
-    bool _maskFileFull = false;
-    std::string _maskLine; ///< of the mask file, its end not yet there
+    MaskFile _maskFile;
 };
 
 } // namespace agent

@@ -185,12 +185,8 @@ bool Supervisor::claim()
 
 void Supervisor::execute()
 {
-    std::vector<std::string> values;
-    for (const auto& [name, value] : _secrets)
-        values.push_back(value);
     const auto maskFile = _order.env.find("STAGE_MASK");
-    _log.emplace(_folder, _order.logMaxBytes, values,
-                 maskFile == _order.env.end() ? std::string() : maskFile->second);
+    MaskFile mask(maskFile == _order.env.end() ? std::string() : maskFile->second);
     _processes.emplace(_order.cgroup);
 
     takeSignals();
@@ -200,7 +196,10 @@ void Supervisor::execute()
     if (!_evidence.ended && _evidence.pluginProblem.empty())
     {
         Command command(_order, _folder, _secrets);
-        if (command.start(_processes->cgroup().folder()))
+        const bool started = command.start(_processes->cgroup().folder());
+        // Now, while the command starts: to make two files may take as long.
+        openLog(std::move(mask));
+        if (started)
         {
             if (!command.inCgroup())
                 _processes->cgroup().abandon();
@@ -210,6 +209,8 @@ void Supervisor::execute()
         }
         _evidence.spawnFailure = command.failure();
     }
+    else
+        openLog(std::move(mask));
     _log->finish();
     _ended = Clock::now();
     if (_durable == Durable::Yes || _evidence.ended == Cause::Stopped)
@@ -225,6 +226,14 @@ void Supervisor::execute()
     _outcome.logBytes = _log->file().bytes();
     _outcome.containment = _processes->containment();
     _outcome.usage = _processes->usage();
+}
+
+void Supervisor::openLog(MaskFile mask)
+{
+    std::vector<std::string> values;
+    for (const auto& [name, value] : _secrets)
+        values.push_back(value);
+    _log.emplace(_folder, _order.logMaxBytes, values, std::move(mask));
 }
 
 void Supervisor::supervise(Command& command)
@@ -304,7 +313,7 @@ std::optional<Cause> Supervisor::reasonToEnd() const
 {
     using std::chrono::milliseconds;
     const Clock::time_point now = Clock::now();
-    if (_log->file().error() != 0)
+    if (_log && _log->file().error() != 0)
         return Cause::DiskFull;
     if (_stopAsked)
         return Cause::Stopped;

@@ -23,7 +23,8 @@ namespace agent
 // Before the command. The room for the outcome is taken and the claim is written before anything is
 // executed. Where either can't be, where order.json can't be read or is newer than this program, or
 // where a TERM is already waiting, nothing is executed and the outcome says why. An attempt that has
-// a claim or an outcome already is never executed again.
+// a claim or an outcome already is never executed again. The log is made while the command starts, whose
+// first words wait in the pipes.
 //
 // While it runs. The shim sleeps until output comes, a child ends, TERM arrives or a deadline passes;
 // it never wakes up just to look. timeoutMs counts from startedAt, silenceMs from the last byte of
@@ -94,6 +95,7 @@ private:
 
     bool claim();
     void execute();
+    void openLog(MaskFile mask);
     void supervise(Command& command);
     void waitForEvent(Command& command);
     [[nodiscard]] Clock::time_point nextDeadline() const;

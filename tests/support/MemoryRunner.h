@@ -71,7 +71,20 @@ public:
         return _prepared.contains(stageId);
     }
 
+    /// The folders of attempts that were likely to come.
+    [[nodiscard]] std::set<std::string> expected() const
+    {
+        const std::lock_guard lock(_mutex);
+        return _expected;
+    }
+
     // What the engine does.
+
+    void expect(const std::filesystem::path& folder) override
+    {
+        const std::lock_guard lock(_mutex);
+        _expected.insert(folder.string());
+    }
 
     void prepare(const std::filesystem::path&, const Order& order,
                  const std::filesystem::path&) override
@@ -208,6 +221,7 @@ private:
     bool _survives = false;
     int _launches = 0;
     std::set<std::string> _prepared;
+    std::set<std::string> _expected;
 };
 
 } // namespace agent

@@ -28,6 +28,7 @@ class EngineTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(EngineTest);
     CPPUNIT_TEST(testStagesRunInOrderToSuccess);
+    CPPUNIT_TEST(testExpectsTheStageAfterTheOneThatWasLaunched);
     CPPUNIT_TEST(testWhatAnOutcomeSaysIsBoundedText);
     CPPUNIT_TEST(testAFailureEndsTheRun);
     CPPUNIT_TEST(testTriesAgainAsOftenAsRetrySays);
@@ -75,6 +76,21 @@ public:
         _runner.exit(stages[1], 0);
         waitForEnd(run, Status::Success);
         CPPUNIT_ASSERT_EQUAL(0, _engine->status().running);
+    }
+
+    void testExpectsTheStageAfterTheOneThatWasLaunched()
+    {
+        start();
+        const auto run = submit(two);
+        const auto stages = stagesOfRun(run);
+        waitFor([&] { return !_runner.expected().empty(); });
+        const std::string next = _state->attempt(stage(stages[1]), 1).string();
+        CPPUNIT_ASSERT(std::set<std::string>{next} == _runner.expected());
+        _runner.exit(stages[0], 0);
+        waitFor([&] { return _runner.runs(stages[1]); });
+        _runner.exit(stages[1], 0);
+        waitForEnd(run, Status::Success);
+        CPPUNIT_ASSERT_EQUAL(std::size_t(1), _runner.expected().size());
     }
 
     /// Symptom: invalid JSON, and megabytes, in the detail view of a stage that wrote its own outcome.

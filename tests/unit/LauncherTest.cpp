@@ -1,5 +1,6 @@
 #include "agent/process/Launcher.h"
 #include "agent/os/Files.h"
+#include "agent/process/AttemptFolder.h"
 #include "tests/support/Launching.h"
 
 #include <system_error>
@@ -45,6 +46,7 @@ class LauncherTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testSecretsReachTheCommandAndNoFile);
     CPPUNIT_TEST(testTheCommandInheritsNeitherLockNorSecrets);
     CPPUNIT_TEST(testAMissingShimIsAnErrorAndTheFolderStaysUsable);
+    CPPUNIT_TEST(testAFolderMadeAheadIsUsedAndMakesNoRun);
     CPPUNIT_TEST(testNeverLaunchesASecondTime);
     CPPUNIT_TEST(testStopsAStageAlsoThroughAStoppedShim);
     CPPUNIT_TEST(testAdoptsWhatAnotherProcessLaunched);
@@ -144,6 +146,24 @@ class LauncherTest: public CppUnit::TestFixture
         CPPUNIT_ASSERT(_launcher.find(folder).state == Attempt::State::NeverRan);
         const Attempt attempt = waitedFor(folder, _launcher.launch(folder, order, {}));
         CPPUNIT_ASSERT(attempt.outcome.succeeded());
+    }
+
+    void testAFolderMadeAheadIsUsedAndMakesNoRun()
+    {
+        const fs::path folder = _place.attempt();
+        const agent::AttemptFolder attempt(folder);
+        fs::create_directories(folder.parent_path().parent_path());
+        CPPUNIT_ASSERT(attempt.makeBelowRun());
+        CPPUNIT_ASSERT(attempt.makeBelowRun());
+        CPPUNIT_ASSERT(fs::is_empty(folder));
+        CPPUNIT_ASSERT(_launcher.find(folder).state == Attempt::State::NeverRan);
+        const Shim shim = _launcher.launch(folder, _place.shell("exit 3"), {});
+        CPPUNIT_ASSERT_EQUAL(3, waitedFor(folder, shim).outcome.exitCode.value_or(-1));
+
+        // The run may have been removed meanwhile: nothing of it may come back.
+        const fs::path gone = _place.attempt().parent_path() / "gone-run/0-BUILD/1";
+        CPPUNIT_ASSERT(!agent::AttemptFolder(gone).makeBelowRun());
+        CPPUNIT_ASSERT(!fs::exists(gone.parent_path().parent_path()));
     }
 
     void testNeverLaunchesASecondTime()

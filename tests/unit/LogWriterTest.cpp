@@ -85,7 +85,7 @@ class LogWriterTest: public CppUnit::TestFixture
         {
             const FilesFolder folder;
             const Text text = this->text(std::min<std::size_t>(20 * most, 4000000));
-            LogWriter writer(folder.path(), 0, {secret}, "");
+            LogWriter writer(folder.path(), 0, {secret}, {});
             take(writer, text.printed, most);
             writer.finish();
             CPPUNIT_ASSERT(text.shown == logOf(folder));
@@ -95,7 +95,7 @@ class LogWriterTest: public CppUnit::TestFixture
     void testIndexCountsTheLinesOfEachChunk()
     {
         const FilesFolder folder;
-        LogWriter writer(folder.path(), 0, {secret}, "");
+        LogWriter writer(folder.path(), 0, {secret}, {});
         take(writer, text(3000000).printed, 300000);
         writer.finish();
         const std::string log = logOf(folder);
@@ -118,7 +118,7 @@ class LogWriterTest: public CppUnit::TestFixture
         const FilesFolder folder;
         const Text text = this->text(1000000);
         constexpr std::size_t limit = 100000;
-        LogWriter writer(folder.path(), limit, {secret}, "");
+        LogWriter writer(folder.path(), limit, {secret}, {});
         writer.take(LogStream::Output, text.printed);
         writer.finish();
         const std::string log = logOf(folder);
@@ -132,7 +132,7 @@ class LogWriterTest: public CppUnit::TestFixture
     void testALineWithoutEndIsShownAt64KiB()
     {
         const FilesFolder folder;
-        LogWriter writer(folder.path(), 0, {secret}, "");
+        LogWriter writer(folder.path(), 0, {secret}, {});
         const std::string piece(1000, 'x');
         std::string printed = "line\n";
         writer.take(LogStream::Output, printed);
