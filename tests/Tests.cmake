@@ -179,6 +179,8 @@ add_executable(daemon-tests
     tests/daemon/StagectlExecTest.cpp
     tests/daemon/StagectlExecStopTest.cpp
     tests/daemon/LiveViewTest.cpp
+    tests/daemon/ScarceDescriptorsTest.cpp
+    tests/daemon/SearchesTest.cpp
     tests/daemon/ReadmeTest.cpp
     tests/daemon/WatchdogTest.cpp
     tests/daemon/WatchedPartsTest.cpp
