@@ -25,7 +25,6 @@ namespace
 {
 
 namespace fs = std::filesystem;
-
 enum class Without
 {
     Succeeds,  ///< the attempt, by a stage without a sandbox
@@ -157,6 +156,9 @@ public:
         _daemon.reset();
         std::error_code ignored;
         fs::remove_all(_place, ignored);
+        for (const auto& file : _canaries)
+            fs::remove(file, ignored);
+        _canaries.clear();
     }
 
     void testWhatAHostileStageTriesIsRefused()
@@ -165,12 +167,13 @@ public:
             return;
         const int abstract = listenAbstract();
         const long key =
-            ::syscall(SYS_add_key, "user", keyName().c_str(), "x", 1, KEY_SPEC_SESSION_KEYRING);
+            ::syscall(SYS_add_key, "user", ownName().c_str(), "x", 1, KEY_SPEC_SESSION_KEYRING);
         const fs::path canary =
             fs::temp_directory_path() / ("canary-" + std::to_string(::getpid()));
         std::ofstream(canary) << "x";
         const fs::path ofHome = fs::path(std::getenv("HOME")) / canary.filename();
         std::ofstream(ofHome) << "x";
+        _canaries = {canary, ofHome};
         _daemon->writeService("victim", service("victim", "", "sleep 600", "secrets: [TOKEN]\n"));
         _daemon->writeService("deploy", "name: deploy\nstages:\n  - { type: DEPLOY_PROD, plugin: "
                                         "shell, approval: required, with: { command: 'true' } }\n");
@@ -193,9 +196,9 @@ public:
             {"%URL%", _daemon->url()},
             {"%CANARY%", canary.string()},
             {"%HOME%", ofHome.string()},
-            {"%ABSTRACT%", abstractName()},
+            {"%ABSTRACT%", ownName()},
             {"%KEYCTL%", std::to_string(SYS_keyctl)},
-            {"%KEY%", keyName()}};
+            {"%KEY%", ownName()}};
         std::string script = "set +e\n";
         int number = 0;
         for (const auto& attempt : attempts)
@@ -212,8 +215,6 @@ public:
         const auto outside = reached("hostile-none");
         ::close(abstract);
         ::syscall(SYS_keyctl, KEYCTL_UNLINK, key, KEY_SPEC_SESSION_KEYRING);
-        fs::remove(canary);
-        fs::remove(ofHome);
         std::string wrong;
         number = 0;
         for (const auto& attempt : attempts)
@@ -237,10 +238,10 @@ public:
         _daemon->writeService("app", service("app", "network: none\n", "true"));
         _daemon->writeService("app-none", service("app-none", "isolation: none\n", "true"));
         _daemon->start();
-        const auto boxed = stageOf("app", "SUCCESS");
+        const auto boxed = stageOf("app");
         CPPUNIT_ASSERT_EQUAL(std::string("sandbox"), _daemon->detail(boxed, "isolation"));
         CPPUNIT_ASSERT_EQUAL(std::string("none"), _daemon->detail(boxed, "network"));
-        const auto plain = stageOf("app-none", "SUCCESS");
+        const auto plain = stageOf("app-none");
         CPPUNIT_ASSERT_EQUAL(std::string("none"), _daemon->detail(plain, "isolation"));
         CPPUNIT_ASSERT_EQUAL(std::string("host"), _daemon->detail(plain, "network"));
     }
@@ -324,8 +325,7 @@ public:
         daemon.start();
         CPPUNIT_ASSERT_MESSAGE(daemon.output(),
                                daemon.output().find("No permissions") != std::string::npos);
-        const auto plain = daemon.submitService("app");
-        daemon.waitForRun(plain, "SUCCESS");
+        daemon.waitForRun(daemon.submitService("app"), "SUCCESS");
         const auto refused =
             daemon.post("/api/runs", R"({"service":"app","triggerType":"PR_SYNC"})");
         CPPUNIT_ASSERT_EQUAL_MESSAGE(refused.body, 400, refused.status);
@@ -347,8 +347,8 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("STOPPED"), _daemon->detail(stage, "cause"));
         CPPUNIT_ASSERT_EQUAL(std::string("stopped"), _daemon->detail(stage, "message"));
         const auto log = _daemon->log(stage);
-        for (const char* word : {"cleaned", "child"})
-            CPPUNIT_ASSERT_MESSAGE(log, log.find(word) != std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(log, log.find("cleaned") != std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(log, log.find("child") != std::string::npos);
     }
 
     void testExecUsesTheSameSandbox()
@@ -394,10 +394,10 @@ private:
         return yaml;
     }
 
-    [[nodiscard]] std::string stageOf(const std::string& service, const std::string& status) const
+    [[nodiscard]] std::string stageOf(const std::string& service) const
     {
         const auto run = _daemon->submitService(service);
-        _daemon->waitForRun(run, status);
+        _daemon->waitForRun(run, "SUCCESS");
         return _daemon->stagesOf(run).at(0);
     }
 
@@ -425,14 +425,14 @@ private:
         return 0;
     }
 
-    static std::string abstractName() { return "stage-agent-test-" + std::to_string(::getpid()); }
-    static std::string keyName() { return "stage-agent-test-" + std::to_string(::getpid()); }
+    /// Of the abstract socket and of the key.
+    static std::string ownName() { return "stage-agent-test-" + std::to_string(::getpid()); }
 
     static int listenAbstract()
     {
         const int listening = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
-        const std::string name = abstractName();
+        const std::string name = ownName();
         name.copy(address.sun_path + 1, name.size());
         CPPUNIT_ASSERT_EQUAL(0,
                              ::bind(listening, reinterpret_cast<sockaddr*>(&address),
@@ -442,6 +442,7 @@ private:
     }
 
     fs::path _place;
+    std::vector<fs::path> _canaries; ///< files outside of it
     std::unique_ptr<Daemon> _daemon;
 };
 
