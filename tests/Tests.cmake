@@ -69,6 +69,8 @@ add_executable(unit-tests
     tests/unit/GitNamesTest.cpp
     tests/unit/GitPluginTest.cpp
     tests/unit/GitMirrorTest.cpp
+    tests/unit/GitUrlTest.cpp
+    tests/unit/GitInPracticeTest.cpp
     tests/unit/FramingTest.cpp
     tests/unit/JsonArrayTest.cpp
     tests/unit/GuardTest.cpp
@@ -94,8 +96,13 @@ add_executable(unit-tests
     agent/shim/StageCgroup.cpp
     agent/shim/Verdict.cpp
     plugins/git/Workspace.cpp
+    plugins/git/Checkout.cpp
     plugins/git/Mirror.cpp
+    plugins/git/MirrorFolder.cpp
     plugins/git/Repository.cpp
+    plugins/git/Submodules.cpp
+    plugins/git/Surroundings.cpp
+    plugins/git/Url.cpp
     plugins/git/Git.cpp
     plugins/git/Program.cpp)
 target_link_libraries(unit-tests PRIVATE agent_api agent_run agent_ctl OpenSSL::SSL cppunit)

@@ -1,5 +1,7 @@
 #include "plugins/git/Git.h"
 
+#include "plugins/git/Url.h"
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -78,15 +80,18 @@ std::string refuseRefPart(std::string_view part)
     return "";
 }
 
-/// Returns the beginning of every command. The operator's ~/.gitconfig (proxy, credential helper, certificates)
-/// applies, but neither it nor a repository can make git run a hook or a monitor.
-Arguments git(std::initializer_list<std::string_view> more)
+/// Returns the beginning of every command. The operator's configuration (proxy, credential helper, certificates)
+/// applies where it is given, but neither it nor a repository can make git run a hook or a monitor, name things
+/// differently, or colour what is read by a program.
+Arguments git(const std::vector<std::string>& more)
 {
     Arguments argv{"git"};
     for (const char* setting :
          {"core.hooksPath=/dev/null", "core.fsmonitor=false", "protocol.ext.allow=never",
           "protocol.fd.allow=never", "submodule.recurse=false", "fetch.recurseSubmodules=false",
-          "init.defaultBranch=main", "advice.detachedHead=false",
+          "init.defaultBranch=main", "advice.detachedHead=false", "color.ui=false",
+          "core.attributesFile=/dev/null", "core.excludesFile=/dev/null",
+          "core.sparseCheckout=false", "log.showSignature=false",
           // Background maintenance would outlive the lock of the mirror.
           "gc.autoDetach=false", "maintenance.autoDetach=false",
           // A server that sends nothing for a minute is considered dead.
@@ -103,7 +108,7 @@ Arguments fetchOne(const std::string& mirror, const std::string& repository,
                    const std::string& refspec)
 {
     return git({"--git-dir=" + mirror, "fetch", "--progress", "--no-tags", "--no-write-fetch-head",
-                "--end-of-options", repository, refspec});
+                "--update-shallow", "--end-of-options", repository, refspec});
 }
 
 bool isHexOf(std::string_view text, std::size_t least, std::size_t most)
@@ -167,36 +172,12 @@ std::string refuseRef(std::string_view ref)
 
 bool isCommit(std::string_view ref)
 {
-    return isHexOf(ref, 40, 40);
+    return isHexOf(ref, 40, 40) || isHexOf(ref, 64, 64);
 }
 
 bool isShortCommit(std::string_view ref)
 {
-    return isHexOf(ref, 4, 39);
-}
-
-bool isLocal(std::string_view repository)
-{
-    return repository.starts_with('/') || repository.starts_with("file://");
-}
-
-std::string withoutPassword(const std::string& repository)
-{
-    const auto begin = repository.find("://");
-    if (begin == std::string::npos)
-        return repository;
-    const auto authority = begin + 3;
-    const auto end = std::min(repository.find('/', authority), repository.size());
-    const auto at = repository.rfind('@', end);
-    if (at == std::string::npos || at < authority || at >= end)
-        return repository;
-    const auto colon = repository.find(':', authority);
-    // https://TOKEN@host is a password too; for ssh, a user alone is part of the address.
-    if (colon < at)
-        return repository.substr(0, colon) + repository.substr(at);
-    return repository.starts_with("http")
-               ? repository.substr(0, authority) + repository.substr(at + 1)
-               : repository;
+    return isHexOf(ref, 4, 63);
 }
 
 std::string printable(std::string text)
@@ -205,10 +186,12 @@ std::string printable(std::string text)
     return text;
 }
 
-std::map<std::string, std::string> environment(const std::string& repository, bool submodules)
+std::map<std::string, std::string> environment(const std::string& repository, bool submodules,
+                                               const std::string& config)
 {
     std::map<std::string, std::string> env{
         {"LANG", "C.UTF-8"},
+        {"GIT_CONFIG_GLOBAL", config},
         {"GIT_TERMINAL_PROMPT", "0"},
         {"GIT_PROTOCOL_FROM_USER", "0"},
         // A remote repository's .gitmodules must not read other repositories of this host.
@@ -220,19 +203,37 @@ std::map<std::string, std::string> environment(const std::string& repository, bo
     return env;
 }
 
+std::map<std::string, std::string> checkoutEnvironment(const std::string& folder)
+{
+    auto env = environment("", false);
+    env["GIT_CONFIG_NOSYSTEM"] = "1";
+    env["GIT_ALLOW_PROTOCOL"] = "file"; // all that is needed comes from mirrors
+    env["GIT_LITERAL_PATHSPECS"] = "1"; // a submodule's path is no pattern
+    // No repository above is taken for one that is missing.
+    env["GIT_CEILING_DIRECTORIES"] = folder.substr(0, folder.rfind('/'));
+    return env;
+}
+
 namespace command
 {
 
-Arguments initMirror(const std::string& mirror)
+Arguments initMirror(const std::string& mirror, const std::string& format)
 {
-    return git({"-C", "/", "init", "--quiet", "--bare", "--template=", "--end-of-options", mirror});
+    return git({"-C", "/", "init", "--quiet", "--bare", "--template=", "--object-format=" + format,
+                "--end-of-options", mirror});
 }
 
-Arguments fetchAll(const std::string& mirror, const std::string& repository)
+Arguments fetchAll(const std::string& mirror, const std::string& repository, bool unshallow)
 {
-    return git({"--git-dir=" + mirror, "fetch", "--progress", "--no-tags", "--prune",
-                "--no-write-fetch-head", "--end-of-options", repository,
-                "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"});
+    Arguments argv = git({"--git-dir=" + mirror, "fetch", "--progress", "--no-tags", "--prune",
+                          "--no-write-fetch-head", "--update-shallow"});
+    if (unshallow)
+        argv.emplace_back("--unshallow");
+    for (const auto& more :
+         {std::string("--end-of-options"), repository, std::string("+refs/heads/*:refs/heads/*"),
+          std::string("+refs/tags/*:refs/tags/*")})
+        argv.push_back(more);
+    return argv;
 }
 
 Arguments fetchRef(const std::string& mirror, const std::string& repository,
@@ -265,12 +266,25 @@ Arguments verifyMirror(const std::string& mirror)
     return git({"--git-dir=" + mirror, "fsck", "--no-dangling", "--no-progress"});
 }
 
-Arguments cloneMirror(const std::string& mirror, const std::string& workspace)
+Arguments clone(const std::string& mirror, const std::string& workspace, bool trusted)
 {
-    // No hard links: a stage that modifies its .git would modify the mirror, and so the sources of later
-    // runs.
-    return git({"-C", "/", "clone", "--quiet", "--local", "--no-hardlinks", "--no-checkout",
-                "--template=", "--end-of-options", mirror, workspace});
+    // Over git's protocol each object arrives under the hash of what it is, so a mirror that someone wrote to shows as
+    // one in which objects are missing. Copied, the objects are what the mirror says. No hard links: a stage that
+    // modifies its .git would modify the mirror, and so the sources of later runs.
+    Arguments argv =
+        git({"-C", "/", "clone", "--quiet", "--no-checkout", "--template=", "--origin=origin",
+             "--no-single-branch", "--no-reject-shallow", "--no-hardlinks"});
+    argv.emplace_back(trusted ? "--local" : "--no-local");
+    for (const auto& more : {std::string("--end-of-options"), mirror, workspace})
+        argv.push_back(more);
+    return argv;
+}
+
+Arguments fetchFromMirror(const std::string& workspace, const std::string& mirror,
+                          const std::string& commit)
+{
+    return git({"-C", workspace, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
+                "--update-shallow", "--end-of-options", mirror, commit});
 }
 
 Arguments setOrigin(const std::string& workspace, const std::string& repository)
@@ -284,20 +298,57 @@ Arguments checkOut(const std::string& workspace, const std::string& commit)
     return git({"-C", workspace, "checkout", "--quiet", "--force", "--detach", commit, "--"});
 }
 
-Arguments checkOutSubmodules(const std::string& workspace)
+Arguments initSubmodule(const std::string& folder, const std::string& path)
 {
-    return git({"-C", workspace, "submodule", "--quiet", "update", "--init", "--recursive"});
+    return git({"-C", folder, "submodule", "--quiet", "init", "--", path});
 }
 
-Arguments describe(const std::string& workspace, const std::string& commit)
+Arguments checkOutSubmodule(const std::string& folder, const std::string& path)
 {
-    return git({"-C", workspace, "log", "-1", "--no-color", "--no-show-signature", "--no-mailmap",
-                "--encoding=UTF-8", "--format=%cn <%ce>%x00%B", commit, "--"});
+    return git(
+        {"-C", folder, "submodule", "--quiet", "update", "--checkout", "--force", "--", path});
+}
+
+Arguments listFilesOfLfs(const std::string& folder)
+{
+    return git(
+        {"-C", folder, "--no-literal-pathspecs", "ls-files", "-z", "--", ":(attr:filter=lfs)"});
+}
+
+Arguments listSubmoduleSettings(const std::string& mirror, const std::string& commit)
+{
+    return git({"--git-dir=" + mirror, "config", "-z", "--blob", commit + ":.gitmodules",
+                "--get-regexp", R"(^submodule\..*\.(path|url|update)$)"});
+}
+
+Arguments listLinks(const std::string& mirror, const std::string& commit,
+                    const std::vector<std::string>& paths)
+{
+    Arguments argv = git({"--git-dir=" + mirror, "ls-tree", "-z", "--full-tree", commit, "--"});
+    argv.insert(argv.end(), paths.begin(), paths.end());
+    return argv;
+}
+
+Arguments describe(const std::string& mirror, const std::string& commit)
+{
+    return git({"--git-dir=" + mirror, "log", "-1", "--no-color", "--no-show-signature",
+                "--no-mailmap", "--encoding=UTF-8", "--format=%cn <%ce>%x00%B", commit, "--"});
 }
 
 Arguments readSshCommand()
 {
     return git({"-C", "/", "config", "--get", "core.sshCommand"});
+}
+
+Arguments readCheckoutSettings()
+{
+    return {"git",
+            "-C",
+            "/",
+            "config",
+            "-z",
+            "--get-regexp",
+            R"(^(filter\..*\.(clean|smudge|process|required)|core\.(autocrlf|eol|safecrlf))$)"};
 }
 
 } // namespace command

@@ -20,30 +20,32 @@ std::string refuseRepository(std::string_view repository);
 /// Source: git-check-ref-format(1), and no leading `-`.
 std::string refuseRef(std::string_view ref);
 
-/// Returns whether `ref` can be a commit id: 40 hex digits, or 4 to 39 of them.
+/// Returns whether `ref` can be a commit id: 40 or 64 hex digits (SHA-1, SHA-256), or at least 4 of them. A short one
+/// may be of 40 digits, in a repository of SHA-256.
 bool isCommit(std::string_view ref);
 bool isShortCommit(std::string_view ref);
-
-/// Returns whether `repository` is local: a path or a file URL.
-bool isLocal(std::string_view repository);
-
-/// Returns `repository` without the password of its URL, for logs and the workspace's configuration.
-std::string withoutPassword(const std::string& repository);
 
 /// Returns `text` with `?` for each control character: one line, harmless for a terminal.
 std::string printable(std::string text);
 
-/// Returns git's environment. Only PATH and HOME are inherited: a service's `env` is not for git. `submodules`
-/// restricts the protocols to those that a repository's .gitmodules may use.
-std::map<std::string, std::string> environment(const std::string& repository, bool submodules);
+/// Returns git's environment outside the sandbox. Only PATH and HOME are inherited: a service's `env` is not for git.
+/// `config` takes the place of ~/.gitconfig. `submodules` restricts the protocols to those that the .gitmodules of
+/// `repository` may use.
+std::map<std::string, std::string> environment(const std::string& repository, bool submodules,
+                                               const std::string& config = "/dev/null");
+
+/// Returns git's environment for a checkout below `folder`: no configuration of this host, no protocol but file.
+std::map<std::string, std::string> checkoutEnvironment(const std::string& folder);
 
 /// Return the argv of one git command each. Values must have passed the checks above; paths are absolute.
 namespace command
 {
-Arguments initMirror(const std::string& mirror);
+/// `format`: sha1 or sha256.
+Arguments initMirror(const std::string& mirror, const std::string& format);
 
-/// Fetches all branches and tags of `repository` into `mirror`.
-Arguments fetchAll(const std::string& mirror, const std::string& repository);
+/// Fetches all branches and tags of `repository` into `mirror`. `unshallow`: the mirror is shallow; it gets what the
+/// repository has.
+Arguments fetchAll(const std::string& mirror, const std::string& repository, bool unshallow);
 
 /// Fetches one ref by its full name, or one commit.
 Arguments fetchRef(const std::string& mirror, const std::string& repository,
@@ -58,16 +60,38 @@ Arguments readHead(const std::string& anyRepository, const std::string& reposito
 Arguments resolve(const std::string& mirror, const std::string& name);
 
 Arguments verifyMirror(const std::string& mirror);
-Arguments cloneMirror(const std::string& mirror, const std::string& workspace);
-Arguments setOrigin(const std::string& workspace, const std::string& repository);
-Arguments checkOut(const std::string& workspace, const std::string& commit);
-Arguments checkOutSubmodules(const std::string& workspace);
 
 /// Prints the committer, a NUL and the whole message.
-Arguments describe(const std::string& workspace, const std::string& commit);
+Arguments describe(const std::string& mirror, const std::string& commit);
+
+/// Prints path, url and update of each submodule that .gitmodules of `commit` names: name, LF, value, NUL.
+Arguments listSubmoduleSettings(const std::string& mirror, const std::string& commit);
+
+/// Prints what stands at `paths` of `commit`: mode, type, id, tab, path, NUL.
+Arguments listLinks(const std::string& mirror, const std::string& commit,
+                    const std::vector<std::string>& paths);
+
+/// Makes a repository in the empty folder `workspace`. `trusted`: objects are copied unread.
+Arguments clone(const std::string& mirror, const std::string& workspace, bool trusted);
+
+/// Fetches a commit that may be on no branch or tag.
+Arguments fetchFromMirror(const std::string& workspace, const std::string& mirror,
+                          const std::string& commit);
+Arguments setOrigin(const std::string& workspace, const std::string& repository);
+Arguments checkOut(const std::string& workspace, const std::string& commit);
+
+/// Configures the submodule at `path` of the repository in `folder`; checks its commit out.
+Arguments initSubmodule(const std::string& folder, const std::string& path);
+Arguments checkOutSubmodule(const std::string& folder, const std::string& path);
+
+/// Prints the files in `folder` whose content Git LFS keeps, each with a NUL.
+Arguments listFilesOfLfs(const std::string& folder);
 
 /// Prints the operator's core.sshCommand.
 Arguments readSshCommand();
+
+/// Prints filters and line ends of the operator's configuration: name, LF, value, NUL.
+Arguments readCheckoutSettings();
 } // namespace command
 
 } // namespace agent::git

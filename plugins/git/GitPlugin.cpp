@@ -1,8 +1,11 @@
 #include "agent/plugin/StagePlugin.h"
+#include "plugins/git/Checkout.h"
 #include "plugins/git/Mirror.h"
+#include "plugins/git/Submodules.h"
 #include "plugins/git/Workspace.h"
 
 #include <iostream>
+#include <vector>
 
 namespace agent::git
 {
@@ -10,6 +13,7 @@ namespace agent::git
 namespace
 {
 
+constexpr const char* mirrors = "mirrors";      ///< in the plugin's cache
 constexpr std::size_t maxMessageBytes = 65'536; // the record's limit
 constexpr std::size_t maxCommitterBytes = 1024;
 
@@ -41,27 +45,80 @@ public:
 private:
     static void checkOut(const v1::StageContext& context)
     {
-        const Repository repository(context.setting("repository"));
+        const Surroundings surroundings = Surroundings::read();
+        const Repository repository(context.setting("repository"), surroundings);
         const std::string ref = context.setting("ref");
         if (const std::string why = refuseRef(ref); !why.empty())
             throw Failure("git: ref '" + printable(ref) + "' of " + repository.name() + " " + why);
-        const std::filesystem::path& workspace = context.workspace;
-        refuseToEmpty(workspace);
+        refuseToEmpty(context.workspace);
+        emptyFolder(context.workspace); // before any use of git there
 
-        Target target = takeFromMirror(repository, ref, context);
-        Ended ended = repository.run(command::checkOut(workspace, target.commit));
-        if (!ended.passed() && Mirror(repository, context.cache).discardIfDamaged())
+        const Checkout checkout(surroundings, context.workspace);
+        std::vector<Submodule> submodules;
         {
-            target = takeFromMirror(repository, ref, context);
-            ended = repository.run(command::checkOut(workspace, target.commit));
+            Mirror mirror(repository, context.cache / mirrors, surroundings.mirrorsTrusted);
+            const Target target = withWholeMirror(
+                mirror, ref,
+                [&](const Target& found)
+                {
+                    // Before any use of git there, see emptyFolder.
+                    emptyFolder(context.workspace);
+                    checkout.create(repository, mirror.path(), found.commit, mirror.trusted());
+                });
+            if (context.enabled("submodules"))
+                submodules = submodulesOf(repository, mirror.path(), target.commit);
+            tell(repository, mirror.path(), target, context);
         }
-        if (!ended.passed())
-            throw Failure("git: can't check out " + target.commit + " of " + repository.name() +
-                          ": " + repository.why(ended));
-        if (context.enabled("submodules"))
-            checkOutSubmodules(repository, workspace);
-        tell(repository, target, context);
+        if (!submodules.empty())
+            Submoduler{surroundings, checkout, context.cache}.addAll(repository, "", submodules);
     }
+
+    /// Calls `use` with the resolved ref; a second time, where it fails and the mirror was to blame.
+    template <typename Use>
+    static Target withWholeMirror(Mirror& mirror, const std::string& ref, const Use& use)
+    {
+        const Target target = mirror.find(ref);
+        try
+        {
+            use(target);
+            return target;
+        }
+        catch (const Failure&)
+        {
+            if (!mirror.replaceIfDamaged())
+                throw;
+        }
+        const Target again = mirror.find(ref);
+        use(again);
+        return again;
+    }
+
+    /// Adds submodules and theirs. Of the mirrors one at a time is locked: two runs may need the same in another order.
+    struct Submoduler
+    {
+        const Surroundings& surroundings;
+        const Checkout& checkout;
+        const std::filesystem::path& cache;
+
+        void addAll(const Repository& parent, const std::filesystem::path& folder,
+                    const std::vector<Submodule>& submodules) const
+        {
+            for (const Submodule& submodule : submodules)
+            {
+                const Repository repository(parent, submodule.url, surroundings);
+                std::vector<Submodule> nested;
+                {
+                    Mirror mirror(repository, cache / mirrors, surroundings.mirrorsTrusted);
+                    withWholeMirror(mirror, submodule.commit,
+                                    [&](const Target&) {
+                                        checkout.add(folder, submodule, repository, mirror.path());
+                                    });
+                    nested = submodulesOf(repository, mirror.path(), submodule.commit);
+                }
+                addAll(repository, folder / submodule.path, nested);
+            }
+        }
+    };
 
     static void refuseToEmpty(const std::filesystem::path& workspace)
     {
@@ -72,31 +129,11 @@ private:
         std::filesystem::create_directories(workspace);
     }
 
-    /// Empties the workspace before any use of git, see emptyFolder.
-    static Target takeFromMirror(const Repository& repository, const std::string& ref,
-                                 const v1::StageContext& context)
+    /// What is told comes from the mirror: the workspace is a stage's.
+    static void tell(const Repository& repository, const std::filesystem::path& mirror,
+                     const Target& target, const v1::StageContext& context)
     {
-        emptyFolder(context.workspace);
-        Mirror mirror(repository, context.cache);
-        Target target = mirror.find(ref);
-        mirror.cloneInto(context.workspace);
-        return target;
-    }
-
-    static void checkOutSubmodules(const Repository& repository,
-                                   const std::filesystem::path& workspace)
-    {
-        std::cout << "git: fetching submodules" << std::endl;
-        const Ended ended = repository.runForSubmodules(command::checkOutSubmodules(workspace));
-        if (!ended.passed())
-            throw Failure("git: can't check out the submodules of " + repository.name() + ": " +
-                          repository.why(ended));
-    }
-
-    static void tell(const Repository& repository, const Target& target,
-                     const v1::StageContext& context)
-    {
-        const Ended ended = repository.run(command::describe(context.workspace, target.commit));
+        const Ended ended = repository.run(command::describe(mirror, target.commit));
         const std::string committer = upTo(ended.out, '\0');
         if (!ended.passed() || committer.size() == ended.out.size())
             throw Failure("git: can't read commit " + target.commit + " of " + repository.name() +

@@ -1,92 +1,9 @@
 #include "plugins/git/Mirror.h"
 
-#include <Poco/DigestEngine.h>
-#include <Poco/SHA2Engine.h>
-
-#include <cerrno>
-#include <cstring>
-#include <fcntl.h>
 #include <iostream>
-#include <sys/file.h>
-#include <unistd.h>
-
-namespace fs = std::filesystem;
 
 namespace agent::git
 {
-
-namespace
-{
-
-std::string sha256(const std::string& text)
-{
-    Poco::SHA2Engine engine(Poco::SHA2Engine::SHA_256);
-    engine.update(text);
-    return Poco::DigestEngine::digestToHex(engine.digest());
-}
-
-} // namespace
-
-Mirror::Mirror(const Repository& repository, const fs::path& cache)
-    : _repository(repository), _path(cache / "mirrors" / (sha256(repository.url()) + ".git"))
-{
-    fs::create_directories(_path.parent_path());
-    lock();
-    if (fs::exists(_path))
-        removeLeftovers();
-    else
-        create();
-}
-
-Mirror::~Mirror()
-{
-    if (_lock >= 0)
-        close(_lock);
-}
-
-void Mirror::lock()
-{
-    fs::path file = _path;
-    file.replace_extension("lock");
-    // Not O_CLOEXEC, see the class.
-    _lock = open(file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-    if (_lock < 0)
-        throw Failure("git: can't open " + file.string() + ": " + std::strerror(errno));
-    if (flock(_lock, LOCK_EX | LOCK_NB) == 0)
-        return;
-    std::cout << "git: waiting for another stage that uses the mirror of " << _repository.name()
-              << std::endl;
-    while (flock(_lock, LOCK_EX) != 0)
-        if (errno != EINTR)
-            throw Failure("git: can't lock " + file.string() + ": " + std::strerror(errno));
-}
-
-void Mirror::create()
-{
-    fs::path unfinished = _path;
-    unfinished.replace_extension("new");
-    fs::remove_all(unfinished);
-    const Ended made = _repository.run(command::initMirror(unfinished));
-    if (!made.passed())
-        throw Failure("git: can't create the mirror: " + _repository.why(made));
-    fs::rename(unfinished, _path);
-    _fresh = true;
-}
-
-/// A killed git leaves lock files, which make the next one fail, and partial packs. None of them is in use, since
-/// we hold the lock.
-void Mirror::removeLeftovers() const
-{
-    for (auto i = fs::recursive_directory_iterator(_path); i != fs::end(i); ++i)
-    {
-        const std::string name = i->path().filename();
-        if (i->is_directory() && i->path().parent_path() == _path / "objects" && name.size() == 2)
-            i.disable_recursion_pending(); // many loose objects, which are never locked
-        else if (!i->is_directory() && (name.ends_with(".lock") || name.starts_with("tmp_pack_") ||
-                                        name.starts_with("tmp_idx_") || name == "gc.pid"))
-            fs::remove(i->path());
-    }
-}
 
 Target Mirror::find(const std::string& ref)
 {
@@ -96,16 +13,14 @@ Target Mirror::find(const std::string& ref)
     }
     catch (const Damaged& damage)
     {
-        std::cout << damage.what() << "\ngit: the mirror is damaged, making it anew" << std::endl;
-        fs::remove_all(_path);
-        create();
+        _folder.setAside(damage.what());
         return tryFind(ref);
     }
 }
 
 Target Mirror::tryFind(const std::string& ref)
 {
-    if (isCommit(ref))
+    if (isCommit(ref) && _folder.fetchedByUs())
         if (const auto commit = resolve(ref))
             return {.commit = *commit, .branch = ""};
 
@@ -115,14 +30,14 @@ Target Mirror::tryFind(const std::string& ref)
         !wanted.starts_with("refs/tags/"))
     {
         const auto& name = wanted;
-        const Ended got = _repository.run(command::fetchRef(_path, _repository.url(), name));
+        const Ended got = _repository.run(command::fetchRef(path(), _repository.url(), name));
         if (!got.passed())
             failNoSuchRef(ref, _repository.why(got));
     }
     if (isCommit(wanted) && !resolve(wanted))
     {
         // On no branch or tag; many servers still serve it by its id.
-        const Ended got = _repository.run(command::fetchCommit(_path, _repository.url(), wanted));
+        const Ended got = _repository.run(command::fetchCommit(path(), _repository.url(), wanted));
         if (!got.passed())
             failNoSuchRef(ref, _repository.why(got));
     }
@@ -157,7 +72,7 @@ Target Mirror::findFetched(const std::string& ref) const
 
 std::optional<std::string> Mirror::resolve(const std::string& name) const
 {
-    const Ended ended = _repository.run(command::resolve(_path, name));
+    const Ended ended = _repository.run(command::resolve(path(), name));
     std::string commit = ended.out.substr(0, ended.out.find('\n'));
     if (ended.passed() && isCommit(commit))
         return commit;
@@ -165,7 +80,7 @@ std::optional<std::string> Mirror::resolve(const std::string& name) const
         throw Failure("git: " + _repository.name() + " has more than one object '" + name +
                       "': give more digits");
     // git's message for an unknown name; for a damaged object there is more.
-    if (!_fresh && ended.errors != "fatal: Needed a single revision\n")
+    if (!_folder.fresh() && ended.errors != "fatal: Needed a single revision\n")
         throw Damaged("git: " + _repository.why(ended));
     return std::nullopt;
 }
@@ -174,7 +89,7 @@ std::string Mirror::headOfRepository() const
 {
     // Printed before the call, so that the log names a repository that never answers.
     std::cout << "git: asking " << _repository.name() << " for its HEAD" << std::endl;
-    const Ended ended = _repository.run(command::readHead(_path, _repository.url()));
+    const Ended ended = _repository.run(command::readHead("/dev/null", _repository.url()));
     if (!ended.passed())
         throw Failure("git: can't reach " + _repository.name() + ": " + _repository.why(ended));
     // "ref: refs/heads/main<TAB>HEAD" and then "<commit><TAB>HEAD"; the first only for a branch.
@@ -186,35 +101,38 @@ std::string Mirror::headOfRepository() const
     return head;
 }
 
-void Mirror::fetchAll() const
+void Mirror::fetchAll()
 {
     std::cout << "git: fetching " << _repository.name()
-              << (_fresh ? " into a new mirror" : " into the mirror") << std::endl;
-    const Ended ended = _repository.run(command::fetchAll(_path, _repository.url()));
+              << (_folder.fresh() ? " into a new mirror" : " into the mirror") << std::endl;
+    const auto fetch = [&]
+    {
+        return _repository.run(command::fetchAll(path(), _repository.url(),
+                                                 std::filesystem::exists(path() / "shallow")));
+    };
+    Ended ended = fetch();
+    if (_folder.fresh() && ended.errors.find("mismatched algorithms") != std::string::npos)
+    {
+        _folder.recreate("sha256");
+        ended = fetch();
+    }
     if (ended.passed())
-        return;
+        return _folder.rememberFetch();
     // If the repository answers, the mirror is at fault.
-    if (!_fresh && _repository.run(command::readHead("/dev/null", _repository.url())).passed())
+    if (!_folder.fresh() &&
+        _repository.run(command::readHead("/dev/null", _repository.url())).passed())
         throw Damaged("git: " + _repository.why(ended));
     throw Failure("git: can't fetch " + _repository.name() + ": " + _repository.why(ended));
 }
 
-void Mirror::cloneInto(const fs::path& workspace) const
+bool Mirror::replaceIfDamaged()
 {
-    for (const Arguments& argv :
-         {command::cloneMirror(_path, workspace), command::setOrigin(workspace, _repository.url())})
-        if (const Ended ended = _repository.run(argv); !ended.passed())
-            throw Failure("git: can't create a repository in the workspace: " +
-                          _repository.why(ended));
-}
-
-bool Mirror::discardIfDamaged()
-{
-    if (_fresh || _repository.run(command::verifyMirror(_path)).passed())
+    if (_folder.fresh())
         return false;
-    std::cout << "git: the mirror is damaged, recreating it" << std::endl;
-    fs::remove_all(_path);
-    create();
+    const Ended ended = _repository.run(command::verifyMirror(path()));
+    if (ended.passed())
+        return false;
+    _folder.setAside("git: " + _repository.why(ended));
     return true;
 }
 

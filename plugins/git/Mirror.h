@@ -1,6 +1,6 @@
 #pragma once
 
-#include "plugins/git/Repository.h"
+#include "plugins/git/MirrorFolder.h"
 
 #include <filesystem>
 #include <optional>
@@ -12,33 +12,32 @@ namespace agent::git
 /// A resolved ref.
 struct Target
 {
-    std::string commit; ///< 40 hex digits
+    std::string commit; ///< 40 hex digits, or 64 of SHA-256
     std::string branch; ///< empty: the ref is not a branch
 };
 
-/// The host's bare mirror of a repository's branches and tags, in a folder named by the hash of its URL. Runs
-/// fetch into it and create their workspaces from it.
-/// Threads and processes: an object holds the mirror's lock, so others of the same URL wait. git's processes
-/// inherit the lock: if this process is killed, it is released when the last of them has ended.
+/// The branches and tags of a repository, in the host's mirror of it. Runs fetch into it and create their workspaces
+/// from it. An object holds the mirror's lock, see MirrorFolder.
 class Mirror
 {
 public:
-    /// Blocks until it has the lock.
-    Mirror(const Repository& repository, const std::filesystem::path& cache);
-    ~Mirror();
-    Mirror(const Mirror&) = delete;
-    Mirror& operator=(const Mirror&) = delete;
+    /// As MirrorFolder. Blocks until it has the lock.
+    Mirror(const Repository& repository, const std::filesystem::path& folder, bool trusted)
+        : _repository(repository), _folder(repository, folder, trusted)
+    {
+    }
 
-    /// Fetches what `ref` needs and returns the resolved ref. Recreates a damaged mirror once.
+    /// Fetches what `ref` needs and returns the resolved ref. A full commit id that the mirror has needs no fetch,
+    /// where the same URL, with the same user and password, was fetched from before. Recreates a damaged mirror once.
     /// Errors: Failure if there is no such ref, or the repository can't be reached.
     Target find(const std::string& ref);
 
-    /// Turns `workspace`, an empty folder, into a repository that is independent of the mirror.
-    /// Errors: Failure.
-    void cloneInto(const std::filesystem::path& workspace) const;
+    [[nodiscard]] const std::filesystem::path& path() const { return _folder.path(); }
 
-    /// Removes the mirror if git finds damage in it.
-    bool discardIfDamaged();
+    [[nodiscard]] bool trusted() const { return _folder.trusted(); }
+
+    /// Replaces the mirror if git finds damage in it. Returns whether it did.
+    bool replaceIfDamaged();
 
 private:
     class Damaged: public Failure
@@ -46,20 +45,15 @@ private:
         using Failure::Failure;
     };
 
-    void lock();
-    void create();
-    void removeLeftovers() const;
     Target tryFind(const std::string& ref);
     Target findFetched(const std::string& ref) const;
     [[nodiscard]] std::optional<std::string> resolve(const std::string& name) const;
     std::string headOfRepository() const;
-    void fetchAll() const;
+    void fetchAll();
     [[noreturn]] void failNoSuchRef(const std::string& ref, const std::string& why = "") const;
 
     const Repository& _repository;
-    std::filesystem::path _path;
-    int _lock = -1;
-    bool _fresh = false; ///< created by this object, so it can't be damaged
+    MirrorFolder _folder;
 };
 
 } // namespace agent::git

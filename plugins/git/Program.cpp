@@ -128,12 +128,14 @@ private:
 class SpawnSettings
 {
 public:
-    SpawnSettings(int out, int errors)
+    SpawnSettings(int out, int errors, Descriptors descriptors)
     {
         posix_spawn_file_actions_init(&actions);
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
         posix_spawn_file_actions_adddup2(&actions, out, 1);
         posix_spawn_file_actions_adddup2(&actions, errors, 2);
+        if (descriptors == Descriptors::Standard)
+            posix_spawn_file_actions_addclosefrom_np(&actions, 3);
 
         posix_spawnattr_init(&attributes);
         sigset_t signals;
@@ -205,12 +207,12 @@ std::string Ended::why() const
 }
 
 Ended runProgram(const std::vector<std::string>& argv,
-                 const std::map<std::string, std::string>& env)
+                 const std::map<std::string, std::string>& env, Descriptors descriptors)
 {
     std::cout << std::flush;
     Pipe out;
     Pipe errors;
-    const pid_t pid = spawn(argv, env, SpawnSettings(out.end(1), errors.end(1)));
+    const pid_t pid = spawn(argv, env, SpawnSettings(out.end(1), errors.end(1), descriptors));
     out.closeEnd(1);
     errors.closeEnd(1);
     // Waits for the process, not for its pipes: ssh and credential daemons may hold those open.

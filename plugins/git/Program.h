@@ -28,11 +28,19 @@ struct Ended
     [[nodiscard]] std::string why() const;
 };
 
+/// What a program gets of this process's open files.
+enum class Descriptors
+{
+    Inherited, ///< those without FD_CLOEXEC, such as the lock of a mirror
+    Standard   ///< 0 to 2 only
+};
+
 /// Runs `argv` with exactly `env` and empty stdin, and waits for its end. argv[0] is looked up in env's PATH.
 /// Its progress on stderr is printed to stdout as a line every ten seconds, so that a long transfer does not look
-/// stuck. Descriptors without FD_CLOEXEC are inherited.
+/// stuck.
 /// Errors: Failure if it can't be started.
 Ended runProgram(const std::vector<std::string>& argv,
-                 const std::map<std::string, std::string>& env);
+                 const std::map<std::string, std::string>& env,
+                 Descriptors descriptors = Descriptors::Inherited);
 
 } // namespace agent::git

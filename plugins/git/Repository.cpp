@@ -1,27 +1,46 @@
 #include "plugins/git/Repository.h"
 
+#include "plugins/git/Url.h"
+
+#include <cstdlib>
+#include <filesystem>
 #include <utility>
 
 namespace agent::git
 {
 
-Repository::Repository(std::string url) : _url(std::move(url)), _name(withoutPassword(_url))
+Repository::Repository(std::string url, const Surroundings& surroundings)
+    : _url(std::move(url)), _name(withoutPassword(_url)), _local(isLocal(_url))
+{
+    setUp(false, surroundings.config);
+}
+
+Repository::Repository(const Repository& parent, const std::string& url,
+                       const Surroundings& surroundings)
+    : _url(submoduleUrl(parent.url(), url)), _name(withoutPassword(_url)), _local(parent._local)
+{
+    if (_url.empty())
+        throw Failure("git: the submodule '" + printable(url) + "' of " + parent.name() +
+                      " leads out of its host");
+    if (!_local && isLocal(_url))
+        throw Failure("git: the submodule '" + printable(url) + "' of " + parent.name() +
+                      " is a repository of this host, which one from elsewhere may not name");
+    setUp(true, surroundings.config);
+}
+
+void Repository::setUp(bool submodule, const std::string& config)
 {
     if (const std::string why = refuseRepository(_url); !why.empty())
         throw Failure("git: repository '" + printable(_name) + "' " + why);
-    _env = environment(_url, false);
+    const char* home = std::getenv("HOME");
+    std::error_code error;
+    _unread = !isLocal(_url) && config == "/dev/null" && home != nullptr &&
+              std::filesystem::exists(std::filesystem::path(home) / ".gitconfig", error);
+    _env = environment(_local ? "/" : _url, submodule, config);
     // Nothing would answer a prompt for a password or host key. The variable would override an operator's command
     // (a deploy key, a jump host), so that is queried first.
     if (!isLocal(_url) && !run(command::readSshCommand()).passed())
         _env["GIT_SSH_COMMAND"] = "ssh -oBatchMode=yes -oConnectTimeout=30";
-}
-
-Ended Repository::runForSubmodules(const Arguments& argv) const
-{
-    auto env = environment(_url, true);
-    env.insert(_env.begin(),
-               _env.end()); // existing entries win: their protocols are the more restricted ones
-    return runProgram(argv, env);
 }
 
 std::string Repository::why(const Ended& ended) const
@@ -30,6 +49,9 @@ std::string Repository::why(const Ended& ended) const
     if (_url != _name)
         for (std::size_t i = 0; (i = text.find(_url, i)) != std::string::npos; i += _name.size())
             text.replace(i, _url.size(), _name);
+    // What helped git on this host before is no help here; say so where something is missing.
+    if (_unread || text.find("dubious ownership") != std::string::npos)
+        text += " (git.config of the agent names what git reads in place of ~/.gitconfig)";
     return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include "plugins/git/Git.h"
 #include "plugins/git/Program.h"
+#include "plugins/git/Surroundings.h"
 
 #include <map>
 #include <string>
@@ -9,12 +10,17 @@
 namespace agent::git
 {
 
-/// A repository as given by the stage, with the environment for git.
+/// A repository as given by the stage or by a commit's .gitmodules, with the environment for git outside the sandbox.
 class Repository
 {
 public:
     /// Errors: Failure if `url` is refused.
-    explicit Repository(std::string url);
+    Repository(std::string url, const Surroundings& surroundings);
+
+    /// A submodule of `parent` whose .gitmodules says `url`. What a repository from elsewhere may name is no
+    /// repository of this host.
+    /// Errors: Failure if the URL is refused.
+    Repository(const Repository& parent, const std::string& url, const Surroundings& surroundings);
 
     [[nodiscard]] const std::string& url() const { return _url; }
 
@@ -24,15 +30,16 @@ public:
     /// Blocks until git has ended.
     [[nodiscard]] Ended run(const Arguments& argv) const { return runProgram(argv, _env); }
 
-    /// As `run`, for the submodules of a commit.
-    [[nodiscard]] Ended runForSubmodules(const Arguments& argv) const;
-
     /// Returns git's error message as one line, without the URL's password.
     [[nodiscard]] std::string why(const Ended& ended) const;
 
 private:
+    void setUp(bool submodule, const std::string& config);
+
     std::string _url;
     std::string _name;
+    bool _local = false;  ///< as the repository whose submodule it is
+    bool _unread = false; ///< there is a ~/.gitconfig, and nothing in its place
     std::map<std::string, std::string> _env;
 };
 

@@ -1,4 +1,5 @@
 #include "plugins/git/Git.h"
+#include "plugins/git/Url.h"
 #include "plugins/git/Workspace.h"
 #include "tests/support/HostileGitNames.h"
 
@@ -95,7 +96,7 @@ private:
     {
         namespace command = agent::git::command;
         const std::string commit(40, 'a');
-        return {command::fetchAll("/m", repository),
+        return {command::fetchAll("/m", repository, false),
                 command::fetchRef("/m", repository, "refs/" + ref),
                 command::fetchCommit("/m", repository, commit),
                 command::readHead("/m", repository),

@@ -1,0 +1,130 @@
+#include "plugins/git/Checkout.h"
+
+#include "plugins/git/Url.h"
+
+#include <array>
+#include <fcntl.h>
+#include <iostream>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+namespace fs = std::filesystem;
+
+namespace agent::git
+{
+
+namespace
+{
+
+using Environment = std::map<std::string, std::string>;
+
+/// Returns whether a file is what Git LFS keeps in a repository in place of the content.
+/// Source: git-lfs, docs/spec.md.
+bool isPointer(const fs::path& path)
+{
+    constexpr std::string_view beginning = "version https://git-lfs.github.com/spec/";
+    const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (file < 0)
+        return false;
+    std::array<char, beginning.size()> bytes{};
+    struct stat info = {};
+    const bool regular = fstat(file, &info) == 0 && S_ISREG(info.st_mode);
+    const ssize_t got = regular ? read(file, bytes.data(), bytes.size()) : -1;
+    close(file);
+    return got == static_cast<ssize_t>(bytes.size()) &&
+           std::string_view(bytes.data(), bytes.size()) == beginning;
+}
+
+/// Adds one more setting to those that `env` hands to git.
+void addSetting(Environment& env, const std::string& name, const std::string& value)
+{
+    const std::string number = env["GIT_CONFIG_COUNT"];
+    env["GIT_CONFIG_KEY_" + number] = name;
+    env["GIT_CONFIG_VALUE_" + number] = value;
+    env["GIT_CONFIG_COUNT"] = std::to_string(std::stoi(number) + 1);
+}
+
+} // namespace
+
+Checkout::Checkout(const Surroundings& surroundings, fs::path workspace)
+    : _surroundings(surroundings),
+      _workspace(std::move(workspace)),
+      _settings(surroundings.checkoutSettings())
+{
+}
+
+void Checkout::create(const Repository& repository, const fs::path& mirror,
+                      const std::string& commit, bool trusted) const
+{
+    const auto plain = checkoutEnvironment(_workspace);
+    auto withFilters = plain;
+    withFilters.insert(_settings.begin(), _settings.end());
+    const std::string making = "create a repository in the workspace";
+    need(command::clone(mirror, _workspace, trusted), repository, mirror, plain, making);
+    need(command::fetchFromMirror(_workspace, mirror, commit), repository, mirror, plain, making);
+    need(command::setOrigin(_workspace, repository.url()), repository, mirror, plain, making);
+    need(command::checkOut(_workspace, commit), repository, mirror, withFilters,
+         "check out " + commit + " of " + repository.name());
+    warnOfPointers(_workspace, mirror);
+}
+
+void Checkout::add(const fs::path& parent, const Submodule& submodule, const Repository& repository,
+                   const fs::path& mirror) const
+{
+    const fs::path above = _workspace / parent;
+    const fs::path folder = above / submodule.path;
+    auto env = checkoutEnvironment(above);
+    const std::string what = "check out the submodule " + printable(parent / submodule.path) +
+                             " of " + repository.name();
+    need(command::initSubmodule(above, submodule.path), repository, mirror, env, what);
+    env.insert(_settings.begin(), _settings.end());
+    // By a URL, so that objects are checked as they come and no file is shared with the mirror.
+    addSetting(env, "submodule." + submodule.name + ".url", fileUrl(mirror));
+    need(command::checkOutSubmodule(above, submodule.path), repository, mirror, env, what);
+    need(command::setOrigin(folder, repository.url()), repository, mirror,
+         checkoutEnvironment(folder), what);
+    warnOfPointers(folder, mirror);
+}
+
+void Checkout::need(const Arguments& argv, const Repository& repository, const fs::path& mirror,
+                    const Environment& env, const std::string& what) const
+{
+    if (const Ended ended = run(argv, mirror, env); !ended.passed())
+        throw Failure("git: can't " + what + ": " + repository.why(ended));
+}
+
+Ended Checkout::run(const Arguments& argv, const fs::path& mirror, const Environment& env) const
+{
+    if (_surroundings.sandbox.empty())
+        return runProgram(argv, env);
+    Arguments wrapped = _surroundings.sandbox;
+    for (const std::string& more :
+         {std::string("--ro-bind"), mirror.string(), mirror.string(), std::string("--")})
+        wrapped.push_back(more);
+    wrapped.insert(wrapped.end(), argv.begin(), argv.end());
+    return runProgram(wrapped, env, Descriptors::Standard);
+}
+
+/// A build that reads a pointer for a picture fails far from here.
+void Checkout::warnOfPointers(const fs::path& folder, const fs::path& mirror) const
+{
+    constexpr std::size_t named = 3;
+    const Ended ended = run(command::listFilesOfLfs(folder), mirror, checkoutEnvironment(folder));
+    std::string names;
+    std::size_t count = 0;
+    for (std::size_t begin = 0, end = 0; (end = ended.out.find('\0', begin)) != std::string::npos;
+         begin = end + 1)
+    {
+        const std::string name = ended.out.substr(begin, end - begin);
+        if (isPointer(folder / name) && ++count <= named)
+            names += (count == 1 ? "" : ", ") + printable(name);
+    }
+    if (count > 0)
+        std::cout << "git: warning: " << count << (count == 1 ? " file is" : " files are")
+                  << " kept by Git LFS, and not here but as pointers: " << names
+                  << (count > named ? ", …" : "")
+                  << ". Install git-lfs on this host, and git lfs install --system" << std::endl;
+}
+
+} // namespace agent::git

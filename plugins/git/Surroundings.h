@@ -1,0 +1,32 @@
+#pragma once
+
+#include "plugins/git/Git.h"
+
+#include <map>
+#include <string>
+
+namespace agent::git
+{
+
+/// What the agent, and no stage or client, says of how git is used on this host. It comes in variables that the agent
+/// alone sets (OrderBuilder): `STAGE_AGENT_GIT_CONFIG`, `STAGE_AGENT_TRUSTED_MIRRORS`, `STAGE_AGENT_SANDBOX`.
+struct Surroundings
+{
+    /// The file that takes the place of ~/.gitconfig, for what runs outside the sandbox.
+    std::string config = "/dev/null";
+
+    /// No stage can write to the mirrors, so the objects of those that were made since then may be copied unread.
+    bool mirrorsTrusted = false;
+
+    /// What executes the command behind it in the stage's sandbox; empty: there is none.
+    Arguments sandbox;
+
+    /// Errors: Failure if the sandbox can't be read, which must not mean that there is none.
+    static Surroundings read();
+
+    /// Returns the settings of system and global configuration that decide what a checkout writes, and nothing else:
+    /// filters (Git LFS) and line ends. As variables that hand them to git.
+    [[nodiscard]] std::map<std::string, std::string> checkoutSettings() const;
+};
+
+} // namespace agent::git
