@@ -164,7 +164,9 @@ try
     else if (const auto missing = cgroup.missing({.memoryBytes = 1, .cpuPercent = 1, .pids = 1});
              !missing.empty())
         warn("limits not enforced, because cgroup version 2 lacks the controller: " + missing);
-    CleanupWorker cleanup(state.root(), error);
+    CleanupWorker cleanup(
+        state.root(), error,
+        {.folders = {state.mirrors() / "mirrors"}, .keepMs = _config.mirrorsKeepMs, .tell = info});
     StageListCache stageLists;
     // Half of the descriptors are for logs, shims and the record: clients never take those.
     const std::size_t share = std::max<std::size_t>(16, descriptors / 4);

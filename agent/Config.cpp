@@ -65,6 +65,8 @@ const std::set<std::string>& knownKeys()
                                    "workspace.keep",
                                    stuckAfter,
                                    "logs.compress_after",
+                                   "mirrors.keep",
+                                   "git.config",
                                    "isolation.default",
                                    "isolation.none_allowed",
                                    "isolation.binds"};
@@ -226,6 +228,14 @@ void readFolders(const Properties& source, const std::filesystem::path& file, Co
     config.servicesDir = material("services.dir", "services.d");
     config.pluginsDir = material("plugins.dir", "plugins");
     config.secretsDir = material("secrets.dir", "secrets");
+    const fs::path said = folder("git.config");
+    const fs::path git = said.empty() ? base / "gitconfig" : fs::absolute(said);
+    std::error_code error;
+    if (fs::exists(git, error))
+        config.gitConfig = git;
+    else if (!said.empty())
+        config.warnings.push_back(
+            source.problem("git.config", "there is no file " + said.string()));
 }
 
 /// Returns the group's number. Errors: nothing where there is no such group.
@@ -338,8 +348,9 @@ void readIsolation(const Properties& source, const std::filesystem::path& file, 
             source.complain("isolation.binds", "expected absolute paths such as /dev/kvm or "
                                                "/var/cache/ccache:rw, without . and .., found '" +
                                                    text + "'");
-    for (const auto& path : {config.stateDir, config.secretsDir, config.servicesDir, file,
-                             config.tlsKey, config.httpSocket, config.credentialsDir})
+    for (const auto& path :
+         {config.stateDir, config.secretsDir, config.servicesDir, file, config.tlsKey,
+          config.httpSocket, config.credentialsDir, config.gitConfig})
         if (!path.empty())
             isolation.hidden.push_back(std::filesystem::absolute(path).lexically_normal());
 }
@@ -413,6 +424,7 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
              [](const std::string& text) { return wholeFrom(text, 0, 1'000'000'000); });
     config.workspaceKeepMs = keep("workspace.keep", "24h");
     config.logsCompressAfterMs = keep("logs.compress_after", "1h");
+    config.mirrorsKeepMs = keep("mirrors.keep", "30d");
     return config;
 }
 

@@ -36,6 +36,7 @@ struct Config
     std::filesystem::path servicesDir;
     std::filesystem::path pluginsDir;
     std::filesystem::path secretsDir;
+    std::filesystem::path gitConfig; ///< empty: none
     int slots = 1;
     IsolationPolicy isolation;    ///< but for what the host and the programs say
     bool isolationChosen = false; ///< isolation.default is set
@@ -50,6 +51,7 @@ struct Config
     std::int64_t runsKeepCount = 0;
     std::int64_t workspaceKeepMs = 0;
     std::int64_t logsCompressAfterMs = 0;
+    std::int64_t mirrorsKeepMs = 0;
     std::vector<Problem> warnings; ///< not errors, such as a missing folder
 };
 

@@ -56,6 +56,7 @@ add_executable(unit-tests
     tests/unit/CompressedLogTest.cpp
     tests/unit/SafeRemoveTest.cpp
     tests/unit/CleanupWorkerTest.cpp
+    tests/unit/UnusedMirrorsTest.cpp
     tests/unit/LogSearchTest.cpp
     tests/unit/DocumentTest.cpp
     tests/unit/ManifestTest.cpp

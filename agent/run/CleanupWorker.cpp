@@ -37,11 +37,16 @@ bool alive(int attempt)
 } // namespace
 
 CleanupWorker::CleanupWorker(std::filesystem::path state,
-                             std::function<void(const std::string&)> log)
+                             std::function<void(const std::string&)> log, MirrorCleanup mirrors)
     : _state(std::move(state)),
       _log(std::move(log)),
-      _root(::open(_state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC))
+      _root(::open(_state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+      _mirrors(std::move(mirrors.folders), mirrors.keepMs,
+               {.discard = [this](const std::filesystem::path& folder) { discard(folder); },
+                .tell = std::move(mirrors.tell)})
 {
+    if (mirrors.keepMs > 0)
+        _mirrorsDue = Clock::now();
     if (!_root.valid())
         throw std::system_error(errno, std::generic_category(), _state.string());
     _thread = std::jthread([this](const std::stop_token& stop) { work(stop); });
@@ -91,13 +96,15 @@ void CleanupWorker::work(const std::stop_token& stop)
     bool full = false;
     while (!stop.stop_requested())
     {
-        const auto due = [&] { return _pending || (!full && !_logs.empty()); };
-        if (full && !_logs.empty())
-            full = _changed.wait_for(lock, stop, fullAgain, due);
-        else
-            _changed.wait(lock, stop, due);
+        waitForWork(lock, stop, full);
         if (stop.stop_requested())
             return;
+        if (_mirrorsDue && *_mirrorsDue <= Clock::now())
+        {
+            lock.unlock();
+            _mirrorsDue = Clock::now() + _mirrors.remove();
+            lock.lock();
+        }
         if (std::exchange(_pending, false))
         {
             full = false; // there may be room now
@@ -116,6 +123,21 @@ void CleanupWorker::work(const std::stop_token& stop)
                 _logs.push_front(logs);
         }
     }
+}
+
+/// `full`: the disk was; whether it still is may have changed when this returns.
+void CleanupWorker::waitForWork(std::unique_lock<std::mutex>& lock, const std::stop_token& stop,
+                                bool& full)
+{
+    const auto due = [&] { return _pending || (!full && !_logs.empty()); };
+    std::optional<Clock::time_point> until = _mirrorsDue;
+    const bool retries = full && !_logs.empty();
+    if (const auto again = Clock::now() + fullAgain; retries && (!until || again < *until))
+        until = again;
+    const bool called =
+        until ? _changed.wait_until(lock, stop, *until, due) : _changed.wait(lock, stop, due);
+    if (retries)
+        full = called;
 }
 
 void CleanupWorker::emptyTrash(const std::stop_token& stop)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/os/FileDescriptor.h"
+#include "agent/run/UnusedMirrors.h"
 
 #include <chrono>
 #include <condition_variable>
@@ -8,12 +9,22 @@
 #include <filesystem>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace agent
 {
+
+/// Git mirrors, and how long one is kept that no stage uses.
+struct MirrorCleanup
+{
+    std::vector<std::filesystem::path> folders;
+    std::int64_t keepMs = 0;                           ///< 0: for ever
+    std::function<void(const std::string&)> tell = {}; ///< each removal
+};
 
 /// Removes and compresses what is over, on a thread of low priority: a big workspace or log takes seconds.
 /// A folder is first renamed into `trash`, which is quick and in one step; the thread empties that.
@@ -23,7 +34,8 @@ class CleanupWorker
 public:
     /// `state`: the state folder. Begins with what an earlier daemon left in its `trash`.
     /// `log`: told what can't be done, once for each; called on the thread and by discard().
-    CleanupWorker(std::filesystem::path state, std::function<void(const std::string&)> log);
+    CleanupWorker(std::filesystem::path state, std::function<void(const std::string&)> log,
+                  MirrorCleanup mirrors = {});
     ~CleanupWorker();
 
     /// Takes `folder` out of sight now and removes it soon; a missing one is fine.
@@ -45,6 +57,7 @@ private:
     };
 
     void work(const std::stop_token& stop);
+    void waitForWork(std::unique_lock<std::mutex>& lock, const std::stop_token& stop, bool& full);
     void emptyTrash(const std::stop_token& stop);
     bool compress(const Logs& logs, const std::stop_token& stop);
     void complain(const std::string& line);
@@ -54,6 +67,8 @@ private:
     const std::filesystem::path _state;
     const std::function<void(const std::string&)> _log;
     const FileDescriptor _root;
+    const UnusedMirrors _mirrors;
+    std::optional<Clock::time_point> _mirrorsDue; ///< of the thread alone; none: never
 
     std::mutex _mutex;
     std::condition_variable_any _changed;
