@@ -179,6 +179,7 @@ OrderDefaults AgentApplication::orders(const std::filesystem::path& mirrors) con
             .pluginHost = _programs / "stage-plugin-host",
             .mirrors = mirrors,
             .secretsDir = _config.secretsDir,
+            .gitConfig = _config.gitConfig,
             .home = home ? home : "/",
             .isolation = _config.isolation};
 }

@@ -170,6 +170,7 @@ add_executable(daemon-tests
     tests/daemon/RetriesTest.cpp
     tests/daemon/ContainmentTest.cpp
     tests/daemon/SandboxTest.cpp
+    tests/daemon/GitStageTest.cpp
     tests/daemon/LimitsTest.cpp
     tests/daemon/LogsApiTest.cpp
     tests/daemon/EventsTest.cpp

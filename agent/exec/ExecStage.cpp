@@ -115,7 +115,8 @@ private:
         try
         {
             if (good)
-                takeOutputs(_plan.run, stage, folder, _plan.pipeline.secrets, _defaults.secretsDir);
+                takeOutputs(_plan.run, stage, {}, folder, _plan.pipeline.secrets,
+                            _defaults.secretsDir);
         }
         catch (const std::runtime_error& error)
         {

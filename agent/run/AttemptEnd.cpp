@@ -91,7 +91,7 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
     }
     else if (status == Status::Success)
     {
-        takeOutputs(run, stage);
+        takeOutputs(batch, run, stage);
         if (stage.cause != Cause::Exit)
             status = Status::Failure;
     }
@@ -128,11 +128,14 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
 }
 
 /// Reads what the plugin gave to later stages. Outputs that can't be used are the plugin's fault.
-void AttemptEnd::takeOutputs(Run& run, Stage& stage)
+void AttemptEnd::takeOutputs(Batch& batch, Run& run, Stage& stage)
 {
     try
     {
-        agent::takeOutputs(run, stage, _state.attempt(stage, stage.attempt),
+        std::map<std::string, std::string> before;
+        if (stage.plugin == "git")
+            before = outputsBefore(stage.ordinal, batch.runs.stages(run.id));
+        agent::takeOutputs(run, stage, before, _state.attempt(stage, stage.attempt),
                            _specs.pipeline(run).secrets, _specs.orders().secretsDir);
     }
     catch (const std::runtime_error& error)

@@ -34,7 +34,7 @@ public:
     void record(Batch& batch, const Finished& finished);
 
 private:
-    void takeOutputs(Run& run, Stage& stage);
+    void takeOutputs(Batch& batch, Run& run, Stage& stage);
 
     RunSpecs& _specs;
     RunWriter& _writer;

@@ -137,7 +137,8 @@ void addSettings(std::map<std::string, std::string>& env, const OrderContext& co
     }
 }
 
-/// Says which programs, libraries and code tables a process takes, and whose files. Source: ld.so(8)
+/// Says which programs, libraries and code tables a process takes, and whose files; the last are what the agent tells
+/// its git plugin (plugins/git/Surroundings.h). Source: ld.so(8)
 /// on secure-execution mode; OPENSSL_init_crypto(3); the sanitizers' runtime options.
 bool steersTheProcess(const std::string& variable)
 {
@@ -155,9 +156,28 @@ bool steersTheProcess(const std::string& variable)
                                                   "ASAN_OPTIONS",
                                                   "LSAN_OPTIONS",
                                                   "TSAN_OPTIONS",
-                                                  "UBSAN_OPTIONS"};
+                                                  "UBSAN_OPTIONS",
+                                                  "STAGE_AGENT_GIT_CONFIG",
+                                                  "STAGE_AGENT_TRUSTED_MIRRORS",
+                                                  "STAGE_AGENT_SANDBOX"};
     return names.contains(variable) || variable.starts_with("LD_") ||
            variable.starts_with("MALLOC_");
+}
+
+/// Whether it is the agent's own git plugin, which fetches outside of the sandbox and checks out in it. Another one of this
+/// name, or from another place, does not.
+bool worksOutside(const Plugin& plugin, const OrderDefaults& defaults)
+{
+    std::error_code error;
+    return plugin.name == "git" && plugin.kind == Plugin::Kind::Library &&
+           std::filesystem::equivalent(
+               plugin.folder, defaults.pluginHost.parent_path() / "plugins" / "git", error);
+}
+
+/// The folder that a library finds again. The mirrors are git's alone.
+std::string cacheOf(const Plugin& plugin, const OrderDefaults& defaults)
+{
+    return (plugin.name == "git" ? defaults.mirrors : defaults.mirrors / plugin.name).string();
 }
 
 SandboxOrder sandboxOf(const OrderContext& context, const OrderDefaults& defaults)
@@ -172,9 +192,19 @@ SandboxOrder sandboxOf(const OrderContext& context, const OrderDefaults& default
     for (const std::string& folder : isolation.shown)
         sandbox.shown.push_back({.path = folder});
     sandbox.shown.push_back({.path = context.plugin.folder.string()});
-    if (context.plugin.kind == Plugin::Kind::Library)
-        sandbox.shown.push_back({.path = defaults.mirrors.string(), .writable = true});
+    if (context.plugin.kind == Plugin::Kind::Library && !worksOutside(context.plugin, defaults))
+        sandbox.shown.push_back({.path = cacheOf(context.plugin, defaults), .writable = true});
     return sandbox;
+}
+
+/// What the agent tells its git plugin, and no service may.
+void addSurroundings(Order& order, const OrderDefaults& defaults)
+{
+    order.env["HOME"] = defaults.home; // of ssh keys and credentials; the checkout has the run's
+    if (!defaults.gitConfig.empty())
+        order.env["STAGE_AGENT_GIT_CONFIG"] = defaults.gitConfig.string();
+    if (order.sandbox && !defaults.isolation.noneIsPossible())
+        order.env["STAGE_AGENT_TRUSTED_MIRRORS"] = "1";
 }
 
 } // namespace
@@ -228,9 +258,12 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     env["STAGE_OUTPUTS"] = (folder / files::outputs).string();
     env["STAGE_MASK"] = (folder / files::mask).string();
 
+    order.outside = worksOutside(plugin, defaults);
+    if (order.outside)
+        addSurroundings(order, defaults);
     if (order.library)
         order.argv = {defaults.pluginHost.string(), plugin.library.string(),
-                      defaults.mirrors.string()};
+                      cacheOf(plugin, defaults)};
     else
         order.argv = plugin.argv(env);
     return order;
@@ -304,24 +337,32 @@ std::map<std::string, std::string> readOutputs(const std::filesystem::path& file
     }
 }
 
-void takeOutputs(Run& run, Stage& stage, const std::filesystem::path& folder,
-                 const std::vector<std::string>& secretNames,
+void takeOutputs(Run& run, Stage& stage, const std::map<std::string, std::string>& before,
+                 const std::filesystem::path& folder, const std::vector<std::string>& secretNames,
                  const std::filesystem::path& secretsDir)
 {
     auto outputs = readOutputs(folder / files::outputs);
     for (auto& [name, value] : outputs)
         value = masked(value, secretNames, secretsDir);
+    const auto again = outputsFromJson(stage.outputs); // of this stage before it was executed again
     stage.outputs = outputsToJson(outputs);
     if (stage.plugin != "git")
         return;
-    const auto take = [&](const char* name, std::string& into, std::size_t most)
+    if (const auto commit = outputs.find("commitHash"); commit != outputs.end())
+        run.commitHash = fittedText(commit->second, bounds::name);
+    const auto describe = [&](const char* name, std::string& into, std::size_t most)
     {
-        if (const auto value = outputs.find(name); value != outputs.end())
+        const auto writtenBy = [&](const std::map<std::string, std::string>& earlier)
+        {
+            const auto value = earlier.find(name);
+            return value != earlier.end() && into == fittedText(value->second, most);
+        };
+        const auto value = outputs.find(name);
+        if (value != outputs.end() && (into.empty() || writtenBy(again) || writtenBy(before)))
             into = fittedText(value->second, most);
     };
-    take("commitHash", run.commitHash, bounds::name);
-    take("commitMessage", run.commitMessage, bounds::commitMessage);
-    take("committer", run.committer, bounds::committer);
+    describe("commitMessage", run.commitMessage, bounds::commitMessage);
+    describe("committer", run.committer, bounds::committer);
 }
 
 std::map<std::string, std::string> outputsBefore(int ordinal, const std::vector<Stage>& stages)

@@ -26,9 +26,10 @@ struct OrderDefaults
     std::int64_t graceMs = 0;
     std::int64_t logMaxBytes = 0;
     std::filesystem::path pluginHost; ///< the stage-plugin-host program
-    std::filesystem::path mirrors;    ///< the cache folder that library plugins get
+    std::filesystem::path mirrors;    ///< git's; in it a folder for each other library plugin
     std::filesystem::path secretsDir;
-    std::string home; ///< HOME of the stages without a sandbox
+    std::filesystem::path gitConfig; ///< git's, in place of ~/.gitconfig; empty: none
+    std::string home;                ///< HOME of the stages without a sandbox
     IsolationPolicy isolation;
 };
 
@@ -62,10 +63,11 @@ std::string masked(const std::string& text, const std::vector<std::string>& secr
 std::map<std::string, std::string> readOutputs(const std::filesystem::path& file);
 
 /// Stores the outputs of a successful attempt in `stage`, with these secrets masked, and the commit in `run` if they
-/// are the git plugin's.
+/// are the git plugin's. Message and committer that a client gave to the run stay: only what a git stage wrote is
+/// replaced, this one earlier or one of `before`, the outputs of the stages before it.
 /// Errors: as readOutputs(); nothing is changed then.
-void takeOutputs(Run& run, Stage& stage, const std::filesystem::path& folder,
-                 const std::vector<std::string>& secretNames,
+void takeOutputs(Run& run, Stage& stage, const std::map<std::string, std::string>& before,
+                 const std::filesystem::path& folder, const std::vector<std::string>& secretNames,
                  const std::filesystem::path& secretsDir);
 
 /// Returns the outputs of the stages before `ordinal`; of the same name, the last one.

@@ -56,7 +56,7 @@ bool isInOneOf(const std::string& path, const std::vector<std::string>& folders)
     throw std::runtime_error("no sandbox for the stage: " + what);
 }
 
-void makeHome(const std::string& home)
+void makeFolder(const std::string& home)
 {
     struct stat info = {};
     const bool made = ::mkdir(home.c_str(), 0700) == 0 || errno == EEXIST;
@@ -171,10 +171,14 @@ public:
 
     void write(const std::string& path) { add({"--bind", path, path}); }
 
-    std::vector<std::string> finish()
+    void seal()
     {
         for (const std::string& folder : _sealed)
             add({"--remount-ro", folder});
+    }
+
+    std::vector<std::string> finish()
+    {
         add({"--chdir", "/"});
         return std::move(_arguments);
     }
@@ -212,10 +216,14 @@ std::vector<std::string> bubblewrapArguments(const Order& order, const std::stri
         arguments.bindForService(bind);
     arguments.hide(sandbox.hidden);
     for (const Bind& bind : sandbox.shown)
+    {
+        if (bind.writable)
+            makeFolder(bind.path);
         arguments.show(bind);
+    }
     if (!sandbox.home.empty())
     {
-        makeHome(sandbox.home);
+        makeFolder(sandbox.home);
         arguments.write(sandbox.home);
     }
     if (!order.cwd.empty())
@@ -232,6 +240,8 @@ std::vector<std::string> bubblewrapArguments(const Order& order, const std::stri
             makeFile(path);
             arguments.write(path);
         }
+    if (!order.outside)
+        arguments.seal();
     return arguments.finish();
 }
 

@@ -1,7 +1,13 @@
 #include "agent/shim/Command.h"
 
+#include "agent/shim/Bubblewrap.h"
+
+#include <rapidjson/stringbuffer.h>
+#include <rapidjson/writer.h>
+
 #include <cerrno>
 #include <cstring>
+#include <stdexcept>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -40,25 +46,50 @@ Invocation invocationOf(const Order& order, std::map<std::string, std::string> e
     return invocation;
 }
 
+/// Returns what executes a command in the sandbox as a JSON list of arguments.
+std::string sandboxText(const Order& order, const std::string& folder)
+{
+    auto arguments = bubblewrapArguments(order, folder);
+    arguments.insert(arguments.end(), {"--setenv", "HOME", order.sandbox->home});
+    rapidjson::StringBuffer text;
+    rapidjson::Writer writer(text);
+    writer.StartArray();
+    for (const std::string& argument : arguments)
+        writer.String(argument.data(), static_cast<rapidjson::SizeType>(argument.size()));
+    writer.EndArray();
+    return {text.GetString(), text.GetSize()};
+}
+
 } // namespace
 
 Command::Command(const Order& order, const std::string& folder,
                  const std::map<std::string, std::string>& secrets)
 {
     Invocation invocation = invocationOf(order, secrets);
-    if (order.sandbox)
+    if (order.sandbox && !order.outside)
     {
         _sandbox.emplace(order, folder, invocation);
         _child = _sandbox->child();
+        return;
     }
-    else
-        _child = std::make_unique<ChildProcess>(std::move(invocation));
+    try
+    {
+        if (order.sandbox)
+            invocation.env.push_back("STAGE_AGENT_SANDBOX=" + sandboxText(order, folder));
+    }
+    catch (const std::runtime_error& error)
+    {
+        _failure = error.what();
+    }
+    _child = std::make_unique<ChildProcess>(std::move(invocation));
 }
 
 bool Command::start(int cgroup)
 {
     Pipe output;
     Pipe errors;
+    if (!_failure.empty())
+        return false;
     if (!open(output) || !open(errors))
     {
         _failure = std::string("cannot make a pipe: ") + std::strerror(errno);

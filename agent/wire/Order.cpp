@@ -167,6 +167,8 @@ std::string toJson(const Order& order)
     json.raw().EndObject();
     if (order.sandbox)
         write(json, *order.sandbox);
+    if (order.outside)
+        json.key("outside").Bool(true);
     json.text("bootId", order.bootId);
     if (order.bootRecorded)
         json.key("bootRecorded").Bool(true);
@@ -259,6 +261,7 @@ std::optional<Order> orderFrom(const std::string& json, std::string* why)
             order.limits.pids = limits.number("pids");
             if (const rapidjson::Value* sandbox = reader.find("sandbox"))
                 order.sandbox = sandboxFrom(ObjectReader(*sandbox));
+            order.outside = reader.find("outside") != nullptr && reader.boolean("outside");
             order.bootRecorded =
                 reader.find("bootRecorded") != nullptr && reader.boolean("bootRecorded");
         },

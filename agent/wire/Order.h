@@ -63,7 +63,11 @@ struct Order
     std::string cgroup; ///< the stage's own cgroup v2 folder, made by the daemon; empty: none
     Limits limits;
     std::optional<SandboxOrder> sandbox; ///< none: as any process of the agent's user
-    std::string bootId;                  ///< of the launch
+
+    /// argv, a program of the agent's own, is executed outside of the sandbox, and is told what makes it: it fetches, and
+    /// executes in there what touches the workspace.
+    bool outside = false;
+    std::string bootId; ///< of the launch
 
     /// The attempt's row in the record names the boot, so the shim syncs nothing: see docs/durability.md.
     bool bootRecorded = false;

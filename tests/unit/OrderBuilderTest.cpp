@@ -1,9 +1,12 @@
 #include "agent/run/OrderBuilder.h"
 
+#include "tests/support/FilesFolder.h"
 #include "tests/support/Variable.h"
 
 #include <cppunit/TestFixture.h>
 #include <cppunit/extensions/HelperMacros.h>
+
+#include <fstream>
 
 namespace agent
 {
@@ -113,6 +116,8 @@ class OrderBuilderTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testARefIsTheCommitThenTheRunsBranchThenTheServices);
     CPPUNIT_TEST(testArgvOfAProgram);
     CPPUNIT_TEST(testArgvOfALibrary);
+    CPPUNIT_TEST(testOnlyTheAgentsGitPluginWorksOutside);
+    CPPUNIT_TEST(testCommitIsDescribedByTheClientThenByGit);
     CPPUNIT_TEST(testTheStagesTimesBeatTheDefaults);
     CPPUNIT_TEST(testSaysWhatAndWhere);
     CPPUNIT_TEST_SUITE_END();
@@ -258,10 +263,78 @@ public:
         given.becomeLibrary();
         const std::vector<std::string> expected{"/usr/lib/stage-agent/stage-plugin-host",
                                                 "/opt/plugins/check/check.so",
-                                                "/var/cache/mirrors"};
+                                                "/var/cache/mirrors/check"};
         const Order order = given.order();
         CPPUNIT_ASSERT(expected == order.argv);
         CPPUNIT_ASSERT(order.library);
+    }
+
+    void testOnlyTheAgentsGitPluginWorksOutside()
+    {
+        const FilesFolder files;
+        Ingredients given;
+        given.becomeLibrary();
+        given.defaults.pluginHost = files.path() / "stage-plugin-host";
+        given.defaults.gitConfig = "/etc/stage-agent/gitconfig";
+        given.defaults.isolation.byDefault = Isolation::Sandbox;
+        given.pipeline.env = {{"STAGE_AGENT_GIT_CONFIG", "/tmp/x"},
+                              {"STAGE_AGENT_TRUSTED_MIRRORS", "0"},
+                              {"HOME", "/tmp/home"}};
+        const std::filesystem::path own = files.path() / "plugins/git";
+        std::filesystem::create_directories(own);
+        std::filesystem::create_directories(files.path() / "elsewhere/git");
+        const auto order = [&](const std::string& name, const std::filesystem::path& folder)
+        {
+            given.plugin.name = name;
+            given.plugin.folder = folder;
+            return given.order();
+        };
+        const Order git = order("git", own);
+        CPPUNIT_ASSERT(git.outside && git.sandbox);
+        CPPUNIT_ASSERT_EQUAL(given.defaults.home, git.env.at("HOME"));
+        CPPUNIT_ASSERT_EQUAL(std::string("/etc/stage-agent/gitconfig"),
+                             git.env.at("STAGE_AGENT_GIT_CONFIG"));
+        CPPUNIT_ASSERT_EQUAL(std::string("1"), git.env.at("STAGE_AGENT_TRUSTED_MIRRORS"));
+        for (const Order& other : {order("git", files.path() / "elsewhere/git"),
+                                   order("check", own), order("git", "/nowhere")})
+        {
+            CPPUNIT_ASSERT(!other.outside && other.sandbox);
+            CPPUNIT_ASSERT(!other.env.contains("STAGE_AGENT_GIT_CONFIG"));
+            CPPUNIT_ASSERT(!other.env.contains("STAGE_AGENT_TRUSTED_MIRRORS"));
+            CPPUNIT_ASSERT_EQUAL(other.sandbox->home, other.env.at("HOME"));
+        }
+        given.defaults.isolation.noneAllowed = {"other"};
+        CPPUNIT_ASSERT(!order("git", own).env.contains("STAGE_AGENT_TRUSTED_MIRRORS"));
+        const auto again = orderFrom(toJson(git));
+        CPPUNIT_ASSERT(again && again->outside);
+    }
+
+    void testCommitIsDescribedByTheClientThenByGit()
+    {
+        const FilesFolder files;
+        const auto take =
+            [&](Run& run, Stage& stage, const std::string& message, const Environment& before = {})
+        {
+            std::ofstream(files.path() / files::outputs)
+                << R"({"commitHash":")" << message.size() << R"(","commitMessage":")" << message
+                << R"(","committer":"C )" << message << "\"}";
+            takeOutputs(run, stage, before, files.path(), {}, files.path());
+            return run.commitHash + " " + run.commitMessage + ", " + run.committer;
+        };
+        Run run{.id = "r"};
+        Stage stage{.id = "s", .runId = "r", .plugin = "git"};
+        CPPUNIT_ASSERT_EQUAL(std::string("3 one, C one"), take(run, stage, "one"));
+        // The same stage again, of a branch that moved on.
+        CPPUNIT_ASSERT_EQUAL(std::string("5 three, C three"), take(run, stage, "three"));
+        // A second git stage; the last one counts.
+        Stage second{.id = "t", .runId = "r", .plugin = "git"};
+        CPPUNIT_ASSERT_EQUAL(std::string("2 xy, C xy"),
+                             take(run, second, "xy", outputsFromJson(stage.outputs)));
+        // What a client says stays, whenever it was said.
+        run.commitMessage = "said";
+        CPPUNIT_ASSERT_EQUAL(std::string("4 said, C four"), take(run, second, "four"));
+        Stage shell{.id = "u", .runId = "r", .plugin = "shell"};
+        CPPUNIT_ASSERT_EQUAL(std::string("4 said, C four"), take(run, shell, "x"));
     }
 
     void testTheStagesTimesBeatTheDefaults()
