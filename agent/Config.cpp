@@ -135,6 +135,22 @@ std::optional<std::int64_t> keptFrom(const std::string& text)
 
 const std::string plainSentence = "yes, a proxy speaks TLS for me";
 
+/// Whether a client's Host header can be that: a name or an address, perhaps with a port. Source: RFC 3986, 3.2.2
+bool canBeHost(const std::string& text)
+{
+    const bool bracketed = text.starts_with('[');
+    const std::size_t colon = bracketed ? text.find(':', text.find(']')) : text.find(':');
+    const std::string name = text.substr(0, colon);
+    if (colon != std::string::npos && !wholeFrom(text.substr(colon + 1), 1, 65535))
+        return false;
+    if (bracketed)
+        return name.size() > 2 && name.ends_with(']') &&
+               name.find_first_not_of("0123456789abcdefABCDEF:.", 1) == name.size() - 1;
+    const auto fits = [](unsigned char c)
+    { return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_'; };
+    return !name.empty() && std::all_of(name.begin(), name.end(), fits);
+}
+
 /// Returns false too for what is no address of this host.
 bool isLoopback(const std::string& address)
 try
@@ -379,6 +395,11 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
         read(source, "http.port", "7824", "a port from 0 to 65535",
              [](const std::string& text) { return wholeFrom(text, 0, 65535); }));
     config.httpHosts = listFrom(source.said("http.hosts").value_or(""));
+    for (const auto& host : config.httpHosts)
+        if (!canBeHost(host))
+            source.complain("http.hosts", "no request can be for '" + host +
+                                              "': expected NAME or NAME:PORT, without scheme, "
+                                              "path or wildcard");
     config.httpBasePath = source.said("http.base_path").value_or("");
     while (config.httpBasePath.ends_with('/'))
         config.httpBasePath.pop_back();

@@ -71,6 +71,8 @@ File readFile()
     std::string line;
     for (int count = 1; std::getline(lines, line); ++count)
     {
+        if (const std::string mark = "\xef\xbb\xbf"; count == 1 && line.starts_with(mark))
+            line.erase(0, mark.size());
         const std::string text = Poco::trim(line);
         if (text.empty() || text.front() == '#')
             continue;

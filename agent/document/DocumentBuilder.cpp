@@ -11,6 +11,8 @@ namespace
 // A key stands in messages and in key paths: longer ones are never meant.
 constexpr std::size_t maxKeyBytes = 256;
 
+const std::string mergeKey = "<<";
+
 bool isControl(char c)
 {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
@@ -60,6 +62,7 @@ void DocumentBuilder::end()
 {
     Open done = std::move(_open.back());
     _open.pop_back();
+    merge(done);
     add(std::move(done.node), done.anchor);
 }
 
@@ -108,10 +111,38 @@ void DocumentBuilder::add(DocumentNode node, std::size_t anchor)
         parent.keyRead = false;
         if (parent.dropValue)
             return;
+        if (_mergeKeys && parent.key == mergeKey)
+            return takeMerged(parent, std::move(node));
         node.key = parent.key;
         node.line = parent.keyLine;
     }
     parent.node.items.push_back(std::move(node));
+}
+
+/// Source: https://yaml.org/type/merge.html
+void DocumentBuilder::takeMerged(Open& map, DocumentNode node) const
+{
+    using Kind = DocumentNode::Kind;
+    const bool isList = node.kind == Kind::List;
+    std::vector<DocumentNode> maps;
+    if (isList)
+        maps = std::move(node.items);
+    else
+        maps.push_back(std::move(node));
+    for (DocumentNode& each : maps)
+        if (each.kind == Kind::Map)
+            map.merged.push_back(std::move(each));
+        else
+            problem(map.keyLine, "a merge key (<<) takes a map, or a list of maps");
+}
+
+/// After the map's own members, whichever come first in the file.
+void DocumentBuilder::merge(Open& map)
+{
+    for (DocumentNode& other : map.merged)
+        for (DocumentNode& item : other.items)
+            if (map.keys.insert(item.key).second)
+                map.node.items.push_back(std::move(item));
 }
 
 void DocumentBuilder::addKey(Open& map, const DocumentNode& node)

@@ -21,9 +21,11 @@ public:
         std::string message;
     };
 
+    /// `mergeKeys`: a member `<<` adds the members of its map, or of its list of maps, that the map around it
+    /// does not have itself; the first map that has one wins.
     DocumentBuilder(const std::string& file, std::vector<Problem>& problems,
-                    const DocumentLimits& limits)
-        : _file(file), _problems(problems), _limits(limits)
+                    const DocumentLimits& limits, bool mergeKeys = false)
+        : _file(file), _problems(problems), _limits(limits), _mergeKeys(mergeKeys)
     {
     }
 
@@ -46,16 +48,20 @@ private:
         std::string key{};
         int keyLine = 0;
         std::set<std::string> keys{};
+        std::vector<DocumentNode> merged{}; ///< maps of its `<<`
     };
 
     void add(DocumentNode node, std::size_t anchor);
     void addKey(Open& map, const DocumentNode& node);
+    void takeMerged(Open& map, DocumentNode node) const;
+    static void merge(Open& map);
     void charge(std::size_t nodes, std::size_t bytes, int line);
     [[nodiscard]] std::string path() const;
 
     const std::string& _file;
     std::vector<Problem>& _problems;
     const DocumentLimits _limits;
+    const bool _mergeKeys;
     DocumentNode _root;
     std::vector<Open> _open;
     std::map<std::size_t, DocumentNode> _anchored;

@@ -166,11 +166,13 @@ std::optional<Setting> DocumentValue::setting() const
     return std::nullopt;
 }
 
-DocumentMap::DocumentMap(DocumentValue value, std::initializer_list<std::string_view> known)
+DocumentMap::DocumentMap(DocumentValue value, std::initializer_list<std::string_view> known,
+                         Others others)
     : _value(std::move(value))
 {
     for (const DocumentValue& member : _value.members())
-        if (std::find(known.begin(), known.end(), member.key()) == known.end())
+        if (std::find(known.begin(), known.end(), member.key()) == known.end() &&
+            !(others == Others::Prefixed && member.key().starts_with("x-")))
             member.problem("unknown key" + suggestion(member.key(), known));
 }
 

@@ -66,7 +66,14 @@ private:
 class DocumentMap
 {
 public:
-    DocumentMap(DocumentValue value, std::initializer_list<std::string_view> known);
+    enum class Others
+    {
+        Refused,
+        Prefixed ///< keys that begin with `x-` are free, as a place for YAML anchors
+    };
+
+    DocumentMap(DocumentValue value, std::initializer_list<std::string_view> known,
+                Others others = Others::Refused);
 
     [[nodiscard]] std::optional<DocumentValue> find(std::string_view key) const;
     /// As find(), but reports a missing key.

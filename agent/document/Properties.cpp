@@ -39,6 +39,9 @@ std::string readAll(const std::filesystem::path& file, std::string& text)
     std::ostringstream content;
     content << in.rdbuf();
     text = content.str();
+    if (const std::string mark = "\xef\xbb\xbf";
+        text.starts_with(mark)) // editors of Windows write it
+        text.erase(0, mark.size());
     return "";
 }
 
@@ -140,7 +143,16 @@ void Properties::findKeys(const std::string& text, const std::string& file)
                                      .message = "expected key = value, found '" + whole + "'"});
                 continue;
             }
-            _places[Poco::trim(whole.substr(0, end))] = {.file = file, .line = number};
+            const std::string key = Poco::trim(whole.substr(0, end));
+            if (const auto [first, isNew] =
+                    _places.try_emplace(key, Place{.file = file, .line = number});
+                !isNew)
+                _problems.push_back({.file = file,
+                                     .line = number,
+                                     .key = key,
+                                     .message = "is set in line " +
+                                                std::to_string(first->second.line) +
+                                                " too: remove one of the two"});
         }
         const auto last = line.find_last_not_of('\\');
         goesOn = (line.size() - (last == std::string::npos ? 0 : last + 1)) % 2 == 1;

@@ -96,7 +96,7 @@ std::optional<DocumentNode> parseYaml(const std::string& text, const std::string
     {
         std::istringstream stream(text);
         YAML::Parser parser(stream);
-        DocumentBuilder tree(file, problems, limits);
+        DocumentBuilder tree(file, problems, limits, true);
         YamlEvents events(tree);
         if (!parser.HandleNextDocument(events))
             return refuse(0, "holds nothing");

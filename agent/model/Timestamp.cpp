@@ -1,8 +1,11 @@
 #include "agent/model/Timestamp.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <utility>
 
 namespace agent
 {
@@ -33,6 +36,19 @@ bool readChar(std::string_view text, std::size_t& pos, char wanted)
         return false;
     ++pos;
     return true;
+}
+
+/// Reads the offset `+02:00` or `-02:00`.
+std::optional<int> minutesAhead(std::string_view zone)
+{
+    std::size_t pos = 1;
+    int hours = 0;
+    int minutes = 0;
+    if (zone.empty() || (zone[0] != '+' && zone[0] != '-' && zone[0] != ' ') ||
+        !readDigits(zone, pos, 2, hours) || !readChar(zone, pos, ':') ||
+        !readDigits(zone, pos, 2, minutes) || pos != zone.size() || hours > 23 || minutes > 59)
+        return std::nullopt;
+    return (zone[0] == '-' ? -1 : 1) * (hours * 60 + minutes);
 }
 
 /// Splits `12 unit` into the integer and the unit, without the blanks.
@@ -67,7 +83,7 @@ std::string formatTime(TimeMs time)
     return {text, static_cast<std::size_t>(size)};
 }
 
-std::optional<TimeMs> parseTime(std::string_view text)
+std::optional<TimeMs> parseTime(std::string_view text, Zone allowed)
 {
     std::size_t pos = 0;
     int year = 0;
@@ -97,16 +113,18 @@ std::optional<TimeMs> parseTime(std::string_view text)
             millis *= 10;
     }
     const std::string_view zone = text.substr(pos);
-    if (zone != "Z" && zone != "+00:00")
+    const auto ahead = zone == "Z" ? std::optional(0) : minutesAhead(zone);
+    if (!ahead || (allowed == Zone::Utc && zone != "Z" && zone != "+00:00"))
         return std::nullopt;
 
     using namespace std::chrono;
     const year_month_day date{std::chrono::year{year} / month / day};
     if (!date.ok() || year < 1970 || hour > 23 || minute > 59 || second > 59)
         return std::nullopt;
-    const auto point =
-        sys_days{date} + hours{hour} + minutes{minute} + seconds{second} + milliseconds{millis};
-    return duration_cast<milliseconds>(point.time_since_epoch()).count();
+    const auto point = sys_days{date} + hours{hour} + minutes{minute - *ahead} + seconds{second} +
+                       milliseconds{millis};
+    const auto time = duration_cast<milliseconds>(point.time_since_epoch()).count();
+    return time < 0 ? std::nullopt : std::optional<TimeMs>(time);
 }
 
 std::int64_t ceilSeconds(TimeMs started, TimeMs ended)
@@ -116,24 +134,31 @@ std::int64_t ceilSeconds(TimeMs started, TimeMs ended)
 
 std::optional<std::int64_t> parseDurationMs(std::string_view text)
 {
-    const auto value = readWhole(text);
-    if (!value)
-        return std::nullopt;
-    std::int64_t unit = 0;
-    if (text == "ms")
-        unit = 1;
-    else if (text.empty() || text == "s")
-        unit = 1000;
-    else if (text == "m")
-        unit = 60'000;
-    else if (text == "h")
-        unit = 3'600'000;
-    else if (text == "d")
-        unit = 86'400'000;
+    constexpr std::array<std::pair<std::string_view, std::int64_t>, 5> units{
+        {{"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
     constexpr std::int64_t tenYears = 315'360'000'000;
-    if (unit == 0 || *value > tenYears / unit)
-        return std::nullopt;
-    return *value * unit;
+    std::int64_t total = 0;
+    std::int64_t before = 0; // the unit of the part before; 0: none
+    do
+    {
+        const auto value = readWhole(text);
+        if (!value)
+            return std::nullopt;
+        const std::string_view word = text.substr(0, text.find_first_of("0123456789 "));
+        const auto* const found = std::find_if(
+            units.begin(), units.end(), [&](const auto& unit) { return unit.first == word; });
+        if (found == units.end() && (before != 0 || !text.empty()))
+            return std::nullopt;
+        const std::int64_t unit = found == units.end() ? 1000 : found->second; // bare: seconds
+        if ((before != 0 && unit >= before) || *value > (tenYears - total) / unit)
+            return std::nullopt;
+        total += *value * unit;
+        before = unit;
+        text.remove_prefix(word.size());
+        while (!text.empty() && text.front() == ' ')
+            text.remove_prefix(1);
+    } while (!text.empty());
+    return total;
 }
 
 std::optional<std::int64_t> parseBytes(std::string_view text)

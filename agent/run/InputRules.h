@@ -19,6 +19,7 @@ inline constexpr int remarks = 1000;           ///< changes with a free text, of
 inline constexpr std::size_t variables = 1000; ///< of a request's `env`
 inline constexpr std::size_t variablesSize = 262'144; ///< their names and values together
 inline constexpr std::size_t variable = 131'000;      ///< name and value; execve(2) refuses 128 KiB
+inline constexpr std::size_t environment = 1'048'576; ///< of a stage: `env` and `with` together
 
 } // namespace bounds
 

@@ -115,8 +115,10 @@ int concurrencyOf(const DocumentMap& map)
 
 void PipelineReader::readService(const DocumentValue& root, Service& service) const
 {
-    const DocumentMap map(root, {"id", "name", "repository", "branch", "concurrency", "env",
-                                 "secrets", "isolation", "network", "binds", "stages"});
+    const DocumentMap map(root,
+                          {"id", "name", "repository", "branch", "concurrency", "env", "secrets",
+                           "isolation", "network", "binds", "stages"},
+                          DocumentMap::Others::Prefixed);
     service.id = idOf(map);
     if (const auto value = map.require("name"))
         service.name = ruled(*value, serviceNameProblem);
@@ -126,8 +128,10 @@ void PipelineReader::readService(const DocumentValue& root, Service& service) co
 
 void PipelineReader::readPipeline(const DocumentValue& root, PipelineSpec& spec) const
 {
-    const DocumentMap map(root, {"id", "name", "repository", "branch", "concurrency", "env",
-                                 "secrets", "isolation", "network", "binds", "stages"});
+    const DocumentMap map(root,
+                          {"id", "name", "repository", "branch", "concurrency", "env", "secrets",
+                           "isolation", "network", "binds", "stages"},
+                          DocumentMap::Others::Prefixed);
     // A service's file may be sent as it is; what only a declared service has is checked and has no effect.
     (void)idOf(map);
     if (const auto value = map.find("name"))
@@ -163,8 +167,36 @@ void PipelineReader::readEnv(const DocumentValue& value, PipelineSpec& spec) con
         if (member.node().kind == DocumentNode::Kind::Null)
             member.expected("text ('' is an empty one)");
         else if (auto text = member.text())
+        {
+            checkLength(member, text->size());
             spec.env[member.key()] = std::move(*text);
+        }
     }
+}
+
+/// What execve(2) refuses shall not fail a stage after an hour.
+void PipelineReader::checkLength(const DocumentValue& member, std::size_t size) const
+{
+    if (_source != Source::Stored && member.key().size() + size > bounds::variable)
+        member.problem("must not be longer than " + std::to_string(bounds::variable) +
+                       " bytes with its name, and has " +
+                       std::to_string(member.key().size() + size) +
+                       ": a program gets no longer one; put it into a file of the repository");
+}
+
+/// The environment of a stage as a whole, for which execve(2) has a bound too.
+void PipelineReader::checkSize(const DocumentValue& value, const PipelineSpec& spec,
+                               const StageSpec& stage) const
+{
+    std::size_t size = 0;
+    for (const auto& [name, text] : spec.env)
+        size += name.size() + text.size();
+    for (const auto& [name, setting] : stage.with)
+        size += name.size() + setting.text.size();
+    if (_source != Source::Stored && size > bounds::environment)
+        value.problem("env and with together must not be longer than " +
+                      std::to_string(bounds::environment) + " bytes, and have " +
+                      std::to_string(size));
 }
 
 void PipelineReader::readSecrets(const DocumentValue& value, PipelineSpec& spec) const
@@ -210,7 +242,10 @@ void PipelineReader::readStages(const DocumentValue& value, PipelineSpec& spec) 
         value.problem("must hold 1 to " + std::to_string(maxStages) + " stages, holds " +
                       std::to_string(items.size()));
     for (const DocumentValue& item : items)
+    {
         readStage(item, spec.stages.emplace_back());
+        checkSize(item, spec, spec.stages.back());
+    }
 }
 
 void PipelineReader::readStage(const DocumentValue& value, StageSpec& stage) const
@@ -237,7 +272,10 @@ void PipelineReader::readStage(const DocumentValue& value, StageSpec& stage) con
     if (const auto with = map.find("with"))
         for (const DocumentValue& member : with->members())
             if (auto setting = member.setting())
+            {
+                checkLength(member, setting->text.size());
                 stage.with.emplace(member.key(), std::move(*setting));
+            }
 
     if (const auto timeout = map.find("timeout"))
         stage.timeoutMs = duration(*timeout, 1);

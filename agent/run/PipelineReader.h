@@ -24,6 +24,9 @@ public:
 private:
     void readKeys(const DocumentMap& map, PipelineSpec& spec) const;
     void readEnv(const DocumentValue& value, PipelineSpec& spec) const;
+    void checkLength(const DocumentValue& member, std::size_t size) const;
+    void checkSize(const DocumentValue& value, const PipelineSpec& spec,
+                   const StageSpec& stage) const;
     void readSecrets(const DocumentValue& value, PipelineSpec& spec) const;
     static void readIsolation(const DocumentMap& map, PipelineSpec& spec);
     void readStages(const DocumentValue& value, PipelineSpec& spec) const;

@@ -17,6 +17,9 @@ class ConfigurationTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testFoldersThatAreNotThereAreWarnedOf);
     CPPUNIT_TEST(testDefinitionsAreReadAsStrictlyAsTheFile);
     CPPUNIT_TEST(testLinesThatGoOnAreOne);
+    CPPUNIT_TEST(testAFileOfAnotherSystemIsReadAlike);
+    CPPUNIT_TEST(testAKeyMayStandOnce);
+    CPPUNIT_TEST(testHostsThatNoRequestCanBeForAreRefused);
     CPPUNIT_TEST(testAFileOfAnyNameIsReadAsProperties);
     CPPUNIT_TEST(testAFileThatIsNotThereIsReported);
     CPPUNIT_TEST(testTimesToKeepNeedAUnit);
@@ -87,6 +90,40 @@ public:
         assertHas(said, ":6: executor.slots: expected");
         CPPUNIT_ASSERT_MESSAGE(said, said.find("unknown key") == std::string::npos);
         CPPUNIT_ASSERT_MESSAGE(said, said.find("stage.grace") == std::string::npos);
+    }
+
+    void testAFileOfAnotherSystemIsReadAlike()
+    {
+        // Symptom: the first key of a file with a byte order mark was unknown. Bound: line ends may be of Windows.
+        write("\xef\xbb\xbf"
+              "stage.grace = 1s\r\nhttp.hosts = a.example, \\\r\n  b.example\r\nexecutor.slots = "
+              "3\r\n");
+        check(0);
+        write("\xef\xbb\xbfstage.grace = x\r\nexecutor.slots = none\r\n");
+        const auto said = check(78);
+        assertHas(said, ":1: stage.grace: expected");
+        assertHas(said, ":2: executor.slots: expected");
+    }
+
+    void testAKeyMayStandOnce()
+    {
+        write("executor.slots = 3\n\nexecutor.slots = 4\n");
+        assertHas(check(78), ":3: executor.slots: is set in line 1 too: remove one of the two");
+        write("executor.slots = 3\n");
+        check(0, {"-D", "executor.slots=4"});
+    }
+
+    void testHostsThatNoRequestCanBeForAreRefused()
+    {
+        write("");
+        check(
+            0,
+            {"-D",
+             "http.hosts=ci.example, ci.example:9797, [2001:db8::1], [::1]:80, 10.0.0.7, build_1"});
+        for (const std::string host :
+             {"https://ci.example", "ci.example/ci", "*.example", "ci.example:0", "ci.example:x",
+              "::1", "a b", "[::1", "user@ci.example"})
+            assertHas(check(78, {"-D", "http.hosts=" + host}), "http.hosts: no request can be for");
     }
 
     void testAFileOfAnyNameIsReadAsProperties()

@@ -51,6 +51,8 @@ class DocumentTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTellsMalformedYamlOnceWithLine);
     CPPUNIT_TEST(testTakesOneDocumentOnly);
     CPPUNIT_TEST(testExpandsAliases);
+    CPPUNIT_TEST(testMergeKeysGiveWhatTheMapHasNotItself);
+    CPPUNIT_TEST(testTellsMergeKeysThatAreNoMaps);
     CPPUNIT_TEST(testRefusesExpansionBombsSoon);
     CPPUNIT_TEST(testRefusesAliasInsideItself);
     CPPUNIT_TEST(testHoldsLimits);
@@ -127,6 +129,30 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("a.yaml: holds more than one document"),
                              firstProblem("a: 1\n---\na: 2\n"));
         CPPUNIT_ASSERT_EQUAL(std::string(), firstProblem("---\na: 1\n...\n"));
+    }
+
+    void testMergeKeysGiveWhatTheMapHasNotItself()
+    {
+        const DocumentNode map = tree(
+            "a: &x {k: 1, l: [2]}\nb: &y {k: 3, m: 4}\nc: {<<: *x, l: 5}\nd: {l: 6, <<: [*x, *y]}\n"
+            "e:\n  <<: {n: 7}\n");
+        CPPUNIT_ASSERT_EQUAL(std::string("{\"a\":{\"k\":1,\"l\":[2]},\"b\":{\"k\":3,\"m\":4},"
+                                         "\"c\":{\"l\":5,\"k\":1},\"d\":{\"l\":6,\"k\":1,\"m\":4},"
+                                         "\"e\":{\"n\":7}}"),
+                             jsonOf(map));
+        std::vector<Problem> problems;
+        const auto json = parseJson(R"({"<<":{"a":1}})", "f", problems);
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"<<":{"a":1}})"), jsonOf(json.value()));
+    }
+
+    void testTellsMergeKeysThatAreNoMaps()
+    {
+        for (const char* text : {"a: 1\n<<: 2\n", "a: 1\n<<: [{b: 1}, 2]\n", "a: 1\n<<: ~\n"})
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(
+                text, std::string("a.yaml:2: <<: a merge key (<<) takes a map, or a list of maps"),
+                firstProblem(text));
+        CPPUNIT_ASSERT_EQUAL(std::string("a.yaml:2: <<: this key is here twice"),
+                             firstProblem("<<: {a: 1}\n<<: {b: 1}\n"));
     }
 
     void testExpandsAliases()

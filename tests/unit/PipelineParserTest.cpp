@@ -28,6 +28,9 @@ class PipelineParserTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testInlinePipelineMayNotNameSecrets);
     CPPUNIT_TEST(testAServicesFileIsAnInlinePipeline);
     CPPUNIT_TEST(testInlineProblemsHaveNoFile);
+    CPPUNIT_TEST(testKeysThatBeginWithXAreFree);
+    CPPUNIT_TEST(testTellsWhatOtherToolsCallOtherwise);
+    CPPUNIT_TEST(testRefusesWhatNoProgramGets);
     CPPUNIT_TEST(testRefusesUnreadableFiles);
     CPPUNIT_TEST(testChecksPluginsWithLines);
     CPPUNIT_TEST(testRequiresRepositoryForDefaultFrom);
@@ -80,6 +83,61 @@ public:
         CPPUNIT_ASSERT(unit == spec.stages[1]);
         CPPUNIT_ASSERT(spec.stages[2].approval);
         CPPUNIT_ASSERT(Pipeline::fromJson(Pipeline(spec).json()).spec() == spec);
+    }
+
+    void testKeysThatBeginWithXAreFree()
+    {
+        const auto parsed =
+            service("name: a\nx-base: &base {type: OTHER, plugin: p}\nstages: [*base, "
+                    "{<<: *base, plugin: q}]\n");
+        CPPUNIT_ASSERT_EQUAL(std::string(), all(parsed.problems));
+        CPPUNIT_ASSERT_EQUAL(std::string("q"), parsed.service.pipeline.stages.at(1).plugin);
+        CPPUNIT_ASSERT(
+            all(service("name: a\nstages: [{type: OTHER, plugin: p, x-a: 1}]\n").problems)
+                .find("stages[0].x-a: unknown key") != std::string::npos);
+    }
+
+    void testTellsWhatOtherToolsCallOtherwise()
+    {
+        for (const auto& [line, wanted] : std::vector<std::pair<std::string, std::string>>{
+                 {"repo: x", "repo: unknown key, did you mean 'repository'?"},
+                 {"steps: []", "steps: unknown key, did you mean 'stages'?"},
+                 {"stages: [{type: LINT, plugin: p}]",
+                  "found the text 'LINT', did you mean 'CODE_QUALITY'?"},
+                 {"stages: [{type: OTHER, plugin: p, script: x}]",
+                  "script: unknown key: a command stands in with: {command: "},
+                 {"stages: [{type: OTHER, plugin: p, needs: x}]",
+                  "needs: unknown key: stages run in the order in which they are listed"},
+                 {"stages: [{type: OTHER, plugin: p, only: x}]",
+                  "only: unknown key: a stage has no conditions"}})
+        {
+            const std::string said = all(service("name: a\n" + line + "\n").problems);
+            CPPUNIT_ASSERT_MESSAGE(said, said.find(wanted) != std::string::npos);
+        }
+    }
+
+    /// Symptom: a command of 140,000 bytes was accepted, and failed hours later with `Argument list too long`.
+    /// Cause: execve(2) takes no string of 128 KiB. Bound: what fits is taken.
+    void testRefusesWhatNoProgramGets()
+    {
+        const auto with = [this](const std::string& keys)
+        { return all(service("name: a\n" + keys + "\n").problems); };
+        const std::string most(130'000, 'x');
+        const std::string more(131'500, 'x');
+        const std::string stage = "stages: [{type: OTHER, plugin: p, with: {command: ";
+        CPPUNIT_ASSERT_EQUAL(std::string(), with(stage + most + "}}]"));
+        CPPUNIT_ASSERT(
+            with(stage + more + "}}]").find("stages[0].with.command: must not be longer than") !=
+            std::string::npos);
+        CPPUNIT_ASSERT(with("env: {LONG: " + more + "}\nstages: [{type: OTHER, plugin: p}]")
+                           .find("env.LONG: must not be longer than") != std::string::npos);
+        std::string env = "env:\n";
+        for (int i = 0; i < 9; ++i)
+            env += "  V" + std::to_string(i) + ": " + most + "\n";
+        const std::string sum = with(env + "stages: [{type: OTHER, plugin: p}]");
+        CPPUNIT_ASSERT_MESSAGE(sum,
+                               sum.find("stages[0]: env and with together") != std::string::npos ||
+                                   sum.find("longer than") != std::string::npos);
     }
 
     void testReadsTheSmallExample()
