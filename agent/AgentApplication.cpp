@@ -172,15 +172,15 @@ void AgentApplication::probeSandbox()
 
 OrderDefaults AgentApplication::orders(const std::filesystem::path& mirrors) const
 {
-    const char* home = std::getenv("HOME");
     return {.timeoutMs = _config.stageTimeoutMs,
             .graceMs = _config.stageGraceMs,
             .logMaxBytes = _config.logMaxBytes,
             .pluginHost = _programs / "stage-plugin-host",
             .mirrors = mirrors,
             .secretsDir = _config.secretsDir,
-            .gitConfig = _config.gitConfig,
-            .home = home ? home : "/",
+             .gitConfig = _config.gitConfig,
+             .inherited = InheritedEnvironment::ofThisProcess(),
+             .umask = _umask,
             .isolation = _config.isolation};
 }
 

@@ -58,6 +58,7 @@ private:
     bool _check = false;
     bool _doctor = false;
     bool _wholeRecord = false; ///< of the doctor
+    unsigned _umask = 0;       ///< of who started us
     ExecRequest _exec;
     std::filesystem::path _file;
     std::vector<std::string> _definitions; ///< of -D, unparsed

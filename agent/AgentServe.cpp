@@ -82,7 +82,7 @@ AgentApplication::AgentApplication()
     const sigset_t set = signals();
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
-    ::umask(0077);
+    _umask = ::umask(0077); // stages keep the one that we came with
     setUnixOptions(true);
 }
 
@@ -170,8 +170,16 @@ try
     StageListCache stageLists;
     // Half of the descriptors are for logs, shims and the record: clients never take those.
     const std::size_t share = std::max<std::size_t>(16, descriptors / 4);
-    Followers followers({.most = std::min<std::size_t>(2000, share), .log = error}, database,
-                        state);
+    const Engine* asked = nullptr; // while the followers run
+    Followers followers({.most = std::min<std::size_t>(2000, share),
+                         .log = error,
+                         .facts =
+                             [&](RecordSession& reader, const Run& run)
+                         {
+                             const EngineStatus status = asked ? asked->status() : EngineStatus();
+                             return RunInquiry(reader, status, _services).of(run);
+                         }},
+                        database, state);
     ServiceStatus serviceStatus;
     Executions executions(Launcher(_programs / "stage-shim", cgroup));
     AccessParts access(accessOptions(), _config.credentialsDir, state, database);
@@ -198,6 +206,8 @@ try
     engine.start();
     const LeftoverFolders leftovers(state, database, cleanup);
     // 4 Followers of logs and events.
+    asked = &engine;
+    const std::shared_ptr<Followers> ended(&followers, [](Followers* all) { all->stop(); });
     followers.start();
     access.tokens.revoked = [&] { followers.recheck(); };
     access.start(engine);

@@ -20,6 +20,7 @@ add_executable(unit-tests
     tests/unit/EndedRunsTest.cpp
     tests/unit/EngineTest.cpp
     tests/unit/OrderBuilderTest.cpp
+    tests/unit/StageCountsTest.cpp
     tests/unit/StageFilesTest.cpp
     tests/unit/DatabaseTest.cpp
     tests/unit/QueryPlanTest.cpp
@@ -153,9 +154,11 @@ add_executable(daemon-tests
     tests/daemon/CertificatesTest.cpp
     tests/daemon/StagesApiTest.cpp
     tests/daemon/RunsApiTest.cpp
+    tests/daemon/RunListTest.cpp
     tests/daemon/AccessApiTest.cpp
     tests/daemon/TokensApiTest.cpp
     tests/daemon/NarrowedTokenTest.cpp
+    tests/daemon/InheritedTest.cpp
     tests/daemon/RouteWalkTest.cpp
     tests/daemon/OverridesTest.cpp
     tests/daemon/EarlierVersionTest.cpp

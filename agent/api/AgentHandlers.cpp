@@ -58,6 +58,19 @@ Fact diskFact(const EngineStatus& facts)
             !facts.diskLow};
 }
 
+/// Does not count as not ready: the others run, and this one may as it was last read. Without names, as
+/// everybody may ask.
+Fact servicesFact(const ServiceCatalog& services)
+{
+    const std::size_t refused = services.allRefused().size();
+    const std::string count = std::to_string(services.all().size()) + " in use";
+    return {refused == 0
+                ? "services: ok, " + count
+                : "services: " + std::to_string(refused) + (refused == 1 ? " file" : " files") +
+                      " can't be used, " + count + "; see stagectl services",
+            true};
+}
+
 /// Draining is an operator's wish; without a slot no run goes on, whatever anybody wishes.
 Fact executorFact(const EngineStatus& facts)
 {
@@ -118,6 +131,7 @@ Response showAgent(const ApiParts& api, const Request& request, const std::strin
 {
     return {.body = agentJson({.facts = api.engine.status(),
                                .plugins = api.plugins,
+                               .refused = api.services.allRefused(),
                                .actor = request.actor,
                                .caller = request.caller})};
 }
@@ -150,7 +164,8 @@ Response health(const ApiParts& api, const Request&, const std::string&)
 Response ready(const ApiParts& api, const Request&, const std::string&)
 {
     const auto facts = api.engine.status();
-    return answerTo({storeFact(facts, api.recordCheck), diskFact(facts), executorFact(facts)},
+    return answerTo({storeFact(facts, api.recordCheck), diskFact(facts), servicesFact(api.services),
+                     executorFact(facts)},
                     "ready");
 }
 

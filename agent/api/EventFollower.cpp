@@ -64,6 +64,8 @@ void EventFollower::begin(std::string& out)
             _place.log = EventPlace::Log{};
     }
     out += "retry: 1000\n\n";
+    if (_wish.resumes && !resumes)
+        append(out, "", "gap", "{}");
     if (!resumes)
         tellState(out);
     // An event without data is none, but its id counts: a client that loses its connection before the
@@ -77,7 +79,7 @@ void EventFollower::tellState(std::string& out) const
         return;
     const auto run = _parts.runs.get(_wish.runId);
     if (_wish.stageId.empty() && !run->gone)
-        append(out, "", "run", toApiJson(run->run));
+        append(out, "", "run", run->json);
     for (const auto& stage : run->stages)
         if (_wish.stageId.empty() || stage.id == _wish.stageId)
             append(out, "", "stage", stageEventJson(stage));
@@ -142,11 +144,11 @@ void EventFollower::tellChange(std::string& out, const FollowedRuns::Change& cha
     if (run->gone || (stage == nullptr && !change.stageId.empty()))
         return append(out, id, "deleted", deletedJson(change.runId, change.stageId));
     if (stage == nullptr)
-        return append(out, id, "run", toApiJson(run->run));
+        return append(out, id, "run", run->json);
     // What a stage found out, as the commit, is a change of its run without an entry of its own. Without
     // an id: a client that got no more than this one gets both again.
     if (stage->ended() && _wish.stageId.empty() && !runFollows)
-        append(out, "", "run", toApiJson(run->run));
+        append(out, "", "run", run->json);
     append(out, id, "stage", stageEventJson(*stage));
 }
 

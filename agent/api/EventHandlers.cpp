@@ -82,10 +82,12 @@ Response events(const ApiParts& api, const Request& request, const std::string&)
             throw invalid("after",
                           "after must be the id of a log line of the stage that stageId names");
     }
-    // An id that is none of ours is as good as none: the client gets the whole picture again.
-    const std::string header = request.header("last-event-id");
-    wish.after =
-        eventPlaceFrom(header.empty() ? request.parameter("lastEventId").value_or("") : header);
+    // An id that is none of ours is as good as none, but the client is told of the gap.
+    std::string last = request.header("last-event-id");
+    if (last.empty())
+        last = request.parameter("lastEventId").value_or("");
+    wish.resumes = !last.empty();
+    wish.after = eventPlaceFrom(last);
 
     const auto room = api.followers.room();
     if (!room)

@@ -1,5 +1,6 @@
 #include "agent/api/FollowedRuns.h"
 
+#include "agent/api/Json.h"
 #include "agent/store/History.h"
 #include "agent/store/RunStore.h"
 
@@ -57,7 +58,10 @@ std::shared_ptr<const FollowedRun> FollowedRuns::get(const std::string& runId)
         } while (run && run->version != store.run(runId).value_or(*run).version);
         found->gone = !run;
         if (run)
+        {
+            found->json = toApiJson(_facts ? _facts(*reader, *run) : RunFacts{*run, {}, {}});
             found->run = std::move(*run);
+        }
     }
     if (_runs.size() >= keptRuns)
         _runs.clear();

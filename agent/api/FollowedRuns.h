@@ -1,10 +1,12 @@
 #pragma once
 
+#include "agent/api/RunFacts.h"
 #include "agent/model/Run.h"
 #include "agent/store/Database.h"
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -14,10 +16,14 @@
 namespace agent
 {
 
+/// Finds out how a run stands, as RunInquiry.
+using RunFactsOf = std::function<RunFacts(RecordSession&, const Run&)>;
+
 /// A run as it was last committed.
 struct FollowedRun
 {
     Run run;
+    std::string json;          ///< as the API shows it; what it waits for, as of this commit
     std::vector<Stage> stages; ///< in execution order
     bool gone = false;         ///< it was deleted; the rest is empty
 
@@ -33,7 +39,10 @@ bool attemptOver(const Stage& stage, int attempt);
 class FollowedRuns
 {
 public:
-    explicit FollowedRuns(Database& database) : _database(database) {}
+    FollowedRuns(Database& database, RunFactsOf facts)
+        : _database(database), _facts(std::move(facts))
+    {
+    }
 
     std::shared_ptr<const FollowedRun> get(const std::string& runId);
 
@@ -61,6 +70,7 @@ private:
     void readOn();
 
     Database& _database;
+    const RunFactsOf _facts;
     std::map<std::string, std::shared_ptr<const FollowedRun>> _runs;
 
     // The newest changes: all of those after _before.

@@ -93,6 +93,8 @@ public:
         std::optional<LogPlace>
             linesAfter;                  ///< where a stage's lines begin; none: its newest attempt
         std::optional<EventPlace> after; ///< none: first tell how things stand
+        bool resumes =
+            false; ///< the client has an id, of which `after` is none where it is not ours
     };
 
     EventFollower(FollowedParts parts, Wish wish) : _parts(parts), _wish(std::move(wish)) {}

@@ -41,7 +41,7 @@ Followers::Followers(FollowersOptions options, Database& database, const StateFo
       _epoll(::epoll_create1(EPOLL_CLOEXEC)),
       _wake(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       _state(state),
-      _runs(database),
+      _runs(database, _options.facts),
       _logs(state.root() / "runs")
 {
     if (!_epoll.valid() || !_wake.valid() ||

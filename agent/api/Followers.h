@@ -23,6 +23,8 @@ struct FollowersOptions
     std::chrono::milliseconds heartbeat{15'000};   ///< of event streams
     std::chrono::milliseconds patience{30'000};    ///< with a client that takes no byte
     std::function<void(const std::string&)> log{}; ///< one line; the followers' thread
+    RunFactsOf
+        facts{}; ///< of the runs that are told; without it they have none. The followers' thread
 };
 
 /// All clients that follow a log or the events, served by one thread: it sleeps until a log grows

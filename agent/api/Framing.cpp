@@ -100,6 +100,32 @@ std::optional<Refusal> parseVersion(std::string_view version, Head& head)
     return malformed("the request line does not end with a version");
 }
 
+/// A path, or the whole URL that a client writes for a proxy. Its host counts in place of the header's.
+/// Source: RFC 9112, 3.2.1 and 3.2.2
+std::optional<Refusal> parseForm(std::string_view target, Head& head)
+{
+    const std::string start = lower(target.substr(0, 8));
+    const std::size_t scheme = start.starts_with("http://") ? 7 : start == "https://" ? 8 : 0;
+    if (scheme > 0)
+    {
+        target.remove_prefix(scheme);
+        const std::size_t end = std::min(target.find_first_of("/?"), target.size());
+        head.authority = target.substr(0, end);
+        target.remove_prefix(end);
+        if (head.authority.empty() || head.authority.find('@') != std::string::npos)
+            return malformed("the target names no host, or a user");
+        if (target.empty() || target.front() == '?')
+        {
+            head.target = "/" + std::string(target);
+            return std::nullopt;
+        }
+    }
+    if (target.empty() || target.front() != '/')
+        return malformed("the target is neither a path nor a URL");
+    head.target = target;
+    return std::nullopt;
+}
+
 std::optional<Refusal> parseRequestLine(std::string_view line, Head& head)
 {
     const std::size_t first = line.find(' ');
@@ -115,14 +141,11 @@ std::optional<Refusal> parseRequestLine(std::string_view line, Head& head)
         return refusal;
     if (target.size() > HeadScanner::targetLimit)
         return tooLarge("the target is longer than 8 KiB");
-    if (target.empty() || target.front() != '/')
-        return malformed("the target does not start with /");
     for (const char c : target)
         if (c <= 0x20 || c >= 0x7f || c == '#')
             return malformed("the target holds a character that must be percent-encoded");
     head.method = method;
-    head.target = target;
-    return std::nullopt;
+    return parseForm(target, head);
 }
 
 /// The headers that decide about framing, as they stood in the head.
@@ -209,6 +232,8 @@ std::optional<Refusal> judge(const FramingHeaders& seen, Head& head)
         return malformed("more than one Content-Length");
     if (seen.expectations > 1)
         return malformed("more than one Expect");
+    if (!head.authority.empty())
+        head.headers["host"] = head.authority;
     if (seen.codings == 0)
         return std::nullopt;
     if (seen.codings > 1 || seen.lengths > 0 || !head.version11)

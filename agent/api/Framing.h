@@ -16,7 +16,8 @@ namespace agent
 struct Head
 {
     std::string method;
-    std::string target; ///< origin form, printable ASCII
+    std::string target;    ///< origin form, printable ASCII
+    std::string authority; ///< of a target that was a URL: the value of the header host, too
     bool version11 = true;
     std::int64_t contentLength = 0;
     bool chunked = false;

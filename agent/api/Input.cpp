@@ -117,15 +117,16 @@ std::optional<std::int64_t> priority(const Document& document)
     return whole(document, "priority", -most, most);
 }
 
-std::optional<TimeMs> time(const Document& document, const char* key)
+std::optional<TimeMs> time(const Document& document, const char* key, Zone zone = Zone::Utc)
 {
     const auto given = text(document, key, bounds::name);
     if (!given)
         return std::nullopt;
-    const auto value = parseTime(*given);
+    const auto value = parseTime(*given, zone);
     if (!value)
-        throw invalid(key, std::string("'") + key +
-                               "' must be a time in UTC such as 2023-03-20T17:17:13.760Z");
+        throw invalid(key, std::string("'") + key + "' must be a time" +
+                               (zone == Zone::Utc ? " in UTC" : "") +
+                               " such as 2023-03-20T17:17:13.760Z");
     return value;
 }
 
@@ -221,7 +222,7 @@ Token tokenFrom(const std::string& body)
     token.services = patterns(document, "services");
     if (token.role == Role::Admin && !token.services.empty())
         throw invalid("services", "an admin token can't be narrowed to services");
-    token.expiresAt = time(document, "expiresAt");
+    token.expiresAt = time(document, "expiresAt", Zone::Any);
     if (const auto proxy = document.FindMember("proxy"); proxy != document.MemberEnd())
     {
         if (!proxy->value.IsBool())

@@ -84,9 +84,8 @@ void write(Writer& out, const Stage& stage)
     out.EndObject();
 }
 
-void write(Writer& out, const Run& run)
+void putRun(Writer& out, const Run& run)
 {
-    out.StartObject();
     put(out, "id", run.id);
     put(out, "createdAt", formatTime(run.createdAt));
     put(out, "updatedAt", formatTime(run.updatedAt));
@@ -99,6 +98,40 @@ void write(Writer& out, const Run& run)
     put(out, "status", toString(run.status));
     put(out, "triggerType", toString(run.trigger));
     putOrNull(out, "serviceId", run.serviceId);
+    putOrNull(out, "serviceName", run.serviceName);
+    putOrNull(out, "branch", run.branch);
+    putNumber(out, "pullNumber", run.pullNumber);
+}
+
+void putFailed(Writer& out, const RunOutlook::FailedStage& stage)
+{
+    out.StartObject();
+    put(out, "id", stage.id);
+    put(out, "type", toString(stage.type));
+    put(out, "name", stage.name);
+    out.EndObject();
+}
+
+void putWaiting(Writer& out, const Waiting& waiting)
+{
+    out.StartObject();
+    put(out, "reason", waiting.reason);
+    putOrNull(out, "runId", waiting.runId);
+    putNumber(out, "place", waiting.place);
+    putTime(out, "until", waiting.until);
+    out.EndObject();
+}
+
+void write(Writer& out, const RunFacts& facts)
+{
+    const auto& failed = facts.failedStage;
+    out.StartObject();
+    putRun(out, facts.run);
+    putOrNull(out, "cause", failed && failed->cause ? std::string(toString(*failed->cause)) : "");
+    out.Key("failedStage");
+    failed ? putFailed(out, *failed) : static_cast<void>(out.Null());
+    out.Key("waitingFor");
+    facts.waitingFor ? putWaiting(out, *facts.waitingFor) : static_cast<void>(out.Null());
     out.EndObject();
 }
 
@@ -279,6 +312,23 @@ void putWholeAgent(Writer& out, const EngineStatus& facts, const PluginRegistry&
     out.EndArray();
 }
 
+void putRefused(Writer& out, const std::vector<ServiceCatalog::Refused>& files)
+{
+    out.Key("brokenServices");
+    out.StartArray();
+    for (const auto& each : files)
+    {
+        out.StartObject();
+        put(out, "name", each.name);
+        put(out, "file", each.file);
+        put(out, "problem", each.problem);
+        out.Key("inUse");
+        out.Bool(each.inUse);
+        out.EndObject();
+    }
+    out.EndArray();
+}
+
 /// Returns what `fill` writes.
 template <typename Fill> std::string written(Fill fill)
 {
@@ -324,9 +374,9 @@ std::string toApiJson(const std::vector<Stage>& stages)
         });
 }
 
-std::string toApiJson(const Run& run)
+std::string toApiJson(const RunFacts& facts)
 {
-    return one(run);
+    return one(facts);
 }
 
 std::string toApiJson(const Service& service)
@@ -392,7 +442,10 @@ std::string agentJson(const AgentView& view)
             put(out, "version", STAGE_AGENT_VERSION);
             put(out, "host", host);
             if (!view.caller.narrowed())
+            {
                 putWholeAgent(out, view.facts, view.plugins);
+                putRefused(out, view.refused);
+            }
             out.Key("caller");
             out.StartObject();
             put(out, "name", view.actor);
@@ -430,6 +483,8 @@ std::string stageEventJson(const Stage& stage)
             putNine(out, stage);
             putNumber(out, "attempt", std::optional(stage.attempt));
             putOrNull(out, "cause", stage.cause ? std::string(toString(*stage.cause)) : "");
+            putTime(out, "stuckSince", stage.stuckSince);
+            putOrNull(out, "stuckWhy", stage.stuckWhy);
         });
 }
 

@@ -1,12 +1,14 @@
 #pragma once
 
 #include "agent/api/Caller.h"
+#include "agent/api/RunFacts.h"
 #include "agent/model/PipelineSpec.h"
 #include "agent/model/Run.h"
 #include "agent/plugin/PluginRegistry.h"
 #include "agent/run/EngineStatus.h"
 #include "agent/run/PatchRun.h"
 #include "agent/run/PipelineParser.h"
+#include "agent/run/ServiceCatalog.h"
 #include "agent/run/StagePatch.h"
 #include "agent/run/SubmitRun.h"
 #include "agent/run/TokenCatalog.h"
@@ -33,7 +35,7 @@ struct StuckStage
 std::string toApiJson(const Stage& stage); ///< the nine keys
 std::string toApiJson(const std::vector<Stage>& stages);
 std::string detailJson(const Stage& stage);
-std::string toApiJson(const Run& run);
+std::string toApiJson(const RunFacts& facts);
 std::string toApiJson(const Service& service);
 std::string toApiJson(const HistoryEntry& entry);
 std::string toApiJson(const ProcessInfo& process);
@@ -45,6 +47,7 @@ struct AgentView
 {
     const EngineStatus& facts;
     const PluginRegistry& plugins;
+    const std::vector<ServiceCatalog::Refused>& refused;
     const std::string& actor;
     const Caller& caller;
 };
@@ -60,7 +63,7 @@ std::string stoppedJson(int stopped);
 /// A line of the log of an attempt, as /api/logs and `log` events give it.
 std::string logLineJson(const LogLine& line, const std::string& stageId, int attempt);
 
-/// What a `stage` event carries: the nine keys, attempt and cause.
+/// What a `stage` event carries: the nine keys, attempt, cause, and since when and why it is stuck.
 std::string stageEventJson(const Stage& stage);
 
 /// What a `deleted` event carries. An empty stageId: the run.

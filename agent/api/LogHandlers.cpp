@@ -145,7 +145,7 @@ std::optional<TimeMs> sinceOf(const Request& request)
     const auto given = request.parameter("since");
     if (!given)
         return std::nullopt;
-    const auto time = parseTime(*given);
+    const auto time = parseTime(*given, Zone::Any);
     if (!time)
         throw invalid("since", "since must be a time such as 2026-03-20T17:17:13.760Z");
     if (!request.header("range").empty())

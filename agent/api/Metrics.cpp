@@ -18,9 +18,14 @@ public:
             std::string("# HELP ") + name + " " + help + "\n# TYPE " + name + " " + type + "\n";
     }
 
+    void sample(const std::string& nameAndLabels, const std::string& value)
+    {
+        _text += nameAndLabels + " " + value + "\n";
+    }
+
     void sample(const std::string& nameAndLabels, std::uint64_t value)
     {
-        _text += nameAndLabels + " " + std::to_string(value) + "\n";
+        sample(nameAndLabels, std::to_string(value));
     }
 
     void gauge(const char* name, const char* help, std::uint64_t value)
@@ -34,6 +39,40 @@ public:
 private:
     std::string _text;
 };
+
+std::string seconds(std::uint64_t ms)
+{
+    const std::string rest = std::to_string(1000 + ms % 1000);
+    return std::to_string(ms / 1000) + "." + rest.substr(1);
+}
+
+/// The first services only, and as few types: StageCounts has an end.
+std::string labelsOf(const StageCounts::Group& group)
+{
+    return "service=\"" + group.first + "\",type=\"" + std::string(toString(group.second)) + "\"";
+}
+
+void addDurations(Page& page, const StageCounts& counts)
+{
+    const std::string name = "stage_agent_stage_duration_seconds";
+    page.family(name.c_str(), "histogram", "How long stages took, each attempt.");
+    for (const auto& [group, durations] : counts.durations())
+    {
+        std::uint64_t sum = 0;
+        for (std::size_t i = 0; i < durations.buckets.size(); ++i)
+        {
+            sum += durations.buckets.at(i);
+            page.sample(name + "_bucket{" + labelsOf(group) + ",le=\"" +
+                            (i < StageCounts::bounds.size()
+                                 ? std::to_string(StageCounts::bounds.at(i))
+                                 : std::string("+Inf")) +
+                            "\"}",
+                        sum);
+        }
+        page.sample(name + "_sum{" + labelsOf(group) + "}", seconds(durations.totalMs));
+        page.sample(name + "_count{" + labelsOf(group) + "}", sum);
+    }
+}
 
 constexpr const char* stuckHelp = "Running stages that are reported as stuck now.";
 
@@ -79,13 +118,18 @@ std::string metricsText(const EngineStatus& facts, std::size_t stuck)
     page.gauge("stage_agent_stages_stuck", stuckHelp, stuck);
     page.family("stage_agent_stages_stuck_total", "counter",
                 "Times that a stage was found to be stuck.");
-    page.sample("stage_agent_stages_stuck_total", facts.counts.stuck);
+    page.sample("stage_agent_stages_stuck_total", facts.stuck);
     page.family("stage_agent_stages_ended_total", "counter",
                 "Ends of stages, attempts that are tried again too.");
-    for (const auto& [end, count] : facts.counts.ended)
-        page.sample("stage_agent_stages_ended_total{status=\"" + std::string(toString(end.first)) +
-                        "\",cause=\"" + std::string(toString(end.second)) + "\"}",
+    for (const auto& [end, count] : facts.counts->ends())
+    {
+        const auto& [group, status, cause] = end;
+        page.sample("stage_agent_stages_ended_total{" + labelsOf(group) + ",status=\"" +
+                        std::string(toString(status)) + "\",cause=\"" +
+                        std::string(toString(cause)) + "\"}",
                     count);
+    }
+    addDurations(page, *facts.counts);
     return page.text();
 }
 

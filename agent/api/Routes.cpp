@@ -1,6 +1,7 @@
 #include "agent/api/Routes.h"
 
 #include "agent/model/Id.h"
+#include "agent/model/Suggestion.h"
 
 #include <algorithm>
 #include <array>
@@ -55,6 +56,7 @@ struct Route
     Needs needs;
     Function function;
     Pace pace = Pace::Short;
+    std::vector<std::string_view> parameters = {}; ///< of the query; others are refused
 };
 
 constexpr Needs nothing = Needs::nothing();
@@ -70,17 +72,37 @@ constexpr Needs adminAgent{Role::Admin, Concerns::Agent};
 
 /// All there is, on one page.
 const std::vector<Route> routes{
-    {"GET", {"api", "stages"}, readVisible, listStages},
-    {"GET", {"api", "stages", ":id"}, readStage, showStage},
+    {"GET", {"api", "stages"}, readVisible, listStages, Pace::Short, {"runId", "view"}},
+    {"GET", {"api", "stages", ":id"}, readStage, showStage, Pace::Short, {"attempt"}},
     {"PATCH", {"api", "stages", ":id"}, operateStage, patchStage, Pace::Long},
     {"DELETE", {"api", "stages", ":id"}, operateStage, deleteStage, Pace::Long},
     {"GET", {"api", "stages", ":id", "history"}, readStage, stageHistory},
     {"GET", {"api", "stages", ":id", "processes"}, readStage, stageProcesses, Pace::Long},
-    {"GET", {"api", "stages", ":id", "log"}, readStage, stageLog, Pace::Long},
-    {"GET", {"api", "logs"}, readVisible, listLogs, Pace::Long},
-    {"GET", {"api", "events"}, readVisible, events},
-    {"POST", {"api", "runs"}, runVisible, createRun, Pace::Long},
-    {"GET", {"api", "runs"}, readVisible, listRuns},
+    {"GET",
+     {"api", "stages", ":id", "log"},
+     readStage,
+     stageLog,
+     Pace::Long,
+     {"attempt", "follow", "timestamps", "since"}},
+    {"GET",
+     {"api", "logs"},
+     readVisible,
+     listLogs,
+     Pace::Long,
+     {"stageId", "attempt", "after", "limit", "search"}},
+    {"GET",
+     {"api", "events"},
+     readVisible,
+     events,
+     Pace::Short,
+     {"runId", "stageId", "logs", "after", "lastEventId"}},
+    {"POST", {"api", "runs"}, runVisible, createRun, Pace::Long, {"serviceId"}},
+    {"GET",
+     {"api", "runs"},
+     readVisible,
+     listRuns,
+     Pace::Short,
+     {"serviceId", "status", "branch", "commit", "since", "until", "limit", "before"}},
     {"GET", {"api", "runs", ":id"}, readRun, showRun},
     {"PATCH", {"api", "runs", ":id"}, operateRun, patchRun, Pace::Long},
     {"DELETE", {"api", "runs", ":id"}, operateRun, deleteRun, Pace::Long},
@@ -151,6 +173,16 @@ Refusal refusalOf(const Declined& declined)
         break;
     }
     return refusal;
+}
+
+/// A misspelt filter must not show all there is. Errors: Refusal.
+void checkParameters(const Request& request, const std::vector<std::string_view>& known)
+{
+    for (const auto& [name, value] : request.query)
+        if (std::find(known.begin(), known.end(), name) == known.end())
+            throw Refusal{
+                400, "unknown_parameter",
+                "there is no query parameter '" + name + "' here" + suggestion(name, known), name};
 }
 
 /// Of a caller whose token is narrowed to services.
@@ -241,6 +273,7 @@ Response Routes::handle(Request& request) const
                 throw Refusal{400, "invalid_id", "'" + id + "' is no UUID", "id"};
             id = *parsed;
         }
+        checkParameters(request, route.parameters);
         try
         {
             if (request.caller.narrowed())

@@ -15,6 +15,7 @@
 #include "agent/store/Submissions.h"
 
 #include <Poco/SHA2Engine.h>
+#include <Poco/URI.h>
 
 #include <algorithm>
 #include <charconv>
@@ -40,6 +41,19 @@ std::string digest(const std::string& text)
     Poco::SHA2Engine engine(Poco::SHA2Engine::SHA_256);
     engine.update(text);
     return Poco::DigestEngine::digestToHex(engine.digest());
+}
+
+/// Says that there is no such service, or what is wrong with its file, if the caller may see it.
+Declined noService(const ApiParts& api, const Caller& caller, const std::string& name,
+                   const std::string& field)
+{
+    if (const auto refused = api.services.refused(name); refused && caller.sees(refused->name))
+        return {Declined::Kind::Conflict, "service_broken",
+                "the service '" + name + "' can't be used: " + refused->problem +
+                    "; stagectl doctor shows all of it",
+                field};
+    return {Declined::Kind::NotFound, "service_not_found",
+            "there is no service '" + name + "' on this host", field};
 }
 
 /// Returns null when there is no such service, or none that the caller may see.
@@ -73,9 +87,7 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
     {
         const auto service = api.services.find(request.service);
         if (!service || !caller.sees(service->name))
-            throw Declined(Declined::Kind::NotFound, "service_not_found",
-                           "there is no service '" + request.service + "' on this host",
-                           serviceField);
+            throw noService(api, caller, request.service, serviceField);
         submission.serviceId = service->id;
         submission.serviceName = service->name;
         pipeline = service->pipeline;
@@ -166,6 +178,32 @@ std::optional<Run> replayed(const ApiParts& api, const Submission& submission)
     return RunStore(*reader).run(earlier->runId);
 }
 
+/// `SUCCESS`, or several with commas; each once.
+std::vector<Status> statusesFrom(const std::string& text)
+{
+    std::vector<Status> statuses;
+    for (std::size_t start = 0; start <= text.size();)
+    {
+        const std::size_t end = std::min(text.find(',', start), text.size());
+        const std::string word = text.substr(start, end - start);
+        const auto status = statusFrom(word);
+        if (!status)
+            throw invalid("status", "there is no status '" + word + "'");
+        if (std::find(statuses.begin(), statuses.end(), *status) == statuses.end())
+            statuses.push_back(*status);
+        start = end + 1;
+    }
+    return statuses;
+}
+
+/// For a query: a branch may hold `&` and `+`.
+std::string escaped(const std::string& text)
+{
+    std::string result;
+    Poco::URI::encode(text, "&+#;=?%/", result);
+    return result;
+}
+
 /// What a list of runs is to show, and the target of its next page but for `before=`.
 std::pair<RunFilter, std::string> filterOf(const ApiParts& api, const Request& request)
 {
@@ -180,12 +218,10 @@ std::pair<RunFilter, std::string> filterOf(const ApiParts& api, const Request& r
             throw invalid("limit", "limit must be a whole number from 1 to 1000");
         next += "limit=" + *limit + "&";
     }
-    if (const auto status = request.parameter("status"))
+    if (const auto statuses = request.parameter("status"))
     {
-        filter.status = statusFrom(*status);
-        if (!filter.status)
-            throw invalid("status", "there is no status '" + *status + "'");
-        next += "status=" + *status + "&";
+        filter.statuses = statusesFrom(*statuses);
+        next += "status=" + *statuses + "&";
     }
     if (const auto service = request.parameter("serviceId"))
     {
@@ -196,6 +232,31 @@ std::pair<RunFilter, std::string> filterOf(const ApiParts& api, const Request& r
         filter.serviceId = *id;
         next += "serviceId=" + *id + "&";
     }
+    if (const auto branch = request.parameter("branch"))
+    {
+        if (const auto problem = branchProblem(*branch); !problem.empty())
+            throw invalid("branch", problem);
+        filter.branch = *branch;
+        next += "branch=" + escaped(*branch) + "&";
+    }
+    if (const auto commit = request.parameter("commit"))
+    {
+        const auto problem = commitProblem(*commit);
+        if (commit->empty() || !problem.empty())
+            throw invalid("commit", commit->empty() ? "commit is empty" : "commit " + problem);
+        filter.commit = *commit;
+        next += "commit=" + escaped(*commit) + "&";
+    }
+    for (const auto& [name, into] :
+         {std::pair{"since", &filter.since}, std::pair{"until", &filter.until}})
+        if (const auto given = request.parameter(name))
+        {
+            *into = parseTime(*given, Zone::Any);
+            if (!*into)
+                throw invalid(name, std::string(name) +
+                                        " must be a time such as 2023-03-20T17:17:13.760Z");
+            next += std::string(name) + "=" + formatTime(**into) + "&";
+        }
     if (const auto before = request.parameter("before"))
     {
         const auto id = parseId(*before);
@@ -205,6 +266,12 @@ std::pair<RunFilter, std::string> filterOf(const ApiParts& api, const Request& r
         filter.beforeSeq = run->seq;
     }
     return {filter, next};
+}
+
+std::string factsJson(const ApiParts& api, const Run& run)
+{
+    auto reader = api.database.reader();
+    return toApiJson(RunInquiry(*reader, api.engine.status(), api.services).of(run));
 }
 
 } // namespace
@@ -237,34 +304,37 @@ Response createRun(const ApiParts& api, const Request& request, const std::strin
     submission.bodyHash = digest(serviceId.value_or("") + "\n" + request.body);
     submission.actor = request.actor;
     if (const auto earlier = replayed(api, submission); earlier && request.caller.sees(*earlier))
-        return {.headers = {{"Location", "/api/runs/" + earlier->id}}, .body = toApiJson(*earlier)};
+        return {.headers = {{"Location", "/api/runs/" + earlier->id}},
+                .body = factsJson(api, *earlier)};
     fillPipeline(api, wanted, serviceId ? "serviceId" : "service", request.caller);
     const auto made = commands::submit(api.engine, submission);
     return {.status = made.created ? 201 : 200,
             .headers = {{"Location", "/api/runs/" + made.run.id}},
-            .body = toApiJson(made.run)};
+            .body = factsJson(api, made.run)};
 }
 
 Response listRuns(const ApiParts& api, const Request& request, const std::string&)
 {
     const auto [filter, next] = filterOf(api, request);
     const auto ids = visibleIds(*api.database.reader(), request.caller);
-    const auto page = ids ? ServiceRuns(*api.database.reader()).page(filter, *ids)
-                          : RunList(*api.database.reader()).page(filter);
+    const auto page = ServiceRuns(*api.database.reader()).page(filter, ids);
     if (!page)
         return {.body = "[]"};
-    Response response = arrayOf(elementsOf<Run>(
-        [&database = api.database, filter = filter, page, ids](const Run* last)
+    Response response = arrayOf(elementsOf<RunFacts>(
+        [&api, filter = filter, page, ids, status = api.engine.status()](const RunFacts* last)
         {
-            auto session = database.reader();
+            auto session = api.database.reader();
             RunFilter part = filter;
             part.limit = 8; // commit messages of 8 KiB; older records hold longer ones
-            part.beforeSeq = last ? last->seq : page->firstSeq + 1;
-            auto runs = ids ? ServiceRuns(*session).runs(part, *ids) : RunList(*session).runs(part);
-            std::erase_if(runs, [&](const Run& run) { return run.seq < page->lastSeq; });
-            return runs;
+            part.beforeSeq = last ? last->run.seq : page->firstSeq + 1;
+            RunInquiry inquiry(*session, status, api.services);
+            std::vector<RunFacts> facts;
+            for (auto& run : ServiceRuns(*session).runs(part, ids))
+                if (run.seq >= page->lastSeq)
+                    facts.push_back(inquiry.of(std::move(run)));
+            return facts;
         },
-        [](const Run& run) { return toApiJson(run); }));
+        [](const RunFacts& facts) { return toApiJson(facts); }));
     if (page->more)
         response.headers["Link"] = "<" + next + "before=" + page->lastId + ">; rel=\"next\"";
     return response;
@@ -276,7 +346,7 @@ Response showRun(const ApiParts& api, const Request&, const std::string& id)
     const auto run = RunStore(*reader).run(id);
     if (!run)
         throw noRun(id);
-    return {.body = toApiJson(*run)};
+    return {.body = factsJson(api, *run)};
 }
 
 Response patchRun(const ApiParts& api, const Request& request, const std::string& id)
@@ -289,7 +359,15 @@ Response patchRun(const ApiParts& api, const Request& request, const std::string
 
 Response deleteRun(const ApiParts& api, const Request& request, const std::string& id)
 {
-    return {.body = toApiJson(commands::deleteRun(api.engine, id, request.actor))};
+    // Before it is gone, as its stages are then.
+    std::optional<RunOutlook::FailedStage> failed;
+    {
+        auto reader = api.database.reader();
+        failed = RunOutlook(*reader).failedStage(id);
+    }
+    return {.body = toApiJson(RunFacts{.run = commands::deleteRun(api.engine, id, request.actor),
+                                       .failedStage = std::move(failed),
+                                       .waitingFor = std::nullopt})};
 }
 
 Response stopRun(const ApiParts& api, const Request& request, const std::string& id)
@@ -340,8 +418,7 @@ Response showService(const ApiParts& api, const Request& request, const std::str
 {
     const auto service = visibleService(api, request, id);
     if (!service)
-        throw Declined(Declined::Kind::NotFound, "service_not_found",
-                       "there is no service '" + id + "' on this host");
+        throw noService(api, request.caller, id, "");
     return {.body = toApiJson(*service)};
 }
 

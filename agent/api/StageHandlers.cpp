@@ -21,11 +21,23 @@ Declined noStage(const std::string& id)
     return {Declined::Kind::NotFound, "stage_not_found", "there is no stage " + id};
 }
 
-/// Returns how much a running stage has printed; the record has it only at the end.
-std::int64_t bytesOfLog(const ApiParts& api, const Stage& stage)
+/// Returns the stage with how much it has printed so far; the record has it only at the end.
+Stage withLog(const ApiParts& api, Stage stage)
 {
+    if (stage.status != Status::InProgress)
+        return stage;
     const auto log = LogReader::open(api.state.attempt(stage, stage.attempt));
-    return log ? static_cast<std::int64_t>(log->size()) : 0;
+    stage.logBytes = log ? static_cast<std::int64_t>(log->size()) : 0;
+    return stage;
+}
+
+/// Whether the stages of a list are to have the shape of the detail view.
+bool detailed(const Request& request)
+{
+    const auto view = request.parameter("view");
+    if (view && *view != "detail")
+        throw Declined(Declined::Kind::Invalid, "invalid_value", "view can only be detail", "view");
+    return view.has_value();
 }
 
 bool seesRun(const ApiParts& api, const Request& request, const std::string& runId)
@@ -103,8 +115,9 @@ std::optional<int> attemptOf(const Request& request, const Stage& stage)
 
 std::optional<Response> readyStages(const ApiParts& api, const Request& request)
 {
-    const auto given = request.parameter("runId");
-    const auto runId = given ? parseId(*given) : std::nullopt;
+    // Anything else than the plain list is not in memory, or is refused.
+    const bool plain = request.query.size() == 1 && request.query.front().first == "runId";
+    const auto runId = plain ? parseId(request.query.front().second) : std::nullopt;
     if (!runId)
         return std::nullopt;
     std::uint64_t epoch = 0;
@@ -123,6 +136,10 @@ Response listStages(const ApiParts& api, const Request& request, const std::stri
                        given ? "runId is no UUID" : "runId is missing", "runId");
     if (request.caller.narrowed() && !seesRun(api, request, *runId))
         return {.body = "[]"}; // as of a run that there is not
+    if (detailed(request))
+        return arrayOf(elementsOf<Stage>(RunStore(*api.database.reader()).stages(*runId),
+                                         [&api](const Stage& stage)
+                                         { return detailJson(withLog(api, stage)); }));
     std::uint64_t epoch = 0;
     auto bytes = api.stageLists.get(*runId, epoch);
     if (!bytes)
@@ -146,10 +163,8 @@ Response showStage(const ApiParts& api, const Request& request, const std::strin
     if (!stage)
         throw Declined(Declined::Kind::NotFound, "attempt_not_found",
                        "how this attempt ended is not on record");
-    if (stage->status == Status::InProgress)
-        stage->logBytes = bytesOfLog(api, *stage);
     return {.headers = {{"ETag", "\"" + std::to_string(stage->version) + "\""}},
-            .body = detailJson(*stage)};
+            .body = detailJson(withLog(api, *stage))};
 }
 
 Response patchStage(const ApiParts& api, const Request& request, const std::string& id)

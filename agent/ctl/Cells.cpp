@@ -65,6 +65,31 @@ std::string tookCell(const rapidjson::Value& object)
     return durationText((nowMs() - *started) / 1000);
 }
 
+std::string waitsCell(const Terminal& terminal, const rapidjson::Value& run)
+{
+    const rapidjson::Value* waiting = member(run, "waitingFor");
+    if (waiting == nullptr || !waiting->IsObject())
+        return "";
+    const std::string reason = text(*waiting, "reason");
+    const std::string place = text(*waiting, "place");
+    const std::string inQueue = place.empty() ? "" : ", place " + place;
+    if (reason == "slot")
+        return "a slot" + inQueue;
+    if (reason == "concurrency")
+        return "run " + idCell(terminal, text(*waiting, "runId")) + " of its service" + inQueue;
+    if (reason == "draining")
+        return "the agent, which is draining" + inQueue;
+    if (reason == "disk")
+        return "space on the disk" + inQueue;
+    if (reason == "approval")
+        return "an approval";
+    if (reason == "external")
+        return "an outside party";
+    if (reason == "retry")
+        return "its next attempt at " + timeCell(*waiting, "until");
+    return reason;
+}
+
 std::string described(const Terminal& terminal, const rapidjson::Value& object)
 {
     std::vector<std::pair<std::string, std::string>> lines;

@@ -18,6 +18,9 @@ std::string timeCell(const rapidjson::Value& object, const char* key);
 /// Returns how long a run or stage took, or has been running.
 std::string tookCell(const rapidjson::Value& object);
 
+/// Returns what keeps a run from going on, in words: `a slot, place 3`; empty if nothing does.
+std::string waitsCell(const Terminal& terminal, const rapidjson::Value& run);
+
 /// Returns one line per member, `key  value`; members of a nested object as `key.member`, one level deep.
 std::string described(const Terminal& terminal, const rapidjson::Value& object);
 

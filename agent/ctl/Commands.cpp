@@ -10,37 +10,35 @@ namespace agent::ctl
 namespace
 {
 
-void addHistory(const Session& session, Table& table, const std::string& stage,
-                const rapidjson::Value& history)
+/// Prints the entries; those of a run with the stage of each, which the run's own have not.
+Exit printHistory(const Session& session, const Answer& answer, bool ofRun)
 {
+    const auto history = listOf(answer);
+    if (session.json)
+    {
+        printJson(answer.body);
+        return Exit::Ok;
+    }
+    std::vector<std::string> headings{"AT", "FROM", "TO", "CAUSE", "ATTEMPT", "ACTOR", "REASON"};
+    if (ofRun)
+        headings.insert(headings.begin(), "STAGE");
+    Table table(std::move(headings));
     for (const rapidjson::Value& entry : history.GetArray())
     {
-        std::vector<std::string> cells{timeCell(entry, "at"),  text(entry, "from"),
-                                       text(entry, "to"),      text(entry, "cause"),
-                                       text(entry, "attempt"), text(entry, "actor"),
+        const std::string stage = text(entry, "stageId");
+        std::vector<std::string> cells{timeCell(entry, "at"),
+                                       text(entry, "from"),
+                                       text(entry, "to"),
+                                       text(entry, "cause"),
+                                       stage.empty() && ofRun ? "" : text(entry, "attempt"),
+                                       text(entry, "actor"),
                                        text(entry, "reason")};
-        if (!stage.empty())
-            cells.insert(cells.begin(), idCell(session.terminal, stage));
+        if (ofRun)
+            cells.insert(cells.begin(),
+                         stage.empty() ? "the run" : idCell(session.terminal, stage));
         table.add(cells);
     }
-}
-
-Exit showRunHistory(const Session& session, const Target& run)
-{
-    const auto stages = listOf(run.client->ask({.path = "/api/stages?runId=" + run.id}));
-    Table table({"STAGE", "AT", "FROM", "TO", "CAUSE", "ATTEMPT", "ACTOR", "REASON"});
-    ObjectWriter all;
-    for (const rapidjson::Value& stage : stages.GetArray())
-    {
-        const std::string id = text(stage, "id");
-        const Answer answer = run.client->ask({.path = "/api/stages/" + encoded(id) + "/history"});
-        addHistory(session, table, id, listOf(answer));
-        all.addJson(id, answer.body);
-    }
-    if (session.json)
-        printJson(all.done());
-    else
-        writeOut(table.render(session.terminal));
+    writeOut(table.render(session.terminal));
     return Exit::Ok;
 }
 
@@ -90,19 +88,10 @@ Exit showStage(const Session& session, const std::string& name)
 Exit showHistory(const Session& session, const std::string& stageOrRun)
 {
     const Target target = findRunOrStage(session.agents, stageOrRun, Use::Read);
-    if (target.kind == Target::Kind::Run)
-        return showRunHistory(session, target);
-    const Answer answer = target.client->ask({.path = "/api/stages/" + target.id + "/history"});
-    const auto history = listOf(answer);
-    if (session.json)
-    {
-        printJson(answer.body);
-        return Exit::Ok;
-    }
-    Table table({"AT", "FROM", "TO", "CAUSE", "ATTEMPT", "ACTOR", "REASON"});
-    addHistory(session, table, "", history);
-    writeOut(table.render(session.terminal));
-    return Exit::Ok;
+    const bool ofRun = target.kind == Target::Kind::Run;
+    const std::string path = ofRun ? "/api/runs/" : "/api/stages/";
+    return printHistory(session, target.client->ask({.path = path + target.id + "/history"}),
+                        ofRun);
 }
 
 } // namespace agent::ctl

@@ -1,5 +1,6 @@
 #include "agent/ctl/Follow.h"
 
+#include "agent/ctl/Cells.h"
 #include "agent/ctl/Failure.h"
 #include "agent/ctl/Json.h"
 #include "agent/ctl/Text.h"
@@ -121,6 +122,7 @@ void RunFollower::poll()
     _run.startedAt = parseTime(text(run, "startedAt"));
     _run.duration = number(run, "duration");
     _run.status = text(run, "status");
+    _run.waits = waitsCell(Terminal{.interactive = true}, run);
 }
 
 void RunFollower::update(FollowedStage seen, const FollowedStage* known)

@@ -140,6 +140,14 @@ void PlainView::notify(const std::string& line)
 
 void PlainView::refresh(const FollowedRun& run, bool last)
 {
+    // Told once, and only if it lasts: most runs get their slot at once.
+    if (!run.waits.empty() && run.waits == _waits && run.waits != _told)
+    {
+        _told = run.waits;
+        _write(visible(clockTime(nowMs()) + " run " + run.status + ", waits for " + run.waits) +
+               "\n");
+    }
+    _waits = run.waits;
     if (last)
         _write(visible(clockTime(nowMs()) + " run " + run.status +
                        (run.duration ? " in " + durationText(*run.duration) : "")) +
@@ -232,7 +240,8 @@ void LiveView::refresh(const FollowedRun& run, bool last)
     std::istringstream stages(stageLines(run, _terminal.height - 6));
     std::vector<std::string> lines{"run " + visible(run.id.substr(0, 8)) + "  " +
                                    coloured(_terminal, run.status, visible(run.status)) +
-                                   runLine(run)};
+                                   runLine(run) +
+                                   (run.waits.empty() ? "" : "  waits for " + visible(run.waits))};
     for (std::string line; std::getline(stages, line);)
         lines.push_back(line);
     if (!_notice.empty() && !last)

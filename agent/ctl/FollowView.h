@@ -38,6 +38,7 @@ struct FollowedRun
     std::string status;
     std::optional<TimeMs> startedAt;
     std::optional<std::int64_t> duration; ///< seconds
+    std::string waits; ///< what keeps it from going on, for display; empty if nothing does
     std::vector<FollowedStage> stages;
 };
 
@@ -82,6 +83,8 @@ private:
 
     Write _write;
     std::map<std::string, Lines> _lines; ///< by stage id
+    std::string _waits;                  ///< at the last poll
+    std::string _told;                   ///< what of that was told
 };
 
 /// For a terminal: the stages and their times, redrawn in place, above the last lines of the current

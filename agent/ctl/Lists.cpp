@@ -109,29 +109,75 @@ Exit listRuns(const Session& session, const RunsQuery& query)
     if (session.json)
         return runs.end(runs.json());
 
-    Table table(
-        runs.headings({"RUN", "STATUS", "SERVICE", "CREATED", "TIME", "COMMIT", "MESSAGE"}));
+    std::vector<std::string> headings{"RUN",  "STATUS", "SERVICE", "CREATED",
+                                      "TIME", "COMMIT", "MESSAGE"};
+    const bool waits = std::any_of(runs.entries().begin(), runs.entries().end(),
+                                   [&](const Entry& entry)
+                                   { return !waitsCell(session.terminal, *entry.value).empty(); });
+    if (waits)
+        headings.emplace_back("WAITS FOR");
+    Table table(runs.headings(headings));
     for (const Entry& entry : runs.entries())
     {
         const rapidjson::Value& run = *entry.value;
         const Names& names = known.at(entry.agent->client.url()).services;
         const std::string serviceId = text(run, "serviceId");
         const auto name = names.find(serviceId);
-        table.add(runs.row(
-            entry, {idCell(session.terminal, text(run, "id")), text(run, "status"),
-                    name == names.end() ? idCell(session.terminal, serviceId) : name->second,
-                    timeCell(run, "createdAt"), tookCell(run),
-                    text(run, "commitHash").substr(0, 10), firstLine(text(run, "commitMessage"))}));
+        std::vector<std::string> cells{idCell(session.terminal, text(run, "id")),
+                                       text(run, "status"),
+                                       name == names.end() ? idCell(session.terminal, serviceId)
+                                                           : name->second,
+                                       timeCell(run, "createdAt"),
+                                       tookCell(run),
+                                       text(run, "commitHash").substr(0, 10),
+                                       firstLine(text(run, "commitMessage"))};
+        if (waits)
+            cells.push_back(waitsCell(session.terminal, run));
+        table.add(runs.row(entry, std::move(cells)));
     }
     return runs.end(table.render(session.terminal));
 }
+
+namespace
+{
+
+/// What is wrong with the services of each agent, by their names.
+using BrokenServices = std::map<const Agent*, std::map<std::string, std::string>>;
+
+BrokenServices brokenServices(const Listing& agents)
+{
+    BrokenServices broken;
+    for (const Entry& entry : agents.entries())
+        if (const rapidjson::Value* files = member(*entry.value, "brokenServices");
+            files != nullptr && files->IsArray())
+            for (const rapidjson::Value& file : files->GetArray())
+                broken[entry.agent][text(file, "name")] = text(file, "problem");
+    return broken;
+}
+
+/// Returns what is wrong with a service that is in use all the same, and takes it out.
+std::string problemOf(BrokenServices& broken, const Entry& entry, const std::string& name)
+{
+    const auto agent = broken.find(entry.agent);
+    if (agent == broken.end())
+        return "";
+    const auto found = agent->second.extract(name);
+    return found.empty() ? "" : found.mapped();
+}
+
+} // namespace
 
 Exit listServices(const Session& session)
 {
     const Listing services(session.agents, Of::Lists, get("/api/services"));
     if (session.json)
         return services.end(services.json());
-    Table table(services.headings({"SERVICE", "ID", "BRANCH", "STAGES", "REPOSITORY"}));
+    const Listing agents(session.agents, Of::Objects, get("/api/agent"));
+    BrokenServices broken = brokenServices(agents);
+    std::vector<std::string> names{"SERVICE", "ID", "BRANCH", "STAGES", "REPOSITORY"};
+    if (!broken.empty())
+        names.emplace_back("PROBLEM");
+    Table table(services.headings(names));
     for (const Entry& entry : services.entries())
     {
         const rapidjson::Value& service = *entry.value;
@@ -140,8 +186,11 @@ Exit listServices(const Session& session)
         table.add(services.row(
             entry, {text(service, "name"), idCell(session.terminal, text(service, "id")),
                     text(service, "branch"), counted ? std::to_string(stages->Size()) : "",
-                    text(service, "repository")}));
+                    text(service, "repository"), problemOf(broken, entry, text(service, "name"))}));
     }
+    for (const Entry& entry : agents.entries())
+        for (const auto& [name, problem] : broken[entry.agent])
+            table.add(agents.row(entry, {name, "", "", "", "", problem}));
     return services.end(table.render(session.terminal));
 }
 

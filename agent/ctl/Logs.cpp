@@ -95,17 +95,10 @@ std::optional<TimeMs> sinceFrom(const std::string& text)
 {
     if (text.empty())
         return std::nullopt;
-    if (const auto time = parseTime(text))
+    if (const auto time = parseTime(text, Zone::Any))
         return time;
     if (const auto ago = parseDurationMs(text))
         return nowMs() - *ago;
-    constexpr std::size_t zoneSize = 6; // +02:00
-    const std::size_t at = text.size() - std::min(text.size(), zoneSize);
-    const auto local = parseTime(text.substr(0, at) + "Z");
-    const auto ahead = parseTime("2000-01-01T" + text.substr(at + 1) + ":00Z");
-    const auto day = parseTime("2000-01-01T00:00:00Z");
-    if (local && ahead && day && (text[at] == '+' || text[at] == '-'))
-        return text[at] == '+' ? *local - (*ahead - *day) : *local + (*ahead - *day);
     throw Failure(Exit::Usage, "--since takes an age, such as 10m or 2h, or a time, such as "
                                "2026-03-20T17:17:13.760Z or 2026-03-20T19:17:13+02:00, not '" +
                                    visible(text) + "'");

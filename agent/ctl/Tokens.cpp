@@ -36,7 +36,7 @@ std::string expiryOf(const std::string& given)
     const bool bare = given.find_first_not_of("0123456789") == std::string::npos;
     if (const auto span = parseDurationMs(given); span && !bare && *span > 0)
         return formatTime(nowMs() + *span);
-    if (const auto time = parseTime(given))
+    if (const auto time = parseTime(given, Zone::Any))
         return formatTime(*time);
     throw Failure(Exit::Usage, "--expires takes a span such as 30d or 12h, or a time such as "
                                "2026-03-20T17:17:13Z, not '" +

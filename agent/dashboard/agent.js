@@ -24,6 +24,11 @@ function setAside(stages) {
         ` since ${timeWords(stage.since)}: ${stage.processes}`)))];
 }
 
+function broken(files) {
+    return files.length > 0 && [el('h2', {}, 'Services with errors'), el('ul', { class: 'health' }, files.map((each) => el('li', {},
+        el('b', {}, each.name), each.inUse ? ' is used as it was last read: ' : ' is not used: ', el('code', {}, each.problem))))];
+}
+
 function askDrain(agent) {
     return agent.draining
         ? confirm({ title: 'Accept new runs', what: 'New runs are accepted again, and queued runs start when a slot is free.', verb: 'Resume', tone: 'go',
@@ -66,9 +71,9 @@ export function mountAgent(main, _, { stream, signal }) {
             el('h2', {}, health.ready ? 'Ready' : 'Not ready'),
             el('ul', { class: 'health' }, health.lines.slice(0, -1).map((line) => el('li', {}, line))));
         // Redrawn only on a change, which keeps a click in progress.
-        const asideNow = JSON.stringify(agent.setAsideStages ?? []);
+        const asideNow = JSON.stringify([agent.setAsideStages, agent.brokenServices]);
         if (asideNow !== drawnAside)
-            refill(aside, setAside(agent.setAsideStages ?? []));
+            refill(aside, setAside(agent.setAsideStages ?? []), broken(agent.brokenServices ?? []));
         drawnAside = asideNow;
         const now = JSON.stringify([agent.plugins, services]);
         if (now === drawnLists)

@@ -4,12 +4,16 @@ import { runActions } from './changes.js';
 import { el, picture, problem, refill } from './dom.js';
 import { StagePanel } from './stage.js';
 import { Timeline } from './timeline.js';
-import { shortId, statusWords, timeWords, took, triggerWords } from './words.js';
+import { shortId, statusWords, timeWords, took, triggerWords, waitsWords } from './words.js';
 
 /** Returns the stage to show by default. */
 function defaultStage(stages) {
     return stages.find((stage) => ['IN_PROGRESS', 'AWAITING_APPROVAL', 'FAILURE'].includes(stage.status)) ??
         stages.findLast((stage) => stage.startedAt) ?? stages[0];
+}
+
+function ended(run) {
+    return run.status === 'SUCCESS' || run.status === 'FAILURE';
 }
 
 export function mountRun(main, parameters, { stream, signal }) {
@@ -56,6 +60,9 @@ export function mountRun(main, parameters, { stream, signal }) {
             (run.commitHash || message) && el('p', { class: 'commit' },
                 run.commitHash && el('code', { title: run.commitHash }, run.commitHash.slice(0, 12)), ' ', message),
             el('dl', { class: 'facts' },
+                waitsWords(run) && fact('Waits for', run.waitingFor.runId
+                    ? el('a', { href: `#/runs/${run.waitingFor.runId}` }, waitsWords(run)) : waitsWords(run)),
+                run.branch && fact('Branch', run.branch),
                 run.committer && fact('Committer', run.committer),
                 fact('Started', run.startedAt ? el('time', { datetime: run.startedAt, title: run.startedAt }, timeWords(run.startedAt)) : 'not yet'),
                 fact('Took', took$),
@@ -70,7 +77,7 @@ export function mountRun(main, parameters, { stream, signal }) {
         const selected = stages.find((stage) => stage.id === wanted.stage) ?? defaultStage(stages);
         shownStage = selected?.id;
         drawHead();
-        timeline.draw(stages, selected?.id);
+        timeline.draw(stages, selected?.id, ended(run));
         panel.show(selected, { run, stages, line: wanted.line });
     }
 
@@ -120,9 +127,13 @@ export function mountRun(main, parameters, { stream, signal }) {
     stream.addEventListener('run', ({ detail }) => detail.id === id && refresh(), { signal });
     stream.addEventListener('stage', ({ detail }) => detail.runId === id && refresh(), { signal });
     stream.addEventListener('deleted', ({ detail }) => detail.runId === id && refresh(), { signal });
+    let idle = 0;
     const ticker = setInterval(() => {
         if (stages.some((stage) => stage.status === 'IN_PROGRESS'))
             draw();
+        // The place in the queue changes without an event of this run.
+        if (run?.waitingFor?.place && !document.hidden && ++idle % 5 === 0)
+            refresh();
     }, 1000);
     signal.addEventListener('abort', () => clearInterval(ticker));
     refresh();

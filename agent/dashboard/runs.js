@@ -2,7 +2,7 @@
 import { request, serviceNames, isShowable } from './api.js';
 import { el, picture, problem, refill, retext } from './dom.js';
 import { WindowedList } from './windowed.js';
-import { countWords, shortId, statusWords, timeWords, took, triggerWords } from './words.js';
+import { countWords, shortId, statusWords, timeWords, took, triggerWords, waitsWords } from './words.js';
 
 // Small, for a fast first screen.
 const firstPage = 100;
@@ -110,7 +110,7 @@ export function mountRuns(main, parameters, { stream, signal }) {
             link.dataset.index = index;
             item.setAttribute('aria-posinset', index + 1);
             item.setAttribute('aria-setsize', runs.more ? -1 : shown.length);
-            const drawn = `${run.id} ${run.updatedAt} ${serviceOf(run)}`;
+            const drawn = `${run.id} ${run.updatedAt} ${serviceOf(run)} ${waitsWords(run)}`;
             if (item.dataset.drawn === drawn) {
                 retext(item.querySelector('.took'), took(run, Date.now()));
                 return item;
@@ -121,7 +121,8 @@ export function mountRuns(main, parameters, { stream, signal }) {
                 el('span', { class: `status ${run.status}` }, picture(run.status), statusWords[run.status]),
                 el('span', { class: 'service' }, serviceOf(run)),
                 el('span', { class: 'message' },
-                    run.commitHash && el('code', {}, shortId(run.commitHash)), ' ', (run.commitMessage ?? '').split('\n')[0]),
+                    run.commitHash && el('code', {}, shortId(run.commitHash)), ' ', (run.commitMessage ?? '').split('\n')[0],
+                    waitsWords(run) && el('span', { class: 'hint' }, ` waits for ${waitsWords(run)}`)),
                 el('span', { class: 'trigger' }, triggerWords[run.triggerType]),
                 el('span', { class: 'time' }, timeWords(run.startedAt ?? run.createdAt)),
                 el('span', { class: 'took' }, took(run, Date.now())),

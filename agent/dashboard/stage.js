@@ -3,7 +3,7 @@ import { stageActions } from './changes.js';
 import { el, picture, refill } from './dom.js';
 import { drawHistory } from './history.js';
 import { LogView } from './log.js';
-import { bytesWords, causeWords, stageName, statusWords, timeWords } from './words.js';
+import { bytesWords, causeWords, stageName, stageWords, timeWords } from './words.js';
 
 /** Returns how the process ended, whatever an operator decided afterwards. */
 function processWords(stage) {
@@ -70,9 +70,10 @@ export class StagePanel {
             return;
         const other = stage.id !== this.#stage?.id;
         this.#stage = stage;
-        const version = `${stage.id} ${stage.version}`;
+        const ended = run.status === 'SUCCESS' || run.status === 'FAILURE';
+        const version = `${stage.id} ${stage.version} ${ended}`;
         if (version !== this.#version)
-            this.#drawHead();
+            this.#drawHead(ended);
         this.#version = version;
         const historyVersion = stages.map((each) => `${each.id} ${each.version}`).join();
         if (historyVersion !== this.#historyVersion)
@@ -85,13 +86,13 @@ export class StagePanel {
         this.#log.update(stage, line);
     }
 
-    #drawHead() {
+    #drawHead(ended) {
         const stage = this.#stage;
         const hadFocus = this.head.contains(document.activeElement);
         refill(this.head,
             el('div', { class: 'title' },
                 el('h2', {}, stageName(stage)),
-                el('span', { class: `status ${stage.status}` }, picture(stage.status), statusWords[stage.status]),
+                el('span', { class: `status ${stage.status}` }, picture(stage.status), stageWords(stage, ended)),
                 el('span', { class: 'actions' }, stageActions(stage, () => this.#done()))),
             stage.message && el('p', { class: 'message' }, stage.message),
             facts(stage));

@@ -1,6 +1,6 @@
 // The stages of a run as rows with bars to scale.
 import { el, picture, refill, retext } from './dom.js';
-import { causeWords, durationWords, stageName, statusWords, timeWords, took } from './words.js';
+import { causeWords, durationWords, stageName, stageWords, timeWords, took } from './words.js';
 
 const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500]
     .concat([1, 2, 5, 10, 15, 30].map((s) => s * 1000))
@@ -44,7 +44,7 @@ class Row {
         this.element = el('li', {}, this.link);
     }
 
-    draw(stage, { span, selected, now }) {
+    draw(stage, { span, selected, now, ended }) {
         if (stage.id === selected)
             this.link.setAttribute('aria-current', 'true');
         else
@@ -57,7 +57,7 @@ class Row {
             this.bar.style.left = `${100 * (begin - span.begin) / span.length}%`;
             this.bar.style.width = `${100 * (end - begin) / span.length}%`;
         }
-        const drawn = `${stage.id} ${stage.version} ${stage.stuckSince}`;
+        const drawn = `${stage.id} ${stage.version} ${stage.stuckSince} ${ended}`;
         if (drawn === this.#drawn)
             return;
         this.#drawn = drawn;
@@ -65,7 +65,7 @@ class Row {
         this.bar.className = `bar ${stage.status}`;
         this.bar.title = stage.startedAt ? `${timeWords(stage.startedAt)} – ${stage.endedAt ? timeWords(stage.endedAt) : 'now'}` : '';
         this.status.className = `status ${stage.status}`;
-        refill(this.status, picture(stage.status), statusWords[stage.status]);
+        refill(this.status, picture(stage.status), stageWords(stage, ended));
         retext(this.name, stageName(stage));
         const why = [causeWords(stage), stage.attempt > 1 && `attempt ${stage.attempt}`].filter(Boolean).join(' · ');
         refill(this.why, stage.stuckSince && el('b', { class: 'stuck' }, `stuck since ${timeWords(stage.stuckSince)}`),
@@ -84,8 +84,8 @@ export class Timeline {
         root.append(el('div', { class: 'axis', 'aria-hidden': 'true' }, this.#axis), this.#list);
     }
 
-    /** Draws a row per stage, each a link to the stage. */
-    draw(stages, selected) {
+    /** Draws a row per stage, each a link to the stage; `ended`: the run has. */
+    draw(stages, selected, ended) {
         const now = Date.now();
         const span = spanOf(stages, now);
         this.#drawAxis(span);
@@ -94,7 +94,7 @@ export class Timeline {
             refill(this.#list, [...rows.values()].map((row) => row.element));
         this.#rows = rows;
         for (const stage of stages)
-            rows.get(stage.id).draw(stage, { span, selected, now });
+            rows.get(stage.id).draw(stage, { span, selected, now, ended });
     }
 
     #drawAxis(span) {

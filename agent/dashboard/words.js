@@ -38,6 +38,28 @@ export function causeWords(stage) {
     }
 }
 
+/** Returns what keeps the run from going on; empty if nothing does. */
+export function waitsWords(run) {
+    const { reason, runId, place, until } = run.waitingFor ?? {};
+    const inQueue = place ? `, place ${place.toLocaleString('en')}` : '';
+    switch (reason) {
+    case undefined: return '';
+    case 'slot': return `a slot${inQueue}`;
+    case 'concurrency': return `run ${shortId(runId)} of its service${inQueue}`;
+    case 'draining': return `the agent, which is draining${inQueue}`;
+    case 'disk': return `space on the disk${inQueue}`;
+    case 'approval': return 'an approval';
+    case 'external': return 'an outside party';
+    case 'retry': return `its next attempt at ${timeWords(until)}`;
+    default: return reason;
+    }
+}
+
+/** Returns a stage's status in words; `ended`: so has its run. */
+export function stageWords(stage, ended) {
+    return ended && stage.status === 'IDLE' ? 'Not run' : statusWords[stage.status];
+}
+
 /** `UNIT_TEST` → `Unit test`. */
 export function typeWords(type) {
     const words = type.toLowerCase().replaceAll('_', ' ');

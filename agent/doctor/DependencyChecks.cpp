@@ -132,9 +132,10 @@ void checkGit(const ServiceCatalog* services, Findings& findings)
             findings.warn("git", seen + (services != nullptr ? "; no service uses it" : ""),
                           advice);
     };
-    const auto program = findProgram("git", standardPath);
+    const std::string path = InheritedEnvironment::ofThisProcess().path;
+    const auto program = findProgram("git", path);
     if (program.empty())
-        return report(std::string("not found in ") + standardPath);
+        return report("not found in " + path);
     try
     {
         const auto end = runProgram({.argv = {program.string(), "--version"}});

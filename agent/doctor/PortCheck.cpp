@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 namespace agent::doctor
 {
@@ -67,6 +68,8 @@ std::string holderOf(const std::set<std::string>& sockets)
     return "";
 }
 
+const std::string systemd = "systemd (pid 1)";
+
 /// Returns the errno of a bind to the address; 0 if it is free. Does not listen, so no client can connect.
 int bindError(const SocketAddress& address)
 {
@@ -95,6 +98,11 @@ void checkOurs(const Context& context, Findings& findings)
             who + " listens on " + url +
                 ", the configuration says http.port = " + std::to_string(config.httpPort),
             "to apply the configuration: systemctl restart stage-agent (stages keep running)");
+    else if (config.httpPort != 0 && ::geteuid() == 0 && // others can't see whose sockets they are
+             holderOf(listenersOn(port)) != systemd)
+        findings.ok("port", url + ", " + who +
+                                ", which listens itself: while it restarts, any process of this "
+                                "host can take the port; a .socket unit keeps it (docs/access.md)");
     else
         findings.ok("port", url + ", " + who);
 }
@@ -124,7 +132,7 @@ void checkFree(const SocketAddress& wanted, const User& agents, Findings& findin
     if (error == EADDRINUSE)
     {
         const std::string holder = holderOf(listenersOn(address.port()));
-        if (holder == "systemd (pid 1)")
+        if (holder == systemd)
             return findings.ok("port", seen + " is held by systemd for the agent (a .socket unit)");
         findings.fail("port",
                       seen + " is taken by " +

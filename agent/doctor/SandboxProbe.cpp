@@ -10,7 +10,7 @@ namespace agent::doctor
 
 std::filesystem::path bubblewrap()
 {
-    return findProgram("bwrap", standardPath);
+    return findProgram("bwrap", InheritedEnvironment::ofThisProcess().path);
 }
 
 std::string sandboxLack(const std::filesystem::path& shim, const std::filesystem::path& bubblewrap)

@@ -63,9 +63,9 @@ void checkProgram(const Plugin& plugin, Findings& findings)
     const std::string program = plugin.argv({}).front();
     if (program.empty())
         return;
-    if (program.find('/') == std::string::npos && findProgram(program, standardPath).empty())
-        findings.warn("plugins",
-                      plugin.name + ": program '" + program + "' not found in " + standardPath,
+    const std::string path = InheritedEnvironment::ofThisProcess().path;
+    if (program.find('/') == std::string::npos && findProgram(program, path).empty())
+        findings.warn("plugins", plugin.name + ": program '" + program + "' not found in " + path,
                       "install it, or set PATH in the env of each service that uses the plugin");
     else if (program.front() == '/' && ::access(program.c_str(), X_OK) != 0)
         findings.fail("plugins",

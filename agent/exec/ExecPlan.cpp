@@ -20,11 +20,11 @@ std::shared_ptr<const Service> findService(const std::string& nameOrId,
 {
     if (auto found = services.find(nameOrId))
         return found;
-    if (const std::string file = services.refusedFile(nameOrId); !file.empty())
+    if (const auto refused = services.refused(nameOrId))
     {
         std::string message = "the service '" + nameOrId + "' is declared, but refused:";
         for (const auto& problem : problems)
-            if (problem.file == file)
+            if (problem.file == refused->file)
                 message += "\n" + problem.describe();
         throw ExecRefusal(ExecExit::Usage, message);
     }

@@ -30,7 +30,7 @@ constexpr Transition same{Effect::Nothing, Status::Idle}; // `to` is the status 
 
 /// A row a state, a column an event, both in the order of their enums.
 // clang-format off
-constexpr std::array<std::array<Transition, 15>, 7> table{{
+constexpr std::array<std::array<Transition, 15>, 8> table{{
     //                       due     approval ended   ended   timed   stop     patch   patch    patch    patch     patch    delete  retry   reset   abandon
     //                                        well    badly   out              IDLE    IN_PROGR AWAITING SUCCESS   FAILURE
     /* Idle */             {{start,  ask,     ignore, ignore, ignore, same,    same,   start,   refuse,  skip,     refuse,  erase,  ignore, same,   endIdle}},
@@ -40,13 +40,14 @@ constexpr std::array<std::array<Transition, 15>, 7> table{{
     /* Stopping */         {{ignore, ignore,  good,   bad,    ignore, same,    busy,   same,    busy,    busy,     busy,    refuse, ignore, ignore, bad}},
     /* Succeeded */        {{ignore, ignore,  ignore, ignore, ignore, same,    refuse, refuse,  refuse,  same,     refuse,  erase,  ignore, clear,  ignore}},
     /* Failed */           {{ignore, ignore,  ignore, ignore, ignore, same,    again,  refuse,  refuse,  accept,   same,    erase,  clear,  clear,  ignore}},
+    /* Delayed */          {{start,  ask,     ignore, ignore, ignore, endIdle, same,   start,   refuse,  skip,     refuse,  erase,  ignore, clear,  endIdle}},
 }};
 // clang-format on
 
 /// The status of a stage that is in the state.
-constexpr std::array<Status, 7> statusOf{
+constexpr std::array<Status, 8> statusOf{
     Status::Idle,       Status::AwaitingApproval, Status::InProgress, Status::InProgress,
-    Status::InProgress, Status::Success,          Status::Failure};
+    Status::InProgress, Status::Success,          Status::Failure,    Status::Idle};
 
 } // namespace
 
@@ -63,7 +64,7 @@ StageState stateOf(const Stage& stage, bool external)
     switch (stage.status)
     {
     case Status::Idle:
-        return StageState::Idle;
+        return stage.retryAt ? StageState::Delayed : StageState::Idle;
     case Status::AwaitingApproval:
         return StageState::AwaitingApproval;
     case Status::Success:

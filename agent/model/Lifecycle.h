@@ -16,7 +16,8 @@ enum class StageState
     External, ///< IN_PROGRESS, an outside party has it
     Stopping, ///< IN_PROGRESS, its end was decided and its processes are being ended
     Succeeded,
-    Failed
+    Failed,
+    Delayed ///< IDLE until its next attempt: the last one failed, and its `retry` asks for another
 };
 
 /// What can happen to a stage.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/run/Queue.h"
+#include "agent/run/StageCounts.h"
 #include "agent/run/Timers.h"
 #include "agent/store/History.h"
 #include "agent/store/RunStore.h"
@@ -53,8 +54,8 @@ struct Batch
 
     // Effects, in the order in which the engine carries them out.
     std::vector<std::function<void()>> launches;
-    std::vector<std::pair<Status, Cause>> endedStages; ///< to be counted
-    std::uint64_t stuckStages = 0;                     ///< newly reported as stuck
+    std::vector<EndedStage> endedStages; ///< to be counted
+    std::uint64_t stuckStages = 0;       ///< newly reported as stuck
     std::set<std::string> changedRuns;
     std::vector<std::string> log; ///< errors of the agent, one line each
     std::vector<std::function<void()>> afterCommit;

@@ -46,6 +46,7 @@ void Engine::start()
         {.apply =
              [this](Batch& batch)
          {
+             _parts.retention.begin(batch);
              _parts.recovery.recover(batch);
              batch.retentionDue = Retention::kinds; // much may have become due meanwhile
          },
@@ -299,9 +300,17 @@ void Engine::refreshStatus(const Batch& batch)
                         .draining = _parts.queue.draining(),
                         .alive = true,
                         .cgroup = _parts.runner.hasCgroup()};
+    std::shared_ptr<const StageCounts> counts = _status.counts; // only this thread writes it
     try
     {
         RunStore runs(_database.writer());
+        if (!batch.endedStages.empty())
+        {
+            auto more = std::make_shared<StageCounts>(*counts);
+            for (const auto& stage : batch.endedStages)
+                more->count(stage, runs.serviceOf(stage.runId));
+            counts = std::move(more);
+        }
         for (const auto& found : _parts.runner.allUnkillable())
             if (const auto stage = runs.stage(found.stageId))
                 status.blockedSlots.push_back(
@@ -312,10 +321,8 @@ void Engine::refreshStatus(const Batch& batch)
         status.alive = false;
     }
     const std::lock_guard lock(_mutex);
-    status.counts = std::move(_status.counts);
-    for (const auto& end : batch.endedStages)
-        ++status.counts.ended[end];
-    status.counts.stuck += batch.stuckStages;
+    status.counts = std::move(counts);
+    status.stuck = _status.stuck + batch.stuckStages;
     _status = std::move(status);
 }
 

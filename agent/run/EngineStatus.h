@@ -1,22 +1,14 @@
 #pragma once
 
-#include "agent/model/Stage.h"
+#include "agent/run/StageCounts.h"
 
 #include <cstdint>
-#include <map>
+#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace agent
 {
-
-/// What happened since the daemon started.
-struct EngineCounts
-{
-    std::map<std::pair<Status, Cause>, std::uint64_t> ended; ///< stages; each attempt counts
-    std::uint64_t stuck = 0;
-};
 
 /// A slot that can't be used: the stage in it was to end and its processes can't be killed.
 struct BlockedSlot
@@ -39,7 +31,8 @@ struct EngineStatus
     std::int64_t freeBytes = 0;
     bool alive = false; ///< the last transaction succeeded
     bool cgroup = false;
-    EngineCounts counts;
+    std::uint64_t stuck = 0; ///< times that a stage was found to be stuck since the daemon started
+    std::shared_ptr<const StageCounts> counts = std::make_shared<const StageCounts>();
 };
 
 } // namespace agent

@@ -13,6 +13,7 @@
 #include <cctype>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <set>
@@ -200,7 +201,7 @@ SandboxOrder sandboxOf(const OrderContext& context, const OrderDefaults& default
 /// What the agent tells its git plugin, and no service may.
 void addSurroundings(Order& order, const OrderDefaults& defaults)
 {
-    order.env["HOME"] = defaults.home; // of ssh keys and credentials; the checkout has the run's
+    order.env["HOME"] = defaults.inherited.home; // of ssh keys and credentials; the checkout has the run's
     if (!defaults.gitConfig.empty())
         order.env["STAGE_AGENT_GIT_CONFIG"] = defaults.gitConfig.string();
     if (order.sandbox && !defaults.isolation.noneIsPossible())
@@ -208,6 +209,20 @@ void addSurroundings(Order& order, const OrderDefaults& defaults)
 }
 
 } // namespace
+
+InheritedEnvironment InheritedEnvironment::ofThisProcess()
+{
+    InheritedEnvironment inherited;
+    const auto take = [](const char* name, std::string& into)
+    {
+        if (const char* value = std::getenv(name); value != nullptr && *value != '\0')
+            into = value;
+    };
+    take("PATH", inherited.path);
+    take("HOME", inherited.home);
+    take("LANG", inherited.lang);
+    return inherited;
+}
 
 Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
 {
@@ -227,13 +242,14 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     order.graceMs = spec.graceMs.value_or(defaults.graceMs);
     order.logMaxBytes = defaults.logMaxBytes;
     order.limits = spec.limits;
+    order.umask = defaults.umask;
 
     auto& env = order.env;
     env = pipeline.env; // first: what the agent says of the stage can't be overridden
     // A library runs in a program of the agent's own: a pipeline must not choose what that loads.
     if (order.library)
         std::erase_if(env, [](const auto& variable) { return steersTheProcess(variable.first); });
-    env.try_emplace("PATH", standardPath);
+    env.try_emplace("PATH", defaults.inherited.path);
     if (defaults.isolation.of(pipeline, run.trigger) == Isolation::Sandbox)
     {
         order.version = sandboxOrderVersion;
@@ -241,8 +257,8 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
         if (order.limits.pids > 0)
             order.limits.pids += sandboxProcesses;
     }
-    env.try_emplace("HOME", order.sandbox ? order.sandbox->home : defaults.home);
-    env.try_emplace("LANG", "C.UTF-8");
+    env.try_emplace("HOME", order.sandbox ? order.sandbox->home : defaults.inherited.home);
+    env.try_emplace("LANG", defaults.inherited.lang);
     for (const auto& [name, value] : outputs)
         env[outputVariable(name)] = value;
     addSettings(env, context);

@@ -15,9 +15,16 @@
 namespace agent
 {
 
-/// The default PATH of a stage.
-inline constexpr const char* standardPath =
-    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What a stage has from whoever started the agent, unless its service says otherwise.
+struct InheritedEnvironment
+{
+    std::string path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    std::string home = "/";
+    std::string lang = "C.UTF-8";
+
+    /// Returns that of this process; what it does not have, or has empty, is the default.
+    static InheritedEnvironment ofThisProcess();
+};
 
 /// The parts that all orders of this daemon share.
 struct OrderDefaults
@@ -29,7 +36,8 @@ struct OrderDefaults
     std::filesystem::path mirrors;    ///< git's; in it a folder for each other library plugin
     std::filesystem::path secretsDir;
     std::filesystem::path gitConfig; ///< git's, in place of ~/.gitconfig; empty: none
-    std::string home;                ///< HOME of the stages without a sandbox
+    InheritedEnvironment inherited;  ///< its HOME is that of stages without a sandbox
+    unsigned umask = defaultUmask;   ///< of the agent, before it made its own stricter
     IsolationPolicy isolation;
 };
 

@@ -1,8 +1,13 @@
 #include "agent/run/Retention.h"
 
+#include "agent/os/Journal.h"
 #include "agent/store/Submissions.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include <sys/timex.h>
 
 namespace agent
 {
@@ -15,6 +20,16 @@ constexpr int runsAtOnce = 20;
 constexpr int foldersAtOnce = 100;
 
 constexpr TimeMs day = 86'400'000;
+
+/// What is more than the agent's own pauses.
+constexpr TimeMs leap = 60'000;
+
+/// Says what the kernel knows of the clock; true where it may not be asked, as under the unit's filter.
+bool isSynchronised()
+{
+    timex state{};
+    return ::adjtimex(&state) != TIME_ERROR;
+}
 
 /// Clients of the event stream that reconnect later than this are not told of a deletion.
 constexpr TimeMs deletionsKept = 30 * day;
@@ -96,15 +111,32 @@ TimeMs Retention::wallAhead()
     return nowMs() - duration_cast<milliseconds>(Clock::now().time_since_epoch()).count();
 }
 
+void Retention::begin(Batch& batch)
+{
+    const auto last = batch.history.lastAt();
+    const TimeMs away = last ? nowMs() - *last : 0;
+    if (away <= leap || (away <= day && isSynchronised()))
+        return;
+    _clockAhead -= away; // as if it had stood still since
+    if (away > day)
+        batch.afterCommit.push_back(
+            [last = *last]
+            {
+                journal::warn("the last change on record is of " + formatTime(last) +
+                              ": in case the clock is wrong, nothing is removed for its age in "
+                              "the next 24 hours");
+            });
+}
+
 TimeMs Retention::believedNow()
 {
-    constexpr TimeMs leap = 60'000;
     const TimeMs ahead = wallAhead();
     if (ahead <= _clockAhead + leap)
         _doubtedSince.reset();
     else if (!_doubtedSince)
         _doubtedSince = Clock::now();
-    if (!_doubtedSince || Clock::now() - *_doubtedSince >= std::chrono::milliseconds(day))
+    if (!_doubtedSince ||
+        (Clock::now() - *_doubtedSince >= std::chrono::milliseconds(day) && isSynchronised()))
         _clockAhead = ahead;
     return nowMs() - ahead + _clockAhead;
 }
@@ -142,7 +174,10 @@ std::optional<std::int64_t> Retention::removeRuns(Batch& batch, TimeMs now)
             next = _policy.runsMs > 0 ? std::optional(left) : std::nullopt;
             break;
         }
-        remove(batch, run, "agent", old ? "older than runs.keep" : "more than runs.keep_count");
+        const std::string why = old ? "older than runs.keep" : "more than runs.keep_count";
+        remove(batch, run, "agent", why);
+        batch.afterCommit.push_back([line = "run " + run.id + " of " + formatTime(*run.endedAt) +
+                                            " removed: " + why] { journal::info(line); });
         ++removed;
     }
     // A younger key still tells a client that repeats its request what became of the run.
@@ -170,6 +205,8 @@ std::optional<std::int64_t> Retention::removeWorkspaces(Batch& batch, TimeMs now
         batch.afterCommit.push_back(
             [this, id = run.id]
             {
+                if (std::error_code error; std::filesystem::exists(_state.workspace(id), error))
+                    journal::info("workspace of run " + id + " removed: older than workspace.keep");
                 _cleanup.discard(_state.workspace(id));
                 _cleanup.discard(_state.home(id));
             });

@@ -44,6 +44,9 @@ public:
     /// All timers of retention.
     static const std::set<TimerKind> kinds;
 
+    /// Looks at the clock of the start; before this start has changed anything on record.
+    void begin(Batch& batch);
+
     /// Does a part of batch.retentionDue, small enough not to hold up the batch, and sets the timers of the
     /// rest and of what ended in the batch. Comes last in it: a run that is tried again in the same batch
     /// keeps its workspace.
@@ -56,9 +59,10 @@ public:
 private:
     using Clock = std::chrono::steady_clock;
 
-    /// Returns the wall clock. Where it jumped forward while the daemon runs, the jump is ignored for a
-    /// day: a clock that was set wrong must not remove every run. A clock that is wrong at the start is
-    /// believed: it looks like that of a host that was off for long.
+    /// Returns the wall clock. Where it jumped forward, the jump is ignored for a day, and for as long as the
+    /// kernel calls the clock unsynchronised: a clock that was set wrong must not remove every run. A jump is
+    /// also what lies between the last change on record and the start, if it is more than a day, or the
+    /// clock is not synchronised: a host that was off for long looks alike, and loses nothing by the wait.
     TimeMs believedNow();
     static TimeMs wallAhead();
 

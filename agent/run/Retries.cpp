@@ -3,6 +3,7 @@
 #include "agent/run/AttemptSync.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace agent
 {
@@ -55,9 +56,13 @@ bool Retries::plan(Batch& batch, const Run& run, Stage& stage)
     _writer.stageChanged(batch, stage, Status::InProgress, agentActor, stage.message);
     batch.runs.keepAttempt(stage);
     const Status failed = stage.status;
+    const std::string why = stage.message;
     stage.status = transition(_specs.state(stage), StageEvent::Retry).to;
     stage.clearEnd();
     stage.retryAt = nowMs() + spec.delayMs;
+    stage.message = "attempt " + std::to_string(stage.attempt + 1) + " of " +
+                    std::to_string(spec.attempts) + " begins at " + formatTime(*stage.retryAt) +
+                    (why.empty() ? "" : "; attempt " + std::to_string(stage.attempt) + ": " + why);
     batch.runs.update(stage);
     _writer.stageChanged(batch, stage, failed, agentActor,
                          "attempt " + std::to_string(stage.attempt + 1) + " of " +
@@ -73,6 +78,19 @@ bool Retries::due(Batch& batch, Stage& stage)
     stage.retryAt.reset();
     batch.runs.update(stage);
     return true;
+}
+
+std::string Retries::giveUp(Batch& batch, Stage& stage)
+{
+    const auto last = batch.runs.attempt(stage.id, stage.attempt);
+    std::string said = "stopped before attempt " + std::to_string(stage.attempt + 1);
+    if (!last)
+        return said;
+    if (!last->message.empty())
+        said += "; attempt " + std::to_string(stage.attempt) + ": " + last->message;
+    const Stage waiting = std::exchange(stage, *last);
+    stage.status = waiting.status;
+    return said;
 }
 
 void Retries::resume(Batch& batch, const Run& run, const Stage& stage)

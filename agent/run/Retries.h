@@ -24,6 +24,10 @@ public:
     /// The delay of `stage` is over. Returns whether it was waiting for that.
     static bool due(Batch& batch, Stage& stage);
 
+    /// `stage` waits for its next attempt, and there will be none. Gives it back its last attempt's end, but not
+    /// the status. Returns what is to be said of it.
+    static std::string giveUp(Batch& batch, Stage& stage);
+
     /// Sets the timer of a stage that waits for its next attempt, after a restart of the daemon.
     void resume(Batch& batch, const Run& run, const Stage& stage);
 

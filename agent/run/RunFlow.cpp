@@ -28,6 +28,8 @@ void RunFlow::advance(Batch& batch, Run& run)
         }
         if (run.stopping)
             return _writer.endRun(batch, run, Status::Failure, agentActor, "stopped");
+        if (stage.retryAt && *stage.retryAt > nowMs())
+            run.holdsSlot = run.wantsSlot = false; // others may use it during the delay
         if (stage.retryAt)
             return _writer.setStatus(batch, run, Status::InProgress, agentActor, "");
         if (!begun)

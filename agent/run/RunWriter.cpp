@@ -37,7 +37,11 @@ void RunWriter::stageChanged(Batch& batch, const Stage& stage, Status from,
 {
     batch.changedRuns.insert(stage.runId);
     if (stage.ended() && stage.status != from && stage.cause)
-        batch.endedStages.emplace_back(stage.status, *stage.cause);
+        batch.endedStages.push_back({.runId = stage.runId,
+                                     .type = stage.type,
+                                     .status = stage.status,
+                                     .cause = *stage.cause,
+                                     .durationMs = stage.durationMs()});
     if (stage.ended())
         batch.stageEndedAt =
             std::min(stage.updatedAt, batch.stageEndedAt.value_or(stage.updatedAt));

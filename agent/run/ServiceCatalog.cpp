@@ -88,6 +88,13 @@ void append(std::vector<Problem>& all, std::vector<Problem> some, const std::str
                        .message = "and " + std::to_string(count - shown) + " more problems"});
 }
 
+std::string summary(const std::vector<Problem>& problems)
+{
+    const std::size_t more = problems.size() - 1;
+    return problems.front().describe() +
+           (more == 0 ? "" : " (and " + std::to_string(more) + " more)");
+}
+
 const Service* withId(const std::map<std::string, std::shared_ptr<const Service>>& services,
                       const std::string& id)
 {
@@ -138,7 +145,7 @@ std::vector<Problem> ServiceCatalog::load(const fs::path& folder, const PluginRe
     std::vector<Problem> all;
     Services fresh;
     std::vector<std::string> broken;
-    std::map<std::string, std::string> refused;
+    std::map<std::string, Refused> refused;
     const std::vector<fs::path> files = serviceFiles(folder, all);
     const bool unreadable = !all.empty();
     for (const fs::path& file : files)
@@ -146,8 +153,9 @@ std::vector<Problem> ServiceCatalog::load(const fs::path& folder, const PluginRe
         ParsedService parsed = parseService(file);
         const Service& service = parsed.service;
         std::vector<Problem>& problems = parsed.problems;
-        if (problems.empty())
-            problems = checkPlugins(service.pipeline, registry, service.file, parsed.lines);
+        // Also where there are others: whoever writes a service shall see all at once.
+        for (auto& problem : checkPlugins(service.pipeline, registry, service.file, parsed.lines))
+            problems.push_back(std::move(problem));
         if (problems.empty())
             checkIsolation(parsed, isolation);
         if (problems.empty() && !secrets.empty())
@@ -159,8 +167,9 @@ std::vector<Problem> ServiceCatalog::load(const fs::path& folder, const PluginRe
         else
         {
             broken.push_back(service.file);
-            if (!service.name.empty())
-                refused.emplace(service.name, service.file);
+            const std::string name = service.name.empty() ? file.stem().string() : service.name;
+            refused.emplace(
+                name, Refused{.name = name, .file = file.string(), .problem = summary(problems)});
         }
         append(all, std::move(problems), file.string());
     }
@@ -172,6 +181,8 @@ std::vector<Problem> ServiceCatalog::load(const fs::path& folder, const PluginRe
         if (!isBroken || fresh.contains(name) || withId(fresh, service->id) != nullptr)
             continue;
         fresh.emplace(name, service);
+        for (auto& [other, each] : refused)
+            each.inUse = each.inUse || each.file == service->file;
         all.push_back({.file = service->file,
                        .line = 0,
                        .key = {},
@@ -196,11 +207,20 @@ std::shared_ptr<const Service> ServiceCatalog::find(const std::string& nameOrId)
     return nullptr;
 }
 
-std::string ServiceCatalog::refusedFile(const std::string& name) const
+std::optional<ServiceCatalog::Refused> ServiceCatalog::refused(const std::string& name) const
 {
     const std::lock_guard lock(_mutex);
     const auto found = _refused.find(name);
-    return found == _refused.end() ? "" : found->second;
+    return found == _refused.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::vector<ServiceCatalog::Refused> ServiceCatalog::allRefused() const
+{
+    const std::lock_guard lock(_mutex);
+    std::vector<Refused> result;
+    for (const auto& [name, each] : _refused)
+        result.push_back(each);
+    return result;
 }
 
 std::vector<std::shared_ptr<const Service>> ServiceCatalog::all() const

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,9 +39,20 @@ public:
     /// Returns null if there is none. Threads: any.
     [[nodiscard]] std::shared_ptr<const Service> find(const std::string& nameOrId) const;
 
-    /// Returns the file that declares this service but was invalid when last read; empty if none.
-    /// Threads: any.
-    [[nodiscard]] std::string refusedFile(const std::string& name) const;
+    /// A file that was invalid when last read.
+    struct Refused
+    {
+        std::string name; ///< of its service; that of the file, if it could not be read
+        std::string file;
+        std::string problem; ///< the first one, with its place, and how many more there are
+        bool inUse = false;  ///< an earlier content of the file still is
+    };
+
+    /// Returns the refused file that declares this service; nullopt if none. Threads: any.
+    [[nodiscard]] std::optional<Refused> refused(const std::string& name) const;
+
+    /// Returns all of them by name. Threads: any.
+    [[nodiscard]] std::vector<Refused> allRefused() const;
 
     /// Returns the services by name. Threads: any.
     [[nodiscard]] std::vector<std::shared_ptr<const Service>> all() const;
@@ -50,7 +62,7 @@ private:
 
     mutable std::mutex _mutex; // guards what follows
     Services _services;
-    std::map<std::string, std::string> _refused; ///< by name, their files
+    std::map<std::string, Refused> _refused; ///< by name
 };
 
 } // namespace agent

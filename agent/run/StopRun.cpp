@@ -25,7 +25,8 @@ Answer<int> apply(Batch& batch, EngineParts& parts, const std::string& runId,
         const Transition next = transition(parts.specs.state(stage), StageEvent::Stop);
         if (next.effect == Effect::EndWaiting)
         {
-            parts.writer.endStage(batch, stage, next.to, Cause::Stopped, actor, "stopped");
+            const std::string why = stage.retryAt ? Retries::giveUp(batch, stage) : "stopped";
+            parts.writer.endStage(batch, stage, next.to, Cause::Stopped, actor, why);
             ++stopped;
         }
         else if (next.effect == Effect::EndProcesses)
@@ -35,11 +36,6 @@ Answer<int> apply(Batch& batch, EngineParts& parts, const std::string& runId,
             awaited = stage.id;
             decidedHere = true;
             ++stopped;
-        }
-        else if (stage.retryAt)
-        {
-            stage.retryAt.reset();
-            batch.runs.update(stage);
         }
         else if (stage.status == Status::InProgress)
             awaited = stage.id; // its end was decided before: the run ends with it

@@ -75,6 +75,7 @@ std::string toText(const Invocation& invocation)
     for (const auto& argument : invocation.argv)
         text.append(argument).push_back('\0');
     text.append(invocation.cwd).push_back('\0');
+    text.append(std::to_string(invocation.umask)).push_back('\0');
     for (const auto& variable : invocation.env)
         text.append(variable).push_back('\0');
     return text;
@@ -96,6 +97,8 @@ Invocation invocationFrom(const std::string& text)
     while (invocation.argv.size() < arguments && !rest.empty())
         invocation.argv.emplace_back(next());
     invocation.cwd = next();
+    const std::string_view umask = next();
+    std::from_chars(umask.data(), umask.data() + umask.size(), invocation.umask);
     while (!rest.empty())
         invocation.env.emplace_back(next());
     return invocation;
@@ -225,7 +228,7 @@ int ChildProcess::run(void* argument)
         if (::getppid() != start.parent)
             return 127; // it died before the line above
     }
-    ::umask(022); // what others shall read of a build must not depend on how private our files are
+    ::umask(child._invocation.umask);
     const rlimit noCore{};
     ::setrlimit(RLIMIT_CORE, &noCore);
     if (::dup2(start.descriptors->output, STDOUT_FILENO) < 0 ||

@@ -16,6 +16,7 @@ struct Invocation
     std::vector<std::string> argv; ///< argv[0] without a slash is looked up in env's PATH
     std::vector<std::string> env;  ///< each NAME=VALUE
     std::string cwd;               ///< empty: ours
+    unsigned umask = 022;          ///< not ours, which keeps the files of the attempt private
 };
 
 /// A text of `invocation` that invocationFrom() reads back; nothing in it holds a NUL.

@@ -40,7 +40,7 @@ bool open(Pipe& pipe)
 Invocation invocationOf(const Order& order, std::map<std::string, std::string> env)
 {
     env.insert(order.env.begin(), order.env.end());
-    Invocation invocation{.argv = order.argv, .env = {}, .cwd = order.cwd};
+    Invocation invocation{.argv = order.argv, .env = {}, .cwd = order.cwd, .umask = order.umask};
     for (const auto& [name, value] : env)
         invocation.env.push_back(std::string(name).append("=").append(value));
     return invocation;

@@ -22,6 +22,7 @@ const Query remarkOfStage{"SELECT 1 FROM history WHERE stage_id = ? AND reason I
 // `+`: by the index of the run, not by that of all entries without a stage.
 const Query correctionOfRun{"SELECT 1 FROM history WHERE run_id = ? AND +stage_id IS NULL "
                             "AND from_status = to_status ORDER BY seq LIMIT 1 OFFSET ?"};
+const Query timeOfEntry{"SELECT at FROM history WHERE seq = ?"};
 const Query newestEntry{"SELECT COALESCE(MAX(seq), 0) FROM history"};
 
 bool any(Statement& query)
@@ -80,6 +81,14 @@ std::int64_t History::lastSeq()
     const std::int64_t seq = query.step() ? query.integer() : 0;
     query.reset();
     return seq;
+}
+
+std::optional<TimeMs> History::lastAt()
+{
+    Statement& query = _connection.prepare(timeOfEntry).bind(lastSeq());
+    const auto at = query.step() ? query.maybeInteger() : std::nullopt;
+    query.reset();
+    return at;
 }
 
 std::vector<HistoryEntry> History::read(Statement& query)

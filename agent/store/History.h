@@ -42,6 +42,9 @@ public:
     /// The seq of the newest entry; 0 when there is none.
     [[nodiscard]] std::int64_t lastSeq();
 
+    /// When it was written; nothing when there is none.
+    [[nodiscard]] std::optional<TimeMs> lastAt();
+
 private:
     static std::vector<HistoryEntry> read(Statement& query);
 

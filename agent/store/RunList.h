@@ -14,13 +14,17 @@ namespace agent
 /// Which runs a list shows.
 struct RunFilter
 {
-    std::string serviceId; ///< empty: all
-    std::optional<Status> status;
+    std::string serviceId;                 ///< empty: all
+    std::vector<Status> statuses;          ///< one of them; empty: all
+    std::string branch;                    ///< empty: all
+    std::string commit;                    ///< what its hash begins with; empty: all
+    std::optional<TimeMs> since;           ///< created then or later
+    std::optional<TimeMs> until;           ///< created before
     std::optional<std::int64_t> beforeSeq; ///< only older ones
     int limit = 100;
 };
 
-/// Lists of runs, newest first.
+/// Lists of runs, newest first; of at most one status, ServiceRuns has those of several.
 /// Errors: Poco::Data::DataException.
 class RunList
 {
@@ -44,6 +48,8 @@ public:
     [[nodiscard]] std::optional<Page> page(const RunFilter& filter);
 
 private:
+    class Rows;
+
     RecordSession& _connection;
 };
 

@@ -13,6 +13,7 @@ namespace
 {
 
 const Query runById{runTable.select("WHERE id = ?")};
+const Query serviceOfRun{"SELECT service_name FROM runs WHERE id = ?"};
 const Query openRunsOldestFirst{
     "SELECT seq, id, status, service_name, priority, resumed, holds_slot, wants_slot "
     "FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE') ORDER BY seq"};
@@ -148,6 +149,14 @@ void RunStore::update(Stage& stage)
 {
     touch(stage);
     stageTable.bindUpdate(_connection.prepare(updateStage), stage).run();
+}
+
+std::string RunStore::serviceOf(const std::string& runId)
+{
+    Statement& query = _connection.prepare(serviceOfRun).bind(runId);
+    std::string name = query.step() ? query.text() : "";
+    query.reset();
+    return name;
 }
 
 std::optional<Stage> RunStore::attempt(const std::string& stageId, int attempt)

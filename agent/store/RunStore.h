@@ -22,6 +22,8 @@ public:
     /// Reads. An unknown id is nothing, an unknown run has no stages.
     [[nodiscard]] std::optional<Run> run(const std::string& id);
     [[nodiscard]] std::optional<Stage> stage(const std::string& id);
+    /// The name of the run's service; empty for a pipeline of its own.
+    [[nodiscard]] std::string serviceOf(const std::string& runId);
     /// The stage as its `attempt` ended; nothing when that is not on record.
     [[nodiscard]] std::optional<Stage> attempt(const std::string& stageId, int attempt);
     [[nodiscard]] std::vector<Stage> stages(const std::string& runId); ///< in execution order

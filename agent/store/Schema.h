@@ -188,6 +188,16 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
         "ALTER TABLE stages ADD COLUMN network TEXT",
         "ALTER TABLE attempts ADD COLUMN isolation TEXT",
         "ALTER TABLE attempts ADD COLUMN network TEXT",
+
+        // What lists of runs are narrowed by.
+        "CREATE INDEX runs_by_branch ON runs (branch, seq) WHERE branch IS NOT NULL",
+        "CREATE INDEX runs_by_commit ON runs (commit_hash) WHERE commit_hash IS NOT NULL",
+        "CREATE INDEX runs_by_creation ON runs (created_at, seq)",
+        // What runs wait for: their place, and the runs of their service that have begun.
+        R"(CREATE INDEX runs_waiting ON runs (resumed DESC, priority DESC, seq)
+            WHERE wants_slot = 1)",
+        R"(CREATE INDEX runs_begun ON runs (service_name, seq)
+            WHERE status IN ('IN_PROGRESS', 'AWAITING_APPROVAL'))",
     },
 };
 

@@ -16,7 +16,7 @@ const Query nextService{"SELECT service_id, service_name FROM runs WHERE service
 /// What is read ahead of a service, so that few runs of many services are not read one by one.
 constexpr int rowsAhead = 16;
 
-/// The runs of one service, from the newest to the oldest, read by pages.
+/// The runs of one service and status, from the newest to the oldest, read by pages.
 struct Source
 {
     RunFilter filter;
@@ -49,8 +49,10 @@ std::vector<std::pair<std::string, std::string>> ServiceRuns::services()
     return found;
 }
 
-std::vector<Run> ServiceRuns::runs(const RunFilter& filter, const std::vector<std::string>& ids)
+std::vector<Run> ServiceRuns::runs(const RunFilter& filter, const Ids& ids)
 {
+    if (!ids && filter.statuses.size() < 2)
+        return RunList(_connection).runs(filter);
     std::vector<Run> found;
     merge(filter, ids,
           [&](Run& run)
@@ -61,9 +63,10 @@ std::vector<Run> ServiceRuns::runs(const RunFilter& filter, const std::vector<st
     return found;
 }
 
-std::optional<RunList::Page> ServiceRuns::page(const RunFilter& filter,
-                                               const std::vector<std::string>& ids)
+std::optional<RunList::Page> ServiceRuns::page(const RunFilter& filter, const Ids& ids)
 {
+    if (!ids && filter.statuses.size() < 2)
+        return RunList(_connection).page(filter);
     std::optional<RunList::Page> page;
     merge(filter, ids,
           [&, count = 0](Run& run) mutable
@@ -82,20 +85,28 @@ std::optional<RunList::Page> ServiceRuns::page(const RunFilter& filter,
     return page;
 }
 
-void ServiceRuns::merge(const RunFilter& filter, const std::vector<std::string>& ids,
+void ServiceRuns::merge(const RunFilter& filter, const Ids& ids,
                         const std::function<bool(Run&)>& take)
 {
     RunList list(_connection);
     std::vector<Source> sources;
-    for (const auto& id : ids)
+    const auto add = [&](const std::string& id, const std::vector<Status>& statuses)
     {
-        if (!filter.serviceId.empty() && filter.serviceId != id)
-            continue;
         Source source{.filter = filter, .rows = {}};
         source.filter.serviceId = id;
+        source.filter.statuses = statuses;
         source.filter.limit = std::min(filter.limit, rowsAhead);
         if (source.fill(list))
             sources.push_back(std::move(source));
+    };
+    for (const auto& id : ids ? *ids : std::vector<std::string>{filter.serviceId})
+    {
+        if (!filter.serviceId.empty() && filter.serviceId != id)
+            continue;
+        if (filter.statuses.empty())
+            add(id, {});
+        for (const Status status : filter.statuses)
+            add(id, {status});
     }
     const auto older = [](const Source& one, const Source& other)
     { return one.rows.back().seq < other.rows.back().seq; };

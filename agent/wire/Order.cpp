@@ -172,6 +172,7 @@ std::string toJson(const Order& order)
     json.text("bootId", order.bootId);
     if (order.bootRecorded)
         json.key("bootRecorded").Bool(true);
+    json.number("umask", order.umask);
     return json.finish();
 }
 
@@ -264,6 +265,8 @@ std::optional<Order> orderFrom(const std::string& json, std::string* why)
             order.outside = reader.find("outside") != nullptr && reader.boolean("outside");
             order.bootRecorded =
                 reader.find("bootRecorded") != nullptr && reader.boolean("bootRecorded");
+            if (reader.find("umask") != nullptr)
+                order.umask = static_cast<unsigned>(reader.natural("umask")) & 0777U;
         },
         sandboxOrderVersion);
 }

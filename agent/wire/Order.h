@@ -41,6 +41,9 @@ struct SandboxOrder
     std::vector<Bind> shown; ///< of the agent, also below what is hidden
 };
 
+/// The umask of commands whose order names none, as of version 0.1.0.
+constexpr unsigned defaultUmask = 022;
+
 /// `order.json`: what the shim is to do. Written by the engine before the launch.
 struct Order
 {
@@ -74,6 +77,8 @@ struct Order
 
     /// Proves the attempt's files. In memory only, never in order.json.
     Seal seal;
+
+    unsigned umask = defaultUmask; ///< of the command
 };
 
 /// `shim.lock`: the shim's claim, written before it executes anything. Held by flock while it lives.

@@ -24,7 +24,7 @@ export async function watchesARunLiveToItsEnd({ page, daemon, open, picture }) {
     await page.locator('.run-head .status.FAILURE').waitFor();
     const failed = page.locator('.timeline a', { hasText: 'Build' });
     await failed.filter({ hasText: 'exit code 3' }).waitFor();
-    await page.locator('.timeline a', { hasText: 'Deploy prod' }).filter({ hasText: 'Waiting' }).waitFor();
+    await page.locator('.timeline a', { hasText: 'Deploy prod' }).filter({ hasText: 'Not run' }).waitFor();
     await failed.click();
     await page.locator('.line.stderr', { hasText: 'oops' }).waitFor();
     await page.locator('.timeline a', { hasText: 'Unit tests' }).click();

@@ -15,6 +15,7 @@
 #include <iostream>
 #include <linux/fs.h>
 #include <random>
+#include <regex>
 #include <thread>
 
 using agent::Database;
@@ -44,6 +45,7 @@ class RetentionTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testARunGoesWhenItsTimeHasComeWithoutARequest);
     CPPUNIT_TEST(testTheNewestRunsStayWhereTheyAreCounted);
     CPPUNIT_TEST(testARunThatHasNotEndedStays);
+    CPPUNIT_TEST(testAClockThatLeaptSinceTheLastChangeRemovesNoRun);
     CPPUNIT_TEST(testManyRunsGoWhileTheAgentAnswers);
     CPPUNIT_TEST(testKilledInBetweenLeavesNoRowWithoutFilesNorFilesForEver);
     CPPUNIT_TEST(testWorkspaceGoesAndTheFailedStageCannotBeTriedAgain);
@@ -143,6 +145,35 @@ public:
             waitFor("it to end and go",
                     [&] { return _daemon.get("/api/runs/" + id).status == 404; });
         CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/api/runs/" + external).status);
+    }
+
+    /// Symptom: after a start with a clock that was years ahead all runs were gone. Bound: what has its age by
+    /// the number of runs still goes, and is told.
+    void testAClockThatLeaptSinceTheLastChangeRemovesNoRun()
+    {
+        const auto made = makeRecord(3, false);
+        _daemon.set("runs.keep", "1d");
+        _daemon.set("workspace.keep", "1d");
+        _daemon.start();
+        for (int i = 0; i < 2; ++i)
+            _daemon.waitForRun(_daemon.submit(one("true")), "SUCCESS");
+        for (const auto& id : made)
+        {
+            CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/api/runs/" + id).status);
+            CPPUNIT_ASSERT(fs::exists(folderOf(id) / "workspace/file"));
+        }
+        CPPUNIT_ASSERT(_daemon.output().find("nothing is removed for its age") !=
+                       std::string::npos);
+        restartWith("runs.keep_count", "2");
+        for (const auto& id : made)
+            waitFor("the journal",
+                    [&]
+                    {
+                        return std::regex_search(_daemon.output(),
+                                                 std::regex("run " + id +
+                                                            " of [^ ]+ removed: more "
+                                                            "than runs.keep_count"));
+                    });
     }
 
     void testManyRunsGoWhileTheAgentAnswers()
@@ -371,7 +402,8 @@ private:
 
     /// A record of runs that ended long ago, with their files, without a daemon having run them.
     /// Shape: their ids, the longest ended first.
-    std::vector<std::string> makeRecord(int count) const
+    /// The last change is of now, or as old as the runs.
+    std::vector<std::string> makeRecord(int count, bool changedNow = true) const
     {
         fs::create_directories(_daemon.state() / "runs");
         Database record(_daemon.state() / "record.db");
@@ -398,7 +430,10 @@ private:
                                       .updatedAt = begin + i,
                                       .startedAt = begin + i,
                                       .endedAt = begin + i});
-            history.append({.at = begin, .runId = run.id, .actor = "agent", .to = "SUCCESS"});
+            history.append({.at = changedNow && i + 1 == count ? agent::nowMs() : begin,
+                            .runId = run.id,
+                            .actor = "agent",
+                            .to = "SUCCESS"});
             for (const char* file : {"workspace/file", "workspace/deep/file", "0-BUILD/1/log"})
             {
                 fs::create_directories((folderOf(run.id) / file).parent_path());

@@ -27,6 +27,8 @@ class RetriesTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testAPowerCutIsALossThatIsNotRetriedInItsWorkspace);
     CPPUNIT_TEST(testAnOrderlyShutdownIsAReboot);
     CPPUNIT_TEST(testAShimThatSomebodyEndsIsALoss);
+    CPPUNIT_TEST(testAStopDuringTheDelayIsAnEnd);
+    CPPUNIT_TEST(testADelayHoldsNoSlot);
     CPPUNIT_TEST(testADecisionIsNeverTriedAgain);
     CPPUNIT_TEST(testAnAttemptByHandKeepsTheOneBefore);
     CPPUNIT_TEST_SUITE_END();
@@ -199,6 +201,49 @@ public:
         ::kill(shimOf(attemptOf(_daemon, _run)), SIGTERM);
         _daemon.waitForRun(_run, "SUCCESS");
         CPPUNIT_ASSERT_EQUAL(std::string("2"), _daemon.detail(id, "attempt"));
+    }
+
+    /// Symptom: after a stop during the delay the stage was IDLE for ever, without a cause. Bound: what the
+    /// attempt itself said stays.
+    void testAStopDuringTheDelayIsAnEnd()
+    {
+        const auto id = submit("exit 3", R"({"attempts":3,"delay":"600s"})");
+        waitFor("the delay", [&]
+                { return _daemon.detail(id, "message").find("attempt 2 of 3 begins at") == 0; });
+        CPPUNIT_ASSERT_EQUAL(std::string("IDLE"), _daemon.detail(id, "status"));
+        const auto stopped = _daemon.post("/api/runs/" + _run + "/stop");
+        CPPUNIT_ASSERT_EQUAL(1, stopped.json()["executionsStopped"].GetInt());
+        _daemon.waitForRun(_run, "FAILURE");
+        for (const auto& [field, wanted] : std::vector<std::pair<std::string, std::string>>{
+                 {"status", "FAILURE"},
+                 {"cause", "STOPPED"},
+                 {"exitCode", "3"},
+                 {"attempt", "1"},
+                 {"message", "stopped before attempt 2; attempt 1: exited with code 3"}})
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(field, wanted, _daemon.detail(id, field));
+        // It can be tried again as any other that failed.
+        CPPUNIT_ASSERT_EQUAL(200,
+                             _daemon.patch("/api/stages/" + id, R"({"status":"IDLE"})").status);
+        waitFor("the next attempt", [&] { return _daemon.detail(id, "attempt") == "2"; });
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.post("/api/runs/" + _run + "/stop").status);
+    }
+
+    /// Symptom: with all slots taken by runs that only waited for their next attempt, no other run began.
+    void testADelayHoldsNoSlot()
+    {
+        _daemon.stop();
+        _daemon.set("executor.slots", "1");
+        _daemon.start();
+        const auto id = submit("exit 3", R"({"attempts":2,"delay":"600s"})");
+        waitFor("the delay",
+                [&] {
+                    return !_daemon.detail(id, "message").empty() &&
+                           _daemon.detail(id, "status") == "IDLE";
+                });
+        const auto other = _daemon.submit(listOf({shell("true")}));
+        _daemon.waitForRun(other, "SUCCESS");
+        CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon.statusOf(_run));
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.post("/api/runs/" + _run + "/stop").status);
     }
 
     void testADecisionIsNeverTriedAgain()

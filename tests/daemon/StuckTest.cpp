@@ -61,7 +61,13 @@ public:
         CPPUNIT_ASSERT_EQUAL(0, metric("stage_agent_stages_stuck "));
         CPPUNIT_ASSERT_EQUAL(1, metric("stage_agent_stages_stuck_total "));
         CPPUNIT_ASSERT_EQUAL(
-            1, metric("stage_agent_stages_ended_total{status=\"FAILURE\",cause=\"OPERATOR\"} "));
+            1,
+            metric("stage_agent_stages_ended_total{service=\"\",type=\"BUILD\",status=\"FAILURE\","
+                   "cause=\"OPERATOR\"} "));
+        CPPUNIT_ASSERT_EQUAL(1, metric("stage_agent_stage_duration_seconds_bucket{service=\"\","
+                                       "type=\"BUILD\",le=\"+Inf\"} "));
+        CPPUNIT_ASSERT_EQUAL(
+            1, metric("stage_agent_stage_duration_seconds_count{service=\"\",type=\"BUILD\"} "));
     }
 
     void testStagectlListsIt()

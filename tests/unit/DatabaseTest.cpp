@@ -237,7 +237,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(static_cast<std::int64_t>(schemaSteps.size()),
                              numberOf(database.writer(), "PRAGMA user_version"));
         const auto failed =
-            RunList(database.writer()).runs({.serviceId = "shop", .status = Status::Failure});
+            RunList(database.writer()).runs({.serviceId = "shop", .statuses = {Status::Failure}});
         CPPUNIT_ASSERT(failed.size() == 1 && failed[0].id == "done" && failed[0].seq == 7);
         CPPUNIT_ASSERT_EQUAL(std::string("open"), runs.openRuns().at(0).id);
         for (const auto& stage : {runs.stage("ended").value(), runs.stage("working").value(),

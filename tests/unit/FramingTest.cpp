@@ -71,6 +71,7 @@ class FramingTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testReadsAPlainHead);
     CPPUNIT_TEST(testRequestLineIsExact);
     CPPUNIT_TEST(testTargetIsOriginFormInPrintableAscii);
+    CPPUNIT_TEST(testATargetMayBeAUrl);
     CPPUNIT_TEST(testOtherVersionsAre505);
     CPPUNIT_TEST(testHeaderNamesAreTokensBeforeTheColon);
     CPPUNIT_TEST(testFoldedLinesAreRefused);
@@ -117,13 +118,32 @@ public:
     void testTargetIsOriginFormInPrintableAscii()
     {
         for (const std::string& target :
-             {std::string("http://a/"), std::string("*"), std::string("a"), std::string("/a\0b", 4),
+             {std::string("ftp://a/"), std::string("http:///"), std::string("http://u@a/"),
+              std::string("http:/a"), std::string("*"), std::string("a"), std::string("/a\0b", 4),
               std::string("/a\x01"), std::string("/\x7f"), std::string("/\xc3\xa4"),
               std::string("/a#b"), std::string("?a"), std::string("a:443")})
             CPPUNIT_ASSERT_EQUAL_MESSAGE(target, 400, statusOfLine("GET " + target + " HTTP/1.1"));
         const std::string longest(HeadScanner::targetLimit - 1, 'a');
         CPPUNIT_ASSERT_EQUAL(200, statusOfLine("GET /" + longest + " HTTP/1.1"));
         CPPUNIT_ASSERT_EQUAL(431, statusOfLine("GET /b" + longest + " HTTP/1.1"));
+    }
+
+    /// Symptom: clients that are told to use a proxy got 400. Bound: the URL's host counts, not the header's.
+    void testATargetMayBeAUrl()
+    {
+        for (const auto& [given, target] :
+             std::vector<std::pair<std::string, std::string>>{{"http://b:7/x?y=1", "/x?y=1"},
+                                                              {"HTTPS://b:7/x", "/x"},
+                                                              {"http://b:7", "/"},
+                                                              {"http://b:7?y", "/?y"},
+                                                              {"http://b:7//x", "//x"}})
+        {
+            const auto parsed = parseHead("GET " + given + " HTTP/1.1\r\nHost: other\r\n\r\n");
+            const Head* const head = std::get_if<Head>(&parsed);
+            CPPUNIT_ASSERT_MESSAGE(given, head != nullptr);
+            CPPUNIT_ASSERT_EQUAL(target, head->target);
+            CPPUNIT_ASSERT_EQUAL(std::string("b:7"), head->headers.at("host"));
+        }
     }
 
     void testOtherVersionsAre505()

@@ -21,8 +21,8 @@ public:
     {
         const std::string rows[] = {"SA---..SxKxD-.W", "-.---WxS.KJD-LW", "--RR-Px.xPPx--R",
                                     "----RWx.xEEx--W", "--RR-.b.bbbx--R", "-----.xxx.xD-L-",
-                                    "-----.TxxC.DLL-"};
-        for (int state = 0; state < 7; ++state)
+                                    "-----.TxxC.DLL-", "SA---W.SxKxD-LW"};
+        for (int state = 0; state < 8; ++state)
             for (int event = 0; event < 15; ++event)
             {
                 const auto next =

@@ -37,7 +37,7 @@ struct Ingredients
                            .pluginHost = "/usr/lib/stage-agent/stage-plugin-host",
                            .mirrors = "/var/cache/mirrors",
                            .secretsDir = "/etc/stage-agent/secrets",
-                           .home = "/var/lib/stage-agent/home"};
+                           .inherited = {.home = "/var/lib/stage-agent/home"}};
 
     [[nodiscard]] Order order() const
     {
@@ -73,7 +73,7 @@ struct Ingredients
     {
         Environment all = said();
         all["PATH"] = defaultPath;
-        all["HOME"] = defaults.home;
+        all["HOME"] = defaults.inherited.home;
         all["LANG"] = "C.UTF-8";
         return all;
     }

@@ -245,9 +245,9 @@ public:
         const Run c = newRun({.status = Status::Success, .serviceId = "blog"});
         const Run d = newRun({.status = Status::Success});
         assertRuns({b, a}, {.serviceId = "shop"});
-        assertRuns({d, c, a}, {.status = Status::Success});
-        assertRuns({a}, {.serviceId = "shop", .status = Status::Success});
-        assertRuns({}, {.serviceId = "shop", .status = Status::Failure});
+        assertRuns({d, c, a}, {.statuses = {Status::Success}});
+        assertRuns({a}, {.serviceId = "shop", .statuses = {Status::Success}});
+        assertRuns({}, {.serviceId = "shop", .statuses = {Status::Failure}});
         assertRuns({}, {.serviceId = "nobody's"});
         assertRuns({d, c, b, a}, {});
     }

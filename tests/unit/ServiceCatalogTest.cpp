@@ -99,6 +99,14 @@ public:
         ServiceCatalog catalog;
         const std::string problems = load(catalog);
         CPPUNIT_ASSERT_EQUAL(std::string("a f "), names(catalog));
+        const auto refused = catalog.allRefused();
+        CPPUNIT_ASSERT_EQUAL(std::size_t{4}, refused.size());
+        CPPUNIT_ASSERT_EQUAL(std::string("b"), refused[0].name);
+        CPPUNIT_ASSERT(!refused[0].inUse);
+        CPPUNIT_ASSERT_MESSAGE(refused[0].problem,
+                               refused[0].problem.find("b.yaml:2: malformed YAML") !=
+                                   std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(refused[1].problem, refused[1].problem.ends_with(" (and 1 more)"));
         for (const std::string wanted :
              {"b.yaml:2: malformed YAML", "c.yaml:2: stage: unknown key, did you mean 'stages'?",
               "c.yaml:1: stages: is missing", "d.yaml: is no regular file",
@@ -150,6 +158,7 @@ public:
                                  ": the service 'a' stays as it was last read\n",
                              problems);
         CPPUNIT_ASSERT(catalog.find("a") == held);
+        CPPUNIT_ASSERT(catalog.refused("a").value().inUse);
         CPPUNIT_ASSERT_EQUAL(std::string("two"), catalog.find("b")->pipeline.branch);
 
         load(catalog); // still broken: still kept

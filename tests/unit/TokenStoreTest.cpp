@@ -103,7 +103,7 @@ public:
             }
             CPPUNIT_ASSERT(found == wanted);
         }
-        for (const auto& run : of.runs({.status = Status::Failure, .limit = 1000}, ids))
+        for (const auto& run : of.runs({.statuses = {Status::Failure}, .limit = 1000}, ids))
             CPPUNIT_ASSERT(run.status == Status::Failure &&
                            std::find(wanted.begin(), wanted.end(), run.id) != wanted.end());
         CPPUNIT_ASSERT(of.runs({.serviceId = "early"}, ids).empty());

@@ -1,0 +1,78 @@
+#include "agent/store/RunOutlook.h"
+
+#include "agent/store/Query.h"
+
+namespace agent
+{
+
+namespace
+{
+
+/// Who waits behind so many others does not look at his place.
+constexpr int mostPlaces = 1000;
+
+const Query failedOfRun{"SELECT id, type, name, cause FROM stages "
+                        "WHERE run_id = ? AND status = 'FAILURE' ORDER BY ordinal LIMIT 1"};
+const Query pauseOfRun{"SELECT retry_at, status FROM stages WHERE run_id = ? AND "
+                       "(retry_at IS NOT NULL OR (status = 'IN_PROGRESS' AND plugin = 'external')) "
+                       "ORDER BY ordinal LIMIT 1"};
+const Query waitingRuns{"SELECT id FROM runs WHERE wants_slot = 1 "
+                        "ORDER BY resumed DESC, priority DESC, seq LIMIT ?"};
+const Query begunOfService{"SELECT id FROM runs WHERE service_name = ? AND "
+                           "status IN ('IN_PROGRESS', 'AWAITING_APPROVAL') ORDER BY seq LIMIT ?"};
+
+} // namespace
+
+std::optional<RunOutlook::FailedStage> RunOutlook::failedStage(const std::string& runId)
+{
+    Statement& query = _connection.prepare(failedOfRun).bind(runId);
+    std::optional<FailedStage> found;
+    if (query.step())
+    {
+        found.emplace();
+        found->id = query.text();
+        found->type = stageTypeFrom(query.text()).value_or(StageType::Other);
+        found->name = query.text();
+        found->cause = causeFrom(query.text());
+    }
+    query.reset();
+    return found;
+}
+
+RunOutlook::Pause RunOutlook::pause(const std::string& runId)
+{
+    Statement& query = _connection.prepare(pauseOfRun).bind(runId);
+    Pause pause;
+    if (query.step())
+    {
+        pause.retryAt = query.maybeInteger();
+        pause.external = !pause.retryAt;
+    }
+    query.reset();
+    return pause;
+}
+
+std::unordered_map<std::string, int> RunOutlook::places()
+{
+    Statement& query = _connection.prepare(waitingRuns).bind(mostPlaces);
+    std::unordered_map<std::string, int> places;
+    while (query.step())
+    {
+        const int place = static_cast<int>(places.size()) + 1;
+        places.emplace(query.text(), place);
+    }
+    query.reset();
+    return places;
+}
+
+std::vector<std::string> RunOutlook::begun(const std::string& serviceName, int limit)
+{
+    Statement& query = _connection.prepare(begunOfService).bind(serviceName).bind(limit);
+    std::vector<std::string> ids;
+    while (query.step())
+        ids.push_back(query.text());
+    query.reset();
+    return ids;
+}
+
+} // namespace agent

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "agent/model/Run.h"
+#include "agent/model/Stage.h"
+#include "agent/store/Database.h"
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace agent
+{
+
+/// What the record says of how a run stands: what failed in it, and what it waits for. A thin view on a
+/// connection, as RunStore.
+/// Errors: Poco::Data::DataException.
+class RunOutlook
+{
+public:
+    explicit RunOutlook(RecordSession& connection) : _connection(connection) {}
+
+    struct FailedStage
+    {
+        std::string id;
+        StageType type = StageType::Other;
+        std::string name;
+        std::optional<Cause> cause;
+    };
+
+    /// Returns the first stage of the run that failed; nothing when none did.
+    [[nodiscard]] std::optional<FailedStage> failedStage(const std::string& runId);
+
+    /// Why a run that has begun holds no slot, and wants none.
+    struct Pause
+    {
+        std::optional<TimeMs> retryAt; ///< when the next attempt of its stage begins
+        bool external = false;         ///< an outside party has its stage
+    };
+    [[nodiscard]] Pause pause(const std::string& runId);
+
+    /// Returns the places of the runs that get slots next, from 1: of the first thousand that wait for one.
+    [[nodiscard]] std::unordered_map<std::string, int> places();
+
+    /// Returns at most `limit` runs of the service, by its name, that have begun and not ended, oldest first.
+    [[nodiscard]] std::vector<std::string> begun(const std::string& serviceName, int limit);
+
+private:
+    RecordSession& _connection;
+};
+
+} // namespace agent
