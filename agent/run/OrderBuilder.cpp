@@ -201,7 +201,8 @@ SandboxOrder sandboxOf(const OrderContext& context, const OrderDefaults& default
 /// What the agent tells its git plugin, and no service may.
 void addSurroundings(Order& order, const OrderDefaults& defaults)
 {
-    order.env["HOME"] = defaults.inherited.home; // of ssh keys and credentials; the checkout has the run's
+    order.env["HOME"] =
+        defaults.inherited.home; // of ssh keys and credentials; the checkout has the run's
     if (!defaults.gitConfig.empty())
         order.env["STAGE_AGENT_GIT_CONFIG"] = defaults.gitConfig.string();
     if (order.sandbox && !defaults.isolation.noneIsPossible())

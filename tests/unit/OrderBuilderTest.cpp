@@ -291,7 +291,7 @@ public:
         };
         const Order git = order("git", own);
         CPPUNIT_ASSERT(git.outside && git.sandbox);
-        CPPUNIT_ASSERT_EQUAL(given.defaults.home, git.env.at("HOME"));
+        CPPUNIT_ASSERT_EQUAL(given.defaults.inherited.home, git.env.at("HOME"));
         CPPUNIT_ASSERT_EQUAL(std::string("/etc/stage-agent/gitconfig"),
                              git.env.at("STAGE_AGENT_GIT_CONFIG"));
         CPPUNIT_ASSERT_EQUAL(std::string("1"), git.env.at("STAGE_AGENT_TRUSTED_MIRRORS"));
