@@ -49,6 +49,8 @@ private:
     Concerns _concerns = Concerns::Visible;
 };
 
+using Parameters = std::vector<std::string_view>;
+
 struct Route
 {
     std::string_view method;
@@ -56,7 +58,7 @@ struct Route
     Needs needs;
     Function function;
     Pace pace = Pace::Short;
-    std::vector<std::string_view> parameters = {}; ///< of the query; others are refused
+    Parameters parameters = {}; ///< of the query; others are refused
 };
 
 constexpr Needs nothing = Needs::nothing();
@@ -70,6 +72,12 @@ constexpr Needs operateStage{Role::Operate, Concerns::Stage};
 constexpr Needs operateAgent{Role::Operate, Concerns::Agent};
 constexpr Needs adminAgent{Role::Admin, Concerns::Agent};
 
+const Parameters ofLog{"attempt", "follow", "timestamps", "since"};
+const Parameters ofLines{"stageId", "attempt", "after", "limit", "search"};
+const Parameters ofEvents{"runId", "stageId", "logs", "after", "lastEventId"};
+const Parameters ofRuns{"serviceId", "status", "branch", "commit",
+                        "since",     "until",  "limit",  "before"};
+
 /// All there is, on one page.
 const std::vector<Route> routes{
     {"GET", {"api", "stages"}, readVisible, listStages, Pace::Short, {"runId", "view"}},
@@ -78,31 +86,11 @@ const std::vector<Route> routes{
     {"DELETE", {"api", "stages", ":id"}, operateStage, deleteStage, Pace::Long},
     {"GET", {"api", "stages", ":id", "history"}, readStage, stageHistory},
     {"GET", {"api", "stages", ":id", "processes"}, readStage, stageProcesses, Pace::Long},
-    {"GET",
-     {"api", "stages", ":id", "log"},
-     readStage,
-     stageLog,
-     Pace::Long,
-     {"attempt", "follow", "timestamps", "since"}},
-    {"GET",
-     {"api", "logs"},
-     readVisible,
-     listLogs,
-     Pace::Long,
-     {"stageId", "attempt", "after", "limit", "search"}},
-    {"GET",
-     {"api", "events"},
-     readVisible,
-     events,
-     Pace::Short,
-     {"runId", "stageId", "logs", "after", "lastEventId"}},
+    {"GET", {"api", "stages", ":id", "log"}, readStage, stageLog, Pace::Long, ofLog},
+    {"GET", {"api", "logs"}, readVisible, listLogs, Pace::Long, ofLines},
+    {"GET", {"api", "events"}, readVisible, events, Pace::Short, ofEvents},
     {"POST", {"api", "runs"}, runVisible, createRun, Pace::Long, {"serviceId"}},
-    {"GET",
-     {"api", "runs"},
-     readVisible,
-     listRuns,
-     Pace::Short,
-     {"serviceId", "status", "branch", "commit", "since", "until", "limit", "before"}},
+    {"GET", {"api", "runs"}, readVisible, listRuns, Pace::Short, ofRuns},
     {"GET", {"api", "runs", ":id"}, readRun, showRun},
     {"PATCH", {"api", "runs", ":id"}, operateRun, patchRun, Pace::Long},
     {"DELETE", {"api", "runs", ":id"}, operateRun, deleteRun, Pace::Long},
@@ -176,7 +164,7 @@ Refusal refusalOf(const Declined& declined)
 }
 
 /// A misspelt filter must not show all there is. Errors: Refusal.
-void checkParameters(const Request& request, const std::vector<std::string_view>& known)
+void checkParameters(const Request& request, const Parameters& known)
 {
     for (const auto& [name, value] : request.query)
         if (std::find(known.begin(), known.end(), name) == known.end())
