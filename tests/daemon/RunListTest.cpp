@@ -220,7 +220,8 @@ private:
         const auto answer = _daemon.get(path);
         CPPUNIT_ASSERT_EQUAL_MESSAGE(path + answer.body, 200, answer.status);
         std::vector<std::string> ids;
-        for (const auto& each : answer.json().GetArray())
+        const auto list = answer.json();
+        for (const auto& each : list.GetArray())
             ids.emplace_back(each["id"].GetString());
         return joined(ids);
     }
@@ -233,7 +234,8 @@ private:
         {
             const auto answer = _daemon.get(path);
             CPPUNIT_ASSERT_EQUAL_MESSAGE(path + answer.body, 200, answer.status);
-            for (const auto& each : answer.json().GetArray())
+            const auto list = answer.json();
+            for (const auto& each : list.GetArray())
                 ids += std::string(each["id"].GetString()) + " ";
             const auto link = answer.headers.find("link");
             path = link == answer.headers.end()
