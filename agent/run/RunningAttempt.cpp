@@ -226,7 +226,7 @@ void RunningAttempt::remindShim(const Shim* shim)
 {
     _overdueAt.reset();
     if (const auto left = living(); heldByKernel(left))
-        return setUnkillable(left);
+        return setUnkillable(left, Held{.since = nowMs(), .ending = Cause::Timeout});
     _overdue = true;
     _shimDue = Clock::now() + std::chrono::milliseconds(_start.order.graceMs) +
                (_stopped ? Clock::duration(stopMargin) : overdueMargin);

@@ -172,6 +172,8 @@ private:
             DROP INDEX idempotency_by_age; DROP INDEX stages_to_sync; DROP INDEX attempts_to_sync;
             DROP TRIGGER ended_run_inserted; DROP TRIGGER ended_run_updated;
             DROP TRIGGER ended_run_deleted; DROP TABLE counts; DROP TABLE tokens;
+            DROP INDEX runs_by_branch; DROP INDEX runs_by_commit; DROP INDEX runs_by_creation;
+            DROP INDEX runs_waiting; DROP INDEX runs_begun;
             ALTER TABLE stages DROP COLUMN boot_id; ALTER TABLE stages DROP COLUMN synced;
             ALTER TABLE attempts DROP COLUMN boot_id; ALTER TABLE attempts DROP COLUMN synced;
             ALTER TABLE stages DROP COLUMN seal_key; ALTER TABLE stages DROP COLUMN shim_pid;

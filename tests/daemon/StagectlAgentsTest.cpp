@@ -85,7 +85,8 @@ public:
         service(_one, "first");
         service(_two, "second");
         // One token for all, as a fleet has it: a credential of each agent's unit.
-        (void)_files.write("credentials/tokens_admin.fleet", _fleetToken);
+        std::filesystem::permissions(_files.write("credentials/tokens_admin.fleet", _fleetToken),
+                                     std::filesystem::perms::owner_read);
         for (Daemon* daemon : {&_one, &_two})
             daemon->setEnvironment("CREDENTIALS_DIRECTORY", _files.path() / "credentials");
         _one.start();

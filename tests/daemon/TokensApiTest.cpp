@@ -190,6 +190,8 @@ public:
         std::ofstream(folder / "tokens_run.short") << "guessable\n";
         std::ofstream(folder / "tokens_boss.forge") << secret << "2\n";
         std::ofstream(folder / "tls.key") << "something else\n";
+        for (const auto& file : std::filesystem::directory_iterator(folder))
+            std::filesystem::permissions(file, std::filesystem::perms::owner_read);
         _daemon.setEnvironment("CREDENTIALS_DIRECTORY", folder);
         _daemon.start();
         CPPUNIT_ASSERT_EQUAL(200, as(secret, "GET", "/api/runs").status);

@@ -40,7 +40,12 @@ int spawn(const std::vector<std::string>& arguments,
         more.push_back(std::string(name).append("=").append(value));
     std::vector<char*> variables;
     for (char** variable = environ; *variable; ++variable)
-        variables.push_back(*variable);
+    {
+        // Of two values of one name, getenv returns the first.
+        const std::string_view text = *variable;
+        if (!environment.contains(std::string(text.substr(0, text.find('=')))))
+            variables.push_back(*variable);
+    }
     for (auto& variable : more)
         variables.push_back(variable.data());
     variables.push_back(nullptr);

@@ -149,7 +149,7 @@ public:
     {
         for (const char* text : {"a: 1\n<<: 2\n", "a: 1\n<<: [{b: 1}, 2]\n", "a: 1\n<<: ~\n"})
             CPPUNIT_ASSERT_EQUAL_MESSAGE(
-                text, std::string("a.yaml:2: <<: a merge key (<<) takes a map, or a list of maps"),
+                text, std::string("a.yaml:2: a merge key (<<) takes a map, or a list of maps"),
                 firstProblem(text));
         CPPUNIT_ASSERT_EQUAL(std::string("a.yaml:2: <<: this key is here twice"),
                              firstProblem("<<: {a: 1}\n<<: {b: 1}\n"));

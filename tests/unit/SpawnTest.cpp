@@ -1,15 +1,13 @@
 #include "agent/process/Spawn.h"
 #include "tests/support/Launching.h"
 
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 namespace
 {
 
 namespace fs = std::filesystem;
-using agent::Cgroup;
-using agent::Launcher;
-using agent::Shim;
 using launching::Place;
 using launching::textOf;
 
@@ -45,15 +43,23 @@ class SpawnTest: public CppUnit::TestFixture
         void (*const before)(int) = ::signal(SIGUSR1, SIG_IGN);
 
         const fs::path folder = _place.attempt();
-        const Shim shim = Launcher(script, Cgroup())
-                              .launch(folder, _place.shell("true"), {{"A", "1 2"}, {"B", "3\n"}});
-        launching::awaitEnd(shim);
+        fs::create_directories(folder);
+        const agent::FileDescriptor lock(
+            ::open((folder / "shim.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        const agent::FileDescriptor secrets(::memfd_create("stage-secrets", MFD_CLOEXEC));
+        const std::string values("A\0001 2\0B\0003\n\0", 11);
+        CPPUNIT_ASSERT_EQUAL(static_cast<ssize_t>(values.size()),
+                             ::pwrite(secrets.get(), values.data(), values.size(), 0));
+        const agent::Child child = agent::spawnShim(script, folder, lock, secrets);
+        launching::reap(child.pid);
         ::signal(SIGUSR1, before);
         ::unsetenv("LAUNCHER_TEST_LEAK");
 
         const std::string signals = textOf(folder / "signals");
-        CPPUNIT_ASSERT(signals.find("SigPnd:\t0000000000000000") != std::string::npos);
-        CPPUNIT_ASSERT(signals.find("SigIgn:\t0000000000000000") != std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(signals,
+                               signals.find("SigPnd:\t0000000000000000") != std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(signals,
+                               signals.find("SigIgn:\t0000000000000000") != std::string::npos);
         std::istringstream known(textOf(folder / "known"));
         for (const char* expected : {"/dev/null", "", "/dev/null"})
         {
@@ -68,8 +74,8 @@ class SpawnTest: public CppUnit::TestFixture
         CPPUNIT_ASSERT(textOf(folder / "all").find("50") == std::string::npos);
         CPPUNIT_ASSERT(textOf(folder / "environment").find("LAUNCHER_TEST") == std::string::npos);
         CPPUNIT_ASSERT(textOf(folder / "environment").find("PATH=") != std::string::npos);
-        CPPUNIT_ASSERT_EQUAL(std::string("A\0001 2\0B\0003\n\0", 11), textOf(folder / "secrets"));
-        CPPUNIT_ASSERT_EQUAL(std::to_string(shim.pid) + "\n", textOf(folder / "session"));
+        CPPUNIT_ASSERT_EQUAL(values, textOf(folder / "secrets"));
+        CPPUNIT_ASSERT_EQUAL(std::to_string(child.pid) + "\n", textOf(folder / "session"));
     }
 
     void testBlocksEverySignalUntilTheShimAsksForThem()
