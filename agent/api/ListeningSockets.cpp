@@ -125,6 +125,7 @@ std::vector<FileDescriptor> ListeningSockets::passedBySystemd()
 {
     std::vector<FileDescriptor> sockets;
     const int count = ::sd_listen_fds(1);
+    sockets.reserve(static_cast<std::size_t>(std::max(count, 0)));
     for (int i = 0; i < count; ++i)
         sockets.emplace_back(SD_LISTEN_FDS_START + i);
     return sockets;

@@ -11,6 +11,8 @@
 #include "agent/store/RecordCheck.h"
 #include "agent/tls/TlsContext.h"
 
+#include <utility>
+
 namespace agent
 {
 
@@ -37,7 +39,7 @@ struct ApiParts
 class Routes
 {
 public:
-    Routes(ApiParts parts, const Guard& guard) : _api(parts), _guard(guard) {}
+    Routes(ApiParts parts, const Guard& guard) : _api(std::move(parts)), _guard(guard) {}
 
     /// Errors: Refusal; anything else is ours.
     Response handle(Request& request) const;

@@ -19,7 +19,7 @@ class Sessions
 {
 public:
     static constexpr TimeMs codeMs = 60'000;
-    static constexpr TimeMs sessionMs = 12 * 3'600'000;
+    static constexpr TimeMs sessionMs = TimeMs{12} * 3'600'000;
     static constexpr std::size_t mostCodes = 64; ///< beyond it the oldest one goes
     static constexpr std::size_t mostSessions = 256;
     static constexpr std::size_t mostOfOne =

@@ -151,7 +151,7 @@ void showFolder(char* argument, const std::string& folder)
 {
     const std::size_t room = std::strlen(argument);
     std::memset(argument, 0, room);
-    std::memcpy(argument, folder.data(), std::min(folder.size(), room));
+    std::copy_n(folder.data(), std::min(folder.size(), room), argument);
 }
 
 } // namespace

@@ -22,7 +22,7 @@ namespace
 
 constexpr std::int64_t hourMs = 3'600'000;
 constexpr std::int64_t weekMs = 7 * 24 * hourMs;
-constexpr std::uintmax_t logMayGrow = 64 << 20;
+constexpr std::uintmax_t logMayGrow = std::uintmax_t{64} << 20;
 
 /// How often a check that is under way looks at the write-ahead log, and repeats an interrupt: one that
 /// comes between two statements has no effect.

@@ -8,7 +8,6 @@
 #include <fstream>
 #include <sys/stat.h>
 
-using agent::test::contentOf;
 using agent::test::Daemon;
 using agent::test::Ended;
 using agent::test::runProgram;

@@ -21,7 +21,6 @@ namespace fs = std::filesystem;
 using namespace std::chrono_literals;
 using agent::FrozenDisk;
 using agent::SmallDisk;
-using agent::test::Answer;
 using agent::test::contentOf;
 using agent::test::Daemon;
 using agent::test::listOf;

@@ -273,7 +273,7 @@ private:
 
     std::string made(Token token)
     {
-        const std::string secret = newSecret("sat_");
+        std::string secret = newSecret("sat_");
         token.digest = digestOf(secret);
         _tokens.add(token);
         return secret;

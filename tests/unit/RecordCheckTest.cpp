@@ -24,7 +24,7 @@ class RecordCheckTest: public CppUnit::TestFixture
 public:
     void testAWholeRecordIsCheckedOnceAWeek()
     {
-        constexpr std::int64_t week = 7 * 86'400'000;
+        constexpr std::int64_t week = std::int64_t{7} * 86'400'000;
         constexpr TimeMs now = 1'800'000'000'000;
         CPPUNIT_ASSERT_EQUAL(std::int64_t(0), RecordCheck::delay(std::nullopt, now));
         CPPUNIT_ASSERT_EQUAL(week, RecordCheck::delay(now, now));
