@@ -230,9 +230,8 @@ void readFolders(const Properties& source, const std::filesystem::path& file, Co
         const fs::path said = source.said(key).value_or("");
         return said.empty() || !source.isOfTheFile(key) ? said : (base / said).lexically_normal();
     };
-    config.stateDir = folder("state.dir");
-    if (config.stateDir.empty())
-        config.stateDir = defaultState();
+    const fs::path state = folder("state.dir");
+    config.stateDir = state.empty() ? defaultState() : state;
     const auto material = [&](const char* key, const char* beside)
     {
         const fs::path said = folder(key);
@@ -322,9 +321,7 @@ void readSocket(const Properties& source, const std::filesystem::path& file, Con
 
 std::optional<bool> booleanFrom(const std::string& text)
 {
-    if (text == "true" || text == "false")
-        return text == "true";
-    return std::nullopt;
+    return text == "true" || text == "false" ? std::optional(text == "true") : std::nullopt;
 }
 
 /// Who may what: docs/access.md.

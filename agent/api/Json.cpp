@@ -1,13 +1,9 @@
 #include "agent/api/Json.h"
 
+#include "agent/api/JsonMembers.h"
 #include "agent/model/Utf8.h"
 
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
-
 #include <algorithm>
-
-#include <unistd.h>
 
 namespace agent
 {
@@ -15,32 +11,7 @@ namespace agent
 namespace
 {
 
-using Buffer = rapidjson::StringBuffer;
-using Writer = rapidjson::Writer<Buffer>;
-
-void put(Writer& out, const char* key, std::string_view value)
-{
-    out.Key(key);
-    out.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
-}
-
-void putOrNull(Writer& out, const char* key, const std::string& value)
-{
-    out.Key(key);
-    value.empty() ? out.Null() : out.String(value);
-}
-
-template <typename T> void putNumber(Writer& out, const char* key, const std::optional<T>& value)
-{
-    out.Key(key);
-    value ? out.Int64(*value) : out.Null();
-}
-
-void putTime(Writer& out, const char* key, const std::optional<TimeMs>& value)
-{
-    out.Key(key);
-    value ? out.String(formatTime(*value)) : out.Null();
-}
+using namespace json;
 
 /// A comma-separated text as a list.
 void putWords(Writer& out, const char* key, std::string_view words)
@@ -248,108 +219,6 @@ void write(Writer& out, const StuckStage& stuck)
     out.EndObject();
 }
 
-void putTexts(Writer& out, const char* key, const std::vector<std::string>& texts)
-{
-    out.Key(key);
-    out.StartArray();
-    for (const auto& text : texts)
-        out.String(text);
-    out.EndArray();
-}
-
-void putToken(Writer& out, const Token& token)
-{
-    put(out, "name", token.name);
-    put(out, "role", toString(token.role));
-    putTexts(out, "services", token.services);
-    out.Key("proxy");
-    out.Bool(token.proxy);
-    put(out, "createdAt", formatTime(token.createdAt));
-    putTime(out, "expiresAt", token.expiresAt);
-    putTime(out, "lastUsedAt", token.lastUsedAt);
-}
-
-void write(Writer& out, const TokenCatalog::Listed& listed)
-{
-    out.StartObject();
-    putToken(out, listed.token);
-    put(out, "source", listed.outside ? "credential" : "record");
-    out.EndObject();
-}
-
-void putWholeAgent(Writer& out, const EngineStatus& facts, const PluginRegistry& plugins)
-{
-    putNumber(out, "slots", std::optional(facts.slots));
-    putNumber(out, "running", std::optional(facts.running));
-    putNumber(out, "setAside", std::optional(facts.blockedSlots.size()));
-    out.Key("setAsideStages");
-    out.StartArray();
-    for (const auto& stage : facts.blockedSlots)
-    {
-        out.StartObject();
-        put(out, "stageId", stage.stageId);
-        put(out, "runId", stage.runId);
-        put(out, "processes", stage.processes);
-        put(out, "since", formatTime(stage.since));
-        out.EndObject();
-    }
-    out.EndArray();
-    putNumber(out, "queueLength", std::optional(facts.queued));
-    out.Key("draining");
-    out.Bool(facts.draining);
-    putNumber(out, "freeBytes", std::optional(facts.freeBytes));
-    out.Key("plugins");
-    out.StartArray();
-    for (const auto& [name, plugin] : plugins.all())
-    {
-        out.StartObject();
-        put(out, "name", name);
-        put(out, "version", plugin->version);
-        put(out, "description", plugin->description);
-        put(out, "sha256", plugin->sha256);
-        out.EndObject();
-    }
-    out.EndArray();
-}
-
-void putRefused(Writer& out, const std::vector<ServiceCatalog::Refused>& files)
-{
-    out.Key("brokenServices");
-    out.StartArray();
-    for (const auto& each : files)
-    {
-        out.StartObject();
-        put(out, "name", each.name);
-        put(out, "file", each.file);
-        put(out, "problem", each.problem);
-        out.Key("inUse");
-        out.Bool(each.inUse);
-        out.EndObject();
-    }
-    out.EndArray();
-}
-
-/// Returns what `fill` writes.
-template <typename Fill> std::string written(Fill fill)
-{
-    Buffer buffer;
-    Writer out(buffer);
-    fill(out);
-    return {buffer.GetString(), buffer.GetSize()};
-}
-
-/// Returns an object with the members that `fill` writes.
-template <typename Fill> std::string object(Fill fill)
-{
-    return written(
-        [&](Writer& out)
-        {
-            out.StartObject();
-            fill(out);
-            out.EndObject();
-        });
-}
-
 template <typename T> std::string one(const T& value)
 {
     return written([&](Writer& out) { write(out, value); });
@@ -402,58 +271,6 @@ std::string toApiJson(const ProcessInfo& process)
 std::string toApiJson(const StuckStage& stage)
 {
     return one(stage);
-}
-
-std::string toApiJson(const TokenCatalog::Listed& token)
-{
-    return one(token);
-}
-
-std::string tokenJson(const Token& token, const std::string& secret)
-{
-    return object(
-        [&](Writer& out)
-        {
-            putToken(out, token);
-            put(out, "source", "record");
-            if (!secret.empty())
-                put(out, "token", secret);
-        });
-}
-
-std::string invitationJson(const std::string& code, TimeMs expiresAt, const std::string& url)
-{
-    return object(
-        [&](Writer& out)
-        {
-            put(out, "code", code);
-            put(out, "expiresAt", formatTime(expiresAt));
-            put(out, "url", url);
-        });
-}
-
-std::string agentJson(const AgentView& view)
-{
-    return object(
-        [&](Writer& out)
-        {
-            char host[256] = "";
-            ::gethostname(host, sizeof host - 1);
-            put(out, "version", STAGE_AGENT_VERSION);
-            put(out, "host", host);
-            if (!view.caller.narrowed())
-            {
-                putWholeAgent(out, view.facts, view.plugins);
-                putRefused(out, view.refused);
-            }
-            out.Key("caller");
-            out.StartObject();
-            put(out, "name", view.actor);
-            putOrNull(out, "role",
-                      view.caller.role ? std::string(toString(*view.caller.role)) : "");
-            putTexts(out, "services", view.caller.services);
-            out.EndObject();
-        });
 }
 
 std::string stoppedJson(int stopped)
