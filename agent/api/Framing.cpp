@@ -100,7 +100,7 @@ std::optional<Refusal> parseVersion(std::string_view version, Head& head)
     return malformed("the request line does not end with a version");
 }
 
-/// A path, or the whole URL that a client writes for a proxy. Its host counts in place of the header's.
+/// A path, or the whole URL that a client writes for a proxy. Its host must be the header's: judge().
 /// Source: RFC 9112, 3.2.1 and 3.2.2
 std::optional<Refusal> parseForm(std::string_view target, Head& head)
 {
@@ -232,8 +232,13 @@ std::optional<Refusal> judge(const FramingHeaders& seen, Head& head)
         return malformed("more than one Content-Length");
     if (seen.expectations > 1)
         return malformed("more than one Expect");
-    if (!head.authority.empty())
+    if (const auto host = head.headers.find("host"); !head.authority.empty())
+    {
+        // The standard lets the URL win; who stands in front may have gone by the header.
+        if (host != head.headers.end() && lower(host->second) != lower(head.authority))
+            return malformed("the target and Host name different hosts");
         head.headers["host"] = head.authority;
+    }
     if (seen.codings == 0)
         return std::nullopt;
     if (seen.codings > 1 || seen.lengths > 0 || !head.version11)

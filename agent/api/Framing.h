@@ -17,7 +17,7 @@ struct Head
 {
     std::string method;
     std::string target;    ///< origin form, printable ASCII
-    std::string authority; ///< of a target that was a URL: the value of the header host, too
+    std::string authority; ///< of a target that was a URL: what the header host says, too
     bool version11 = true;
     std::int64_t contentLength = 0;
     bool chunked = false;

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -97,17 +98,28 @@ public:
     /// Source: /proc/net/tcp in proc(5).
     [[nodiscard]] bool wasRead() const
     {
-        sockaddr_in ours{};
-        socklen_t size = sizeof ours;
-        ::getsockname(_fd, reinterpret_cast<sockaddr*>(&ours), &size);
-        char port[8];
-        std::snprintf(port, sizeof port, "%04X", ntohs(ours.sin_port));
+        const auto portOf = [this](auto nameOf)
+        {
+            sockaddr_in end{};
+            socklen_t size = sizeof end;
+            nameOf(_fd, reinterpret_cast<sockaddr*>(&end), &size);
+            char text[8];
+            std::snprintf(text, sizeof text, ":%04X", ntohs(end.sin_port));
+            return std::string(text);
+        };
+        const std::string ours = portOf(::getsockname);
+        const std::string servers = portOf(::getpeername);
         std::ifstream table("/proc/net/tcp");
         std::string line; // `   1: 0100007F:AEFB 0100007F:1F90 01 00000000:00000000 …`
         while (std::getline(table, line))
-            if (line.size() > 54 && line.compare(29, 4, port) == 0 &&
-                line.compare(34, 2, "01") == 0)
-                return line.compare(46, 8, "00000000") == 0;
+        {
+            // No columns: the number in front grows with the count of connections.
+            std::istringstream fields(line);
+            std::string number, local, remote, state, queues;
+            fields >> number >> local >> remote >> state >> queues;
+            if (local.ends_with(servers) && remote.ends_with(ours) && state == "01")
+                return queues.ends_with(":00000000");
+        }
         return false;
     }
 

@@ -128,7 +128,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(431, statusOfLine("GET /b" + longest + " HTTP/1.1"));
     }
 
-    /// Symptom: clients that are told to use a proxy got 400. Bound: the URL's host counts, not the header's.
+    /// Symptom: clients that are told to use a proxy got 400. Bound: URL and Host name the same host.
     void testATargetMayBeAUrl()
     {
         for (const auto& [given, target] :
@@ -138,11 +138,19 @@ public:
                                                               {"http://b:7?y", "/?y"},
                                                               {"http://b:7//x", "//x"}})
         {
-            const auto parsed = parseHead("GET " + given + " HTTP/1.1\r\nHost: other\r\n\r\n");
+            const auto parsed = parseHead("GET " + given + " HTTP/1.1\r\nHost: B:7\r\n\r\n");
             const Head* const head = std::get_if<Head>(&parsed);
             CPPUNIT_ASSERT_MESSAGE(given, head != nullptr);
             CPPUNIT_ASSERT_EQUAL(target, head->target);
             CPPUNIT_ASSERT_EQUAL(std::string("b:7"), head->headers.at("host"));
+        }
+        CPPUNIT_ASSERT(std::holds_alternative<Head>(parseHead("GET http://b/ HTTP/1.0\r\n\r\n")));
+        for (const std::string host : {"other", "b", "b:70", "xb:7", "", "b:7\r\nHost: b:7"})
+        {
+            const auto parsed = parseHead("GET http://b:7/ HTTP/1.1\r\nHost: " + host + "\r\n\r\n");
+            const Refusal* const refusal = std::get_if<Refusal>(&parsed);
+            CPPUNIT_ASSERT_MESSAGE(host, refusal != nullptr);
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(host, 400, refusal->status);
         }
     }
 

@@ -14,7 +14,10 @@
 #include <csignal>
 #include <iostream>
 #include <random>
+#include <regex>
 #include <sstream>
+
+#include <strings.h>
 
 namespace agent
 {
@@ -104,7 +107,23 @@ private:
         while (std::getline(lines, line))
             if (!plain(line) || !takeField(line))
                 return false;
-        return _lengths + (_chunked ? 1 : 0) <= 1;
+        return _lengths + (_chunked ? 1 : 0) <= 1 && _hosts.size() <= 1 && takeUrl();
+    }
+
+    /// Makes a path of a target that is a URL, whose host must be Host's. Source: RFC 9112, 3.2.2.
+    bool takeUrl()
+    {
+        static const std::regex url("([^ ]+ )https?://([^/?]*)([^ ]*)", std::regex::icase);
+        std::smatch parts;
+        if (!std::regex_match(_target, parts, url))
+            return true;
+        const std::string host = parts[2];
+        const std::string path = parts[3];
+        if (host.empty() || host.find('@') != std::string::npos ||
+            (!_hosts.empty() && ::strcasecmp(_hosts.front().c_str(), host.c_str()) != 0))
+            return false;
+        _target = parts[1].str() + (path.starts_with('/') ? "" : "/") + path;
+        return true;
     }
 
     static bool plain(std::string& line)
@@ -127,6 +146,8 @@ private:
         std::string value = line.substr(colon + 1);
         value.erase(0, std::min(value.find_first_not_of(" \t"), value.size()));
         value.erase(value.find_last_not_of(" \t") + 1);
+        if (name == "host")
+            _hosts.push_back(value);
         if (name == "content-length")
         {
             ++_lengths;
@@ -176,6 +197,7 @@ private:
     }
 
     std::string _target;
+    std::vector<std::string> _hosts;
     std::size_t _length = 0;
     int _lengths = 0;
     bool _chunked = false;
@@ -188,7 +210,8 @@ public:
     std::string next()
     {
         const std::string inner = "GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        std::string bytes = "POST /outer HTTP/1.1\r\nHost: localhost\r\n";
+        std::string bytes = pick(1) == 0 ? "POST /outer" : "POST http://localhost/outer";
+        bytes += " HTTP/1.1\r\nHost: localhost\r\n";
         if (pick(1) == 0)
             bytes += "Content-Length: " + std::to_string(inner.size()) + "\r\n\r\n" + inner;
         else
