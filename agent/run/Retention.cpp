@@ -40,6 +40,36 @@ EndedPlace from(const EndedPlace& place, TimeMs now)
     return place.at > now ? EndedPlace{} : place;
 }
 
+struct Leap
+{
+    TimeMs from = 0; ///< the last change before it
+    TimeMs by = 0;
+};
+
+/// The newest pause of more than a day that ended in the last day: a start after it does not make the clock
+/// any more credible. The rows of a run stay as long as the run does.
+std::optional<Leap> leapOfLastDay(History& history, TimeMs now)
+{
+    constexpr int page = 512;
+    TimeMs later = now;
+    for (std::int64_t end = history.lastSeq(); end > 0; end -= page)
+    {
+        auto entries = history.after(std::max<std::int64_t>(0, end - page), page);
+        std::reverse(entries.begin(), entries.end());
+        for (const auto& entry : entries)
+        {
+            if (entry.seq > end)
+                continue;
+            if (later - entry.at > day)
+                return Leap{.from = entry.at, .by = later - entry.at};
+            if (now - entry.at > day)
+                return std::nullopt;
+            later = entry.at;
+        }
+    }
+    return std::nullopt;
+}
+
 std::optional<std::int64_t> moreAfter(std::size_t found, int limit)
 {
     return found == static_cast<std::size_t>(limit) ? std::optional<std::int64_t>(0) : std::nullopt;
@@ -113,19 +143,23 @@ TimeMs Retention::wallAhead()
 
 void Retention::begin(Batch& batch)
 {
+    const TimeMs now = nowMs();
     const auto last = batch.history.lastAt();
-    const TimeMs away = last ? nowMs() - *last : 0;
-    if (away <= leap || (away <= day && isSynchronised()))
+    const TimeMs away = last ? now - *last : 0;
+    if (away > leap && (away > day || !isSynchronised()))
+        _clockAhead -= away; // as if it had stood still since
+    const auto doubted = leapOfLastDay(batch.history, now);
+    if (!doubted)
         return;
-    _clockAhead -= away; // as if it had stood still since
-    if (away > day)
-        batch.afterCommit.push_back(
-            [last = *last]
-            {
-                journal::warn("the last change on record is of " + formatTime(last) +
-                              ": in case the clock is wrong, nothing is removed for its age in "
-                              "the next 24 hours");
-            });
+    if (away <= day)
+        _clockAhead -= doubted->by;
+    batch.afterCommit.push_back(
+        [from = doubted->from]
+        {
+            journal::warn("no change is on record for more than a day after " + formatTime(from) +
+                          ": in case the clock is wrong, nothing is removed for its age in "
+                          "the next 24 hours");
+        });
 }
 
 TimeMs Retention::believedNow()
