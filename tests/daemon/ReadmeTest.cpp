@@ -66,8 +66,9 @@ std::set<std::string> routesOfTheProgram()
     std::istringstream lines(contentOf(source / "agent/api/Routes.cpp"));
     std::set<std::string> routes;
     for (std::string line; std::getline(lines, line);)
-        if (const auto route =
-                groupsOf(line, R"re( +\{"([A-Z]+)", \{([^}]*)\}, \w+, \w+(?:, Pace::\w+)?\},)re");
+        if (const auto route = groupsOf(
+                line,
+                R"re( +\{"([A-Z]+)", \{([^}]*)\}, \w+, \w+(?:, Pace::\w+(?:, (?:\w+|\{[^}]*\}))?)?\},)re");
             !route.empty())
         {
             std::string path = replaced(replaced(route[2], ", ", "/"), "\"", "");

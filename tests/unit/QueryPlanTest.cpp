@@ -1,6 +1,7 @@
 #include "agent/store/Database.h"
 #include "agent/store/Query.h"
 #include "agent/store/RecordReport.h"
+#include "agent/store/RunOutlook.h"
 #include "tests/support/FilesFolder.h"
 
 #include <cppunit/TestFixture.h>
@@ -108,7 +109,7 @@ public:
     void testSeesAStatementThatReadsMany()
     {
         for (const char* sql :
-             {"SELECT id FROM runs WHERE branch = ?", "DELETE FROM stages WHERE name = ?",
+             {"SELECT id FROM runs WHERE committer = ?", "DELETE FROM stages WHERE name = ?",
               "SELECT * FROM history WHERE actor = ?", "SELECT id FROM runs ORDER BY seq",
               "SELECT COUNT(*) FROM stages WHERE run_id = ?",
               "SELECT id FROM runs WHERE status = ? ORDER BY version LIMIT 1",
@@ -120,9 +121,10 @@ public:
     /// is left are texts for one use: none of them names a table of ours.
     void testNoStatementIsLeftOut()
     {
-        // Brings the statements of the last file into this program.
+        // Bring the statements of the last files into this program.
         CPPUNIT_ASSERT_EQUAL(std::string(),
                              reportOn(_files.path() / "record.db", RecordDepth::Whole).damage);
+        CPPUNIT_ASSERT(!RunOutlook(_database.writer()).failedStage("none"));
         std::size_t declared = 0;
         const std::filesystem::path folder(STAGE_AGENT_SOURCE_DIR "/agent/store");
         for (const auto& entry : std::filesystem::directory_iterator(folder))

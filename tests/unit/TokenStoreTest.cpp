@@ -22,6 +22,7 @@ class TokenStoreTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testANameAndADigestStandOnce);
     CPPUNIT_TEST(testAUseOfNoTokenChangesNothing);
     CPPUNIT_TEST(testRunsOfSeveralServicesAreOneList);
+    CPPUNIT_TEST(testRunsOfNoServiceAreNone);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -107,7 +108,45 @@ public:
             CPPUNIT_ASSERT(run.status == Status::Failure &&
                            std::find(wanted.begin(), wanted.end(), run.id) != wanted.end());
         CPPUNIT_ASSERT(of.runs({.serviceId = "early"}, ids).empty());
-        CPPUNIT_ASSERT(of.runs({}, {}).empty());
+    }
+
+    /// No service is not all services: a token whose services match none sees no run, however it asks.
+    void testRunsOfNoServiceAreNone()
+    {
+        RunStore runs(_database.writer());
+        for (const char* service : {"a", "b", ""})
+            for (const char* branch : {"main", "next"})
+            {
+                Run run{.id = newId(),
+                        .commitHash = "c0ffee",
+                        .status = Status::Success,
+                        .serviceId = service,
+                        .serviceName = service,
+                        .branch = branch};
+                runs.insert(run);
+            }
+        ServiceRuns of(_database.writer());
+        const std::vector<RunFilter> filters{{},
+                                             {.serviceId = "a"},
+                                             {.statuses = {Status::Success}},
+                                             {.statuses = {Status::Success, Status::Failure}},
+                                             {.branch = "main"},
+                                             {.serviceId = "a", .branch = "main"},
+                                             {.commit = "c0"},
+                                             {.since = 0}};
+        for (const auto& filter : filters)
+        {
+            for (const auto& ids : {std::vector<std::string>{}, {"none"}})
+            {
+                CPPUNIT_ASSERT(of.runs(filter, ids).empty());
+                CPPUNIT_ASSERT(!of.page(filter, ids));
+            }
+            CPPUNIT_ASSERT(!of.runs(filter, std::nullopt).empty());
+        }
+        const auto ofBranch = of.runs({.branch = "main"}, std::vector<std::string>{"a", "none"});
+        CPPUNIT_ASSERT_EQUAL(std::size_t(1), ofBranch.size());
+        CPPUNIT_ASSERT_EQUAL(std::string("a"), ofBranch[0].serviceId);
+        CPPUNIT_ASSERT_EQUAL(std::size_t(3), of.runs({.branch = "main"}, std::nullopt).size());
     }
 
 private:
