@@ -46,28 +46,26 @@ struct Leap
     TimeMs by = 0;
 };
 
-/// The newest pause of more than a day that ended in the last day: a start after it does not make the clock
-/// any more credible. The rows of a run stay as long as the run does.
+/// The pause of more than a day that ended in the last day: a start after it does not make the clock any more
+/// credible. It can only lie before the first change of that day, which is found by halving the record.
 std::optional<Leap> leapOfLastDay(History& history, TimeMs now)
 {
-    constexpr int page = 512;
-    TimeMs later = now;
-    for (std::int64_t end = history.lastSeq(); end > 0; end -= page)
+    std::int64_t older = 0; // the last change that is known to be older than a day
+    for (std::int64_t end = history.lastSeq(); older < end;)
     {
-        auto entries = history.after(std::max<std::int64_t>(0, end - page), page);
-        std::reverse(entries.begin(), entries.end());
-        for (const auto& entry : entries)
-        {
-            if (entry.seq > end)
-                continue;
-            if (later - entry.at > day)
-                return Leap{.from = entry.at, .by = later - entry.at};
-            if (now - entry.at > day)
-                return std::nullopt;
-            later = entry.at;
-        }
+        const std::int64_t middle = older + (end - older) / 2;
+        const auto next = history.after(middle, 1);
+        if (next.empty() || now - next.front().at <= day)
+            end = middle;
+        else
+            older = next.front().seq;
     }
-    return std::nullopt;
+    const auto around = history.after(older - 1, 2);
+    if (older == 0 || around.empty() || around.front().seq != older)
+        return std::nullopt;
+    const TimeMs from = around.front().at;
+    const TimeMs to = around.size() > 1 ? around.back().at : now;
+    return to - from > day ? std::optional(Leap{.from = from, .by = to - from}) : std::nullopt;
 }
 
 std::optional<std::int64_t> moreAfter(std::size_t found, int limit)
