@@ -265,6 +265,8 @@ public:
 
     void testNoneIsOnlyForServicesThatAreNamed()
     {
+        if (!canSandbox()) // else every service may have none
+            return;
         _daemon->writeService("app", service("app", "isolation: none\n", "true"));
         _daemon->writeService("bind", service("bind", "binds:\n  - /etc\n", "true"));
         std::string said;
@@ -323,8 +325,9 @@ public:
         daemon.setPrograms(programs);
         daemon.writeService("app", service("app", "isolation: none\n", "true"));
         daemon.start();
-        CPPUNIT_ASSERT_MESSAGE(daemon.output(),
-                               daemon.output().find("No permissions") != std::string::npos);
+        // Where bubblewrap is missing the agent does not come to ask the shim.
+        const char* const said = canSandbox() ? "No permissions" : "pull requests are refused";
+        CPPUNIT_ASSERT_MESSAGE(daemon.output(), daemon.output().find(said) != std::string::npos);
         daemon.waitForRun(daemon.submitService("app"), "SUCCESS");
         const auto refused =
             daemon.post("/api/runs", R"({"service":"app","triggerType":"PR_SYNC"})");
