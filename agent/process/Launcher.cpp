@@ -360,10 +360,9 @@ std::size_t Launcher::endRemains(const Order& order, const std::optional<Claim>&
     std::size_t grouped = 0;
     if (Cgroup::isStageGroup(order.cgroup))
         grouped = Cgroup::killAll(order.cgroup);
-    // Also where a cgroup did most of it: a process may have been moved out, or not yet in.
-    if (!claim)
-        return grouped;
-    const auto remains = remainsOf(order, *claim);
+    // Also where a cgroup did most of it: a process may have been moved out, or not yet in. Without a claim the
+    // environment alone tells.
+    const auto remains = remainsOf(order, claim.value_or(Claim()));
     for (const ProcessStat& process : remains)
         signalProcess(process, SIGKILL);
     FAILPOINT("remains.killed");

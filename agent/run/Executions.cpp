@@ -145,6 +145,13 @@ bool Executions::resume(const std::string& stageId, int attempt,
                            !recorded.shim && !std::filesystem::exists(folder / files::log);
     if (untouched)
         return false;
+    if (start.order.stageId.empty())
+    {
+        // The order can't be believed: this is enough to find the attempt's processes.
+        start.order.runId = folder.parent_path().parent_path().filename();
+        start.order.bootId = recorded.bootId;
+        start.order.env["STAGE_ATTEMPT"] = std::to_string(attempt);
+    }
     start.order.stageId = stageId;
     start.order.attempt = attempt;
     start.order.seal = recorded.seal;
