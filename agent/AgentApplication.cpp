@@ -178,9 +178,9 @@ OrderDefaults AgentApplication::orders(const std::filesystem::path& mirrors) con
             .pluginHost = _programs / "stage-plugin-host",
             .mirrors = mirrors,
             .secretsDir = _config.secretsDir,
-             .gitConfig = _config.gitConfig,
-             .inherited = InheritedEnvironment::ofThisProcess(),
-             .umask = _umask,
+            .gitConfig = _config.gitConfig,
+            .inherited = InheritedEnvironment::ofThisProcess(),
+            .umask = _umask,
             .isolation = _config.isolation};
 }
 

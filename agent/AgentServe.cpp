@@ -67,7 +67,7 @@ void keepStagesAway()
     ::prctl(PR_SET_DUMPABLE, 0);
     // What a killed shim leaves becomes ours, and is ended (process/Launcher).
     ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-    // Read by ShimWatch: a shim that somebody has stopped.
+    // Read by ShimWatch: a shim that was stopped (SIGSTOP).
     sigset_t children;
     ::sigemptyset(&children);
     ::sigaddset(&children, SIGCHLD);

@@ -226,7 +226,7 @@ Shim Launcher::start(PreparedLaunch launch)
     shim.pid = child->pid;
     shim.pidfd = std::move(child->pidfd);
     shim.socket = std::move(child->socket);
-    resume(shim); // while it waited somebody may have stopped it
+    resume(shim); // it may have been stopped while it waited
     _shims.insert(shim.pid);
     return shim;
 }
@@ -300,7 +300,7 @@ void Launcher::stop(const Shim& shim)
 {
     FAILPOINT("stop");
     send(shim, SIGTERM);
-    send(shim, SIGCONT); // one that somebody stopped would hear TERM only then
+    send(shim, SIGCONT); // a stopped one gets TERM only then
     FAILPOINT("stopped");
 }
 

@@ -138,7 +138,7 @@ public:
     /// Errors: std::system_error when it can't be watched.
     [[nodiscard]] static Shim living(const Claim& claim);
 
-    /// Continues a shim that somebody has stopped. Harmless for one that was not.
+    /// Continues a stopped shim. Has no effect on one that runs.
     static void resume(const Shim& shim);
 
     /// Sends KILL to every child of ours that is no shim, and to what descends from it: an orphan that a killed shim has

@@ -53,7 +53,7 @@ public:
     /// The keys of shims that put a held.json into their folders, since the last call.
     std::set<std::string> takeHeld() { return std::exchange(_held, {}); }
 
-    /// The keys of shims, children of ours, that somebody has stopped (SIGSTOP), since the last call; they were continued.
+    /// Returns the keys of our child shims that were stopped (SIGSTOP) since the last call; they were continued.
     /// SIGCHLD must be blocked in every thread.
     std::set<std::string> takeStopped() { return std::exchange(_stopped, {}); }
 

@@ -20,9 +20,9 @@ namespace agent
 // Running. Its shim supervises it. held.json is looked at when the shim puts it there, at most once a second,
 // and again each 5 s as long as the processes do not show what it says: any stage may write that file.
 //
-// Overdue. A shim that has not ended its stage 5 s after its timeout and grace is continued, as somebody may have
-// stopped it, and has 30 s (5 s where it was stopped) and the grace once more; then it is killed, and the attempt ended with TIMEOUT. A shim that is
-// a child of ours is continued as soon as it is stopped, and that is noted (SHIM_STOPPED).
+// Overdue. A shim that has not ended its stage 5 s after its timeout and grace is continued, as it may have been
+// stopped, and has 30 s (5 s where it was) and the grace once more; then it is killed, and the attempt ends with
+// TIMEOUT. A shim that is a child of ours is continued as soon as it is stopped, and that is noted (SHIM_STOPPED).
 //
 // Stopping. The shim was asked to end it. One that has not done so within grace and 5 s is killed, unless the
 // kernel holds every process that is left: the stage is unkillable then, and its shim goes on trying.
@@ -75,7 +75,7 @@ public:
     /// From now on its processes are killed.
     void killNow();
 
-    /// Its shim was stopped by somebody, and continued.
+    /// Its shim was stopped (SIGSTOP), and continued.
     void shimStopped() { _stopped = true; }
 
     /// Its shim has put a held.json there: it is looked at soon.
@@ -127,7 +127,7 @@ private:
         _shimDue; ///< Stopping, Killing, overdue: when its shim is killed
     std::optional<Clock::time_point> _overdueAt; ///< Running: when its shim should have ended it
     bool _overdue = false;                       ///< its shim did not
-    bool _stopped = false;                       ///< its shim was, by somebody
+    bool _stopped = false;                       ///< its shim was, at least once
     Clock::time_point _nextKill;                 ///< Killing, Lost
     Clock::time_point _sweepEnds;                ///< Lost: what is there then is unkillable
     Clock::time_point _looked;                   ///< at held.json, the last time
