@@ -3,6 +3,7 @@ import { request, isShowable } from './api.js';
 import { lineNodes } from './ansi.js';
 import { el, problem, refill } from './dom.js';
 import { LogLines } from './loglines.js';
+import { looksLikeError } from './logmarks.js';
 import { LogSearch } from './logsearch.js';
 import { WindowedList } from './windowed.js';
 import { clockWords, countWords } from './words.js';
@@ -165,11 +166,12 @@ export class LogView {
         if (row.dataset.drawn === drawn)
             return row;
         row.dataset.drawn = drawn;
-        row.className = ['line', line?.type, number === this.#marked && 'marked', number === this.#match && 'match'].filter(Boolean).join(' ');
+        const fault = line && line.type !== 'stderr' && looksLikeError(line.message);
+        row.className = ['line', line?.type, fault && 'fault', number === this.#marked && 'marked', number === this.#match && 'match'].filter(Boolean).join(' ');
         const link = el('a', { class: 'number', tabindex: -1, href: this.#addressOf(number), 'aria-label': `Line ${number}` }, String(number));
         refill(row, link,
             ...(this.#times ? [el('span', { class: 'clock', title: line?.timestamp }, line ? clockWords(line.timestamp) : '')] : []),
-            el('span', { class: 'stream' }, line?.type === 'stderr' ? el('abbr', { title: 'stderr' }, 'E') : ''),
+            el('span', { class: 'stream' }, line?.type === 'stderr' || fault ? el('abbr', { title: fault ? 'Looks like an error' : 'stderr' }, 'E') : ''),
             el('span', { class: 'text' }, ...(line ? lineNodes(line.message, this.#wanted) : ['…'])));
         return row;
     }

@@ -3,6 +3,7 @@
 #include "agent/model/Isolation.h"
 #include "agent/model/Run.h"
 #include "agent/model/Stage.h"
+#include "agent/model/StageOutput.h"
 
 #include <cstdint>
 #include <map>
@@ -67,6 +68,7 @@ struct StageSpec
     RetrySpec retry;
     Limits limits;
     bool approval = false;
+    StageOutput output = StageOutput::Merged;
     std::vector<std::string> artifacts;
 
     bool operator==(const StageSpec&) const = default;

@@ -244,6 +244,7 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     order.logMaxBytes = defaults.logMaxBytes;
     order.limits = spec.limits;
     order.umask = defaults.umask;
+    order.output = spec.output;
 
     auto& env = order.env;
     env = pipeline.env; // first: what the agent says of the stage can't be overridden

@@ -139,6 +139,11 @@ void writeStage(JsonWriter& writer, const StageSpec& stage)
     writeDuration(writer, "silence", stage.silenceMs);
     writeDuration(writer, "grace", stage.graceMs);
     writeDuration(writer, "stuck_after", stage.stuckAfterMs);
+    if (stage.output != StageOutput::Merged)
+    {
+        writer.Key("output");
+        writer.String(std::string(toString(stage.output)));
+    }
     writeRetry(writer, stage.retry);
     writeLimits(writer, stage.limits);
     if (stage.approval)

@@ -250,8 +250,9 @@ void PipelineReader::readStages(const DocumentValue& value, PipelineSpec& spec) 
 
 void PipelineReader::readStage(const DocumentValue& value, StageSpec& stage) const
 {
-    const DocumentMap map(value, {"type", "name", "plugin", "with", "timeout", "silence", "grace",
-                                  "stuck_after", "retry", "limits", "approval", "artifacts"});
+    const DocumentMap map(value,
+                          {"type", "name", "plugin", "with", "timeout", "silence", "grace",
+                           "stuck_after", "output", "retry", "limits", "approval", "artifacts"});
     if (const auto type = map.require("type"))
     {
         const auto text = type->text();
@@ -285,6 +286,9 @@ void PipelineReader::readStage(const DocumentValue& value, StageSpec& stage) con
         stage.graceMs = duration(*grace, 0);
     if (const auto stuck = map.find("stuck_after"))
         stage.stuckAfterMs = duration(*stuck, 1);
+    if (const auto output = map.find("output"))
+        stage.output =
+            oneOf(*output, stageOutputFrom, {"merged", "separate"}).value_or(StageOutput::Merged);
     if (const auto retry = map.find("retry"))
         readRetry(*retry, stage.retry);
     if (const auto limits = map.find("limits"))

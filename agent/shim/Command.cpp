@@ -64,6 +64,7 @@ std::string sandboxText(const Order& order, const std::string& folder)
 
 Command::Command(const Order& order, const std::string& folder,
                  const std::map<std::string, std::string>& secrets)
+    : _kind(order.output)
 {
     Invocation invocation = invocationOf(order, secrets);
     if (order.sandbox && !order.outside)
@@ -90,15 +91,16 @@ bool Command::start(int cgroup)
     Pipe errors;
     if (!_failure.empty())
         return false;
-    if (!open(output) || !open(errors))
+    const bool merged = _kind == StageOutput::Merged;
+    if (!open(output) || (!merged && !open(errors)))
     {
         _failure = std::string("cannot make a pipe: ") + std::strerror(errno);
         return false;
     }
+    const int ofErrors = (merged ? output : errors).writeEnd.get();
     const bool started =
-        _sandbox ? _sandbox->start(*_child, output.writeEnd, errors.writeEnd, cgroup)
-                 : _child->start({.output = output.writeEnd.get(), .errors = errors.writeEnd.get()},
-                                 cgroup);
+        _sandbox ? _sandbox->start(*_child, output.writeEnd.get(), ofErrors, cgroup)
+                 : _child->start({.output = output.writeEnd.get(), .errors = ofErrors}, cgroup);
     _output = std::move(output.readEnd);
     _errors = std::move(errors.readEnd);
     return started;

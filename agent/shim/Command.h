@@ -22,8 +22,8 @@ public:
     Command(const Order& order, const std::string& folder,
             const std::map<std::string, std::string>& secrets);
 
-    /// Starts it: own session, /dev/null on stdin, pipes on stdout and stderr, nothing else inherited
-    /// but environment and folder; in `cgroup` (-1: none) from its first instruction on.
+    /// Starts it: own session, /dev/null on stdin, pipes on stdout and stderr, or one for both as the order
+    /// says, nothing else inherited but environment and folder; in `cgroup` (-1: none) from its first instruction on.
     /// Errors: false where there is no process; failure() says why. A failure later than that
     /// shows in failure() once the child is reaped.
     bool start(int cgroup);
@@ -33,7 +33,7 @@ public:
     /// Whether the kernel took it into the cgroup.
     [[nodiscard]] bool inCgroup() const { return _child->inCgroup(); }
 
-    /// Read ends of its stdout and stderr, non-blocking.
+    /// Read ends of its stdout and stderr, non-blocking. Where both are one pipe, errors() is not valid.
     [[nodiscard]] FileDescriptor& output() { return _output; }
     [[nodiscard]] FileDescriptor& errors() { return _errors; }
 
@@ -49,6 +49,7 @@ public:
 private:
     std::optional<Sandbox> _sandbox;
     std::unique_ptr<ChildProcess> _child;
+    StageOutput _kind;
     FileDescriptor _output;
     FileDescriptor _errors;
     std::string _failure;

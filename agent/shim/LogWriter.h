@@ -14,7 +14,7 @@
 namespace agent
 {
 
-/// Brings the command's two streams into one log: masked, and by whole lines.
+/// Brings the command's streams, one or two, into one log: masked, and by whole lines.
 /// A line without its end is held back while the other stream writes, for at most 64 KiB and 200 ms:
 /// long enough for a line that was written in pieces, short enough for a prompt or a progress bar.
 class LogWriter

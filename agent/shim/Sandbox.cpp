@@ -83,8 +83,7 @@ std::unique_ptr<ChildProcess> Sandbox::child()
                                           ChildProcess::Signals::Ends);
 }
 
-bool Sandbox::start(ChildProcess& child, const FileDescriptor& output, const FileDescriptor& errors,
-                    int cgroup)
+bool Sandbox::start(ChildProcess& child, int output, int errors, int cgroup)
 {
     if (!_failure.empty())
         return false;
@@ -94,8 +93,7 @@ bool Sandbox::start(ChildProcess& child, const FileDescriptor& output, const Fil
     const FileDescriptor program(::open("/proc/self/exe", O_PATH | O_CLOEXEC));
     const FileDescriptor null(::open("/dev/null", O_WRONLY | O_CLOEXEC));
     const std::array<FileDescriptor, 5> given{high(report[1].get()), high(_memory.get()),
-                                              high(output.get()), high(errors.get()),
-                                              high(program.get())};
+                                              high(output), high(errors), high(program.get())};
     ChildProcess::Descriptors descriptors{.output = null.get(), .errors = words[1].get()};
     for (const FileDescriptor& descriptor : given)
     {

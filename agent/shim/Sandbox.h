@@ -57,10 +57,9 @@ public:
     /// Returns the child to be started: bubblewrap.
     std::unique_ptr<ChildProcess> child();
 
-    /// Starts `child`; `output` and `errors` become the command's.
+    /// Starts `child`; `output` and `errors` become the command's; they may be one.
     /// Errors: false; failure(), or that of the child, says why.
-    bool start(ChildProcess& child, const FileDescriptor& output, const FileDescriptor& errors,
-               int cgroup);
+    bool start(ChildProcess& child, int output, int errors, int cgroup);
 
     /// Says that the stage is to end. To be called before TERM is sent to its processes.
     void stopping() const;

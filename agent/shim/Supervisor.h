@@ -26,6 +26,10 @@ namespace agent
 // a claim or an outcome already is never executed again. The log is made while the command starts, whose
 // first words wait in the pipes.
 //
+// Its words. Where the order merges them, stdout and stderr are one pipe, so the log has all in the order in which it
+// was written, as stdout; else there is a pipe for each, read one after the other, and what was written to both within
+// one round of the shim may stand in the log in another order than it was written in.
+//
 // While it runs. The shim sleeps until output comes, a child ends, TERM arrives or a deadline passes;
 // it never wakes up just to look. timeoutMs counts from startedAt, silenceMs from the last byte of
 // either stream. Both go by the monotonic clock, which stands still while the host sleeps: a stage

@@ -122,6 +122,14 @@ SandboxOrder sandboxFrom(const ObjectReader& reader)
             .shown = bindsIn(reader, "shown")};
 }
 
+StageOutput outputFrom(const std::string& text)
+{
+    const auto output = stageOutputFrom(text);
+    if (!output)
+        throw BadFile("has an unknown 'output'");
+    return *output;
+}
+
 void readIdentity(const ObjectReader& reader, Order& order)
 {
     order.runId = reader.text("runId");
@@ -173,6 +181,7 @@ std::string toJson(const Order& order)
     if (order.bootRecorded)
         json.key("bootRecorded").Bool(true);
     json.number("umask", order.umask);
+    json.text("output", toString(order.output));
     return json.finish();
 }
 
@@ -267,6 +276,8 @@ std::optional<Order> orderFrom(const std::string& json, std::string* why)
                 reader.find("bootRecorded") != nullptr && reader.boolean("bootRecorded");
             if (reader.find("umask") != nullptr)
                 order.umask = static_cast<unsigned>(reader.natural("umask")) & 0777U;
+            if (reader.find("output") != nullptr)
+                order.output = outputFrom(reader.text("output"));
         },
         sandboxOrderVersion);
 }

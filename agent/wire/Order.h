@@ -79,6 +79,9 @@ struct Order
     Seal seal;
 
     unsigned umask = defaultUmask; ///< of the command
+
+    /// One that says nothing is of a daemon before there was a choice.
+    StageOutput output = StageOutput::Separate;
 };
 
 /// `shim.lock`: the shim's claim, written before it executes anything. Held by flock while it lives.

@@ -63,7 +63,7 @@ export async function aLogOfFiveMillionLinesIsSmooth({ page, daemon, open }) {
 export async function searchesALog({ page, daemon, open, picture }) {
     const run = await daemon.submit([shell(
         'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo "line $i of many"; done; printf "\\033[31mErr\\033[1mor\\033[0m: no such table\\n"; ' +
-        'i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo "more $i"; done; echo "second error" >&2')]);
+        'i=0; while [ $i -lt 500 ]; do i=$((i+1)); echo "more $i"; done; echo "second error" >&2', { output: 'separate' })]);
     await daemon.runIs(run.id, 'SUCCESS');
     await open(`#/runs/${run.id}`);
     await page.locator('.line', { hasText: 'line 1 of many' }).first().waitFor();
@@ -89,6 +89,32 @@ export async function searchesALog({ page, daemon, open, picture }) {
     assert.match(await page.locator('.line .clock').first().textContent(), /^\d\d:\d\d:\d\d\.\d{3}$/);
     const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save' }).click()]);
     assert.ok(download.suggestedFilename().endsWith('.log'));
+}
+
+export async function marksLinesThatLookLikeErrors({ page, daemon, open, picture }) {
+    // docs/operating.md, "What a log marks".
+    const errors = ['error: no such file', 'fatal: not a git repository', '[ERROR] boom', 'ERROR: relation "orders" does not exist',
+        'error[E0308]: mismatched types', 'npm ERR! code ELIFECYCLE', 'remote: error: denied', 'a.c:3:1: error: expected', 'ld: fatal error: no input',
+        'a.ts(7,3): error TS2304: Cannot find name', 'make: *** [Makefile:3: all] Error 1', 'Traceback (most recent call last):', 'ValueError: x',
+        'java.io.IOException: closed', 'Caused by: timeout', "thread 'main' panicked at a.rs:1", 'FAILED tests/a.py', '--- FAIL: TestX (0.00s)',
+        'not ok 3 - adds', '  \u2717 works', 'sh: 1: foo: not found', 'a.sh: line 3: ./x: Permission denied', 'Segmentation fault (core dumped)',
+        '<ESC>[31mError<ESC>[0m: no such table', 'progress 10%<CR>error: it broke'];
+    const others = ['0 errors', 'compile error.c', 'warning: unused', '[100%] Built target error', 'test error_handling ... ok', 'error rate 3%',
+        'terror: x', 'FAILOVER done', 'not okay', 'the failed one', '  "error": null,', 'No errors.', 'error: it broke<CR>recovered'];
+    const run = await daemon.submit([shell(`sed 's/<ESC>/\\x1b/g; s/<CR>/\\r/g' <<'END'\n${errors.join('\n')}\n${others.join('\n')}\nEND`)]);
+    await daemon.runIs(run.id, 'SUCCESS');
+    await open(`#/runs/${run.id}`);
+    await page.locator('.line .number', { hasText: /^1$/ }).waitFor();
+    const marked = new Map();
+    for (const top of [0, 300, 600]) { // only what is in sight is drawn
+        await page.locator('.lines').evaluate((box, y) => { box.scrollTop = y; }, top);
+        await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+        for (const [number, fault] of await page.evaluate(() => [...document.querySelectorAll('.line')].filter((line) => line.classList.contains('stdout'))
+            .map((line) => [Number(line.querySelector('.number').textContent), line.classList.contains('fault') && line.querySelector('abbr').title === 'Looks like an error'])))
+            marked.set(number, fault);
+    }
+    [...errors, ...others].forEach((text, i) => assert.equal(marked.get(i + 1), i < errors.length, text));
+    await picture('log-errors-desktop-light');
 }
 
 export async function followsUntilTheUserScrolls({ page, daemon, open }) {

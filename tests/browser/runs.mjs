@@ -6,7 +6,7 @@ export async function watchesARunLiveToItsEnd({ page, daemon, open, picture }) {
     const run = await daemon.submit([
         shell('echo one; echo two', { type: 'PREPARE' }),
         shell(`echo before; ${daemon.gate('first')}; echo after`, { type: 'UNIT_TEST', name: 'Unit tests' }),
-        shell('echo oops >&2; exit 3', { type: 'BUILD' }),
+        shell('echo oops >&2; exit 3', { type: 'BUILD', output: 'separate' }),
         shell('echo never', { type: 'DEPLOY_PROD' }),
     ], { commitMessage: 'Add the button', committer: 'Ada' });
     await open();

@@ -39,6 +39,7 @@ class LogsApiTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testLinesBeginWithTheFirstAttempt);
     CPPUNIT_TEST(testLogBytesGrowWhileTheStageRuns);
     CPPUNIT_TEST(testLinesTellTheirStream);
+    CPPUNIT_TEST(testMergedLinesAreInOrderAndOfStdout);
     CPPUNIT_TEST(testUnfinishedLineCountsWhenTheStageEnded);
     CPPUNIT_TEST(testAnyBytesAreSafeInJson);
     CPPUNIT_TEST(testCompressedLogReadsTheSame);
@@ -140,7 +141,7 @@ public:
 
     void testTimestampsOfWholeAndPart()
     {
-        const auto id = ended("echo one; sleep 0.1; echo two >&2; printf three");
+        const auto id = ended("echo one; sleep 0.1; echo two >&2; printf three", "separate");
         const std::string all = get(id, "?timestamps=1");
         std::string bare;
         for (std::size_t at = 0, end = 0; at < all.size(); at = end)
@@ -221,7 +222,8 @@ public:
     void testLinesTellTheirStream()
     {
         const auto id = ended("for i in 1 2 3 4 5; do echo out; sleep 0.02; echo err >&2; "
-                              "sleep 0.02; done");
+                              "sleep 0.02; done",
+                              "separate");
         const auto lines = _daemon.get("/api/logs?stageId=" + id).json();
         CPPUNIT_ASSERT_EQUAL(10, static_cast<int>(lines.Size()));
         for (const auto& line : lines.GetArray())
@@ -231,6 +233,23 @@ public:
                                  std::string(line["type"].GetString()));
             CPPUNIT_ASSERT_EQUAL(id, std::string(line["stageId"].GetString()));
         }
+    }
+
+    /// Merged is what a stage has that says nothing.
+    void testMergedLinesAreInOrderAndOfStdout()
+    {
+        _run = _daemon.submit(
+            R"([{"type":"BUILD","plugin":"shell","with":{"command":)"
+            R"("for i in 1 2 3 4 5; do echo out $i; sh -c \"echo err $i >&2\"; done"}}])");
+        _daemon.waitForRun(_run, "SUCCESS");
+        const auto lines = _daemon.get("/api/logs?stageId=" + _daemon.stagesOf(_run)[0]).json();
+        std::string told;
+        for (const auto& line : lines.GetArray())
+            told += std::string(line["type"].GetString()) + ' ' + line["message"].GetString() + ';';
+        std::string expected;
+        for (const char* i : {"1", "2", "3", "4", "5"})
+            expected += "stdout out " + std::string(i) + ";stdout err " + i + ';';
+        CPPUNIT_ASSERT_EQUAL(expected, told);
     }
 
     void testLinesBeginWithTheFirstAttempt()
@@ -327,10 +346,11 @@ public:
     }
 
 private:
-    static std::string stage(const std::string& command, const std::string& type = "OTHER")
+    static std::string stage(const std::string& command, const std::string& type = "OTHER",
+                             const std::string& output = "merged")
     {
         return R"({"type":")" + type + R"(","plugin":"shell","with":{"command":")" + command +
-               "\"}}";
+               R"("},"output":")" + output + "\"}";
     }
 
     static std::string count(int lines)
@@ -363,17 +383,17 @@ private:
     }
 
     /// Shape: the id of the run's one stage.
-    std::string started(const std::string& command)
+    std::string started(const std::string& command, const std::string& output = "merged")
     {
-        _run = _daemon.submit("[" + stage(command, "BUILD") + "]");
+        _run = _daemon.submit("[" + stage(command, "BUILD", output) + "]");
         auto id = _daemon.stagesOf(_run)[0];
         waitFor("its log", [this] { return std::filesystem::exists(attemptFolder() / "log.idx"); });
         return id;
     }
 
-    std::string ended(const std::string& command)
+    std::string ended(const std::string& command, const std::string& output = "merged")
     {
-        auto id = started(command);
+        auto id = started(command, output);
         _daemon.waitForStage(id, "SUCCESS");
         return id;
     }

@@ -303,7 +303,7 @@ public:
         _daemon.set("logs.compress_after", "0");
         _daemon.start();
         const auto run = _daemon.submit(
-            R"([{"type":"BUILD","plugin":"shell","retry":{"attempts":2},"with":{"command":")"
+            R"([{"type":"BUILD","plugin":"shell","output":"separate","retry":{"attempts":2},"with":{"command":")"
             R"(i=0; while test $i -lt 40000; do i=$((i+1)); echo line $i of $STAGE_ATTEMPT; done; )"
             R"(echo oops >&2; printf 'no end'; test $STAGE_ATTEMPT = 2"}}])");
         _daemon.waitForRun(run, "SUCCESS");

@@ -221,6 +221,7 @@ private:
             stage.silenceMs = maybe(1);
             stage.graceMs = maybe(0);
             stage.stuckAfterMs = maybe(1);
+            stage.output = pick(2) == 0 ? StageOutput::Merged : StageOutput::Separate;
             if (pick(2) == 0)
                 stage.retry = {.attempts = 1 + pick(10),
                                .delayMs = pick(100'000),

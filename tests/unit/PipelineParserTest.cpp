@@ -283,6 +283,9 @@ public:
         check(stage("timeout:"), ":5: stages[0].timeout: expected text, found nothing");
         check(stage("silence: 0s"), ":5: stages[0].silence: must be longer than 0");
         check(stage("stuck_after: 0s"), ":5: stages[0].stuck_after: must be longer than 0");
+        check(stage("output: both"),
+              ":5: stages[0].output: expected one of merged, separate, found the text 'both'");
+        check(stage("output: [merged]"), ":5: stages[0].output: expected text, found a list");
         check(stage("grace: soon"), ":5: stages[0].grace: expected a duration");
         check(stage("approval: true"), ":5: stages[0].approval: expected required, found true");
         check(stage("approval: requred"), "found the text 'requred'");

@@ -20,6 +20,8 @@ class ShimLogTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(ShimLogTest);
     CPPUNIT_TEST(testLastByteIsKept);
     CPPUNIT_TEST(testLargeOutputIsWhole);
+    CPPUNIT_TEST(testMergedOutputIsInTheOrderOfTheWrites);
+    CPPUNIT_TEST(testStandardStreamsCanBeOpened);
     CPPUNIT_TEST(testStreamsInterleaveByWholeLines);
     CPPUNIT_TEST(testLineWithoutEndShowsSoon);
     CPPUNIT_TEST(testIndexDescribesEveryByte);
@@ -32,6 +34,8 @@ class ShimLogTest: public CppUnit::TestFixture
 public:
     void testLastByteIsKept();
     void testLargeOutputIsWhole();
+    void testMergedOutputIsInTheOrderOfTheWrites();
+    void testStandardStreamsCanBeOpened();
     void testStreamsInterleaveByWholeLines();
     void testLineWithoutEndShowsSoon();
     void testIndexDescribesEveryByte();
@@ -65,6 +69,54 @@ void ShimLogTest::testLargeOutputIsWhole()
         expected += std::to_string(i) + '\n';
     CPPUNIT_ASSERT(run.log() == expected);
     CPPUNIT_ASSERT(run.index().size() < 10'000);
+}
+
+/// Symptom: a warning stood in the log before or after the file that it was about.
+/// Cause: stdout and stderr were two pipes, which the shim reads one after the other.
+/// Bound: 3 commands, each line in its place, in every containment.
+void ShimLogTest::testMergedOutputIsInTheOrderOfTheWrites()
+{
+    std::string trace;
+    std::string traced;
+    std::string turns;
+    for (int i = 0; i < 200; ++i)
+    {
+        const std::string n = std::to_string(i);
+        trace += "/bin/echo out" + n + "\n";
+        traced += "+ /bin/echo out" + n + "\nout" + n + "\n";
+        turns += "compile " + n + "\nwarn " + n + "\n";
+    }
+    const std::string loop = "i=0; while [ $i -lt 200 ]; do ";
+    for (const auto& [command, expected] : std::vector<std::pair<std::string, std::string>>{
+             {loop + "/bin/echo compile $i; sh -c \"echo warn $i >&2\"; i=$((i+1)); done", turns},
+             {"set -x\n" + trace, traced},
+             {loop + "echo compile $i; echo warn $i >&2; i=$((i+1)); done", turns}})
+        inAllContainments(
+            [&, &command = command, &expected = expected](ShimRun& run)
+            {
+                run.order.output = StageOutput::Merged;
+                run.shell(command);
+                CPPUNIT_ASSERT(run.run().succeeded());
+                CPPUNIT_ASSERT_EQUAL(expected, run.log());
+                for (const LogIndexRecord& record : run.index())
+                    CPPUNIT_ASSERT_EQUAL(1, int{record.stream});
+            });
+}
+
+void ShimLogTest::testStandardStreamsCanBeOpened()
+{
+    for (const StageOutput output : {StageOutput::Merged, StageOutput::Separate})
+        inAllContainments(
+            [output](ShimRun& run)
+            {
+                run.order.output = output;
+                // Some wait, so that the order is that of the writes with two pipes too.
+                run.shell("echo a > /dev/stdout; sleep 0.05; echo b > /dev/stderr; sleep 0.05; "
+                          "echo c >> /proc/self/fd/1; sleep 0.05; echo d >> /dev/fd/2; sleep 0.05; "
+                          "echo e | tee /dev/stderr > /dev/null");
+                CPPUNIT_ASSERT(run.run().succeeded());
+                CPPUNIT_ASSERT_EQUAL(std::string("a\nb\nc\nd\ne\n"), run.log());
+            });
 }
 
 void ShimLogTest::testStreamsInterleaveByWholeLines()

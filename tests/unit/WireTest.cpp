@@ -95,6 +95,7 @@ void WireTest::testOrderSurvivesTheFile()
                      .binds = {{.path = "/dev/kvm"}, {.path = "/cache", .writable = true}},
                      .shown = {{.path = "/state/mirrors"}}};
     order.bootId = "boot";
+    order.output = StageOutput::Merged;
 
     std::string why;
     const auto read = orderFrom(toJson(order), &why);
@@ -107,6 +108,14 @@ void WireTest::testOrderSurvivesTheFile()
     CPPUNIT_ASSERT(read->sandbox->binds == order.sandbox->binds);
     CPPUNIT_ASSERT(read->sandbox->hidden == order.sandbox->hidden);
     CPPUNIT_ASSERT_EQUAL(std::int64_t{3}, read->graceMs);
+    CPPUNIT_ASSERT(read->output == StageOutput::Merged);
+
+    // Of a daemon that knew of two pipes only.
+    const auto earlier = orderFrom(replaced(toJson(order), ",\"output\":\"merged\"", ""), &why);
+    CPPUNIT_ASSERT_MESSAGE(why, earlier.has_value());
+    CPPUNIT_ASSERT(earlier->output == StageOutput::Separate);
+    CPPUNIT_ASSERT(!orderFrom(replaced(toJson(order), "merged", "both"), &why));
+    CPPUNIT_ASSERT_EQUAL(std::string("order.json has an unknown 'output'"), why);
 }
 
 void WireTest::testClaimSurvivesTheFile()
