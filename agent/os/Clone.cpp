@@ -8,6 +8,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace agent
 {
 
@@ -59,6 +63,10 @@ cloneShared(clone_args args, CloneMain childMain, void* argument)
                  : "+a"(result)
                  : "D"(&args), "S"(sizeof args), "r"(entry), "r"(input), [exit] "i"(SYS_exit_group)
                  : "rcx", "r11", "memory");
+#ifdef __SANITIZE_ADDRESS__
+    // The child's frames never returned, for it executed a program: what they marked as out of bounds is ours again.
+    ASAN_UNPOISON_MEMORY_REGION(stack.data(), stack.size());
+#endif
     if (result < 0)
     {
         errno = static_cast<int>(-result);
