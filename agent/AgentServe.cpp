@@ -8,6 +8,7 @@
 #include "agent/api/Routes.h"
 #include "agent/os/Journal.h"
 #include "agent/process/DescriptorLimit.h"
+#include "agent/process/PortKeeper.h"
 #include "agent/run/Engine.h"
 #include "agent/run/Executions.h"
 #include "agent/run/LeftoverFolders.h"
@@ -140,7 +141,11 @@ try
     // 1 The state folder and the record.
     const StateFolder state(_config.stateDir);
     // Before the record: who disagrees with the configuration shall change nothing.
-    ListeningSockets sockets(listening());
+    PortKeeper keeper(_programs / "stage-shim", state.root(), warn);
+    ListenOptions options = listening();
+    options.kept = keeper.takeOver();
+    ListeningSockets sockets(std::move(options));
+    keeper.hold(sockets.ownTcp());
     Database database(state.record());
     probeSandbox();
     warnOfIsolation();
@@ -181,7 +186,7 @@ try
                          }},
                         database, state);
     ServiceStatus serviceStatus;
-    Executions executions(Launcher(_programs / "stage-shim", cgroup));
+    Executions executions(Launcher(_programs / "stage-shim", cgroup, Bond::Outlives, &keeper));
     AccessParts access(accessOptions(), _config.credentialsDir, state, database);
     Engine engine({.slots = _config.slots,
                    .queueMax = _config.queueMax,

@@ -151,6 +151,7 @@ target_compile_options(daemon_support PRIVATE ${TEST_OPTIONS})
 add_executable(daemon-tests
     $<TARGET_OBJECTS:daemon_support>
     tests/daemon/SocketTest.cpp
+    tests/daemon/PortKeeperTest.cpp
     tests/daemon/CertificatesTest.cpp
     tests/daemon/StagesApiTest.cpp
     tests/daemon/RunsApiTest.cpp

@@ -117,6 +117,7 @@ ListeningSockets::ListeningSockets(ListenOptions options) : _options(std::move(o
     else if (_hosts[0] == v6Loopback)
         _hosts.emplace_back(v4Loopback);
     takePassed();
+    takeKept();
     openTcp();
     openUnix();
 }
@@ -181,6 +182,26 @@ void ListeningSockets::takePassed()
     _options.passed.clear();
 }
 
+void ListeningSockets::takeKept()
+{
+    for (FileDescriptor& socket : _options.kept)
+    {
+        Named name(socket);
+        if (!name.isTcp() || !listens(socket))
+            continue;
+        const SocketAddress address(name.generic(), name.length);
+        const auto host = std::find(_hosts.begin(), _hosts.end(), address.host().toString());
+        if (host != _hosts.end() && (_options.port == 0 || _options.port == address.port()))
+            _kept.emplace_back(address.toString(), std::move(socket));
+        else
+            ::shutdown(socket.get(), SHUT_RDWR); // it listens no more, also where it is open still
+    }
+    _options.kept.clear();
+    // The port that was picked for the last daemon.
+    if (_options.port == 0 && !_kept.empty())
+        _keptPort = SocketAddress(_kept.front().first).port();
+}
+
 /// Errors: an invalid descriptor, and errno.
 FileDescriptor ListeningSockets::open(const std::string& host, std::uint16_t port)
 {
@@ -188,13 +209,20 @@ FileDescriptor ListeningSockets::open(const std::string& host, std::uint16_t por
                                      [&](const auto& entry) { return entry.first == host; });
     if (passed != _passedTcp.end())
         return std::move(passed->second);
-    return listenOn(SocketAddress(host, port));
+    const SocketAddress address(host, port);
+    const auto kept =
+        std::find_if(_kept.begin(), _kept.end(),
+                     [&](const auto& entry) { return entry.first == address.toString(); });
+    FileDescriptor socket = kept != _kept.end() ? std::move(kept->second) : listenOn(address);
+    if (socket.valid())
+        _ownTcp.push_back(socket.get());
+    return socket;
 }
 
 void ListeningSockets::openTcp()
 {
     for (int pick = 0; pick < mostPicks; ++pick)
-        if (openBoth(_options.port))
+        if (openBoth(pick == 0 && _keptPort != 0 ? _keptPort : _options.port))
             return;
     fail("no port is free in both families");
 }
@@ -202,6 +230,7 @@ void ListeningSockets::openTcp()
 /// Returns false when the port that the kernel picked for the first address is taken at the second.
 bool ListeningSockets::openBoth(std::uint16_t port)
 {
+    _ownTcp.clear();
     FileDescriptor first = open(_hosts[0], port);
     if (!first.valid())
         fail(std::generic_category().message(errno));
@@ -212,7 +241,7 @@ bool ListeningSockets::openBoth(std::uint16_t port)
     {
         second = open(_hosts[1], address.port());
         const int error = errno;
-        if (!second.valid() && error == EADDRINUSE && port == 0)
+        if (!second.valid() && error == EADDRINUSE && _options.port == 0)
             return false;
         const bool absent = error == EADDRNOTAVAIL || error == EAFNOSUPPORT;
         if (!second.valid() && !absent)

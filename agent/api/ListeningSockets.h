@@ -23,6 +23,7 @@ struct ListenOptions
     std::optional<gid_t> group = {};         ///< which may open it; none: the agent's own
     bool tls = false;                        ///< on TCP
     std::vector<FileDescriptor> passed = {}; ///< listening already, from a systemd .socket unit
+    std::vector<FileDescriptor> kept = {}; ///< the same from the daemon before (process/PortKeeper)
     std::function<void(const std::string&)> warn = [](const std::string&) {};
 };
 
@@ -37,7 +38,9 @@ public:
 ///
 /// With 127.0.0.1, ::1, localhost or 0.0.0.0 the loopback addresses of both families have the same port, so
 /// that no other program can stand behind a name that Guard believes; where the host has no IPv6, only
-/// 127.0.0.1. A passed socket takes the place of the one that would be bound, and must be one of those.
+/// 127.0.0.1. A passed socket takes the place of the one that would be bound, and must be one of those. So does a
+/// kept one, with port 0 on its own port; one that is none of those is closed, and so that its address is free,
+/// whoever else has it open.
 /// Threads: the owner's.
 class ListeningSockets
 {
@@ -52,6 +55,9 @@ public:
     /// Gives the sockets away; once. The Unix socket's file stays until the end of the object.
     std::vector<Listener> take() { return std::move(_listeners); }
 
+    /// The TCP sockets that are not systemd's, for somebody to keep; before take().
+    [[nodiscard]] const std::vector<int>& ownTcp() const { return _ownTcp; }
+
     /// The TCP port in use.
     [[nodiscard]] std::uint16_t port() const { return _port; }
 
@@ -64,6 +70,7 @@ public:
 private:
     void add(FileDescriptor socket, Peer::Door door);
     void takePassed();
+    void takeKept();
     void openTcp();
     bool openBoth(std::uint16_t port);
     void openUnix();
@@ -73,6 +80,9 @@ private:
     ListenOptions _options;
     std::vector<std::string> _hosts; ///< numeric, the first is the configured one
     std::vector<std::pair<std::string, FileDescriptor>> _passedTcp; ///< by host
+    std::vector<std::pair<std::string, FileDescriptor>> _kept;      ///< by host and port
+    std::uint16_t _keptPort = 0; ///< with port 0: that of the last daemon; 0: none
+    std::vector<int> _ownTcp;
     FileDescriptor _passedUnix;
     std::vector<Listener> _listeners;
     std::unique_ptr<UnixSocket> _unix;

@@ -2,6 +2,7 @@
 #include "agent/os/FileDescriptor.h"
 #include "agent/os/Files.h"
 #include "agent/process/ProcessTree.h"
+#include "agent/wire/KeeperMessage.h"
 
 #include <Poco/Exception.h>
 #include <Poco/Net/SocketAddress.h>
@@ -70,6 +71,18 @@ std::string holderOf(const std::set<std::string>& sockets)
 
 const std::string systemd = "systemd (pid 1)";
 
+/// Returns the process that holds the port for the next agent of this state folder, as it does while stages run; 0: none.
+int keeperOf(const fs::path& state)
+{
+    std::error_code error;
+    const std::string argument = keepArgument + fs::weakly_canonical(state, error).string();
+    for (const auto& process : allProcesses())
+        if (readFile("/proc/" + std::to_string(process.pid) + "/cmdline").value_or("") ==
+            std::string("stage-shim").append(1, '\0').append(argument).append(1, '\0'))
+            return process.pid;
+    return 0;
+}
+
 /// Returns the errno of a bind to the address; 0 if it is free. Does not listen, so no client can connect.
 int bindError(const SocketAddress& address)
 {
@@ -100,9 +113,11 @@ void checkOurs(const Context& context, Findings& findings)
             "to apply the configuration: systemctl restart stage-agent (stages keep running)");
     else if (config.httpPort != 0 && ::geteuid() == 0 && // others can't see whose sockets they are
              holderOf(listenersOn(port)) != systemd)
-        findings.ok("port", url + ", " + who +
-                                ", which listens itself: while it restarts, any process of this "
-                                "host can take the port; a .socket unit keeps it (docs/access.md)");
+        findings.ok("port",
+                    url + ", " + who +
+                        ", which listens itself: while it is restarted the port is held only "
+                        "as long as a stage runs; a .socket unit always holds it "
+                        "(docs/access.md)");
     else
         findings.ok("port", url + ", " + who);
 }
@@ -124,9 +139,9 @@ std::pair<SocketAddress, int> firstTaken(const SocketAddress& address, const Use
     return {address, 0};
 }
 
-void checkFree(const SocketAddress& wanted, const User& agents, Findings& findings)
+void checkFree(const SocketAddress& wanted, const Context& context, Findings& findings)
 {
-    const auto [address, error] = firstTaken(wanted, agents);
+    const auto [address, error] = firstTaken(wanted, context.agents);
     const std::string seen = address.toString();
     const std::string why = std::generic_category().message(error);
     if (error == EADDRINUSE)
@@ -134,6 +149,9 @@ void checkFree(const SocketAddress& wanted, const User& agents, Findings& findin
         const std::string holder = holderOf(listenersOn(address.port()));
         if (holder == systemd)
             return findings.ok("port", seen + " is held by systemd for the agent (a .socket unit)");
+        if (const int keeper = keeperOf(context.setup.config.stateDir); keeper != 0)
+            return findings.ok("port", seen + " is held for the agent, as its stages run, by pid " +
+                                           std::to_string(keeper) + " (docs/access.md)");
         findings.fail("port",
                       seen + " is taken by " +
                           (holder.empty() ? "a process that only root can see" : holder),
@@ -163,7 +181,7 @@ void checkPort(const Context& context, Findings& findings)
         if (context.running)
             checkOurs(context, findings);
         else
-            checkFree(address, context.agents, findings);
+            checkFree(address, context, findings);
     }
     catch (const Poco::Exception& error)
     {

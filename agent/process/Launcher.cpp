@@ -176,10 +176,11 @@ PreparedLaunch::~PreparedLaunch()
         Cgroup::remove(_cgroup);
 }
 
-Launcher::Launcher(const std::filesystem::path& shim, Cgroup cgroup, Bond bond)
+Launcher::Launcher(const std::filesystem::path& shim, Cgroup cgroup, Bond bond, PortKeeper* keeper)
     : _shim(std::filesystem::absolute(shim)),
       _cgroup(std::move(cgroup)),
       _bond(bond),
+      _keeper(keeper),
       _spare(bond == Bond::Outlives ? std::make_unique<SpareShim>(_shim) : nullptr)
 {
 }
@@ -216,11 +217,15 @@ Shim Launcher::start(PreparedLaunch launch)
         child = _spare->take(folder, launch._lock, launch._secrets);
     if (_spare && !child)
     {
-        _spare->refill();
+        refill();
         child = _spare->take(folder, launch._lock, launch._secrets);
     }
     if (!child)
+    {
         child = spawnShim(_shim, folder.string(), launch._lock, launch._secrets, _bond);
+        if (_keeper)
+            _keeper->watch(child->pidfd);
+    }
     FAILPOINT("launch.spawned");
     shim.cgroup = std::exchange(launch._cgroup, {});
     shim.pid = child->pid;
@@ -233,8 +238,13 @@ Shim Launcher::start(PreparedLaunch launch)
 
 void Launcher::refill() const
 {
-    if (_spare)
-        _spare->refill();
+    if (!_spare)
+        return;
+    const int before = _spare->pid();
+    _spare->refill();
+    // Before it has an attempt: there is no moment with a stage of which the keeper does not know.
+    if (_keeper && _spare->pid() != before)
+        _keeper->watch(_spare->pidfd());
 }
 
 void Launcher::endSpare() const
@@ -263,10 +273,14 @@ Attempt Launcher::find(const std::filesystem::path& folder, const std::string& r
         if (const auto claim = attempt.claim())
         {
             if (Shim shim = shimOf(*claim); shim.pidfd.valid())
+            {
+                if (_keeper)
+                    _keeper->watch(shim.pidfd);
                 return Attempt{.state = Attempt::State::Running,
                                .shim = std::move(shim),
                                .outcome = {},
                                .claim = claim};
+            }
             ++strange; // just ending, or a stranger has the lock
         }
         else if (std::chrono::steady_clock::now() >= deadline)
@@ -323,7 +337,8 @@ std::size_t Launcher::endOrphans() const
     std::set<int> theirs;
     for (const ProcessStat& process : all)
         if (process.ppid == ::getpid() && !_shims.contains(process.pid) &&
-            !(_spare && _spare->pid() == process.pid))
+            !(_spare && _spare->pid() == process.pid) &&
+            !(_keeper && _keeper->pid() == process.pid))
         {
             theirs.insert(process.pid);
             if (!process.alive())

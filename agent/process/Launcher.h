@@ -3,6 +3,7 @@
 #include "agent/os/FileDescriptor.h"
 #include "agent/process/AttemptFolder.h"
 #include "agent/process/Cgroup.h"
+#include "agent/process/PortKeeper.h"
 #include "agent/process/SpareShim.h"
 #include "agent/process/Spawn.h"
 #include "agent/wire/Order.h"
@@ -81,8 +82,10 @@ struct Attempt
 class Launcher
 {
 public:
-    /// `shim` is the stage-shim program; `cgroup` the tree under which stages get their own.
-    Launcher(const std::filesystem::path& shim, Cgroup cgroup, Bond bond = Bond::Outlives);
+    /// `shim` is the stage-shim program; `cgroup` the tree under which stages get their own. `keeper` is told of each
+    /// shim, and must outlive this; nullptr: none.
+    Launcher(const std::filesystem::path& shim, Cgroup cgroup, Bond bond = Bond::Outlives,
+             PortKeeper* keeper = nullptr);
 
     /// Makes `folder` where it is missing (mode 0700), takes the lock of shim.lock, makes the cgroup and writes
     /// order.json, with the cgroup's name.
@@ -173,6 +176,7 @@ private:
     std::filesystem::path _shim;
     Cgroup _cgroup;
     Bond _bond;
+    PortKeeper* _keeper;
     std::unique_ptr<SpareShim> _spare; ///< none for shims that end with us
     std::set<int> _shims;              ///< our children that have an attempt
 };

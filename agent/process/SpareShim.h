@@ -34,6 +34,8 @@ public:
     /// Its pid; 0: there is none.
     [[nodiscard]] int pid() const { return _child.pid; }
 
+    [[nodiscard]] const FileDescriptor& pidfd() const { return _child.pidfd; }
+
     /// Ends it and waits for that, so that no process of ours is left.
     void end() noexcept;
 

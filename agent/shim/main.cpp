@@ -1,5 +1,6 @@
 // stage-shim FOLDER: runs the one attempt whose order.json is in FOLDER and writes how it ended.
 // stage-shim --wait: waits until the daemon hands over an attempt, then does the same.
+// stage-shim '--keep STATE': holds the daemon's listening sockets while there is none (Keeper.h).
 // stage-shim --first-process: is the first process of a stage's sandbox (FirstProcess.h).
 // stage-shim --probe-sandbox BWRAP: makes a sandbox as stages have it, which tells the version; bwrap's exit code.
 // stage-shim --version: tells its version.
@@ -7,18 +8,20 @@
 // Started by the daemon with descriptor 3 = FOLDER/shim.lock, flocked, and 4 = a memfd of secrets as
 // NAME\0VALUE\0… (or something else: none), and with TERM blocked, so that none is lost on the way. One that
 // waits has a socket as descriptor 3, gets both through it and tells the outcome there (wire/Handover.h); it exits when
-// the daemon is gone, or at TERM. With an attempt it outlives the daemon. Exits with 0 when the outcome is in place, or
+// the daemon is gone, or at TERM. A keeper has its socket to the daemon as descriptor 3, and its door as 4. With an attempt it outlives the daemon. Exits with 0 when the outcome is in place, or
 // there was no attempt for it, 2 when it was not called like that, 3 when the attempt was already claimed, 4 when
 // the attempt's folder refused the outcome.
 #include "agent/os/Files.h"
 #include "agent/shim/Bubblewrap.h"
 #include "agent/shim/FirstProcess.h"
 #include "agent/shim/IgnoredSignals.h"
+#include "agent/shim/Keeper.h"
 #include "agent/shim/OomScore.h"
 #include "agent/shim/Sandbox.h"
 #include "agent/shim/Supervisor.h"
 #include "agent/wire/Failpoint.h"
 #include "agent/wire/Handover.h"
+#include "agent/wire/KeeperMessage.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -168,12 +171,23 @@ int main(int argc, char** argv)
     if (argc == 3 && std::string_view(argv[1]) == "--probe-sandbox")
         return probeSandbox(argv[2]);
     const bool waits = argc == 2 && std::string_view(argv[1]).starts_with(agent::waitArgument);
-    if (argc != 2 || (!waits && !isFile(lockFd)))
+    const bool keeps = argc == 2 && std::string_view(argv[1]).starts_with(agent::keepArgument);
+    if (argc != 2 || (!waits && !keeps && !isFile(lockFd)))
     {
         std::fputs("stage-shim is started by stage-agent: stage-shim FOLDER, with the folder's "
                    "shim.lock open as descriptor 3\n",
                    stderr);
         return 2;
+    }
+    if (keeps)
+    {
+        agent::FileDescriptor daemon(lockFd);
+        const agent::FileDescriptor door(secretsFd);
+        const agent::FileDescriptor signals = detach();
+        hide();
+        agent::keepSockets(std::move(daemon), door,
+                           argv[1] + std::string_view(agent::keepArgument).size());
+        return 0;
     }
     FAILPOINT("shim.start");
     // Before anything else is opened: 4 may be free, and would be something else then.
