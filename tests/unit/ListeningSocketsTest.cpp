@@ -99,6 +99,8 @@ class ListeningSocketsTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testAGroupThatTheUserLacksIsAWarning);
     CPPUNIT_TEST(testPassedSocketsAreUsed);
     CPPUNIT_TEST(testPassedSocketsMustAgreeWithTheConfiguration);
+    CPPUNIT_TEST(testKeptSocketsAreUsed);
+    CPPUNIT_TEST(testKeptSocketsOfAnotherAddressAreFreed);
     CPPUNIT_TEST_SUITE_END();
 
     FilesFolder _files;
@@ -286,6 +288,37 @@ public:
         mismatch(passing(boundUnix(path() + "2"), {.port = 0}), path() + "2",
                  "http.socket says none");
         mismatch(passing(boundUnix(path() + "3", false), {.port = 0}), "Accept=no", "descriptor");
+    }
+
+    void testKeptSocketsAreUsed()
+    {
+        const FileDescriptor before = boundTcp("127.0.0.1", 0);
+        for (const std::uint16_t port : {portOf(before), std::uint16_t{0}})
+        {
+            ListenOptions options{.port = port};
+            options.kept.emplace_back(::dup(before.get()));
+            ListeningSockets sockets(std::move(options));
+            CPPUNIT_ASSERT_EQUAL(portOf(before), sockets.port());
+            CPPUNIT_ASSERT_EQUAL(std::size_t{hasIpv6() ? 2U : 1U}, sockets.ownTcp().size());
+            CPPUNIT_ASSERT_EQUAL(sockets.ownTcp().at(0), sockets.take().at(0).socket.get());
+        }
+    }
+
+    void testKeptSocketsOfAnotherAddressAreFreed()
+    {
+        ListeningSockets before({.port = 0});
+        const std::uint16_t port = before.port();
+        const auto open = before.take(); // by the keeper
+        ListenOptions options{.address = "0.0.0.0", .port = port};
+        for (const Listener& each : open)
+            options.kept.emplace_back(::dup(each.socket.get()));
+        ListenOptions other{.address = "127.0.0.1", .port = 0};
+        other.kept.push_back(boundUnix(path())); // no TCP
+        other.kept.emplace_back(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        const ListeningSockets sockets(std::move(options));
+        CPPUNIT_ASSERT_EQUAL(port, sockets.port());
+        const ListeningSockets others(std::move(other));
+        CPPUNIT_ASSERT(others.port() != 0 && others.port() != port);
     }
 };
 
