@@ -16,6 +16,9 @@ namespace
 
 constexpr const char* check = "socket";
 
+/// Where stage-agent.socket of the package listens; the agent takes it where its configuration names none.
+constexpr const char* ofTheUnit = "/run/stage-agent/api.sock";
+
 std::string groupName(gid_t gid)
 {
     const group* found = ::getgrgid(gid);
@@ -75,8 +78,12 @@ void checkSocket(const Context& context, Findings& findings)
                       "groupadd " + config.operatorsGroup + ", then systemctl restart stage-agent");
     const std::size_t before = findings.count(Health::Fail);
     struct stat info = {};
+    const bool unsaid = config.httpSocket == config.stateDir / "api.sock";
     if (isThere(path, info, findings))
         findings.ok(check, path + ", for " + whoReaches(config.httpSocket, info));
+    else if (unsaid && context.running && isThere(ofTheUnit, info, findings))
+        findings.ok(check, std::string(ofTheUnit) + ", of the .socket unit, for " +
+                               whoReaches(ofTheUnit, info));
     else if (findings.count(Health::Fail) != before)
         return;
     else if (context.running)

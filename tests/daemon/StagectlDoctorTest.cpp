@@ -240,8 +240,8 @@ public:
         _daemon.kill();
         CPPUNIT_ASSERT(fs::exists(_daemon.state() / "record.db-wal"));
         // The keeper of the port ends by itself then.
-        waitFor("the end of the keeper",
-                [&] { return !fs::exists(_daemon.state() / "keeper.sock"); });
+        agent::test::waitFor("the end of the keeper",
+                             [&] { return !fs::exists(_daemon.state() / "keeper.sock"); });
         assertUntouched("killed");
         assertSeen(examined(1, {"--record"}), "record", "ok", "intact");
     }

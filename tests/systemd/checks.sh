@@ -16,6 +16,7 @@ eventually() { # COMMAND…: within 30 s
     done
     return 1
 }
+same() { [[ $1 == "$2" ]] || { echo "found: $1"; return 1; }; } # FOUND WANTED
 # The header by a pipe: every user can read a command line.
 api() {
     inside sh -c 'sed "s/^/Authorization: Bearer /" /var/lib/stage-agent/admin.token |
@@ -23,11 +24,13 @@ api() {
 }
 active() { [[ $(inside systemctl is-active stage-agent 2>/dev/null) == active ]]; }
 ready() { active && api /readyz >/dev/null 2>&1; }
+another() { ready && [[ $(main_pid) != "$before" ]]; } # than $before
 main_pid() { inside systemctl show -P MainPID stage-agent; }
 field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"; } # the first such key of a JSON object on stdin
 no_failure_in() { [[ $1 == *'"status"'* && $1 != *'"status":"fail"'* ]] || { echo "$1"; return 1; }; } # FINDINGS
 group=/sys/fs/cgroup/system.slice/stage-agent.service
 
+tries() { [[ $(api "/api/stages/$stage/log") == tries* ]]; } # to take the port
 # Starts a stage that exits with $1 once released; sets run, stage, pid.
 start_stage() {
     run=$(api /api/runs -d '{"pipeline":{"stages":[{"type":"BUILD","plugin":"shell","with":{"command":

@@ -58,9 +58,9 @@ if have_bwrap; then
 
     start_stage 24
     shim=$(shim_of)
-    inside systemctl stop stage-agent
-    inside kill -KILL "$shim"
-    inside systemctl start stage-agent
+    inside systemctl stop stage-agent.socket stage-agent.service
+    check "a shim is killed" inside kill -KILL "$shim"
+    check "the agent starts" inside systemctl start stage-agent.socket stage-agent.service
     eventually ready
     check "also where the agent is not there at that moment" eventually ends "FAILURE SHIM_LOST"
     check "without a process left" eventually nothing_left
@@ -87,7 +87,8 @@ stages:
         for file in /etc/stage-agent/secrets/OTHER /etc/stage-agent/stage-agent.properties /var/lib/stage-agent/record.db \
             /var/lib/stage-agent/admin.token /run/stage-agent/api.sock /run/systemd/private /run/dbus/system_bus_socket \
             /run/credentials/stage-agent.service /var/lib/stage-agent/keeper.sock; do
-            if test -e "$file" && test -r "$file"; then echo "reads $file"; fi
+            # What hides a file or a folder is empty.
+            if test -S "$file" || test -n "$(cat "$file" 2>/dev/null; ls -A "$file/" 2>/dev/null)"; then echo "reaches $file"; fi
         done
         for folder in /etc /usr/bin /var/lib/stage-agent /sys/fs/cgroup /var/spool /etc/stage-agent/services.d; do
             if (: >"$folder/of-a-stage") 2>/dev/null; then echo "writes to $folder"; fi
@@ -105,7 +106,7 @@ YAML
     run=$(api /api/runs -d '{"service":"hostile"}' | field id)
     stage=$(api "/api/stages?runId=$run" | field id)
     check "a hostile stage" eventually ends "SUCCESS EXIT"
-    check "reaches nothing of the agent" test "$(api "/api/stages/$stage/log")" = done
+    check "reaches nothing of the agent" same "$(api "/api/stages/$stage/log")" done
 
     service alone <<'YAML'
 name: alone

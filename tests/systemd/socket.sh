@@ -15,7 +15,6 @@ check "the history names the operator" \
 run=$(api /api/runs -d '{"pipeline":{"stages":[{"type":"BUILD","plugin":"shell","with":{"command":
     "perl -MIO::Socket::IP -e '"'"'$| = 1; print \"tries\\n\"; until (-e \"go\") { for (\"127.0.0.1\", \"::1\") { IO::Socket::IP->new(LocalHost => $_, LocalPort => 7824, Listen => 1, ReuseAddr => 1) and print \"took $_\\n\" } select undef, undef, undef, 0.001 }'"'"'"}}]}}' | field id)
 stage=$(api "/api/stages?runId=$run" | field id)
-tries() { [[ $(api "/api/stages/$stage/log") == tries* ]]; }
 check "a stage tries to take the port" eventually tries
 # Requests meanwhile.
 inside sh -c 'while [ ! -e /tmp/enough ]; do curl -s -o /dev/null --max-time 20 http://127.0.0.1:7824/healthz || echo "exit $?"; done' >"$machine/refused" &
@@ -65,6 +64,7 @@ check "and accepted again" eventually ready
 inside sed -i '/^http.socket/d; /^auth.operators_group/d' /etc/stage-agent/stage-agent.properties
 inside systemctl restart stage-agent
 check "without http.socket the unit's is taken" eventually ready
+check "which is not wrong" no_failure_in "$(inside stagectl --json doctor)"
 check "and its group are the operators" as alice stagectl --agent unix:///run/stage-agent/api.sock run hello
 inside cp -p /tmp/before /etc/stage-agent/stage-agent.properties
 inside systemctl restart stage-agent

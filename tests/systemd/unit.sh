@@ -17,7 +17,6 @@ start_stage 6
 before=$(main_pid)
 give_any
 inside kill -KILL "$before"
-another() { ready && [[ $(main_pid) != "$before" ]]; }
 check "kill -9: systemd starts it again" eventually another
 check "in its leaf, with the stage in the unit's group" in_leaf
 check "the stage goes on" alive
