@@ -11,6 +11,7 @@ check "the unit has nothing that systemd finds wrong" \
     test -z "$(inside systemd-analyze verify /lib/systemd/system/stage-agent.service 2>&1 || true)"
 check "its exposure is 3.0 at most" \
     inside systemd-analyze security --threshold=30 --no-pager stage-agent.service >/dev/null
+inside systemd-analyze security --no-pager stage-agent.service | tail -n 1
 check "a first run succeeds" inside stagectl run hello --follow
 check "nothing is wrong with the host" no_failure_in "$(inside stagectl --json doctor)"
 check "only the agent reads secrets" test "$(mode_of /etc/stage-agent/secrets)" = "700 stage-agent:stage-agent"
