@@ -30,6 +30,7 @@ add_executable(unit-tests
     tests/unit/HistoryTest.cpp
     tests/unit/TokenStoreTest.cpp
     tests/unit/Sha256Test.cpp
+    tests/unit/FolderIdentityTest.cpp
     tests/unit/SealTest.cpp
     tests/unit/WireTest.cpp
     tests/unit/ShimTest.cpp

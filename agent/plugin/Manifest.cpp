@@ -3,6 +3,7 @@
 #include "agent/document/DocumentValue.h"
 #include "agent/model/Suggestion.h"
 #include "agent/os/FolderDigest.h"
+#include "agent/os/FolderIdentity.h"
 
 #include <algorithm>
 #include <array>
@@ -65,7 +66,10 @@ public:
         readKeys(DocumentValue(*node, "", _file, _problems), plugin);
         if (_problems.size() != before)
             return std::nullopt;
+        plugin.identity = identityOfFolder(_folder.string());
         plugin.sha256 = digest();
+        if (identityOfFolder(_folder.string()) != plugin.identity)
+            plugin.identity.clear();
         if (_problems.size() != before)
             return std::nullopt;
         return plugin;

@@ -45,6 +45,7 @@ struct Plugin
     std::filesystem::path library; ///< Library: the .so, absolute
     std::filesystem::path folder;  ///< absolute
     std::string sha256;            ///< of all files in the folder: digestOfFolder()
+    std::string identity;          ///< identityOfFolder(), the same before they were read and after
 
     /// The argv of a program for an environment: an element that is `${NAME}` and nothing else becomes
     /// env's NAME (empty when unset), one that begins with `./` is made absolute below the folder.

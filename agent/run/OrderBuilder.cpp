@@ -235,6 +235,7 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     order.plugin = plugin.name;
     order.pluginFolder = plugin.folder.string();
     order.pluginSha256 = plugin.sha256;
+    order.pluginIdentity = plugin.identity;
     order.library = plugin.kind == Plugin::Kind::Library;
     order.secrets = pipeline.secrets;
     order.cwd = workspace.string();

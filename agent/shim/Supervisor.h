@@ -51,8 +51,8 @@ namespace agent
 // it tries again each second. Where it is the folder that refuses it, as a stage can bring about, it tries for
 // 5 s; then the daemon's word for it is all that is left, and the shim exits too.
 //
-// The plugin. Its files are what they were when the agent loaded it, by their digest, or nothing is executed
-// (PLUGIN_ERROR, with both digests).
+// The plugin. Its files are what they were when the agent loaded it, or nothing is executed (PLUGIN_ERROR, with both
+// digests): by their identity where nobody but root can change them, else, or where that differs, by their digest.
 //
 // Whom it believes. order.json counts only where the attempt's seal proves it (wire/Seal.h).
 //

@@ -152,6 +152,8 @@ std::string toJson(const Order& order)
     if (!order.pluginFolder.empty())
         json.text("pluginFolder", order.pluginFolder);
     json.text("pluginSha256", order.pluginSha256);
+    if (!order.pluginIdentity.empty())
+        json.text("pluginIdentity", order.pluginIdentity);
     json.key("library").Bool(order.library);
     json.texts("argv", order.argv);
     json.key("env").StartObject();
@@ -251,6 +253,8 @@ std::optional<Order> orderFrom(const std::string& json, std::string* why)
             if (reader.find("pluginFolder") != nullptr)
                 order.pluginFolder = reader.text("pluginFolder");
             order.pluginSha256 = reader.text("pluginSha256");
+            if (reader.find("pluginIdentity") != nullptr)
+                order.pluginIdentity = reader.text("pluginIdentity");
             order.library = reader.boolean("library");
             order.argv = reader.texts("argv");
             const rapidjson::Value& env = reader.get("env");

@@ -54,6 +54,7 @@ struct Order
     std::string plugin;
     std::string pluginFolder;      ///< holds the plugin's files; empty: by a daemon that told none
     std::string pluginSha256;      ///< digestOfFolder() when the agent loaded it
+    std::string pluginIdentity;    ///< identityOfFolder() then; empty: the digest alone can tell
     bool library = false;          ///< argv runs stage-plugin-host: its crash is PLUGIN_ERROR
     std::vector<std::string> argv; ///< argv[0] without a slash is looked up in env's PATH
     std::map<std::string, std::string> env; ///< all of it, but for the secrets

@@ -11,6 +11,7 @@ add_library(fuzzed STATIC EXCLUDE_FROM_ALL
     agent/os/Files.cpp
     agent/os/RegularFile.cpp
     agent/os/FolderDigest.cpp
+    agent/os/FolderIdentity.cpp
     agent/os/Sha256.cpp
     agent/model/Characters.cpp
     agent/model/Id.cpp

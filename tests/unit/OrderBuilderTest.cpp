@@ -29,7 +29,8 @@ struct Ingredients
                   .kind = Plugin::Kind::Program,
                   .run = {"./check", "${PLUGIN_LEVEL}", "${PLUGIN_NONE}", "plain ${BRANCH}"},
                   .folder = "/opt/plugins/check",
-                  .sha256 = "5ac1"};
+                  .sha256 = "5ac1",
+                  .identity = "1d"};
     Environment outputs;
     OrderDefaults defaults{.timeoutMs = 3'600'000,
                            .graceMs = 10'000,
@@ -364,6 +365,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(2, order.attempt);
         CPPUNIT_ASSERT_EQUAL(std::string("check"), order.plugin);
         CPPUNIT_ASSERT_EQUAL(std::string("5ac1"), order.pluginSha256);
+        CPPUNIT_ASSERT_EQUAL(std::string("1d"), order.pluginIdentity);
         CPPUNIT_ASSERT_EQUAL(std::string("/var/lib/ws"), order.cwd);
         CPPUNIT_ASSERT_EQUAL(std::int64_t(1 << 20), order.logMaxBytes);
         CPPUNIT_ASSERT(std::vector<std::string>{"TOKEN"} == order.secrets);

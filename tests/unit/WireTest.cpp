@@ -75,6 +75,7 @@ void WireTest::testOrderSurvivesTheFile()
     order.attempt = 3;
     order.plugin = "git";
     order.pluginSha256 = "abc";
+    order.pluginIdentity = "def";
     order.library = true;
     order.argv = {"/bin/sh", "-c", "echo \"a\\b\"\n", ""};
     order.env = {{"A", "1"}, {"ÜMLAUT", "tab\there"}, {"EMPTY", ""}};
