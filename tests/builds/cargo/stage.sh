@@ -1,0 +1,3 @@
+set -eux
+cargo build --offline --release
+cargo test --offline

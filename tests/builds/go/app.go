@@ -1,0 +1,3 @@
+package app
+
+func Double(n int) int { return n * 2 }
