@@ -1,5 +1,5 @@
 // What the host itself takes to start a program and see it end: the floor under every stage.
-//   bench-spawn N    prints the median in µs of N times posix_spawn and waitpid of /bin/true
+//   bench-spawn N PROGRAM [ARGUMENT…]    prints the median in µs of N times posix_spawn and waitpid of the program
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -12,15 +12,15 @@ extern char** environ; // NOLINT: of unistd.h
 
 int main(int argc, char** argv)
 {
-    const int count = std::max(1, argc > 1 ? std::atoi(argv[1]) : 200);
-    char program[] = "/bin/true";
-    char* arguments[] = {program, nullptr};
+    if (argc < 3)
+        return 2;
+    const int count = std::max(1, std::atoi(argv[1]));
     std::vector<long> times;
     for (int i = 0; i < count; ++i)
     {
         const auto begin = std::chrono::steady_clock::now();
         pid_t pid = 0;
-        if (::posix_spawn(&pid, program, nullptr, nullptr, arguments, environ) != 0 ||
+        if (::posix_spawnp(&pid, argv[2], nullptr, nullptr, argv + 2, environ) != 0 ||
             ::waitpid(pid, nullptr, 0) != pid)
             return 1;
         times.push_back(std::chrono::duration_cast<std::chrono::microseconds>(
