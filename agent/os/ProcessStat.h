@@ -24,6 +24,9 @@ struct ProcessStat
     /// Its first thread has ended and others go on: a zombie to look at, but nothing has ended.
     [[nodiscard]] bool leaderless() const { return state == 'Z' && threads > 1; }
 
+    /// It has been killed and waits for others to end first, as the first process of a pid namespace for all in it.
+    [[nodiscard]] bool endsAfterOthers() const { return exiting && state == 'S'; }
+
     /// Neither a zombie nor just vanishing.
     [[nodiscard]] bool alive() const { return leaderless() || (state != 'Z' && state != 'X'); }
 };

@@ -180,7 +180,7 @@ ProcessInfo describe(const ProcessStat& process)
         .ppid = process.ppid,
         .comm = process.comm,
         .state = thread.state,
-        .unkillable = thread.state == 'D' && killed(thread),
+        .unkillable = (thread.state == 'D' && killed(thread)) || thread.endsAfterOthers(),
         .wchan = wchan == "0" ? "" : wchan,
         .cpuMs = static_cast<std::int64_t>(process.cpuTicks) * 1000 / ticksPerSecond,
         .ageMs = std::max<std::int64_t>(0, sinceBoot.tv_sec * 1000 + sinceBoot.tv_nsec / 1'000'000 -

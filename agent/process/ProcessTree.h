@@ -18,8 +18,9 @@ struct ProcessInfo
     int pid = 0;
     int ppid = 0;
     std::string comm;
-    char state = '?';        ///< of the thread that speaks for it: the first, unless that has ended
-    bool unkillable = false; ///< in D although it was killed: a moment in D alone is nothing
+    char state = '?'; ///< of the thread that speaks for it: the first, unless that has ended
+    bool unkillable =
+        false; ///< in D although it was killed, a moment in D alone is nothing; or ends after such a one
     std::string wchan; ///< where it waits in the kernel; empty when it runs or may not be known
     std::int64_t cpuMs = 0;
     std::int64_t ageMs = 0;

@@ -12,9 +12,13 @@ bool heldByKernel(const std::vector<ProcessInfo>& processes)
                                              [](const ProcessInfo& one) { return one.unkillable; });
 }
 
-std::string describeUnkillable(const std::vector<ProcessInfo>& processes)
+std::string describeUnkillable(const std::vector<ProcessInfo>& all)
 {
     constexpr std::size_t named = 5;
+    std::vector<ProcessInfo> processes = all;
+    // The first process of a sandbox waits for the others; nobody waits for it.
+    std::erase_if(processes,
+                  [](const ProcessInfo& one) { return one.unkillable && one.state != 'D'; });
     std::string words = processes.size() == 1
                             ? "1 process can't be ended"
                             : std::to_string(processes.size()) + " processes can't be ended";

@@ -40,6 +40,12 @@ public:
     /// To be called before TERM is sent to the stage's processes.
     void stopping() const;
 
+    /// Returns the wait status of the command where that has ended in its sandbox, and the child perhaps not yet.
+    [[nodiscard]] std::optional<int> ended() { return _sandbox ? _sandbox->told() : std::nullopt; }
+
+    /// Readable when ended() has news; -1: it will have none.
+    [[nodiscard]] int endDescriptor() const { return _sandbox ? _sandbox->reportDescriptor() : -1; }
+
     /// Returns the wait status of the command itself; `ofChild`: that of the child, which was reaped.
     [[nodiscard]] int status(int ofChild);
 

@@ -48,11 +48,12 @@ FileDescriptor memoryOf(const std::string& text)
     return memory;
 }
 
-/// All that is there now; a writer may still have the pipe.
+/// All that is there now; errno is EAGAIN where a writer still has the pipe.
 std::string available(const FileDescriptor& pipe)
 {
     std::string text;
     std::array<char, 4096> buffer{};
+    errno = 0; // at its end, where nobody has it
     for (ssize_t n = 0; (n = ::read(pipe.get(), buffer.data(), buffer.size())) > 0;)
         text.append(buffer.data(), static_cast<std::size_t>(n));
     return text;
@@ -115,26 +116,34 @@ void Sandbox::stopping() const
     static_cast<void>(::pwrite(_memory.get(), &sandboxed::isToEnd, 1, 0) == 1);
 }
 
-int Sandbox::status(int ofBubblewrap)
+std::optional<int> Sandbox::told()
 {
-    if (!_status)
-        readReport(ofBubblewrap);
-    return *_status;
-}
-
-void Sandbox::readReport(int ofBubblewrap)
-{
-    _status = ofBubblewrap;
-    const std::string text = available(_report);
     sandboxed::Report report;
-    if (text.size() >= sizeof report)
+    if (_status || !_report.valid())
+        return _status;
+    const std::string text = available(_report);
+    if (text.size() >= sizeof report) // it was one write
     {
         std::memcpy(&report, text.data(), sizeof report);
         _status = report.status;
         if (report.kind == sandboxed::Kind::Failed)
             _failure = text.substr(sizeof report);
-        return;
     }
+    if (_status || errno != EAGAIN)
+        _report.reset();
+    return _status;
+}
+
+int Sandbox::status(int ofBubblewrap)
+{
+    if (!told())
+        judge(ofBubblewrap);
+    return *_status;
+}
+
+void Sandbox::judge(int ofBubblewrap)
+{
+    _status = ofBubblewrap;
     // Without a report the first process was killed, or there never was one.
     if (WIFSIGNALED(ofBubblewrap))
         return;

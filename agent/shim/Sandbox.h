@@ -64,6 +64,13 @@ public:
     /// Says that the stage is to end. To be called before TERM is sent to its processes.
     void stopping() const;
 
+    /// Returns the wait status of the command once the first process has told it. Bubblewrap may be there for longer: where
+    /// the kernel does not let something end that the command left behind. Blocks: never.
+    std::optional<int> told();
+
+    /// Readable when told() has news; -1: it will have none.
+    [[nodiscard]] int reportDescriptor() const { return _report.get(); }
+
     /// Returns the wait status of the command; `ofBubblewrap`: that of bubblewrap, which was reaped.
     int status(int ofBubblewrap);
 
@@ -71,7 +78,7 @@ public:
     [[nodiscard]] const std::string& failure() const { return _failure; }
 
 private:
-    void readReport(int ofBubblewrap);
+    void judge(int ofBubblewrap);
 
     std::vector<std::string> _arguments;
     std::string _invocation;

@@ -19,14 +19,15 @@ namespace
 /// Rounds of STOP after which a tree that still grows is killed all the same; the next kill() goes on.
 constexpr int maxStopRounds = 10;
 
-/// All its living threads wait in the kernel, uninterruptibly.
+/// All its living threads wait in the kernel, uninterruptibly; or for a process of which that holds.
 bool heldByKernel(const ProcessStat& process)
 {
     auto threads = threadsOf(process.pid);
     std::erase_if(threads,
                   [](const ProcessStat& one) { return one.state == 'Z' || one.state == 'X'; });
     return !threads.empty() && std::all_of(threads.begin(), threads.end(),
-                                           [](const ProcessStat& one) { return one.state == 'D'; });
+                                           [](const ProcessStat& one)
+                                           { return one.state == 'D' || one.endsAfterOthers(); });
 }
 
 } // namespace

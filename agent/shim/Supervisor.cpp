@@ -253,6 +253,8 @@ void Supervisor::supervise(Command& command)
         processesLeft = _processes->reap();
         if (const auto status = _processes->commandStatus())
             _evidence.commandStatus = command.status(*status);
+        else
+            _evidence.commandStatus = command.ended();
     } while (advance(command, processesLeft));
 }
 
@@ -260,7 +262,8 @@ void Supervisor::waitForEvent(Command& command)
 {
     pollfd events[] = {{.fd = _signals.get(), .events = POLLIN, .revents = 0},
                        {.fd = command.output().get(), .events = POLLIN, .revents = 0},
-                       {.fd = command.errors().get(), .events = POLLIN, .revents = 0}};
+                       {.fd = command.errors().get(), .events = POLLIN, .revents = 0},
+                       {.fd = command.endDescriptor(), .events = POLLIN, .revents = 0}};
     const Clock::time_point deadline = nextDeadline();
     timespec timeout{};
     if (deadline != Clock::time_point::max())
@@ -341,6 +344,8 @@ bool Supervisor::advance(const Command& command, bool processesLeft)
             if (_stopAsked && endedByTerm(*status))
                 _evidence.ended = Cause::Stopped;
             _phase = Phase::Killing;
+            if (!_processes->commandStatus())
+                _nextKill = now + killInterval; // the sandbox's first process ends all with itself
         }
         else if ((_evidence.ended = reasonToEnd()))
         {

@@ -106,7 +106,10 @@ public:
         _daemon.kill();
         agent::test::forgetSeals(_daemon.state());
         for (const char* file : {"order.json", "shim.lock"})
-            rewrite(attempt() / file, R"({"version":1)", R"({"later":{"a":[1]},"version":2)");
+        {
+            makeNewer(file);
+            rewrite(attempt() / file, "{", R"({"later":{"a":[1]},)");
+        }
         rewrite(attempt() / "order.json", R"("argv":[)", R"("arguments":[)");
         _daemon.start();
         CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon.detail(id, "status"));
@@ -118,7 +121,7 @@ public:
         _daemon.kill();
         agent::test::forgetSeals(_daemon.state());
         for (const char* file : {"order.json", "shim.lock"})
-            rewrite(attempt() / file, R"({"version":1)", R"({"version":2)");
+            makeNewer(file);
         _daemon.start();
         CPPUNIT_ASSERT_EQUAL(200, _daemon.post("/api/runs/" + _run + "/stop").status);
         CPPUNIT_ASSERT_EQUAL(std::string("STOPPED"), _daemon.detail(other, "cause"));
@@ -159,6 +162,16 @@ private:
     {
         agent::test::forgetSeals(_daemon.state());
         rewrite(attempt() / "outcome.json", R"("crc32c":)", R"("unknown":)");
+    }
+
+    /// Gives the file a version that no program of today knows.
+    void makeNewer(const std::string& file) const
+    {
+        const std::string key = R"("version":)";
+        const std::string text = contentOf(attempt() / file);
+        const auto at = text.find(key) + key.size();
+        rewrite(attempt() / file, text.substr(0, text.find_first_not_of("0123456789", at)),
+                text.substr(0, at) + "9");
     }
 
     static constexpr long downMs = 2500;

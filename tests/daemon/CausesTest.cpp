@@ -1,5 +1,4 @@
 // Why a stage ended: each cause made to happen for real. DISK_FULL needs a disk of its own: FaultsTest.
-#include "tests/support/CanSandbox.h"
 #include "tests/support/OtherBoot.h"
 #include "tests/support/Stages.h"
 
@@ -306,11 +305,7 @@ class SandboxedCausesTest: public CausesTest
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void setUp() override
-    {
-        if (agent::test::canSandbox())
-            _daemon.set("isolation.default", "sandbox");
-    }
+    void setUp() override { _daemon.sandbox(); }
 };
 
 CPPUNIT_TEST_SUITE_REGISTRATION(CausesTest);

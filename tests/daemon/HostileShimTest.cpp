@@ -2,25 +2,20 @@
 // stopped never ended; a process with a session and an environment of its own outlived the kill of its shim. Cause: only the
 // shim kept deadlines, and what it left was known by session and environment alone. Bound: the true end within the stage's
 // own deadlines and a few seconds, and no process left.
-#include "tests/support/Stages.h"
+#include "tests/support/HostileStage.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <csignal>
-#include <memory>
 
-using agent::test::attemptOf;
-using agent::test::contentOf;
-using agent::test::Daemon;
 using agent::test::listOf;
 using agent::test::processesOf;
+using agent::test::processesWith;
 using agent::test::shell;
 using agent::test::shimOf;
 using agent::test::waitFor;
 
-namespace fs = std::filesystem;
-
-class HostileShimTest: public CppUnit::TestFixture
+class HostileShimTest: public agent::test::HostileStage
 {
     CPPUNIT_TEST_SUITE(HostileShimTest);
     CPPUNIT_TEST(testAStoppedShimIsContinuedAndNoted);
@@ -34,16 +29,9 @@ class HostileShimTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void setUp() override
-    {
-        _daemon = std::make_unique<Daemon>();
-        _daemon->start();
-    }
-    void tearDown() override { _daemon.reset(); }
-
     void testAStoppedShimIsContinuedAndNoted()
     {
-        const auto id = begin(shell("kill -STOP $(ps -o ppid= -p $$); exit 3"));
+        const auto id = submit(shell("kill -STOP $(ps -o ppid= -p $$); exit 3"));
         assertEnd(id, "EXIT");
         CPPUNIT_ASSERT_EQUAL(std::string("3"), _daemon->detail(id, "exitCode"));
         assertStopNoted(id);
@@ -51,7 +39,7 @@ public:
 
     void testAShimStoppedWithoutPauseHidesNoTimeout()
     {
-        const auto id = begin(
+        const auto id = submit(
             shell("shim=$(ps -o ppid= -p $$); trap '' TERM; while kill -STOP $shim; do :; done",
                   R"("timeout":"1s","grace":"1s")"));
         assertEnd(id, "TIMEOUT");
@@ -61,7 +49,7 @@ public:
     /// Its stop is not told to a daemon that is not its parent.
     void testAStoppedShimThatWasAdoptedKeepsItsTimeout()
     {
-        const auto id = begin(shell("sleep 600", R"("timeout":"2s","grace":"1s")"));
+        const auto id = submit(shell("sleep 600", R"("timeout":"2s","grace":"1s")"));
         waitFor("the command to run", [&] { return !processesOf(id).empty(); });
         _daemon->kill();
         _daemon->start();
@@ -71,11 +59,11 @@ public:
 
     void testAShimStoppedWhileTheDaemonIsDown()
     {
-        const auto id = begin(shell("until test -e go; do sleep 0.05; done; exit 4"));
+        const auto id = submit(shell("until test -e go; do sleep 0.05; done; exit 4"));
         waitFor("the command to run", [&] { return !processesOf(id).empty(); });
         _daemon->kill();
         ::kill(shimOf(attempt()), SIGSTOP);
-        std::ofstream(workspace() / "go") << "\n";
+        letGo();
         _daemon->start();
         assertEnd(id, "EXIT");
         CPPUNIT_ASSERT_EQUAL(std::string("4"), _daemon->detail(id, "exitCode"));
@@ -84,7 +72,7 @@ public:
     void testAStoppedSpareShimStartsTheNextStage()
     {
         // The first run's stage waits until the spare for the next is there.
-        const auto id = begin(
+        const auto id = submit(
             shell("until spare=$(pgrep -P $(ps -o ppid= -p $(ps -o ppid= -p $$)) -f -- --wait); "
                   "do sleep 0.05; done; kill -STOP $spare"));
         _daemon->waitForRun(_run, "SUCCESS");
@@ -95,46 +83,40 @@ public:
     void testWhatHidFromAKilledShimIsEnded()
     {
         const auto id =
-            begin(shell("(setsid env -i /bin/sleep 98761 &); until pgrep -f '^/bin/sleep "
-                        "98761$'; do sleep 0.05; done; kill -9 $(ps -o ppid= -p $$)"));
+            submit(shell("(setsid env -i /bin/sleep 98761 &); until pgrep -f '^/bin/sleep "
+                         "98761$'; do sleep 0.05; done; kill -9 $(ps -o ppid= -p $$)"));
         assertEnd(id, "SHIM_LOST");
-        CPPUNIT_ASSERT(hidden("/bin/sleep98761").empty());
+        CPPUNIT_ASSERT(processesWith("/bin/sleep98761").empty());
     }
 
     void testATreeThatHidFromAKilledShimIsEnded()
     {
-        const auto id = begin(shell("cat > tree <<'X'\ncd /; setsid env -i /bin/sleep 98762 & "
-                                    "setsid env -i sh -c 'trap \"\" "
-                                    "TERM HUP; setsid /bin/sleep 98762 & wait; wait' & "
-                                    "wait\nX\n(setsid env -i sh ./tree &); "
-                                    "until test $(pgrep -fc '^/bin/sleep 98762$') = 2; do sleep "
-                                    "0.05; done; kill -9 $(ps -o "
-                                    "ppid= -p $$)"));
+        const auto id = submit(shell("cat > tree <<'X'\ncd /; setsid env -i /bin/sleep 98762 & "
+                                     "setsid env -i sh -c 'trap \"\" "
+                                     "TERM HUP; setsid /bin/sleep 98762 & wait; wait' & "
+                                     "wait\nX\n(setsid env -i sh ./tree &); "
+                                     "until test $(pgrep -fc '^/bin/sleep 98762$') = 2; do sleep "
+                                     "0.05; done; kill -9 $(ps -o "
+                                     "ppid= -p $$)"));
         assertEnd(id, "SHIM_LOST");
-        CPPUNIT_ASSERT(hidden("/bin/sleep98762").empty());
+        CPPUNIT_ASSERT(processesWith("/bin/sleep98762").empty());
     }
 
     /// What is a shim's child is not the daemon's, and a shim is no orphan.
     void testAnotherStageOutlivesThat()
     {
-        const auto other = begin(shell("until test -e go; do sleep 0.05; done; exit 5"));
+        const auto other = submit(shell("until test -e go; do sleep 0.05; done; exit 5"));
         const auto otherRun = _run;
         waitFor("the command to run", [&] { return !processesOf(other).empty(); });
-        assertEnd(begin(shell("(setsid env -i /bin/sleep 98763 &); kill -9 $(ps -o ppid= -p $$)")),
+        assertEnd(submit(shell("(setsid env -i /bin/sleep 98763 &); kill -9 $(ps -o ppid= -p $$)")),
                   "SHIM_LOST");
         _run = otherRun;
-        std::ofstream(workspace() / "go") << "\n";
+        letGo();
         assertEnd(other, "EXIT");
         CPPUNIT_ASSERT_EQUAL(std::string("5"), _daemon->detail(other, "exitCode"));
     }
 
 private:
-    std::string begin(const std::string& stage)
-    {
-        _run = _daemon->submit(listOf({stage}));
-        return _daemon->stagesOf(_run)[0];
-    }
-
     void assertEnd(const std::string& id, const std::string& cause) const
     {
         waitFor("its end", [&] { return _daemon->detail(id, "status") == "FAILURE"; });
@@ -148,29 +130,6 @@ private:
         const auto body = _daemon->get("/api/stages/" + id).body;
         CPPUNIT_ASSERT_MESSAGE(body, body.find("SHIM_STOPPED") != std::string::npos);
     }
-
-    /// The processes with these arguments, written without a gap.
-    static std::vector<std::string> hidden(const std::string& arguments)
-    {
-        std::vector<std::string> found;
-        for (const auto& entry : fs::directory_iterator("/proc"))
-        {
-            std::string line = contentOf(entry.path() / "cmdline");
-            std::erase(line, '\0');
-            if (line == arguments)
-                found.push_back(entry.path());
-        }
-        return found;
-    }
-
-    [[nodiscard]] fs::path attempt() const { return attemptOf(*_daemon, _run); }
-    [[nodiscard]] fs::path workspace() const
-    {
-        return _daemon->state() / "runs" / _run.substr(0, 2) / _run / "workspace";
-    }
-
-    std::unique_ptr<Daemon> _daemon;
-    std::string _run;
 };
 
 CPPUNIT_TEST_SUITE_REGISTRATION(HostileShimTest);

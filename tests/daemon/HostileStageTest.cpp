@@ -1,18 +1,14 @@
 // A stage of the agent's own user means harm to its own record: it forges its outcome, takes its folder away, empties its
 // claim. Symptom: exit 7 became SUCCESS, or the stage never ended. Cause: files that a stage can write were believed,
 // and the shim knew no other way to tell the end. Bound: a true end within 10 s, never a forged SUCCESS.
+#include "tests/support/HostileStage.h"
 #include "tests/support/OtherBoot.h"
-#include "tests/support/Stages.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <csignal>
-#include <memory>
 
-using agent::test::attemptOf;
 using agent::test::contentOf;
-using agent::test::Daemon;
-using agent::test::listOf;
 using agent::test::processesOf;
 using agent::test::shell;
 using agent::test::shimOf;
@@ -20,17 +16,7 @@ using agent::test::waitFor;
 
 namespace fs = std::filesystem;
 
-namespace
-{
-
-/// An outcome that says SUCCESS, whole but for the seal.
-const std::string forged =
-    R"({"version":1,"cause":"EXIT","exitCode":0,"startedAt":1,"endedAt":2,"durationMs":1,)"
-    R"("message":"","containment":"subreaper","notes":[],"logBytes":0,"usage":{}})";
-
-} // namespace
-
-class HostileStageTest: public CppUnit::TestFixture
+class HostileStageTest: public agent::test::HostileStage
 {
     CPPUNIT_TEST_SUITE(HostileStageTest);
     CPPUNIT_TEST(testAnOutcomeLeftUnderTheTemporaryName);
@@ -50,13 +36,6 @@ class HostileStageTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void setUp() override
-    {
-        _daemon = std::make_unique<Daemon>();
-        _daemon->start();
-    }
-    void tearDown() override { _daemon.reset(); }
-
     void testAnOutcomeLeftUnderTheTemporaryName()
     {
         const auto id = end("rm -f $d/outcome.json.tmp; put $d/outcome.json.tmp; exit 7");
@@ -126,44 +105,10 @@ public:
     }
 
     /// The claim of the stage's attempt names another run's shim: it is no way to have that ended.
-    void testAClaimOfAnotherProcessIsNotSignalled()
-    {
-        const auto other = begin("until test -e go; do sleep 0.05; done; exit 2");
-        const auto otherRun = _run;
-        const auto lock = attempt() / "shim.lock";
-        begin("cat " + lock.string() + " > $d/shim.lock; touch done; sleep 600");
-        waitFor("the deed", [&] { return fs::exists(workspace() / "done"); });
-        const auto run = _run;
-        _daemon->kill();
-        _daemon->start();
-        _daemon->waitForRun(run, "FAILURE");
-        CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon->detail(other, "status"));
-        _run = otherRun;
-        letGo();
-        _daemon->waitForRun(otherRun, "FAILURE");
-        assertEnd(other, "EXIT", "2");
-    }
+    void testAClaimOfAnotherProcessIsNotSignalled() { assertAnotherGoesOn("shim.lock", false); }
 
     /// The order of the stage's attempt names another run's cgroup and ids.
-    void testAnOrderWithAnothersCgroupIsNotFollowed()
-    {
-        const auto other = begin("until test -e go; do sleep 0.05; done; exit 2");
-        const auto otherRun = _run;
-        const auto order = attempt() / "order.json";
-        begin("cat " + order.string() + " > $d/order.json; touch done; sleep 600");
-        waitFor("the deed", [&] { return fs::exists(workspace() / "done"); });
-        const auto run = _run;
-        const int shim = shimOf(attempt());
-        _daemon->kill();
-        ::kill(shim, SIGKILL);
-        _daemon->start();
-        _daemon->waitForRun(run, "FAILURE");
-        CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon->detail(other, "status"));
-        _run = otherRun;
-        letGo();
-        _daemon->waitForRun(otherRun, "FAILURE");
-        assertEnd(other, "EXIT", "2");
-    }
+    void testAnOrderWithAnothersCgroupIsNotFollowed() { assertAnotherGoesOn("order.json", true); }
 
     void testAnEmptiedFolderIsNoSecondExecution()
     {
@@ -226,13 +171,10 @@ public:
     }
 
 private:
-    /// Submits a stage that does `harm` to its attempt's folder `$d`; `put FILE` leaves a forged outcome there.
+    /// Submits a stage that does `harm`, in hostileWords.
     std::string begin(const std::string& harm, const std::string& more = "")
     {
-        const std::string command = "set +e; d=$(dirname $STAGE_OUTPUTS); put() { printf '%s' '" +
-                                    forged + "' > $1; }; " + harm;
-        _run = _daemon->submit(listOf({shell(command, more)}));
-        auto id = _daemon->stagesOf(_run)[0];
+        auto id = submit(shell("set +e; " + agent::test::hostileWords + harm, more));
         waitFor("the command to run",
                 [&]
                 {
@@ -248,14 +190,31 @@ private:
     {
         auto id = begin(harm, more);
         waitFor(
-            "the end after: " + harm,
-            [&]
-            {
-                const auto status = _daemon->statusOf(_run);
-                return status == "SUCCESS" || status == "FAILURE";
-            },
-            10);
+            "the end after: " + harm, [this] { return over(); }, 10);
         return id;
+    }
+
+    /// A stage puts another's `file` in place of its own, and a new daemon finds it so, its shim alive or killed: the other
+    /// stage goes on.
+    void assertAnotherGoesOn(const std::string& file, bool killShim)
+    {
+        const auto other = begin("until test -e go; do sleep 0.05; done; exit 2");
+        const auto otherRun = _run;
+        const auto original = attempt() / file;
+        begin("cat " + original.string() + " > $d/" + file + "; touch done; sleep 600");
+        waitFor("the deed", [&] { return fs::exists(workspace() / "done"); });
+        const auto run = _run;
+        const int shim = killShim ? shimOf(attempt()) : 0;
+        _daemon->kill();
+        if (killShim)
+            ::kill(shim, SIGKILL);
+        _daemon->start();
+        _daemon->waitForRun(run, "FAILURE");
+        CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon->detail(other, "status"));
+        _run = otherRun;
+        letGo();
+        _daemon->waitForRun(otherRun, "FAILURE");
+        assertEnd(other, "EXIT", "2");
     }
 
     void assertEnd(const std::string& id, const std::string& cause, const std::string& code) const
@@ -281,16 +240,6 @@ private:
         CPPUNIT_ASSERT_MESSAGE(body, body.find("OUTCOME_REFUSED") != std::string::npos);
         CPPUNIT_ASSERT(processesOf(id).empty());
     }
-
-    [[nodiscard]] fs::path attempt() const { return attemptOf(*_daemon, _run); }
-    [[nodiscard]] fs::path workspace() const
-    {
-        return _daemon->state() / "runs" / _run.substr(0, 2) / _run / "workspace";
-    }
-    void letGo() const { std::ofstream(workspace() / "go") << "\n"; }
-
-    std::unique_ptr<Daemon> _daemon;
-    std::string _run;
 };
 
 CPPUNIT_TEST_SUITE_REGISTRATION(HostileStageTest);

@@ -1,4 +1,5 @@
 #include "tests/support/Daemon.h"
+#include "tests/support/CanSandbox.h"
 #include "tests/support/Environment.h"
 #include "tests/support/Tokens.h"
 
@@ -121,11 +122,20 @@ Daemon::Daemon()
     set("secrets.dir", (_folder.path() / "secrets").string());
     set("plugins.dir", (_folder.path() / "plugins").string());
     set("stage.grace", "2s");
-    // What stages leave outside of their workspace is what many tests look at. With the variable a suite that does not
-    // is run in sandboxes: STAGE_AGENT_TEST_ISOLATION=sandbox daemon-tests AdoptionTest
-    const char* isolation = std::getenv("STAGE_AGENT_TEST_ISOLATION");
-    set("isolation.default", isolation ? isolation : "none");
+    set("isolation.default", "none");
     set("disk.min_free", "1M");
+    const char* isolation = std::getenv("STAGE_AGENT_TEST_ISOLATION");
+    if (isolation && std::string_view(isolation) == "sandbox")
+        sandbox();
+}
+
+void Daemon::sandbox()
+{
+    if (!canSandbox())
+        return;
+    _sandbox = true;
+    set("isolation.default", "sandbox");
+    set("isolation.binds", _folder.path().string() + ":rw");
 }
 
 Daemon::~Daemon()
@@ -174,7 +184,8 @@ void Daemon::sweep() const
 
 void Daemon::writeService(const std::string& name, const std::string& yaml)
 {
-    (void)_folder.write("services.d/" + name + ".yaml", yaml);
+    (void)_folder.write("services.d/" + name + ".yaml",
+                        yaml + (_sandbox ? "binds: [" + _folder.path().string() + ":rw]\n" : ""));
 }
 
 void Daemon::writeSecret(const std::string& name, const std::string& value)
@@ -296,9 +307,15 @@ Answer Daemon::request(const std::string& method, const std::string& path, const
     return answer;
 }
 
+std::string Daemon::pipeline(const std::string& stages) const
+{
+    return R"({"stages":)" + stages +
+           (_sandbox ? R"(,"binds":[")" + _folder.path().string() + ":rw\"]}" : "}");
+}
+
 std::string Daemon::submit(const std::string& stages) const
 {
-    const Answer answer = post("/api/runs", R"({"pipeline":{"stages":)" + stages + "}}");
+    const Answer answer = post("/api/runs", R"({"pipeline":)" + pipeline(stages) + "}");
     CPPUNIT_ASSERT_EQUAL_MESSAGE(answer.body, 201, answer.status);
     return answer.json()["id"].GetString();
 }

@@ -33,6 +33,12 @@ public:
     Daemon(const Daemon&) = delete;
     Daemon& operator=(const Daemon&) = delete;
 
+    /// Has the stages of submit() and writeService() in sandboxes, from the next start on, which may write to folder():
+    /// there tests look for what a stage did. With STAGE_AGENT_TEST_ISOLATION=sandbox each daemon begins so.
+    /// Without a sandbox where this host can't make one; says so.
+    void sandbox();
+    [[nodiscard]] bool sandboxed() const { return _sandbox; }
+
     /// `-D key=value` for the next start.
     void set(const std::string& key, const std::string& value) { _settings[key] = value; }
     void writeService(const std::string& name, const std::string& yaml);
@@ -77,6 +83,9 @@ public:
         return request("PATCH", path, body);
     }
 
+    /// Returns an inline pipeline of these stages, both as JSON.
+    [[nodiscard]] std::string pipeline(const std::string& stages) const;
+
     /// Submits a pipeline given as the JSON of its stages. Returns the run's id.
     std::string submit(const std::string& stages) const;
     std::string submitService(const std::string& name) const;
@@ -112,6 +121,7 @@ private:
     std::filesystem::path _programs = STAGE_AGENT_BIN_DIR;
     std::map<std::string, std::string> _settings;
     std::map<std::string, std::string> _environment;
+    bool _sandbox = false;
     std::filesystem::path _cgroup; ///< of the daemon and its stages
     int _pid = 0;
     int _waitStatus = 0; ///< of the one that ended last
