@@ -4,6 +4,7 @@
 #include "agent/doctor/SandboxProbe.h"
 #include "agent/exec/ExecStage.h"
 #include "agent/model/Id.h"
+#include "agent/outbox/TargetSpec.h"
 
 #include <Poco/Exception.h>
 #include <Poco/Util/HelpFormatter.h>
@@ -131,6 +132,8 @@ int AgentApplication::check()
         _config.servicesDir, _plugins, [](const std::string& name) { return name; },
         _config.secretsDir, _config.isolation);
     problems.insert(problems.end(), found.begin(), found.end());
+    std::vector<std::string> refused;
+    (void)readTargets(_config.outboxDir, _config.secretsDir, problems, refused);
     try
     {
         (void)tlsContext();

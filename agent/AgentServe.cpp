@@ -5,19 +5,23 @@
 #include "agent/Watchdog.h"
 #include "agent/api/Followers.h"
 #include "agent/api/HttpServer.h"
+#include "agent/api/Json.h"
 #include "agent/api/Routes.h"
 #include "agent/os/Journal.h"
+#include "agent/outbox/Outbox.h"
 #include "agent/process/DescriptorLimit.h"
 #include "agent/process/PortKeeper.h"
 #include "agent/run/Engine.h"
 #include "agent/run/Executions.h"
 #include "agent/run/LeftoverFolders.h"
+#include "agent/run/ReportCommands.h"
 #include "agent/run/ServiceCommands.h"
 #include "agent/store/ServiceIds.h"
 
 #include <Poco/Exception.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <functional>
 #include <iostream>
@@ -54,6 +58,12 @@ try
 catch (const CertificateError& wrong)
 {
     error(std::string("the certificate in use stays in use: ") + wrong.what());
+}
+
+std::string hostName()
+{
+    std::array<char, 256> name{};
+    return ::gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
 }
 
 std::string cgroupName(const std::filesystem::path& state)
@@ -188,27 +198,56 @@ try
     ServiceStatus serviceStatus;
     Executions executions(Launcher(_programs / "stage-shim", cgroup, Bond::Outlives, &keeper));
     AccessParts access(accessOptions(), _config.credentialsDir, state, database);
-    Engine engine({.slots = _config.slots,
-                   .queueMax = _config.queueMax,
-                   .minFreeBytes = _config.diskMinFree,
-                   .stuckAfterMs = _config.stuckAfterMs,
-                   .stuckAfterByType = _config.stuckAfterByType,
-                   .retention = {.runsMs = _config.runsKeepMs,
-                                 .runsCount = _config.runsKeepCount,
-                                 .workspaceMs = _config.workspaceKeepMs,
-                                 .plainLogsMs = _config.logsCompressAfterMs},
-                   .orders = orders(state.mirrors())},
-                  database, state, _plugins, _services, executions, cleanup,
-                  {.changed =
-                       [&](const std::set<std::string>& runIds)
-                   {
-                       for (const auto& id : runIds)
-                           stageLists.drop(id);
-                       followers.changed(runIds);
-                   },
-                   .log = error,
-                   .status = [&] { serviceStatus.changed(); }});
+    const std::string url =
+        (tls ? "https://" : "http://") + sockets.authority() + _config.httpBasePath;
+    const ReportOrigin origin{.source = "/stage-agent/" + hostName(),
+                              .url = _config.publicUrl.empty() ? url : _config.publicUrl};
+    Subscriptions subscriptions;
+    Engine* reported = nullptr; // while the outbox runs
+    Outbox outbox({.database = database,
+                   .caFile = _config.outboxCaFile,
+                   .keepMs = _config.outboxKeepMs,
+                   .remove = [&](const std::vector<std::int64_t>& seqs)
+                   { commands::removeReports(*reported, seqs); },
+                   .removeAll = [&](const std::string& target)
+                   { commands::removeReportsOf(*reported, target); },
+                   .log = warn},
+                  [&](std::vector<Subscription> list) { subscriptions.set(std::move(list)); });
+    const auto loadTargets = [&]
+    {
+        for (const auto& problem : outbox.load(_config.outboxDir, _config.secretsDir))
+            error(problem.describe());
+    };
+    // Before the engine: what it finds at its start is reported too.
+    loadTargets();
+    Engine engine(
+        {.slots = _config.slots,
+         .queueMax = _config.queueMax,
+         .minFreeBytes = _config.diskMinFree,
+         .stuckAfterMs = _config.stuckAfterMs,
+         .stuckAfterByType = _config.stuckAfterByType,
+         .retention = {.runsMs = _config.runsKeepMs,
+                       .runsCount = _config.runsKeepCount,
+                       .workspaceMs = _config.workspaceKeepMs,
+                       .plainLogsMs = _config.logsCompressAfterMs},
+         .orders = orders(state.mirrors()),
+         .reports = {.subscriptions = &subscriptions,
+                     .body = [&](const ReportFacts& facts) { return reportJson(facts, origin); }}},
+        database, state, _plugins, _services, executions, cleanup,
+        {.changed =
+             [&](const std::set<std::string>& runIds)
+         {
+             for (const auto& id : runIds)
+                 stageLists.drop(id);
+             followers.changed(runIds);
+         },
+         .log = error,
+         .status = [&] { serviceStatus.changed(); },
+         .reported = [&] { outbox.wake(); }});
     engine.start();
+    reported = &engine;
+    const std::shared_ptr<Outbox> silent(&outbox, [](Outbox* all) { all->stop(); });
+    outbox.start();
     const LeftoverFolders leftovers(state, database, cleanup);
     // 4 Followers of logs and events.
     asked = &engine;
@@ -232,11 +271,9 @@ try
                                                  .port = sockets.port(),
                                                  .loopback6 = sockets.loopback6(),
                                                  .hosts = _config.httpHosts});
-    const std::string url =
-        (tls ? "https://" : "http://") + sockets.authority() + _config.httpBasePath;
     routes = std::make_unique<Routes>(
         ApiParts{engine, database, _services, _plugins, state, stageLists, followers, recordCheck,
-                 access, _config.metricsPublic, url, tls.get(), _config.isolation},
+                 access, outbox, _config.metricsPublic, url, tls.get(), _config.isolation},
         *guard);
     // Stop the engine first: it answers requests that block the server's threads.
     const std::shared_ptr<Engine> stopped(&engine, [](Engine* running) { running->stop(); });
@@ -289,6 +326,7 @@ try
         {
             error(std::string("services not reloaded: ") + failure.what());
         }
+        loadTargets();
         reloadCertificate(tls.get());
         access.reload();
         info("services reloaded: " + std::to_string(_services.all().size()));
@@ -300,6 +338,7 @@ try
     serviceStatus.stop();
     state.removeAddress();
     access.stop();
+    outbox.stop();      // while the engine still records what was confirmed
     recordCheck.stop(); // closes its connection before the writer makes the last checkpoint
     followers.stop();
     // Before the server: it answers pending requests, which frees the server's threads.

@@ -1,5 +1,6 @@
 #include "agent/Config.h"
 
+#include "agent/ConfigText.h"
 #include "agent/api/BasePath.h"
 #include "agent/document/Properties.h"
 #include "agent/model/Suggestion.h"
@@ -8,9 +9,7 @@
 #include <Poco/Exception.h>
 #include <Poco/Net/SocketAddress.h>
 #include <Poco/String.h>
-#include <Poco/StringTokenizer.h>
 
-#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <grp.h>
@@ -66,6 +65,10 @@ const std::set<std::string>& knownKeys()
                                    stuckAfter,
                                    "logs.compress_after",
                                    "mirrors.keep",
+                                   "outbox.dir",
+                                   "outbox.keep",
+                                   "outbox.ca_file",
+                                   "http.public_url",
                                    "git.config",
                                    "isolation.default",
                                    "isolation.none_allowed",
@@ -101,16 +104,6 @@ auto read(const Properties& source, const std::string& key, const std::string& b
     return value ? *value : *parse(byDefault);
 }
 
-std::optional<std::int64_t> wholeFrom(const std::string& text, std::int64_t least,
-                                      std::int64_t most)
-{
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size() || value < least || value > most)
-        return std::nullopt;
-    return value;
-}
-
 std::filesystem::path defaultState()
 {
     std::filesystem::path system = "/var/lib/stage-agent";
@@ -125,31 +118,7 @@ std::filesystem::path defaultState()
     return std::filesystem::path(home ? home : "/tmp") / ".local/state/stage-agent";
 }
 
-/// Returns the time; nullopt for a bare number: meant as days but read as seconds, it would remove runs.
-std::optional<std::int64_t> keptFrom(const std::string& text)
-{
-    const auto ms = parseDurationMs(text);
-    const bool bare = text.find_first_not_of("0123456789") == std::string::npos;
-    return bare && ms != 0 ? std::nullopt : ms;
-}
-
 const std::string plainSentence = "yes, a proxy speaks TLS for me";
-
-/// Whether a client's Host header can be that: a name or an address, perhaps with a port. Source: RFC 3986, 3.2.2
-bool canBeHost(const std::string& text)
-{
-    const bool bracketed = text.starts_with('[');
-    const std::size_t colon = bracketed ? text.find(':', text.find(']')) : text.find(':');
-    const std::string name = text.substr(0, colon);
-    if (colon != std::string::npos && !wholeFrom(text.substr(colon + 1), 1, 65535))
-        return false;
-    if (bracketed)
-        return name.size() > 2 && name.ends_with(']') &&
-               name.find_first_not_of("0123456789abcdefABCDEF:.", 1) == name.size() - 1;
-    const auto fits = [](unsigned char c)
-    { return std::isalnum(c) != 0 || c == '-' || c == '.' || c == '_'; };
-    return !name.empty() && std::all_of(name.begin(), name.end(), fits);
-}
 
 /// Returns false too for what is no address of this host.
 bool isLoopback(const std::string& address)
@@ -243,6 +212,11 @@ void readFolders(const Properties& source, const std::filesystem::path& file, Co
     config.servicesDir = material("services.dir", "services.d");
     config.pluginsDir = material("plugins.dir", "plugins");
     config.secretsDir = material("secrets.dir", "secrets");
+    config.outboxDir = material("outbox.dir", "outbox.d");
+    config.outboxCaFile = folder("outbox.ca_file");
+    std::error_code missing;
+    if (!config.outboxCaFile.empty() && !fs::is_regular_file(config.outboxCaFile, missing))
+        source.complain("outbox.ca_file", "there is no file " + config.outboxCaFile.string());
     const fs::path said = folder("git.config");
     const fs::path git = said.empty() ? base / "gitconfig" : fs::absolute(said);
     std::error_code error;
@@ -319,11 +293,6 @@ void readSocket(const Properties& source, const std::filesystem::path& file, Con
                                ": groupadd " + config.operatorsGroup + ", then restart the agent"));
 }
 
-std::optional<bool> booleanFrom(const std::string& text)
-{
-    return text == "true" || text == "false" ? std::optional(text == "true") : std::nullopt;
-}
-
 /// Who may what: docs/access.md.
 void readAccess(const Properties& source, Config& config)
 {
@@ -337,13 +306,6 @@ void readAccess(const Properties& source, Config& config)
                         "expected the name of a header such as X-Forwarded-User");
     if (const char* folder = std::getenv("CREDENTIALS_DIRECTORY"); folder && *folder == '/')
         config.credentialsDir = folder;
-}
-
-std::vector<std::string> listFrom(const std::string& text)
-{
-    const Poco::StringTokenizer items(
-        text, ",", Poco::StringTokenizer::TOK_TRIM | Poco::StringTokenizer::TOK_IGNORE_EMPTY);
-    return {items.begin(), items.end()};
 }
 
 /// isolation.*, and what of the other keys no stage may see: docs/isolation.md.
@@ -404,6 +366,13 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
         source.complain("http.base_path", "expected a path of letters, digits and -._~ such as "
                                           "/ci, found '" +
                                               config.httpBasePath + "'");
+    config.publicUrl = source.said("http.public_url").value_or("");
+    while (config.publicUrl.ends_with('/'))
+        config.publicUrl.pop_back();
+    if (!config.publicUrl.empty() && !isHttpUrl(config.publicUrl))
+        source.complain("http.public_url",
+                        "expected a URL such as https://ci.example.org, found '" +
+                            config.publicUrl + "'");
     readFolders(source, file, config);
     readSocket(source, file, config);
     readIsolation(source, file, config);
@@ -443,6 +412,7 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
     config.workspaceKeepMs = keep("workspace.keep", "24h");
     config.logsCompressAfterMs = keep("logs.compress_after", "1h");
     config.mirrorsKeepMs = keep("mirrors.keep", "30d");
+    config.outboxKeepMs = keep("outbox.keep", "7d");
     return config;
 }
 

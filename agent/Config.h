@@ -52,7 +52,11 @@ struct Config
     std::int64_t workspaceKeepMs = 0;
     std::int64_t logsCompressAfterMs = 0;
     std::int64_t mirrorsKeepMs = 0;
-    std::vector<Problem> warnings; ///< not errors, such as a missing folder
+    std::string publicUrl; ///< of the agent, without a slash at its end; empty: where it listens
+    std::filesystem::path outboxDir;
+    std::int64_t outboxKeepMs = 0;
+    std::filesystem::path outboxCaFile; ///< empty: the system's authorities
+    std::vector<Problem> warnings;      ///< not errors, such as a missing folder
 };
 
 /// Returns every key, or its default. `file` is the configuration file; empty: none. `definitions` are those of

@@ -29,6 +29,9 @@ add_executable(unit-tests
     tests/unit/AttemptEndsTest.cpp
     tests/unit/HistoryTest.cpp
     tests/unit/TokenStoreTest.cpp
+    tests/unit/OutboxStoreTest.cpp
+    tests/unit/TargetQueueTest.cpp
+    tests/unit/WebhookTest.cpp
     tests/unit/Sha256Test.cpp
     tests/unit/FolderIdentityTest.cpp
     tests/unit/SealTest.cpp
@@ -108,7 +111,7 @@ add_executable(unit-tests
     plugins/git/Url.cpp
     plugins/git/Git.cpp
     plugins/git/Program.cpp)
-target_link_libraries(unit-tests PRIVATE agent_api agent_run agent_ctl OpenSSL::SSL cppunit)
+target_link_libraries(unit-tests PRIVATE agent_api agent_run agent_ctl Poco::NetSSL OpenSSL::SSL cppunit)
 target_compile_definitions(unit-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
@@ -159,6 +162,8 @@ add_executable(daemon-tests
     tests/daemon/RunListTest.cpp
     tests/daemon/AccessApiTest.cpp
     tests/daemon/TokensApiTest.cpp
+    tests/daemon/OutboxTest.cpp
+    tests/daemon/OutboxKillTest.cpp
     tests/daemon/NarrowedTokenTest.cpp
     tests/daemon/InheritedTest.cpp
     tests/daemon/RouteWalkTest.cpp
@@ -210,7 +215,7 @@ add_executable(daemon-tests
     tests/daemon/PluginDigestTest.cpp
     tests/daemon/RetentionTest.cpp
     tests/daemon/RegressionTest.cpp)
-target_link_libraries(daemon-tests PRIVATE agent_api agent_model agent_store SQLite::SQLite3 Poco::Net OpenSSL::SSL
+target_link_libraries(daemon-tests PRIVATE agent_api agent_model agent_store SQLite::SQLite3 Poco::Net Poco::NetSSL OpenSSL::SSL
                                       PkgConfig::SYSTEMD cppunit)
 target_compile_definitions(daemon-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"

@@ -187,6 +187,7 @@ Response metrics(const ApiParts& api, const Request& request, const std::string&
         response.body = metricsText(api.engine.status(), stuck.size()) +
                         recordMetrics(api.recordCheck.result()) +
                         accessMetrics(api.access.access.failures()) +
+                        outboxMetrics(api.outbox.status(), nowMs()) +
                         (api.tls != nullptr ? certificateMetrics(api.tls->expiresAt()) : "");
     return response;
 }

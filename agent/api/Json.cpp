@@ -93,14 +93,18 @@ void putWaiting(Writer& out, const Waiting& waiting)
     out.EndObject();
 }
 
-void write(Writer& out, const RunFacts& facts)
+void putFailure(Writer& out, const std::optional<RunOutlook::FailedStage>& failed)
 {
-    const auto& failed = facts.failedStage;
-    out.StartObject();
-    putRun(out, facts.run);
     putOrNull(out, "cause", failed && failed->cause ? std::string(toString(*failed->cause)) : "");
     out.Key("failedStage");
     failed ? putFailed(out, *failed) : static_cast<void>(out.Null());
+}
+
+void write(Writer& out, const RunFacts& facts)
+{
+    out.StartObject();
+    putRun(out, facts.run);
+    putFailure(out, facts.failedStage);
     out.Key("waitingFor");
     facts.waitingFor ? putWaiting(out, *facts.waitingFor) : static_cast<void>(out.Null());
     out.EndObject();
@@ -302,6 +306,47 @@ std::string stageEventJson(const Stage& stage)
             putOrNull(out, "cause", stage.cause ? std::string(toString(*stage.cause)) : "");
             putTime(out, "stuckSince", stage.stuckSince);
             putOrNull(out, "stuckWhy", stage.stuckWhy);
+        });
+}
+
+/// Without `waitingFor`: what a run waits for changes without a change of the run.
+std::string reportJson(const ReportFacts& facts, const ReportOrigin& origin)
+{
+    const Report& report = facts.report;
+    const Stage* stage = facts.stage;
+    return object(
+        [&](Writer& out)
+        {
+            put(out, "specversion", "1.0");
+            put(out, "id", report.id);
+            put(out, "source", origin.source);
+            put(out, "type", report.event);
+            put(out, "subject", report.runId);
+            put(out, "time", formatTime(report.at));
+            put(out, "datacontenttype", "application/json");
+            put(out, "sequence", std::to_string(report.number));
+            put(out, "sequencetype", "Integer");
+            out.Key("data");
+            out.StartObject();
+            out.Key("run");
+            out.StartObject();
+            putRun(out, facts.run);
+            putFailure(out, facts.failedStage);
+            out.EndObject();
+            out.Key("stage");
+            if (stage != nullptr)
+            {
+                out.StartObject();
+                putDetail(out, *stage);
+                out.EndObject();
+            }
+            else
+                out.Null();
+            put(out, "actor", facts.actor);
+            putOrNull(out, "reason", facts.reason);
+            putOrNull(out, "logUrl",
+                      stage == nullptr ? "" : origin.url + "/api/stages/" + stage->id + "/log");
+            out.EndObject();
         });
 }
 

@@ -4,10 +4,12 @@
 #include "agent/api/RunFacts.h"
 #include "agent/model/PipelineSpec.h"
 #include "agent/model/Run.h"
+#include "agent/outbox/TargetWorker.h"
 #include "agent/plugin/PluginRegistry.h"
 #include "agent/run/EngineStatus.h"
 #include "agent/run/PatchRun.h"
 #include "agent/run/PipelineParser.h"
+#include "agent/run/Reports.h"
 #include "agent/run/ServiceCatalog.h"
 #include "agent/run/StagePatch.h"
 #include "agent/run/SubmitRun.h"
@@ -68,6 +70,28 @@ std::string stageEventJson(const Stage& stage);
 
 /// What a `deleted` event carries. An empty stageId: the run.
 std::string deletedJson(const std::string& runId, const std::string& stageId);
+
+/// Who reports, as receivers know it.
+struct ReportOrigin
+{
+    std::string source; ///< CloudEvents' `source`
+    std::string url;    ///< of the agent, without a slash at its end
+};
+
+/// What is sent to a target: a CloudEvent of version 1.0 with the API's own objects as its data.
+/// Source: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md
+std::string reportJson(const ReportFacts& facts, const ReportOrigin& origin);
+
+/// A report that waits.
+struct WaitingReport
+{
+    Report report;
+    std::optional<TargetQueue::Standing>
+        standing; ///< nothing: it waits for another one, or has no target
+};
+std::string toApiJson(const Report& report);
+std::string outboxJson(const std::vector<TargetStatus>& targets,
+                       const std::vector<WaitingReport>& reports);
 
 /// What POST /api/runs asks for.
 struct RunRequest

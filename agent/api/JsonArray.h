@@ -26,12 +26,12 @@ template <typename Row>
 JsonElements elementsOf(std::function<std::vector<Row>(const Row* last)> fetch,
                         std::function<std::string(const Row&)> write)
 {
-    struct Batch
+    struct Part
     {
         std::vector<Row> rows;
         std::size_t at = 0;
     };
-    return [batch = std::make_shared<Batch>(), fetch = std::move(fetch),
+    return [batch = std::make_shared<Part>(), fetch = std::move(fetch),
             write = std::move(write)]() -> std::optional<std::string>
     {
         if (batch->at == batch->rows.size())

@@ -96,6 +96,37 @@ std::string accessMetrics(const TokenFailures::Counts& counts)
     return page.text();
 }
 
+std::string outboxMetrics(const std::vector<TargetStatus>& targets, TimeMs now)
+{
+    if (targets.empty())
+        return "";
+    Page page;
+    const auto family = [&](const char* name, const char* type, const char* help, auto value)
+    {
+        page.family(name, type, help);
+        for (const TargetStatus& target : targets)
+            page.sample(std::string(name) + "{target=\"" + target.name + "\"}",
+                        static_cast<std::uint64_t>(value(target)));
+    };
+    family("stage_agent_outbox_waiting", "gauge", "Reports that wait for the target.",
+           [](const auto& target) { return target.backlog.reports; });
+    family("stage_agent_outbox_oldest_age_seconds", "gauge",
+           "How long the oldest of them has been waiting.",
+           [&](const auto& target)
+           { return std::max<TimeMs>(0, now - target.backlog.oldestAt.value_or(now)) / 1000; });
+    family("stage_agent_outbox_failing", "gauge", "1 unless the target takes reports.",
+           [](const auto& target) { return target.state == "ok" ? 0 : 1; });
+    family("stage_agent_outbox_sent_total", "counter", "Reports that the target confirmed.",
+           [](const auto& target) { return target.sent; });
+    family("stage_agent_outbox_failures_total", "counter",
+           "Attempts that failed and were, or will be, repeated.",
+           [](const auto& target) { return target.failures; });
+    family("stage_agent_outbox_dropped_total", "counter",
+           "Reports that the target refused for good, or that became too old.",
+           [](const auto& target) { return target.dropped; });
+    return page.text();
+}
+
 std::string metricsText(const EngineStatus& facts, std::size_t stuck)
 {
     Page page;

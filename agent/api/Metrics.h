@@ -1,12 +1,14 @@
 #pragma once
 
 #include "agent/api/TokenFailures.h"
+#include "agent/outbox/TargetWorker.h"
 #include "agent/run/EngineStatus.h"
 #include "agent/store/RecordCheck.h"
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace agent
 {
@@ -19,6 +21,9 @@ std::string metricsText(const EngineStatus& facts, std::size_t stuck);
 std::string certificateMetrics(std::int64_t expiresAt);
 /// The part of it that a token narrowed to services may see.
 std::string stuckMetrics(std::size_t stuck);
+
+/// The same of the targets of reports.
+std::string outboxMetrics(const std::vector<TargetStatus>& targets, TimeMs now);
 
 /// The same of wrong tokens.
 std::string accessMetrics(const TokenFailures::Counts& counts);

@@ -65,6 +65,7 @@ constexpr Needs nothing = Needs::nothing();
 constexpr Needs readVisible{Role::Read, Concerns::Visible};
 constexpr Needs readRun{Role::Read, Concerns::Run};
 constexpr Needs readStage{Role::Read, Concerns::Stage};
+constexpr Needs readAgent{Role::Read, Concerns::Agent};
 constexpr Needs runVisible{Role::Run, Concerns::Visible};
 constexpr Needs runRun{Role::Run, Concerns::Run};
 constexpr Needs operateRun{Role::Operate, Concerns::Run};
@@ -104,6 +105,9 @@ const std::vector<Route> routes{
     {"GET", {"api", "agent"}, readVisible, showAgent},
     {"POST", {"api", "agent", "drain"}, operateAgent, drain, Pace::Long},
     {"POST", {"api", "agent", "resume"}, operateAgent, resume, Pace::Long},
+    {"GET", {"api", "outbox"}, readAgent, listOutbox, Pace::Short, {"limit", "after"}},
+    {"POST", {"api", "outbox", ":id", "retry"}, operateAgent, retryReport},
+    {"DELETE", {"api", "outbox", ":id"}, operateAgent, dropReport, Pace::Long},
     {"GET", {"api", "tokens"}, adminAgent, listTokens},
     {"POST", {"api", "tokens"}, adminAgent, createToken, Pace::Long},
     {"DELETE", {"api", "tokens", ":name"}, adminAgent, revokeToken, Pace::Long},

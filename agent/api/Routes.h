@@ -6,6 +6,7 @@
 #include "agent/api/Http.h"
 #include "agent/api/JsonArray.h"
 #include "agent/api/StageListCache.h"
+#include "agent/outbox/Outbox.h"
 #include "agent/run/Engine.h"
 #include "agent/store/LogReader.h"
 #include "agent/store/RecordCheck.h"
@@ -28,6 +29,7 @@ struct ApiParts
     Followers& followers;
     const RecordCheck& recordCheck;
     AccessParts& access;
+    Outbox& outbox;
     bool publicMetrics = false;
     std::string url = {};            ///< of the agent, without a slash at its end
     const TlsContext* tls = nullptr; ///< null: none
@@ -118,6 +120,9 @@ Response resume(const ApiParts& api, const Request& request, const std::string& 
 Response health(const ApiParts& api, const Request& request, const std::string& id);
 Response ready(const ApiParts& api, const Request& request, const std::string& id);
 Response metrics(const ApiParts& api, const Request& request, const std::string& id);
+Response listOutbox(const ApiParts& api, const Request& request, const std::string& id);
+Response retryReport(const ApiParts& api, const Request& request, const std::string& id);
+Response dropReport(const ApiParts& api, const Request& request, const std::string& id);
 Response listTokens(const ApiParts& api, const Request& request, const std::string& id);
 Response createToken(const ApiParts& api, const Request& request, const std::string& id);
 Response revokeToken(const ApiParts& api, const Request& request, const std::string& name);

@@ -85,6 +85,7 @@ private:
     void addStageVerbs();
     void addAgentVerbs();
     void addAccessVerbs();
+    void addOutboxVerbs();
     void addExec();
 
     CLI::App _app{"Operates a stage-agent over its HTTP API.", "stagectl"};
@@ -105,6 +106,7 @@ private:
     PatchRequest _patchRequest;
     TokenRequest _tokenRequest;
     bool _onlyPrint = false;
+    std::int64_t _limit = 100;
     CLI::App* _doctor = nullptr;
     DoctorRequest _doctorRequest;
     CLI::App* _exec = nullptr;
@@ -128,6 +130,7 @@ CommandLine::CommandLine()
     addStageVerbs();
     addAgentVerbs();
     addAccessVerbs();
+    addOutboxVerbs();
     addExec();
 }
 
@@ -324,6 +327,33 @@ void CommandLine::addAccessVerbs()
     verb("dashboard", "Print an address that opens the dashboard; on a desktop open it",
          [this](const Session& session) { return openDashboard(session, _onlyPrint); })
         ->add_flag("--print", _onlyPrint, "Only print it");
+}
+
+void CommandLine::addOutboxVerbs()
+{
+    CLI::App* outbox = _app.add_subcommand("outbox", "List, retry and drop reports that wait");
+    outbox->require_subcommand(1);
+    const auto outboxVerb = [&](const std::string& name, const std::string& what, Action action)
+    {
+        CLI::App* added = outbox->add_subcommand(name, what);
+        _actions.emplace_back(added, std::move(action));
+        return added;
+    };
+    outboxVerb("list", "List the targets of reports, and what waits for them",
+               [this](const Session& session) { return listOutbox(session, _limit); })
+        ->add_option("--limit", _limit, "Reports at most (default: 100)")
+        ->check(CLI::Range(1, 1000))
+        ->type_name("N");
+    outboxVerb("retry", "Send a report at once",
+               [this](const Session& session) { return retryReport(session, _name); })
+        ->add_option("REPORT", _name, "UUID")
+        ->required()
+        ->type_name("");
+    outboxVerb("drop", "Drop a report; those behind it go on",
+               [this](const Session& session) { return dropReport(session, _name); })
+        ->add_option("REPORT", _name, "UUID")
+        ->required()
+        ->type_name("");
 }
 
 void CommandLine::addExec()

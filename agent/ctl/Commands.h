@@ -105,6 +105,14 @@ Exit revokeToken(const Session& session, const std::string& name);
 /// Prints an address that opens the dashboard once; on a desktop opens it too, unless `onlyPrint`.
 Exit openDashboard(const Session& session, bool onlyPrint);
 
+// Verbs of the reports that wait: Outbox.cpp.
+Exit listOutbox(const Session& session, std::int64_t limit);
+Exit retryReport(const Session& session, const std::string& id);
+Exit dropReport(const Session& session, const std::string& id);
+
+/// Returns the only agent. Errors: Failure Usage with several: `verb` concerns one.
+const Client& theAgent(const Session& session, const std::string& verb);
+
 /// Prints an answer's body unchanged, ending with a line break.
 void printJson(const std::string& body);
 

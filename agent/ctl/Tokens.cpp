@@ -22,14 +22,6 @@ namespace agent::ctl
 namespace
 {
 
-/// Errors: Failure Usage with several agents: a token is one agent's.
-const Client& theAgent(const Session& session, const std::string& verb)
-{
-    if (session.agents.several())
-        throw Failure(Exit::Usage, verb + " concerns one agent: give its address with --agent URL");
-    return session.agents.all().front().client;
-}
-
 /// A point in time, given as such or as a span from now on. Errors: Failure Usage.
 std::string expiryOf(const std::string& given)
 {
@@ -86,6 +78,13 @@ bool openBrowser(const std::string& address)
 }
 
 } // namespace
+
+const Client& theAgent(const Session& session, const std::string& verb)
+{
+    if (session.agents.several())
+        throw Failure(Exit::Usage, verb + " concerns one agent: give its address with --agent URL");
+    return session.agents.all().front().client;
+}
 
 Exit createToken(const Session& session, const TokenRequest& request)
 {

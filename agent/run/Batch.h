@@ -57,6 +57,7 @@ struct Batch
     std::vector<EndedStage> endedStages; ///< to be counted
     std::uint64_t stuckStages = 0;       ///< newly reported as stuck
     std::set<std::string> changedRuns;
+    bool reported = false;        ///< there are new reports for targets
     std::vector<std::string> log; ///< errors of the agent, one line each
     std::vector<std::function<void()>> afterCommit;
 

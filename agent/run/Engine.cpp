@@ -271,6 +271,8 @@ void Engine::carryOut(Batch& batch)
     statusChanged();
     if (!batch.changedRuns.empty())
         _listener.changed(batch.changedRuns);
+    if (batch.reported && _listener.reported)
+        _listener.reported();
     for (const auto& line : batch.log)
         _listener.log(line);
     carryOut(batch.afterCommit);

@@ -55,7 +55,8 @@ public:
     {
         std::function<void(const std::set<std::string>& runIds)> changed;
         std::function<void(const std::string& line)> log; ///< an error of the agent, one line
-        std::function<void()> status = {}; ///< status() may return something else now
+        std::function<void()> status = {};   ///< status() may return something else now
+        std::function<void()> reported = {}; ///< there are new reports for targets
     };
 
     Engine(EngineOptions options, Database& database, const StateFolder& state,

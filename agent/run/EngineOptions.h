@@ -2,6 +2,7 @@
 
 #include "agent/model/Stage.h"
 #include "agent/run/OrderBuilder.h"
+#include "agent/run/Reports.h"
 #include "agent/run/Retention.h"
 
 #include <cstdint>
@@ -21,6 +22,7 @@ struct EngineOptions
     std::map<StageType, std::int64_t> stuckAfterByType; ///< where a type has its own
     RetentionPolicy retention;
     OrderDefaults orders;
+    ReportOptions reports = {};
 };
 
 } // namespace agent

@@ -10,6 +10,7 @@
 #include "agent/run/ExternalStages.h"
 #include "agent/run/Queue.h"
 #include "agent/run/Recovery.h"
+#include "agent/run/Reports.h"
 #include "agent/run/Retention.h"
 #include "agent/run/Retries.h"
 #include "agent/run/RunFlow.h"
@@ -48,7 +49,8 @@ struct EngineParts
           waiters(runner),
           sync(state, runner),
           specs(options, plugins),
-          writer(specs),
+          reports(options.reports),
+          writer(specs, reports),
           approvals(specs, writer),
           externalStages(specs, writer, timers),
           stuckWatch(specs, writer, timers, state, runner),
@@ -72,6 +74,7 @@ struct EngineParts
     EndWaiters waiters;
     AttemptSync sync;
     RunSpecs specs;
+    Reports reports;
     RunWriter writer;
     Approvals approvals;
     ExternalStages externalStages;

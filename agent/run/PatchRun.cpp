@@ -10,7 +10,7 @@ namespace agent::commands
 namespace
 {
 
-Done apply(Batch& batch, const std::string& runId, const RunPatch& patch)
+Done apply(Batch& batch, EngineParts& parts, const std::string& runId, const RunPatch& patch)
 {
     Run run = needRun(batch, runId);
     const bool changes = patch.commitHash || patch.commitMessage || patch.committer ||
@@ -37,6 +37,7 @@ Done apply(Batch& batch, const std::string& runId, const RunPatch& patch)
                           .from = status,
                           .to = status,
                           .reason = "corrected"});
+    parts.reports.ofRun(batch, reportEvents::runChanged, run, patch.actor, "corrected");
     return {};
 }
 
@@ -44,7 +45,8 @@ Done apply(Batch& batch, const std::string& runId, const RunPatch& patch)
 
 void patchRun(Engine& engine, const std::string& runId, const RunPatch& patch)
 {
-    engine.call<Done>([&](Batch& batch, EngineParts&) { return apply(batch, runId, patch); });
+    engine.call<Done>([&](Batch& batch, EngineParts& parts)
+                      { return apply(batch, parts, runId, patch); });
 }
 
 } // namespace agent::commands

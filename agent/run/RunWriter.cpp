@@ -23,13 +23,17 @@ void RunWriter::setStatus(Batch& batch, Run& run, Status status, const std::stri
     batch.changedRuns.insert(run.id);
     if (run.ended())
         batch.runEndedAt = std::min(*run.endedAt, batch.runEndedAt.value_or(*run.endedAt));
-    if (from != status)
-        batch.history.append({.at = run.updatedAt,
-                              .runId = run.id,
-                              .actor = actor,
-                              .from = std::string(toString(from)),
-                              .to = std::string(toString(status)),
-                              .reason = _specs.masked(batch, run.id, reason)});
+    if (from == status)
+        return;
+    const std::string shown = _specs.masked(batch, run.id, reason);
+    batch.history.append({.at = run.updatedAt,
+                          .runId = run.id,
+                          .actor = actor,
+                          .from = std::string(toString(from)),
+                          .to = std::string(toString(status)),
+                          .reason = shown});
+    _reports.ofRun(batch, run.ended() ? reportEvents::runEnded : reportEvents::runChanged, run,
+                   actor, shown);
 }
 
 void RunWriter::stageChanged(Batch& batch, const Stage& stage, Status from,
@@ -45,6 +49,7 @@ void RunWriter::stageChanged(Batch& batch, const Stage& stage, Status from,
     if (stage.ended())
         batch.stageEndedAt =
             std::min(stage.updatedAt, batch.stageEndedAt.value_or(stage.updatedAt));
+    const std::string shown = _specs.masked(batch, stage.runId, reason);
     batch.history.append({.at = stage.updatedAt,
                           .runId = stage.runId,
                           .stageId = stage.id,
@@ -52,8 +57,9 @@ void RunWriter::stageChanged(Batch& batch, const Stage& stage, Status from,
                           .from = std::string(toString(from)),
                           .to = std::string(toString(stage.status)),
                           .cause = stage.cause,
-                          .reason = _specs.masked(batch, stage.runId, reason),
+                          .reason = shown,
                           .attempt = stage.attempt});
+    _reports.ofStage(batch, stage, actor, shown);
 }
 
 void RunWriter::endStage(Batch& batch, Stage& stage, Status status, Cause cause,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/run/Reports.h"
 #include "agent/run/RunSpecs.h"
 
 #include <string>
@@ -10,12 +11,12 @@ namespace agent
 /// The actor of changes that no person asked for.
 inline constexpr const char* agentActor = "agent";
 
-/// Writes changes of runs and stages together with their history, and marks the effects in the batch.
+/// Writes changes of runs and stages together with their history and reports, and marks the effects in the batch.
 /// Reasons are masked. Threads: the engine's.
 class RunWriter
 {
 public:
-    explicit RunWriter(RunSpecs& specs) : _specs(specs) {}
+    RunWriter(RunSpecs& specs, Reports& reports) : _specs(specs), _reports(reports) {}
 
     /// Writes the run, and a history entry where its status changed.
     void setStatus(Batch& batch, Run& run, Status status, const std::string& actor,
@@ -34,6 +35,7 @@ public:
 
 private:
     RunSpecs& _specs;
+    Reports& _reports;
 };
 
 } // namespace agent

@@ -67,6 +67,7 @@ Run create(Batch& batch, EngineParts& parts, const Submission& submission)
                           .reason = "submitted"});
     for (const auto& stage : stagesOf(submission.pipeline.spec(), run))
         batch.runs.insert(stage);
+    parts.reports.ofRun(batch, reportEvents::runChanged, run, submission.actor, "submitted");
     batch.afterCommit.push_back([&specs = parts.specs, id = run.id, pipeline = submission.pipeline]
                                 { specs.keep(id, pipeline); });
     batch.changedRuns.insert(run.id);

@@ -199,6 +199,24 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
         R"(CREATE INDEX runs_begun ON runs (service_name, seq)
             WHERE status IN ('IN_PROGRESS', 'AWAITING_APPROVAL'))",
     },
+    {
+        // Reports that wait for their targets; they stay when their run is removed.
+        R"(CREATE TABLE outbox (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            target TEXT NOT NULL,
+            run_id TEXT NOT NULL,
+            number INTEGER NOT NULL,
+            event TEXT NOT NULL,
+            at INTEGER NOT NULL,
+            body TEXT NOT NULL
+        ))",
+        "CREATE INDEX outbox_by_target ON outbox (target, seq)",
+        R"(CREATE TABLE report_numbers (
+            run_id TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+            last INTEGER NOT NULL
+        ) WITHOUT ROWID)",
+    },
 };
 
 } // namespace agent

@@ -121,4 +121,15 @@ inline constexpr Table tokenTable{"tokens", std::array{
                                                 column<&Token::lastUsedAt>("last_used_at"),
                                             }};
 
+inline constexpr Table reportTable{"outbox", std::array{
+                                                 column<&Report::seq>("seq", Written::ByRecord),
+                                                 textColumn<&Report::id>("id", Written::Once),
+                                                 textColumn<&Report::target>("target"),
+                                                 textColumn<&Report::runId>("run_id"),
+                                                 column<&Report::number>("number"),
+                                                 textColumn<&Report::event>("event"),
+                                                 column<&Report::at>("at"),
+                                                 textColumn<&Report::body>("body"),
+                                             }};
+
 } // namespace agent

@@ -1,0 +1,171 @@
+#include "agent/outbox/TargetQueue.h"
+
+#include <algorithm>
+
+namespace agent
+{
+
+void TargetQueue::add(Entry entry)
+{
+    const std::string runId = entry.runId;
+    Lane& lane = _lanes[runId];
+    lane.entries.push_back(std::move(entry));
+    ++_size;
+    if (lane.entries.size() == 1)
+        schedule(runId, lane);
+}
+
+void TargetQueue::schedule(const std::string& runId, Lane& lane)
+{
+    if (lane.at == 0)
+        _due.emplace(lane.entries.front().seq, runId);
+    else
+        _waiting.emplace(lane.at, runId);
+}
+
+void TargetQueue::unschedule(const std::string& runId, const Lane& lane)
+{
+    _due.erase({lane.entries.front().seq, runId});
+    _waiting.erase({lane.at, runId});
+}
+
+std::optional<TargetQueue::Entry> TargetQueue::due(std::int64_t now)
+{
+    while (!_waiting.empty() && _waiting.begin()->first <= now)
+    {
+        const std::string runId = _waiting.begin()->second;
+        Lane& lane = _lanes.at(runId);
+        _waiting.erase(_waiting.begin());
+        lane.at = 0;
+        schedule(runId, lane);
+    }
+    if (const auto asked = _lanes.find(_asked); asked != _lanes.end())
+        return asked->second.entries.front();
+    if (_due.empty() || now < _pausedUntil)
+        return std::nullopt;
+    return _lanes.at(_due.begin()->second).entries.front();
+}
+
+std::optional<std::int64_t> TargetQueue::nextAt() const
+{
+    if (_size == 0)
+        return std::nullopt;
+    if (!_asked.empty())
+        return 0;
+    return std::max(_due.empty() ? _waiting.begin()->first : 0, _pausedUntil);
+}
+
+void TargetQueue::done(const Entry& entry, bool confirmed)
+{
+    if (confirmed)
+        _asked.clear(); // else it was dropped or refused, and the next of its run is meant
+    const auto found = _lanes.find(entry.runId);
+    if (found == _lanes.end() || found->second.entries.front().seq != entry.seq)
+        return; // taken out meanwhile
+    Lane& lane = found->second;
+    unschedule(entry.runId, lane);
+    lane.entries.pop_front();
+    --_size;
+    lane.failures = 0;
+    lane.at = 0;
+    if (lane.entries.empty())
+    {
+        _lanes.erase(found);
+        if (_asked == entry.runId)
+            _asked.clear();
+    }
+    else
+        schedule(entry.runId, lane);
+    if (!confirmed)
+        return;
+    if (down())
+        forgive();
+    _failuresInRow = 0;
+    _pausedUntil = 0;
+}
+
+/// What failed while the target was down did not fail for itself.
+void TargetQueue::forgive()
+{
+    for (const auto& [at, runId] : std::exchange(_waiting, {}))
+    {
+        Lane& lane = _lanes.at(runId);
+        lane.at = 0;
+        lane.failures = 0;
+        schedule(runId, lane);
+    }
+}
+
+std::int64_t TargetQueue::pause(int failures)
+{
+    const int doublings = std::min(failures - 1, 10); // 2^10 s are more than the longest pause
+    const std::int64_t full = std::min(firstPauseMs << doublings, longestPauseMs);
+    return std::min(full + std::uniform_int_distribution<std::int64_t>(0, full / 2)(_random),
+                    longestPauseMs);
+}
+
+void TargetQueue::failed(const Entry& entry, std::int64_t now, std::optional<std::int64_t> waitMs)
+{
+    _asked.clear();
+    ++_failuresInRow;
+    if (down())
+        _pausedUntil = now + pause(_failuresInRow - failuresUntilDown + 1);
+    if (waitMs)
+        _pausedUntil = std::max(_pausedUntil, now + *waitMs);
+    const auto found = _lanes.find(entry.runId);
+    if (found == _lanes.end() || found->second.entries.front().seq != entry.seq)
+        return;
+    Lane& lane = found->second;
+    unschedule(entry.runId, lane);
+    lane.at = now + pause(++lane.failures);
+    schedule(entry.runId, lane);
+}
+
+void TargetQueue::retry(const std::string& runId)
+{
+    if (_lanes.contains(runId))
+        _asked = runId;
+}
+
+std::vector<TargetQueue::Entry> TargetQueue::takeOlderThan(TimeMs at)
+{
+    std::vector<Entry> taken;
+    for (auto lane = _lanes.begin(); lane != _lanes.end();)
+    {
+        auto& [runId, one] = *lane;
+        const auto isOld = [at](const Entry& entry) { return entry.at < at; };
+        if (std::none_of(one.entries.begin(), one.entries.end(), isOld))
+        {
+            ++lane;
+            continue;
+        }
+        unschedule(runId, one);
+        const auto kept = std::stable_partition(one.entries.begin(), one.entries.end(), isOld);
+        taken.insert(taken.end(), one.entries.begin(), kept);
+        one.entries.erase(one.entries.begin(), kept);
+        one.failures = 0;
+        one.at = 0;
+        if (one.entries.empty())
+            lane = _lanes.erase(lane);
+        else
+        {
+            schedule(runId, one);
+            ++lane;
+        }
+    }
+    _size -= taken.size();
+    if (!_lanes.contains(_asked))
+        _asked.clear();
+    return taken;
+}
+
+std::optional<TargetQueue::Standing> TargetQueue::standing(const std::string& runId,
+                                                           std::int64_t seq) const
+{
+    const auto found = _lanes.find(runId);
+    if (found == _lanes.end() || found->second.entries.front().seq != seq)
+        return std::nullopt;
+    return Standing{found->second.failures, std::max(found->second.at, _pausedUntil)};
+}
+
+} // namespace agent

@@ -1,0 +1,27 @@
+#include "agent/run/ReportCommands.h"
+
+#include "agent/run/Engine.h"
+#include "agent/store/OutboxStore.h"
+
+namespace agent::commands
+{
+
+void removeReports(Engine& engine, const std::vector<std::int64_t>& seqs)
+{
+    engine.call<Done>(
+        [&seqs](Batch& batch, EngineParts&)
+        {
+            OutboxStore outbox(batch.connection);
+            for (const std::int64_t seq : seqs)
+                outbox.remove(seq);
+            return Done{};
+        });
+}
+
+int removeReportsOf(Engine& engine, const std::string& target)
+{
+    return engine.call<int>([&target](Batch& batch, EngineParts&)
+                            { return OutboxStore(batch.connection).removeAll(target); });
+}
+
+} // namespace agent::commands
