@@ -1,5 +1,5 @@
 // Death at each place that counts: the daemon's and the shim's, every one that the sources have.
-#include "tests/torture/Trial.h"
+#include "tests/torture/Games.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
@@ -11,6 +11,8 @@
 using agent::test::anyPlans;
 using agent::test::contentOf;
 using agent::test::Daemon;
+using agent::test::Game;
+using agent::test::Games;
 using agent::test::Plan;
 using agent::test::Rounds;
 using agent::test::Trial;
@@ -91,40 +93,45 @@ public:
 
     void testDaemonMayDieAtEachPlace()
     {
-        Daemon daemon;
-        begin(daemon);
-        Trial trial(daemon);
+        Games games(begin);
         std::set<std::string> died;
         Rounds rounds(1);
         rounds.play(
             [&]
             {
+                std::vector<std::string> failpoints;
                 for (const auto& place : places().daemon)
-                {
-                    if (rounds.slice() && !rounds.chance(25))
-                        continue;
-                    const int hit = rounds.pick(1, often(place));
-                    daemon.setEnvironment("STAGE_AGENT_FAILPOINT",
-                                          place + ":kill@" + std::to_string(hit));
-                    const bool started = daemon.tryStart();
-                    daemon.setEnvironment("STAGE_AGENT_FAILPOINT", "");
-                    if (started)
-                    {
-                        trial.submit(anyPlans(rounds, 2));
-                        trial.submit({stopped(rounds), Plan{.command = "true"}});
-                        harass(daemon, trial);
-                    }
-                    if (daemon.alive())
-                        daemon.kill();
-                    else
-                        died.insert(place);
-                    daemon.start();
-                    trial.submitOpen();
-                    trial.waitUntilOver();
-                    daemon.kill();
-                    named(place + "@" + std::to_string(hit),
-                          [&] { trial.verify(Trial::Shims::Safe); });
-                }
+                    if (!rounds.slice() || rounds.chance(25))
+                        failpoints.push_back(place + ":kill@" +
+                                             std::to_string(rounds.pick(1, often(place))));
+                games.play(failpoints,
+                           {[&](Game& game)
+                            {
+                                game.daemon.setEnvironment("STAGE_AGENT_FAILPOINT", game.failpoint);
+                                game.started = game.daemon.tryStart();
+                                game.daemon.setEnvironment("STAGE_AGENT_FAILPOINT", "");
+                                if (!game.started)
+                                    return;
+                                game.trial.submit(anyPlans(rounds, 2));
+                                game.trial.submit({stopped(rounds), Plan{.command = "true"}});
+                            },
+                            [&](Game& game)
+                            {
+                                if (game.started)
+                                    harass(game.daemon, game.trial);
+                                if (game.daemon.alive())
+                                    game.daemon.kill();
+                                else
+                                    died.insert(game.failpoint.substr(0, game.failpoint.find(':')));
+                                game.daemon.start();
+                                game.trial.submitOpen();
+                            },
+                            [](Game& game)
+                            {
+                                game.trial.waitUntilOver();
+                                game.daemon.kill();
+                                game.trial.verify(Trial::Shims::Safe);
+                            }});
             });
         if (!rounds.slice())
             tellReached(died, places().daemon);
@@ -132,31 +139,31 @@ public:
 
     void testShimMayDieAtEachPlace()
     {
-        Daemon daemon;
-        begin(daemon);
-        Trial trial(daemon);
+        Games games(begin);
         Rounds rounds(1);
         rounds.play(
             [&]
             {
+                std::vector<std::string> failpoints;
                 for (const auto& place : places().shim)
-                    harm(daemon, trial, rounds,
-                         place + ":kill@" +
-                             std::to_string(place == "shim.reap" ? rounds.pick(1, 4) : 1));
+                    failpoints.push_back(
+                        place + ":kill@" +
+                        std::to_string(place == "shim.reap" ? rounds.pick(1, 4) : 1));
+                harm(games, failpoints, rounds);
             });
     }
 
     void testShimMayFailAtEachPlace()
     {
-        Daemon daemon;
-        begin(daemon);
-        Trial trial(daemon);
+        Games games(begin);
         Rounds rounds(1);
         rounds.play(
             [&]
             {
+                std::vector<std::string> failpoints;
                 for (const auto& place : places().errors)
-                    harm(daemon, trial, rounds, place + ":errno=28@1");
+                    failpoints.push_back(place + ":errno=28@1");
+                harm(games, failpoints, rounds);
             });
     }
 
@@ -233,39 +240,29 @@ private:
                 });
     }
 
-    /// A daemon whose shims, each of them, are met by `failpoint`.
-    static void harm(Daemon& daemon, Trial& trial, Rounds& rounds, const std::string& failpoint)
+    /// Daemons whose shims, each of them, are met by the failpoint.
+    static void harm(Games& games, const std::vector<std::string>& failpoints, Rounds& rounds)
     {
-        daemon.setEnvironment("STAGE_AGENT_FAILPOINT", failpoint);
-        daemon.start();
-        for (int i = 0; i < 2; ++i)
-            trial.submit(anyPlans(rounds, 2));
-        trial.submit({stopped(rounds)});
-        if (rounds.chance(50))
-        {
-            rounds.pause(150);
-            daemon.kill();
-            daemon.start();
-        }
-        named(failpoint,
-              [&]
-              {
-                  trial.waitUntilOver();
-                  daemon.kill();
-                  trial.verify(Trial::Shims::Harmed);
-              });
-    }
-
-    static void named(const std::string& failpoint, const std::function<void()>& action)
-    {
-        try
-        {
-            action();
-        }
-        catch (const std::exception& error)
-        {
-            CPPUNIT_FAIL("at " + failpoint + ": " + error.what());
-        }
+        games.play(failpoints, {[&](Game& game)
+                                {
+                                    game.daemon.setEnvironment("STAGE_AGENT_FAILPOINT",
+                                                               game.failpoint);
+                                    game.daemon.start();
+                                    for (int i = 0; i < 2; ++i)
+                                        game.trial.submit(anyPlans(rounds, 2));
+                                    game.trial.submit({stopped(rounds)});
+                                    if (!rounds.chance(50))
+                                        return;
+                                    rounds.pause(150);
+                                    game.daemon.kill();
+                                    game.daemon.start();
+                                },
+                                [](Game& game)
+                                {
+                                    game.trial.waitUntilOver();
+                                    game.daemon.kill();
+                                    game.trial.verify(Trial::Shims::Harmed);
+                                }});
     }
 
     static void tellReached(const std::set<std::string>& died, const std::set<std::string>& all)

@@ -72,7 +72,7 @@ void Trial::submit(const std::vector<Plan>& plans)
                   std::string(R"({"type":"OTHER","plugin":"shell","with":{"command":")") +
                   telling(plans[i], static_cast<int>(i), asked.deeds) + "\"}" + plans[i].options +
                   "}";
-    asked.body = R"({"pipeline":{"stages":[)" + stages + "]}}";
+    asked.body = R"({"pipeline":)" + _daemon.pipeline("[" + stages + "]") + "}";
     ask(asked);
 }
 
