@@ -101,12 +101,15 @@ std::string outboxMetrics(const std::vector<TargetStatus>& targets, TimeMs now)
     if (targets.empty())
         return "";
     Page page;
-    const auto family = [&](const char* name, const char* type, const char* help, auto value)
+    const auto family = [&](const std::string& name, const char* type, const char* help, auto value)
     {
-        page.family(name, type, help);
+        page.family(name.c_str(), type, help);
         for (const TargetStatus& target : targets)
-            page.sample(std::string(name) + "{target=\"" + target.name + "\"}",
-                        static_cast<std::uint64_t>(value(target)));
+        {
+            std::string sample = name;
+            sample.append("{target=\"").append(target.name).append("\"}");
+            page.sample(sample, static_cast<std::uint64_t>(value(target)));
+        }
     };
     family("stage_agent_outbox_waiting", "gauge", "Reports that wait for the target.",
            [](const auto& target) { return target.backlog.reports; });
