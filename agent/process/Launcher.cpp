@@ -35,6 +35,7 @@ using namespace std::chrono_literals;
 
 constexpr auto claimPatience = 5s; ///< a shim writes its claim within milliseconds of its start
 constexpr auto claimPoll = 10ms;
+constexpr auto lockPatience = 2s; ///< a shim that executes nothing exits as soon as its daemon has
 constexpr int strangeRounds = 20; ///< looks at a lock whose holder is not the claimed process
 
 [[noreturn]] void fail(const std::string& what)
@@ -59,8 +60,16 @@ FileDescriptor takeLock(const AttemptFolder& attempt)
     }
     if (!lock.valid())
         fail("cannot open " + name);
-    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
-        fail("cannot lock " + name);
+    const auto deadline = std::chrono::steady_clock::now() + lockPatience;
+    while (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0)
+    {
+        // Without a claim it may be the armed shim of a daemon that was killed.
+        const int error = errno;
+        if (error != EWOULDBLOCK || attempt.claim() || attempt.claimRefused() ||
+            std::chrono::steady_clock::now() >= deadline)
+            throw std::system_error(error, std::generic_category(), "cannot lock " + name);
+        std::this_thread::sleep_for(claimPoll);
+    }
     // A stage that may have run is never run again, whatever the caller believes.
     if ((!fresh && (attempt.claim() || attempt.claimRefused())) || attempt.outcome())
         throw std::system_error(EEXIST, std::generic_category(),
@@ -204,6 +213,13 @@ PreparedLaunch Launcher::prepare(const std::filesystem::path& folder, Order orde
     return launch;
 }
 
+void Launcher::arm(PreparedLaunch& launch) const
+{
+    if (_spare && _spare->arm(launch._folder.path(), launch._lock, launch._secrets))
+        launch._armed.reset(_spare.get());
+    FAILPOINT("launch.armed");
+}
+
 // The shim is not cloned into the stage's cgroup, as one might expect, but stays beside the daemon: it
 // has to survive the stage's memory limit and the cgroup.kill that ends the stage, and to tell of them.
 // It is the stage's command that enters order.cgroup.
@@ -213,12 +229,15 @@ Shim Launcher::start(PreparedLaunch launch)
     const auto& folder = launch._folder.path();
     Shim shim{.missingLimits = std::move(launch._missingLimits), .handedTicks = ticksSinceBoot()};
     std::optional<Child> child;
-    if (_spare)
+    if (launch._armed)
+        child = launch._armed.release()->go();
+    if (_spare && !child)
         child = _spare->take(folder, launch._lock, launch._secrets);
     if (_spare && !child)
     {
-        refill();
-        child = _spare->take(folder, launch._lock, launch._secrets);
+        SpareShim another(_shim); // ours may be armed with another attempt
+        refill(another);
+        child = another.take(folder, launch._lock, launch._secrets);
     }
     if (!child)
     {
@@ -238,13 +257,17 @@ Shim Launcher::start(PreparedLaunch launch)
 
 void Launcher::refill() const
 {
-    if (!_spare)
-        return;
-    const int before = _spare->pid();
-    _spare->refill();
+    if (_spare)
+        refill(*_spare);
+}
+
+void Launcher::refill(SpareShim& spare) const
+{
+    const int before = spare.pid();
+    spare.refill();
     // Before it has an attempt: there is no moment with a stage of which the keeper does not know.
-    if (_keeper && _spare->pid() != before)
-        _keeper->watch(_spare->pidfd());
+    if (_keeper && spare.pid() != before)
+        _keeper->watch(spare.pidfd());
 }
 
 void Launcher::endSpare() const

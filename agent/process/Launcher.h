@@ -35,8 +35,8 @@ struct Shim
 };
 
 /// All that a launch needs but the process: the attempt's folder with its lock and its order, its cgroup, its
-/// secrets. Nothing of it is executed yet. Where it is dropped, lock and cgroup go; the files stay, and mean
-/// nothing: the attempt has no claim.
+/// secrets, and perhaps an armed shim. Nothing of it is executed yet. Where it is dropped, shim, lock and cgroup go; the
+/// files stay, and mean nothing: the attempt has no claim.
 class PreparedLaunch
 {
 public:
@@ -51,11 +51,17 @@ public:
 private:
     friend class Launcher;
 
+    struct Disarm
+    {
+        void operator()(SpareShim* spare) const noexcept { spare->disarm(); }
+    };
+
     AttemptFolder _folder;
     FileDescriptor _lock;
     FileDescriptor _secrets; ///< not valid: there are none
     std::string _cgroup;     ///< empty: none, or the shim's now
     std::string _missingLimits;
+    std::unique_ptr<SpareShim, Disarm> _armed; ///< waits with this attempt; the Launcher's
 };
 
 /// What the disk says about an attempt.
@@ -78,7 +84,7 @@ struct Attempt
 };
 
 /// Starts shims, finds them again, and ends what a lost one left behind. The only way to a process.
-/// Threads: the engine's only, but for prepare().
+/// Threads: the engine's only, but for prepare() and arm().
 class Launcher
 {
 public:
@@ -91,11 +97,18 @@ public:
     /// order.json, with the cgroup's name.
     /// Errors: std::system_error whose text names what failed and where; the folder may be launched into again.
     /// EEXIST where an attempt was made already: never a second one.
+    /// Blocks: where an armed shim of a daemon that is gone has the lock yet, until it has ended, at most 2 s.
     /// Threads: any.
     [[nodiscard]] PreparedLaunch prepare(const std::filesystem::path& folder, Order order,
                                          const Secrets& secrets) const;
 
-    /// Gives the attempt to the spare shim, or starts one, which inherits the lock.
+    /// Lets the spare shim make all ready for the attempt that it can without executing anything, until start(). Has no
+    /// effect where there is no spare, or it is armed.
+    /// Threads: any.
+    void arm(PreparedLaunch& launch) const;
+
+    /// Lets the armed shim execute the attempt. Where there is none, gives it to the spare shim, or starts one, which
+    /// inherits the lock.
     /// Errors: std::system_error; then no shim runs, and the folder may be launched into again.
     /// Blocks: without a spare for the exec of the shim, about a millisecond.
     Shim start(PreparedLaunch launch);
@@ -173,6 +186,8 @@ public:
     [[nodiscard]] const Cgroup& cgroup() const { return _cgroup; }
 
 private:
+    void refill(SpareShim& spare) const;
+
     std::filesystem::path _shim;
     Cgroup _cgroup;
     Bond _bond;

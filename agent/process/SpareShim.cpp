@@ -1,7 +1,6 @@
 #include "agent/process/SpareShim.h"
 
 #include "agent/wire/Failpoint.h"
-#include "agent/wire/Handover.h"
 
 #include <cerrno>
 #include <csignal>
@@ -27,6 +26,7 @@ constexpr std::size_t titleBytes = 512;
 
 void SpareShim::refill() noexcept
 {
+    const std::lock_guard turn(_mutex);
     if (_socket.valid())
         return;
     try
@@ -48,25 +48,90 @@ void SpareShim::refill() noexcept
     }
 }
 
+bool SpareShim::hand(const std::filesystem::path& folder, const FileDescriptor& lock,
+                     const FileDescriptor& secrets, Start start)
+{
+    if (!_socket.valid() || _armed)
+        return false;
+    FAILPOINT("launch.handover");
+    const bool handed =
+        sendHandover(_socket.get(), folder.string(), lock.get(), secrets.get(), start);
+    if (!handed)
+        endIt();
+    FAILPOINT("launch.handed");
+    return handed;
+}
+
 std::optional<Child> SpareShim::take(const std::filesystem::path& folder,
                                      const FileDescriptor& lock, const FileDescriptor& secrets)
 {
-    if (!_socket.valid())
+    const std::lock_guard turn(_mutex);
+    if (!hand(folder, lock, secrets, Start::Now))
         return std::nullopt;
-    FAILPOINT("launch.handover");
-    if (!sendHandover(_socket.get(), folder.string(), lock.get(), secrets.get()))
+    return giveAway();
+}
+
+bool SpareShim::arm(const std::filesystem::path& folder, const FileDescriptor& lock,
+                    const FileDescriptor& secrets)
+{
+    const std::lock_guard turn(_mutex);
+    if (!hand(folder, lock, secrets, Start::AtWord))
+        return false;
+    _armed = true;
+    return true;
+}
+
+std::optional<Child> SpareShim::go()
+{
+    const std::lock_guard turn(_mutex);
+    if (!_armed)
+        return std::nullopt;
+    FAILPOINT("launch.go");
+    if (!sendGo(_socket.get()))
     {
-        end();
+        endIt();
         return std::nullopt;
     }
-    FAILPOINT("launch.handed");
+    return giveAway();
+}
+
+void SpareShim::disarm() noexcept
+{
+    const std::lock_guard turn(_mutex);
+    if (_armed)
+        endIt();
+}
+
+int SpareShim::pid() const
+{
+    const std::lock_guard turn(_mutex);
+    return _child.pid;
+}
+
+FileDescriptor SpareShim::pidfd() const
+{
+    const std::lock_guard turn(_mutex);
+    return FileDescriptor(::fcntl(_child.pidfd.get(), F_DUPFD_CLOEXEC, 0));
+}
+
+void SpareShim::end() noexcept
+{
+    const std::lock_guard turn(_mutex);
+    endIt();
+}
+
+/// It is no spare any more.
+Child SpareShim::giveAway()
+{
+    _armed = false;
     Child child = std::exchange(_child, Child());
     child.socket = std::move(_socket);
     return child;
 }
 
-void SpareShim::end() noexcept
+void SpareShim::endIt() noexcept
 {
+    _armed = false;
     if (!_socket.valid())
         return;
     _socket.reset();

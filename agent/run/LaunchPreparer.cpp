@@ -6,6 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include <sys/prctl.h>
+
 namespace agent
 {
 
@@ -45,7 +47,9 @@ void LaunchPreparer::begin(const std::filesystem::path& folder, const Order& ord
         {
             const Secrets secrets = secretsOf(order, secretsDir);
             std::filesystem::create_directories(order.cwd);
-            return _launcher.prepare(folder, order, secrets);
+            auto launch = _launcher.prepare(folder, order, secrets);
+            _launcher.arm(launch);
+            return launch;
         });
     _begun.insert_or_assign(order.stageId, task.get_future());
     {
@@ -82,6 +86,7 @@ PreparedLaunch LaunchPreparer::take(const std::filesystem::path& folder, const O
 
 void LaunchPreparer::work()
 {
+    ::prctl(PR_SET_NAME, "prepare"); // else it would be called as who started it: the engine
     std::unique_lock lock(_mutex);
     while (true)
     {

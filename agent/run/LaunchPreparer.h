@@ -23,7 +23,7 @@ struct UnreadableSecret: std::runtime_error
 };
 
 /// Prepares launches on a thread of its own, so that folder, order and cgroup of the next stage are there when
-/// the commit that starts it is on disk. See docs/durability.md.
+/// the commit that starts it is on disk, and a shim that waits for no more than that. See docs/durability.md.
 /// Threads: the engine's.
 class LaunchPreparer
 {

@@ -1,9 +1,8 @@
 #include "agent/shim/Supervisor.h"
 
 #include "agent/os/Files.h"
-#include "agent/os/FolderDigest.h"
-#include "agent/os/FolderIdentity.h"
-#include "agent/os/RegularFile.h"
+#include "agent/shim/OrderFile.h"
+#include "agent/shim/PluginCheck.h"
 #include "agent/wire/Failpoint.h"
 #include "agent/wire/Handover.h"
 
@@ -33,8 +32,6 @@ namespace
 /// large piece for half of what it takes for the same bytes in small ones.
 constexpr std::size_t readBytes = 1024UL * 1024;
 
-constexpr std::size_t mostOrderBytes = 16UL << 20;
-
 constexpr std::chrono::milliseconds killInterval{100};
 
 /// A process that is killed may be in state D for a moment, as when it writes out what it had open. The
@@ -60,29 +57,6 @@ std::string bootId()
     return id;
 }
 
-/// Whoever changes a plugin's files executes code with the stage's secrets: what the agent has checked and shown is what
-/// runs. Returns what is wrong; empty: nothing.
-std::string problemOfPlugin(const Order& order)
-try
-{
-    if (order.pluginFolder.empty() || order.pluginSha256.empty())
-        return {};
-    // To read a large plugin takes longer than to start it.
-    if (!order.pluginIdentity.empty() &&
-        identityOfFolder(order.pluginFolder) == order.pluginIdentity)
-        return {};
-    const std::string now = digestOfFolder(order.pluginFolder);
-    if (now == order.pluginSha256)
-        return {};
-    return "the plugin " + order.plugin + " (" + order.pluginFolder +
-           ") was changed since the agent loaded it: its SHA-256 is " + now + ", and was " +
-           order.pluginSha256 + "; if that is meant, reload the agent (SIGHUP)";
-}
-catch (const std::runtime_error& error)
-{
-    return "the plugin " + order.plugin + " can't be checked: " + error.what();
-}
-
 /// By SIGTERM, or in a shell's word for it.
 bool endedByTerm(int status)
 {
@@ -99,6 +73,7 @@ Supervisor::Supervisor(Received received)
       _seal(std::move(received.seal)),
       _daemon(std::move(received.daemon)),
       _signals(std::move(received.signals)),
+      _start(received.start),
       _outcomeFile(_folder),
       _buffer(std::make_unique_for_overwrite<char[]>(readBytes))
 {
@@ -110,8 +85,22 @@ Supervisor::Result Supervisor::run()
     if (_outcomeFile.exists() ||
         claimFrom(readFile("/proc/self/fd/" + std::to_string(_lock.get())).value_or("")))
         return Result::ClaimedBefore;
+    std::exception_ptr broken;
     try
     {
+        makeReady();
+    }
+    catch (const std::exception&)
+    {
+        broken = std::current_exception();
+    }
+    FAILPOINT("shim.ready");
+    if (_start == Start::AtWord && !awaitGo(_daemon.get()))
+        return Result::NeverStarted;
+    try
+    {
+        if (broken)
+            std::rethrow_exception(broken);
         if (claim())
             execute();
     }
@@ -129,6 +118,28 @@ Supervisor::Result Supervisor::run()
     return recordOutcome() ? Result::Recorded : Result::FolderRefusesIt;
 }
 
+/// All that may be done before the attempt's start is on record.
+void Supervisor::makeReady()
+{
+    _claim = {.pid = ::getpid(),
+              .startTime = processStat(::getpid()).value_or(ProcessStat{}).startTime,
+              .bootId = bootId()};
+    _unreserved = _outcomeFile.reserve();
+    _orderProblem = readOrder(_folder, _seal, _order);
+    if (!_orderProblem.empty())
+        return;
+    if (_order.bootRecorded)
+        _durable = Durable::No;
+    // Who wrote it may be an older daemon, and has to read this. A sandbox makes no difference to it.
+    _outcome.version = std::min(_order.version, wireVersion);
+    if (const auto file = _order.env.find("STAGE_MASK"); file != _order.env.end())
+        _mask = MaskFile(file->second);
+    _processes.emplace(_order.cgroup);
+    _evidence.pluginProblem = problemOfPlugin(_order);
+    if (_evidence.pluginProblem.empty())
+        _command.emplace(_order, _folder, _secrets);
+}
+
 /// Returns false when nothing may be executed; the outcome says why.
 bool Supervisor::claim()
 {
@@ -143,46 +154,18 @@ bool Supervisor::claim()
         return false;
     };
 
-    int error = 0;
-    std::string why;
-    std::optional<std::string> json;
-    try
-    {
-        json = readRegularFile(_folder + "/" + files::order, mostOrderBytes);
-        error = json ? 0 : ENOENT;
-    }
-    catch (const std::system_error& unreadable)
-    {
-        error = unreadable.code().value();
-    }
-    std::optional<Order> order = orderFrom(json.value_or(""), &why);
-    if (order && !_seal.proves(files::order, *json))
-    {
-        order.reset();
-        why = "order.json was changed by another process than the agent";
-    }
-    const int unreserved = _outcomeFile.reserve();
-    const Claim claim{.pid = ::getpid(),
-                      .startTime = processStat(::getpid()).value_or(ProcessStat{}).startTime,
-                      .bootId = bootId(),
-                      .startedAt = _outcome.startedAt,
-                      .beganTicks = ticksSinceBoot()};
-    if (order && order->bootRecorded)
-        _durable = Durable::No;
+    _claim.startedAt = _outcome.startedAt;
+    _claim.beganTicks = ticksSinceBoot();
     const int unclaimed =
-        writeClaim(_lock.get(), _folder, _seal.on(files::lock, toJson(claim)), _durable);
-    if (!order)
+        writeClaim(_lock.get(), _folder, _seal.on(files::lock, toJson(_claim)), _durable);
+    if (!_orderProblem.empty())
     {
         _outcome.cause = Cause::SpawnError;
-        _outcome.message =
-            error == 0 ? why : std::string("cannot read order.json: ") + std::strerror(error);
+        _outcome.message = _orderProblem;
         return false;
     }
-    _order = *order;
-    // Who wrote it may be an older daemon, and has to read this. A sandbox makes no difference to it.
-    _outcome.version = std::min(_order.version, wireVersion);
-    if (unreserved != 0)
-        return full("the outcome's file", unreserved);
+    if (_unreserved != 0)
+        return full("the outcome's file", _unreserved);
     if (unclaimed != 0)
         return full("the claim", unclaimed);
     return true;
@@ -190,32 +173,26 @@ bool Supervisor::claim()
 
 void Supervisor::execute()
 {
-    const auto maskFile = _order.env.find("STAGE_MASK");
-    MaskFile mask(maskFile == _order.env.end() ? std::string() : maskFile->second);
-    _processes.emplace(_order.cgroup);
-
     takeSignals();
     _evidence.ended = reasonToEnd();
-    if (!_evidence.ended)
-        _evidence.pluginProblem = problemOfPlugin(_order);
-    if (!_evidence.ended && _evidence.pluginProblem.empty())
+    if (_evidence.ended)
     {
-        Command command(_order, _folder, _secrets);
-        const bool started = command.start(_processes->cgroup().folder());
-        // Now, while the command starts: to make two files may take as long.
-        openLog(std::move(mask));
-        if (started)
-        {
-            if (!command.inCgroup())
-                _processes->cgroup().abandon();
-            _processes->setCommand(command.pid());
-            supervise(command);
-            drain(command);
-        }
-        _evidence.spawnFailure = command.failure();
+        _evidence.pluginProblem.clear(); // it was to end in any case
+        _command.reset();
     }
-    else
-        openLog(std::move(mask));
+    const bool started = _command && _command->start(_processes->cgroup().folder());
+    // Now, while the command starts: to make two files may take as long.
+    openLog();
+    if (started)
+    {
+        if (!_command->inCgroup())
+            _processes->cgroup().abandon();
+        _processes->setCommand(_command->pid());
+        supervise(*_command);
+        drain(*_command);
+    }
+    if (_command)
+        _evidence.spawnFailure = _command->failure();
     _log->finish();
     _ended = Clock::now();
     if (_durable == Durable::Yes || _evidence.ended == Cause::Stopped)
@@ -233,12 +210,12 @@ void Supervisor::execute()
     _outcome.usage = _processes->usage();
 }
 
-void Supervisor::openLog(MaskFile mask)
+void Supervisor::openLog()
 {
     std::vector<std::string> values;
     for (const auto& [name, value] : _secrets)
         values.push_back(value);
-    _log.emplace(_folder, _order.logMaxBytes, values, std::move(mask));
+    _log.emplace(_folder, _order.logMaxBytes, values, std::move(_mask));
 }
 
 void Supervisor::supervise(Command& command)

@@ -6,6 +6,7 @@
 #include "agent/shim/OutcomeFile.h"
 #include "agent/shim/StageProcesses.h"
 #include "agent/shim/Verdict.h"
+#include "agent/wire/Handover.h"
 #include "agent/wire/Order.h"
 
 #include <chrono>
@@ -19,6 +20,9 @@ namespace agent
 {
 
 // What a shim does, exactly. Each sentence has its test in ShimTest.
+//
+// Ready. Where the daemon asks for it, the shim makes all ready that is neither claim nor log nor process, and waits for
+// the daemon's word: without it nothing more is written and nothing executed (docs/durability.md).
 //
 // Before the command. The room for the outcome is taken and the claim is written before anything is
 // executed. Where either can't be, where order.json can't be read or is newer than this program, or
@@ -75,11 +79,13 @@ public:
         Seal seal;
         FileDescriptor daemon;  ///< its socket; not valid: none
         FileDescriptor signals; ///< as main has set them
+        Start start = Start::Now;
     };
 
     enum class Result
     {
         Recorded,       ///< its outcome is in place
+        NeverStarted,   ///< the daemon's word did not come: nothing was executed
         ClaimedBefore,  ///< it was claimed, or had ended: nothing was done
         FolderRefusesIt ///< the outcome could not be put in place
     };
@@ -97,9 +103,10 @@ private:
         Killing
     };
 
+    void makeReady();
     bool claim();
     void execute();
-    void openLog(MaskFile mask);
+    void openLog();
     void supervise(Command& command);
     void waitForEvent(Command& command);
     [[nodiscard]] Clock::time_point nextDeadline() const;
@@ -119,7 +126,13 @@ private:
     Seal _seal;
     FileDescriptor _daemon;
     FileDescriptor _signals;
+    Start _start;
     OutcomeFile _outcomeFile;
+    int _unreserved = 0;       ///< why there is no room for the outcome; 0: there is
+    std::string _orderProblem; ///< why the order can't be executed; empty: it can
+    Claim _claim;
+    MaskFile _mask;
+    std::optional<Command> _command; ///< none: nothing may be executed
     Durable _durable = Durable::Yes;
     Order _order;
     Outcome _outcome;

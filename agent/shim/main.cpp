@@ -8,7 +8,8 @@
 // Started by the daemon with descriptor 3 = FOLDER/shim.lock, flocked, and 4 = a memfd of secrets as
 // NAME\0VALUE\0… (or something else: none), and with TERM blocked, so that none is lost on the way. One that
 // waits has a socket as descriptor 3, gets both through it and tells the outcome there (wire/Handover.h); it exits when
-// the daemon is gone, or at TERM. A keeper has its socket to the daemon as descriptor 3, and its door as 4. With an attempt it outlives the daemon. Exits with 0 when the outcome is in place, or
+// the daemon is gone, or at TERM, and with an attempt that waits for its word when the daemon is gone. A keeper has its socket
+// to the daemon as descriptor 3, and its door as 4. With an attempt that it may execute it outlives the daemon. Exits with 0 when the outcome is in place, or
 // there was no attempt for it, 2 when it was not called like that, 3 when the attempt was already claimed, 4 when
 // the attempt's folder refused the outcome.
 #include "agent/os/Files.h"
@@ -205,6 +206,7 @@ int main(int argc, char** argv)
         if (!handover)
             return 0;
         received.daemon = std::move(attempt.lock);
+        received.start = handover->start;
         attempt = std::move(*handover);
         showFolder(argv[1], attempt.folder);
         FAILPOINT("shim.handover");
@@ -217,5 +219,5 @@ int main(int argc, char** argv)
     using Result = agent::Supervisor::Result;
     const Result result = supervisor.run();
     // What is open is closed by that, and sooner.
-    ::_exit(result == Result::Recorded ? 0 : result == Result::ClaimedBefore ? 3 : 4);
+    ::_exit(result == Result::ClaimedBefore ? 3 : result == Result::FolderRefusesIt ? 4 : 0);
 }

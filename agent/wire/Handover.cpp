@@ -19,6 +19,11 @@ constexpr std::size_t mostDescriptors = 2;
 /// More than an outcome with the longest message that a shim writes.
 constexpr std::size_t mostOutcomeBytes = 16UL * 1024;
 
+/// Stands before the folder, which begins with a slash.
+constexpr char atWord = '-';
+
+constexpr char go = 'g';
+
 /// Room for the control message, aligned as it needs to be.
 union Control
 {
@@ -28,11 +33,12 @@ union Control
 
 } // namespace
 
-bool sendHandover(int socket, const std::string& folder, int lock, int secrets)
+bool sendHandover(int socket, const std::string& folder, int lock, int secrets, Start start)
 {
+    const std::string words = (start == Start::AtWord ? std::string(1, atWord) : "") + folder;
     const int descriptors[mostDescriptors] = {lock, secrets};
     const std::size_t size = (secrets < 0 ? 1 : 2) * sizeof(int);
-    iovec text{.iov_base = const_cast<char*>(folder.data()), .iov_len = folder.size()};
+    iovec text{.iov_base = const_cast<char*>(words.data()), .iov_len = words.size()};
     Control control = {};
     msghdr message{};
     message.msg_iov = &text;
@@ -45,13 +51,13 @@ bool sendHandover(int socket, const std::string& folder, int lock, int secrets)
     part->cmsg_len = CMSG_LEN(size);
     std::memcpy(CMSG_DATA(part), descriptors, size);
     const auto sent = ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    return sent == static_cast<ssize_t>(folder.size());
+    return sent == static_cast<ssize_t>(words.size());
 }
 
 std::optional<Handover> receiveHandover(int socket)
 {
-    char folder[PATH_MAX];
-    iovec text{.iov_base = folder, .iov_len = sizeof folder};
+    char words[PATH_MAX + 1];
+    iovec text{.iov_base = words, .iov_len = sizeof words};
     Control control = {};
     msghdr message{};
     message.msg_iov = &text;
@@ -74,8 +80,25 @@ std::optional<Handover> receiveHandover(int socket)
     }
     if (!handover.lock.valid() || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
         return std::nullopt;
-    handover.folder.assign(folder, static_cast<std::size_t>(got));
+    handover.start = words[0] == atWord ? Start::AtWord : Start::Now;
+    const std::size_t before = handover.start == Start::AtWord ? 1 : 0;
+    handover.folder.assign(words + before, static_cast<std::size_t>(got) - before);
     return handover;
+}
+
+bool sendGo(int socket)
+{
+    return ::send(socket, &go, sizeof go, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof go;
+}
+
+bool awaitGo(int socket)
+{
+    char word = 0;
+    ssize_t got = 0;
+    do
+        got = ::recv(socket, &word, sizeof word, 0);
+    while (got < 0 && errno == EINTR);
+    return got == sizeof word && word == go;
 }
 
 bool tellOutcome(int socket, const std::string& text)

@@ -19,6 +19,7 @@ class SyncOrderTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testOutcomeIsWrittenBeforeItShows);
     CPPUNIT_TEST(testAnEndedAttemptIsSyncedBehindItsCommit);
     CPPUNIT_TEST(testStartIsCommittedBeforeTheLaunch);
+    CPPUNIT_TEST(testAnArmedShimClaimsBehindTheCommit);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -27,6 +28,8 @@ public:
         const auto log = _daemon.folder() / "calls";
         _daemon.setPrograms(STAGE_AGENT_FAILPOINT_DIR);
         _daemon.setEnvironment("STAGE_AGENT_CALL_LOG", log.string());
+        // An armed shim that did not wait for its word would be long past its claim then.
+        _daemon.setEnvironment("STAGE_AGENT_FAILPOINT", "launch.armed:sleep=300@2");
         _daemon.start();
         std::filesystem::remove(log);
         const auto run = _daemon.submit(
@@ -98,6 +101,13 @@ public:
             CPPUNIT_ASSERT_MESSAGE(all(), std::find(reaped, _calls.end(), "point committed") <
                                               std::find(reaped, _calls.end(), executed));
         }
+    }
+
+    /// That of the second stage: the first one's run is new with its start.
+    void testAnArmedShimClaimsBehindTheCommit()
+    {
+        assertSequence({"point reaped", "point launch.armed", "point committed", "point launch.go",
+                        "pwrite RUN/1-OTHER/1/shim.lock", "point shim.fork.before"});
     }
 
 private:

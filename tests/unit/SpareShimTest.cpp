@@ -3,6 +3,10 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <atomic>
+
+#include <sys/file.h>
+
 using agent::Attempt;
 using agent::Cgroup;
 using agent::Launcher;
@@ -27,6 +31,14 @@ class SpareShimTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testEndingItLeavesNoProcess);
     CPPUNIT_TEST(testAShimThatEndsWithUsIsNeverASpareOne);
     CPPUNIT_TEST(testADroppedPreparationCanBeMadeAgain);
+    CPPUNIT_TEST(testAnArmedOneExecutesAtTheWord);
+    CPPUNIT_TEST(testAnArmedOneClaimsNothingBeforeTheWord);
+    CPPUNIT_TEST(testADroppedPreparationLeavesNoArmedOne);
+    CPPUNIT_TEST(testAnArmedOneWhoseStarterIsKilledExecutesNothing);
+    CPPUNIT_TEST(testAnArmedOneThatIsGoneIsReplacedAtTheLaunch);
+    CPPUNIT_TEST(testOneIsArmedAtATime);
+    CPPUNIT_TEST(testATermWhileItIsArmedStopsItsAttempt);
+    CPPUNIT_TEST(testALockThatIsGivenUpInAMomentIsWaitedFor);
     CPPUNIT_TEST_SUITE_END();
 
     Place _place;
@@ -178,7 +190,184 @@ public:
         CPPUNIT_ASSERT(_launcher.find(folder).outcome.succeeded());
     }
 
+    void testAnArmedOneExecutesAtTheWord()
+    {
+        _launcher.refill();
+        const int spare = spareOf(::getpid());
+        const fs::path folder = _place.attempt();
+        auto launch = armed(folder, _place.shell("test \"$TOKEN\" = long-enough; echo hello"),
+                            {{"TOKEN", "long-enough"}});
+        const auto before = agent::ticksSinceBoot();
+        const Shim shim = _launcher.start(std::move(launch));
+        CPPUNIT_ASSERT_EQUAL(spare, shim.pid);
+        launching::awaitEnd(shim);
+        const Attempt attempt = _launcher.find(folder);
+        CPPUNIT_ASSERT(attempt.outcome.succeeded());
+        CPPUNIT_ASSERT_EQUAL(std::string("hello\n"), textOf(folder / "log"));
+        CPPUNIT_ASSERT(attempt.claim.value().began() >= before);
+    }
+
+    /// Else a start that is never recorded would look like an attempt that has run.
+    void testAnArmedOneClaimsNothingBeforeTheWord()
+    {
+        _launcher.refill();
+        const fs::path folder = _place.attempt();
+        auto launch = armed(folder, _place.shell("true"), {});
+        CPPUNIT_ASSERT_EQUAL(std::string(), textOf(folder / "shim.lock"));
+        for (const char* file : {"log", "log.idx", "outcome.json"})
+            CPPUNIT_ASSERT_MESSAGE(file, !fs::exists(folder / file));
+        launching::awaitEnd(_launcher.start(std::move(launch)));
+        CPPUNIT_ASSERT(_launcher.find(folder).outcome.succeeded());
+    }
+
+    void testADroppedPreparationLeavesNoArmedOne()
+    {
+        const std::size_t children = launching::childrenOfUs();
+        const fs::path folder = _place.attempt();
+        const fs::path trace = _place.folder() / "trace";
+        for (int i = 0; i < 3; ++i)
+        {
+            _launcher.refill();
+            {
+                const int spare = spareOf(::getpid());
+                const auto dropped = armed(folder, _place.shell("touch " + trace.string()), {});
+                ::kill(spare, SIGSTOP); // nor does it have to listen
+            }
+            CPPUNIT_ASSERT_EQUAL(children, launching::childrenOfUs());
+            CPPUNIT_ASSERT(_launcher.find(folder).state == Attempt::State::NeverRan);
+        }
+        CPPUNIT_ASSERT(!fs::exists(trace));
+        _launcher.refill();
+        auto launch = armed(folder, _place.shell("echo again"), {});
+        launching::awaitEnd(_launcher.start(std::move(launch)));
+        CPPUNIT_ASSERT(_launcher.find(folder).outcome.succeeded());
+    }
+
+    void testAnArmedOneWhoseStarterIsKilledExecutesNothing()
+    {
+        const fs::path folder = _place.attempt();
+        const fs::path trace = _place.folder() / "trace";
+        const agent::Order order = _place.shell("touch " + trace.string());
+        const int parent = launching::forked(
+            [&]
+            {
+                Launcher launcher(launching::shimProgram(), Cgroup());
+                launcher.refill();
+                auto launch = launcher.prepare(folder, order, {});
+                launcher.arm(launch);
+                awaitReady(folder);
+                ::kill(::getpid(), SIGKILL);
+            });
+        launching::reap(parent);
+        // At once: a new daemon does not wait for it to be gone.
+        launching::awaitEnd(_launcher.launch(folder, _place.shell("echo once"), {}));
+        CPPUNIT_ASSERT(_launcher.find(folder).outcome.succeeded());
+        CPPUNIT_ASSERT_EQUAL(std::string("once\n"), textOf(folder / "log"));
+        CPPUNIT_ASSERT(!fs::exists(trace));
+    }
+
+    void testAnArmedOneThatIsGoneIsReplacedAtTheLaunch()
+    {
+        _launcher.refill();
+        const int spare = spareOf(::getpid());
+        const fs::path folder = _place.attempt();
+        auto launch = armed(folder, _place.shell("echo once"), {});
+        ::kill(spare, SIGKILL);
+        CPPUNIT_ASSERT(within(10, [&] { return !agent::processStat(spare)->alive(); }));
+        const Shim shim = _launcher.start(std::move(launch));
+        CPPUNIT_ASSERT(shim.pid != spare);
+        launching::awaitEnd(shim);
+        CPPUNIT_ASSERT(_launcher.find(folder).outcome.succeeded());
+        CPPUNIT_ASSERT_EQUAL(std::string("once\n"), textOf(folder / "log"));
+        CPPUNIT_ASSERT(!agent::processStat(spare)); // reaped
+    }
+
+    void testOneIsArmedAtATime()
+    {
+        _launcher.refill();
+        const int spare = spareOf(::getpid());
+        const fs::path first = _place.attempt();
+        const fs::path second = _place.attempt();
+        auto one = armed(first, _place.shell("echo first"), {});
+        auto other = _launcher.prepare(second, _place.shell("echo second"), {});
+        _launcher.arm(other);
+        const Shim otherShim = _launcher.start(std::move(other));
+        CPPUNIT_ASSERT(otherShim.pid != spare);
+        CPPUNIT_ASSERT(otherShim.socket.valid()); // it tells its outcome there
+        const Shim oneShim = _launcher.start(std::move(one));
+        CPPUNIT_ASSERT_EQUAL(spare, oneShim.pid);
+        launching::awaitEnd(otherShim);
+        launching::awaitEnd(oneShim);
+        CPPUNIT_ASSERT_EQUAL(std::string("first\n"), textOf(first / "log"));
+        CPPUNIT_ASSERT_EQUAL(std::string("second\n"), textOf(second / "log"));
+    }
+
+    void testATermWhileItIsArmedStopsItsAttempt()
+    {
+        _launcher.refill();
+        const fs::path folder = _place.attempt();
+        const fs::path trace = _place.folder() / "trace";
+        const int spare = spareOf(::getpid());
+        auto launch = armed(folder, _place.shell("touch " + trace.string()), {});
+        ::kill(spare, SIGTERM);
+        launching::awaitEnd(_launcher.start(std::move(launch)));
+        CPPUNIT_ASSERT(_launcher.find(folder).outcome.cause == agent::Cause::Stopped);
+        CPPUNIT_ASSERT(!fs::exists(trace));
+    }
+
+    /// An armed shim of a daemon that was killed has its lock until it has seen that.
+    void testALockThatIsGivenUpInAMomentIsWaitedFor()
+    {
+        const fs::path folder = _place.attempt();
+        fs::create_directories(folder);
+        const int lock = ::open((folder / "shim.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        CPPUNIT_ASSERT_EQUAL(0, ::flock(lock, LOCK_EX | LOCK_NB));
+        std::atomic<int> thread = 0;
+        std::string problem;
+        std::thread waits(
+            [&]
+            {
+                thread = ::gettid();
+                try
+                {
+                    (void)_launcher.prepare(folder, _place.shell("true"), {});
+                }
+                catch (const std::exception& error)
+                {
+                    problem = error.what();
+                }
+            });
+        const auto asleep = [&]
+        {
+            const auto threads = agent::threadsOf(::getpid());
+            return std::any_of(threads.begin(), threads.end(),
+                               [&](const agent::ProcessStat& one)
+                               { return one.pid == thread && one.state == 'S'; });
+        };
+        const bool waited = within(10, asleep);
+        ::close(lock);
+        waits.join();
+        CPPUNIT_ASSERT_EQUAL(std::string(), problem);
+        CPPUNIT_ASSERT(waited);
+    }
+
 private:
+    /// A launch whose shim has made all ready.
+    agent::PreparedLaunch armed(const fs::path& folder, const agent::Order& order,
+                                const agent::Secrets& secrets)
+    {
+        auto launch = _launcher.prepare(folder, order, secrets);
+        _launcher.arm(launch);
+        awaitReady(folder);
+        return launch;
+    }
+
+    /// The room for the outcome is what it makes first, and nothing behind it waits for anything.
+    static void awaitReady(const fs::path& folder)
+    {
+        CPPUNIT_ASSERT(within(10, [&] { return fs::exists(folder / "outcome.json.tmp"); }));
+    }
+
     /// The child of `parent` that waits for its attempt.
     static int spareOf(int parent)
     {
