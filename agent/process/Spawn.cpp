@@ -1,8 +1,9 @@
 #include "agent/process/Spawn.h"
 
 #include "agent/os/Clone.h"
+#include "agent/os/DescriptorLimit.h"
 #include "agent/os/Files.h"
-#include "agent/process/DescriptorLimit.h"
+#include "agent/os/SignalsBlocked.h"
 #include "agent/wire/Failpoint.h"
 
 #include <cerrno>
@@ -114,26 +115,6 @@ FileDescriptor copyAbove(int fd)
         throw std::system_error(errno, std::generic_category(), "cannot copy a descriptor");
     return copy;
 }
-
-/// All signals blocked, the C library's own too, until its end: no handler of ours may run in the child.
-class SignalsBlocked
-{
-public:
-    SignalsBlocked()
-    {
-        const std::uint64_t all = ~0ULL;
-        ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &_before, sizeof all);
-    }
-    ~SignalsBlocked()
-    {
-        ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &_before, nullptr, sizeof _before);
-    }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
-private:
-    std::uint64_t _before = 0;
-};
 
 /// The errno that the child reports; 0 when it was executed.
 int execError(int report)

@@ -1,6 +1,6 @@
 #include "agent/api/Eviction.h"
 
-#include "agent/process/DescriptorLimit.h"
+#include "agent/os/DescriptorLimit.h"
 #include "tests/support/TestServer.h"
 
 #include <cppunit/TestFixture.h>

@@ -1,4 +1,5 @@
 #include "agent/program/Program.h"
+#include "agent/os/DescriptorLimit.h"
 #include "tests/support/FilesFolder.h"
 #include "tests/support/Launching.h"
 
@@ -9,6 +10,7 @@
 #include <sstream>
 #include <system_error>
 
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +28,7 @@ class ProgramTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testAWriterWithoutEndIsEndedToo);
     CPPUNIT_TEST(testWaitsForNobodyWhoKeepsTheOutputOpen);
     CPPUNIT_TEST(testInputIsEmptyAndSignalsAreFresh);
+    CPPUNIT_TEST(testHasTheDescriptorLimitFromBeforeOursWasRaised);
     CPPUNIT_TEST(testTellsTheSignalThatEndedIt);
     CPPUNIT_TEST(testAProgramThatIsNotThereIsNamed);
     CPPUNIT_TEST(testGivesTheEnvironmentThatItIsTold);
@@ -111,6 +114,21 @@ public:
         for (std::string name, set; words >> name >> set; ++sets)
             CPPUNIT_ASSERT_EQUAL_MESSAGE(end.out, 0UL, std::stoul(set, nullptr, 16) & 0x7fffffffUL);
         CPPUNIT_ASSERT_EQUAL(2, sets);
+    }
+
+    /// Symptom: git and hooks had a limit of half a million, and a program that closes all possible descriptors at
+    /// its start took seconds.
+    void testHasTheDescriptorLimitFromBeforeOursWasRaised()
+    {
+        rlimit before{};
+        CPPUNIT_ASSERT_EQUAL(0, ::getrlimit(RLIMIT_NOFILE, &before));
+        const rlimit lower{.rlim_cur = 256, .rlim_max = before.rlim_max};
+        CPPUNIT_ASSERT_EQUAL(0, ::setrlimit(RLIMIT_NOFILE, &lower));
+        const std::size_t raised = raiseDescriptorLimit();
+        const auto end = shell("ulimit -Sn");
+        CPPUNIT_ASSERT_EQUAL(0, ::setrlimit(RLIMIT_NOFILE, &before));
+        CPPUNIT_ASSERT_EQUAL(std::size_t{before.rlim_max}, raised);
+        CPPUNIT_ASSERT_EQUAL(std::string("256\n"), end.out);
     }
 
     void testTellsTheSignalThatEndedIt()

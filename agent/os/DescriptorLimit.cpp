@@ -1,4 +1,4 @@
-#include "agent/process/DescriptorLimit.h"
+#include "agent/os/DescriptorLimit.h"
 
 namespace agent
 {

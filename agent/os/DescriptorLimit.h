@@ -6,8 +6,8 @@
 namespace agent
 {
 
-/// Raises this process's limit of open descriptors to its hard limit. Shims, and so stages, get the one
-/// that was in force before: programs that go through all possible descriptors would take long.
+/// Raises this process's limit of open descriptors to its hard limit. Shims, and so stages, and what runProgram() runs get
+/// the one that was in force before: programs that go through all possible descriptors would take long.
 /// Returns the limit in force.
 /// Threads: before there are others.
 std::size_t raiseDescriptorLimit();
