@@ -136,16 +136,16 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
     }
 }
 
-/// The ids of the services whose runs a narrowed caller may see; nothing when he sees all.
-std::optional<std::vector<std::string>> visibleIds(RecordSession& reader, const Caller& caller)
+/// The services whose runs the caller may see.
+ServiceChoice visibleServices(RecordSession& reader, const Caller& caller)
 {
     if (!caller.narrowed())
-        return std::nullopt;
+        return ServiceChoice::all();
     std::vector<std::string> ids;
     for (const auto& [id, name] : ServiceRuns(reader).services())
         if (caller.sees(name))
             ids.push_back(id);
-    return ids;
+    return ServiceChoice::only(std::move(ids));
 }
 
 /// A pipeline of its own runs any command: that takes more than to start what this host declares.
@@ -316,12 +316,12 @@ Response createRun(const ApiParts& api, const Request& request, const std::strin
 Response listRuns(const ApiParts& api, const Request& request, const std::string&)
 {
     const auto [filter, next] = filterOf(api, request);
-    const auto ids = visibleIds(*api.database.reader(), request.caller);
-    const auto page = ServiceRuns(*api.database.reader()).page(filter, ids);
+    const auto services = visibleServices(*api.database.reader(), request.caller);
+    const auto page = ServiceRuns(*api.database.reader()).page(filter, services);
     if (!page)
         return {.body = "[]"};
     Response response = arrayOf(elementsOf<RunFacts>(
-        [&api, filter = filter, page, ids, status = api.engine.status()](const RunFacts* last)
+        [&api, filter = filter, page, services, status = api.engine.status()](const RunFacts* last)
         {
             auto session = api.database.reader();
             RunFilter part = filter;
@@ -329,7 +329,7 @@ Response listRuns(const ApiParts& api, const Request& request, const std::string
             part.beforeSeq = last ? last->run.seq : page->firstSeq + 1;
             RunInquiry inquiry(*session, status, api.services);
             std::vector<RunFacts> facts;
-            for (auto& run : ServiceRuns(*session).runs(part, ids))
+            for (auto& run : ServiceRuns(*session).runs(part, services))
                 if (run.seq >= page->lastSeq)
                     facts.push_back(inquiry.of(std::move(run)));
             return facts;

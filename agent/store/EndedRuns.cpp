@@ -20,6 +20,18 @@ const Query endedStagesAfter{
     "WHERE ended_at IS NOT NULL AND (updated_at, id) > (?, ?) AND status IN ('SUCCESS', 'FAILURE') "
     "ORDER BY updated_at, id LIMIT ?"};
 
+/// What the query finds behind `place`, at most `limit` rows, each taken over by `read`.
+template <typename Row, typename Read>
+std::vector<Row> rowsAfter(const EndedPlace& place, int limit, Statement& query, const Read& read)
+{
+    query.bind(place.at).bind(place.id).bind(limit);
+    std::vector<Row> found;
+    while (query.step())
+        read(found.emplace_back());
+    query.reset();
+    return found;
+}
+
 } // namespace
 
 std::int64_t EndedRuns::count()
@@ -34,36 +46,28 @@ std::int64_t EndedRuns::count()
 std::vector<Run> EndedRuns::runs(const EndedPlace& place, int limit)
 {
     Statement& query = _connection.prepare(endedRunsAfter);
-    query.bind(place.at).bind(place.id).bind(limit);
-    std::vector<Run> found;
-    while (query.step())
-    {
-        Run& run = found.emplace_back();
-        run.id = query.text();
-        run.status = statusFrom(query.text()).value_or(Status::Failure);
-        run.endedAt = query.integer();
-    }
-    query.reset();
-    return found;
+    return rowsAfter<Run>(place, limit, query,
+                          [&](Run& run)
+                          {
+                              run.id = query.text();
+                              run.status = statusFrom(query.text()).value_or(Status::Failure);
+                              run.endedAt = query.integer();
+                          });
 }
 
 std::vector<Stage> EndedRuns::stages(const EndedPlace& place, int limit)
 {
     Statement& query = _connection.prepare(endedStagesAfter);
-    query.bind(place.at).bind(place.id).bind(limit);
-    std::vector<Stage> found;
-    while (query.step())
-    {
-        Stage& stage = found.emplace_back();
-        stage.id = query.text();
-        stage.runId = query.text();
-        stage.ordinal = static_cast<int>(query.integer());
-        stage.type = stageTypeFrom(query.text()).value_or(StageType::Other);
-        stage.attempt = static_cast<int>(query.integer());
-        stage.updatedAt = query.integer();
-    }
-    query.reset();
-    return found;
+    return rowsAfter<Stage>(place, limit, query,
+                            [&](Stage& stage)
+                            {
+                                stage.id = query.text();
+                                stage.runId = query.text();
+                                stage.ordinal = static_cast<int>(query.integer());
+                                stage.type = stageTypeFrom(query.text()).value_or(StageType::Other);
+                                stage.attempt = static_cast<int>(query.integer());
+                                stage.updatedAt = query.integer();
+                            });
 }
 
 } // namespace agent

@@ -49,12 +49,12 @@ std::vector<std::pair<std::string, std::string>> ServiceRuns::services()
     return found;
 }
 
-std::vector<Run> ServiceRuns::runs(const RunFilter& filter, const Ids& ids)
+std::vector<Run> ServiceRuns::runs(const RunFilter& filter, const ServiceChoice& services)
 {
-    if (!ids && filter.statuses.size() < 2)
+    if (services.isAll() && filter.statuses.size() < 2)
         return RunList(_connection).runs(filter);
     std::vector<Run> found;
-    merge(filter, ids,
+    merge(filter, services,
           [&](Run& run)
           {
               found.push_back(std::move(run));
@@ -63,12 +63,13 @@ std::vector<Run> ServiceRuns::runs(const RunFilter& filter, const Ids& ids)
     return found;
 }
 
-std::optional<RunList::Page> ServiceRuns::page(const RunFilter& filter, const Ids& ids)
+std::optional<RunList::Page> ServiceRuns::page(const RunFilter& filter,
+                                               const ServiceChoice& services)
 {
-    if (!ids && filter.statuses.size() < 2)
+    if (services.isAll() && filter.statuses.size() < 2)
         return RunList(_connection).page(filter);
     std::optional<RunList::Page> page;
-    merge(filter, ids,
+    merge(filter, services,
           [&, count = 0](Run& run) mutable
           {
               if (!page)
@@ -85,7 +86,7 @@ std::optional<RunList::Page> ServiceRuns::page(const RunFilter& filter, const Id
     return page;
 }
 
-void ServiceRuns::merge(const RunFilter& filter, const Ids& ids,
+void ServiceRuns::merge(const RunFilter& filter, const ServiceChoice& services,
                         const std::function<bool(Run&)>& take)
 {
     RunList list(_connection);
@@ -99,7 +100,8 @@ void ServiceRuns::merge(const RunFilter& filter, const Ids& ids,
         if (source.fill(list))
             sources.push_back(std::move(source));
     };
-    for (const auto& id : ids ? *ids : std::vector<std::string>{filter.serviceId})
+    for (const auto& id :
+         services.isAll() ? std::vector<std::string>{filter.serviceId} : services.ids())
     {
         if (!filter.serviceId.empty() && filter.serviceId != id)
             continue;

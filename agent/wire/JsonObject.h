@@ -136,6 +136,12 @@ public:
         return value.GetBool();
     }
 
+    /// False where it is not there.
+    [[nodiscard]] bool flag(const char* name) const
+    {
+        return find(name) != nullptr && boolean(name);
+    }
+
     [[nodiscard]] std::vector<std::string> texts(const char* name) const
     {
         const rapidjson::Value& value = get(name);

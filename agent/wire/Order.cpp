@@ -275,9 +275,8 @@ std::optional<Order> orderFrom(const std::string& json, std::string* why)
             order.limits.pids = limits.number("pids");
             if (const rapidjson::Value* sandbox = reader.find("sandbox"))
                 order.sandbox = sandboxFrom(ObjectReader(*sandbox));
-            order.outside = reader.find("outside") != nullptr && reader.boolean("outside");
-            order.bootRecorded =
-                reader.find("bootRecorded") != nullptr && reader.boolean("bootRecorded");
+            order.outside = reader.flag("outside");
+            order.bootRecorded = reader.flag("bootRecorded");
             if (reader.find("umask") != nullptr)
                 order.umask = static_cast<unsigned>(reader.natural("umask")) & 0777U;
             if (reader.find("output") != nullptr)
@@ -338,8 +337,7 @@ std::optional<Outcome> outcomeFrom(const std::string& json, std::string* why)
                               outcome.usage.maxRssBytes = usage.optionalNumber("maxRssBytes");
                               outcome.usage.readBytes = usage.optionalNumber("readBytes");
                               outcome.usage.writeBytes = usage.optionalNumber("writeBytes");
-                              outcome.synced =
-                                  reader.find("synced") != nullptr && reader.boolean("synced");
+                              outcome.synced = reader.flag("synced");
                           });
     if (found)
         found->checked = checked;

@@ -90,12 +90,12 @@ public:
         ServiceRuns of(_database.writer());
         const auto services = of.services();
         CPPUNIT_ASSERT_EQUAL(std::size_t(3), services.size());
-        const std::vector<std::string> ids{"late", "none", "rare"};
+        const auto some = ServiceChoice::only({"late", "none", "rare"});
         for (const int limit : {1, 2, 16, 17, 50, 1000})
         {
             std::vector<std::string> found;
             RunFilter filter{.limit = limit};
-            for (auto page = of.runs(filter, ids); !page.empty(); page = of.runs(filter, ids))
+            for (auto page = of.runs(filter, some); !page.empty(); page = of.runs(filter, some))
             {
                 CPPUNIT_ASSERT(page.size() <= static_cast<std::size_t>(limit));
                 for (const auto& run : page)
@@ -104,10 +104,10 @@ public:
             }
             CPPUNIT_ASSERT(found == wanted);
         }
-        for (const auto& run : of.runs({.statuses = {Status::Failure}, .limit = 1000}, ids))
+        for (const auto& run : of.runs({.statuses = {Status::Failure}, .limit = 1000}, some))
             CPPUNIT_ASSERT(run.status == Status::Failure &&
                            std::find(wanted.begin(), wanted.end(), run.id) != wanted.end());
-        CPPUNIT_ASSERT(of.runs({.serviceId = "early"}, ids).empty());
+        CPPUNIT_ASSERT(of.runs({.serviceId = "early"}, some).empty());
     }
 
     /// No service is not all services: a token whose services match none sees no run, however it asks.
@@ -136,17 +136,18 @@ public:
                                              {.since = 0}};
         for (const auto& filter : filters)
         {
-            for (const auto& ids : {std::vector<std::string>{}, {"none"}})
+            for (const auto& none : {ServiceChoice::only({}), ServiceChoice::only({"none"})})
             {
-                CPPUNIT_ASSERT(of.runs(filter, ids).empty());
-                CPPUNIT_ASSERT(!of.page(filter, ids));
+                CPPUNIT_ASSERT(of.runs(filter, none).empty());
+                CPPUNIT_ASSERT(!of.page(filter, none));
             }
-            CPPUNIT_ASSERT(!of.runs(filter, std::nullopt).empty());
+            CPPUNIT_ASSERT(!of.runs(filter, ServiceChoice::all()).empty());
         }
-        const auto ofBranch = of.runs({.branch = "main"}, std::vector<std::string>{"a", "none"});
+        const auto ofBranch = of.runs({.branch = "main"}, ServiceChoice::only({"a", "none"}));
         CPPUNIT_ASSERT_EQUAL(std::size_t(1), ofBranch.size());
         CPPUNIT_ASSERT_EQUAL(std::string("a"), ofBranch[0].serviceId);
-        CPPUNIT_ASSERT_EQUAL(std::size_t(3), of.runs({.branch = "main"}, std::nullopt).size());
+        CPPUNIT_ASSERT_EQUAL(std::size_t(3),
+                             of.runs({.branch = "main"}, ServiceChoice::all()).size());
     }
 
 private:
