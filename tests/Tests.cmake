@@ -98,6 +98,7 @@ add_executable(unit-tests
     # What the shim and the git plugin are made of, for the tests that look inside.
     agent/shim/LogFile.cpp
     agent/shim/LogWriter.cpp
+    agent/shim/LogThread.cpp
     agent/shim/MaskFile.cpp
     agent/shim/StageCgroup.cpp
     agent/shim/Verdict.cpp

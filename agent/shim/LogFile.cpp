@@ -56,6 +56,8 @@ std::uint64_t lineEnds(std::string_view bytes)
     return count + static_cast<std::uint64_t>(std::count(bytes.begin(), bytes.end(), '\n'));
 }
 
+} // namespace
+
 std::size_t sizeOf(std::span<const std::string_view> texts)
 {
     std::size_t size = 0;
@@ -63,8 +65,6 @@ std::size_t sizeOf(std::span<const std::string_view> texts)
         size += text.size();
     return size;
 }
-
-} // namespace
 
 LogFile::LogFile(std::string folder, std::int64_t maxBytes) : _folder(std::move(folder))
 {

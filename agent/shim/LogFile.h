@@ -2,6 +2,8 @@
 
 #include "agent/os/FileDescriptor.h"
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <span>
@@ -18,6 +20,8 @@ enum class LogStream : std::uint8_t
     Errors = 2,
     Shim = 3
 };
+
+[[nodiscard]] std::size_t sizeOf(std::span<const std::string_view> texts);
 
 /// `log` and `log.idx` of an attempt, both append-only; one record a chunk.
 /// Past the size limit the newest bytes go round in `log.tail` and are appended at the end, behind a
@@ -39,6 +43,7 @@ public:
     void sync();
 
     /// The error number of the first failure, 0 while there is none. After it nothing is written.
+    /// Threads: any.
     [[nodiscard]] int error() const { return _error; }
 
     /// Whether bytes were left out.
@@ -74,7 +79,7 @@ private:
     std::uint64_t _records = 0;
     std::uint64_t _tailBytes = 0; ///< all that ever went there
     std::deque<TailChunk> _tailChunks;
-    int _error = 0;
+    std::atomic<int> _error = 0;
 };
 
 } // namespace agent

@@ -33,28 +33,40 @@ void LogWriter::take(LogStream name, std::string_view bytes)
     readMaskFile();
     Stream& stream = name == LogStream::Output ? _output : _errors;
     const bool held = !stream.pending.empty();
-    _masked.clear();
-    stream.masker.feed(bytes, _masked);
+    Chunk& chunk = _chunks[_turn];
+    TextPieces& masked = chunk.masked;
+    masked.clear();
+    stream.masker.feed(bytes, masked);
 
-    std::size_t whole = _masked.wholeLines();
-    const std::size_t begun = _masked.size() - whole + (whole == 0 ? stream.pending.size() : 0);
+    std::size_t whole = masked.wholeLines();
+    const std::size_t begun = masked.size() - whole + (whole == 0 ? stream.pending.size() : 0);
     if (begun >= maxHeldBytes)
-        whole = _masked.size();
+        whole = masked.size();
     if (whole > 0)
     {
-        _shown.assign(1, stream.pending);
-        _masked.view(0, whole, _shown);
-        _file.append(stream.name, _shown);
+        chunk.pending.swap(stream.pending);
         stream.pending.clear();
+        chunk.shown.assign(1, chunk.pending);
+        masked.view(0, whole, chunk.shown);
+        _thread.append(stream.name, chunk.shown);
+        _turn = 1 - _turn;
     }
-    _masked.appendTo(stream.pending, whole);
+    else
+        _thread.wait(); // as append() does: our caller counts on it
+    masked.appendTo(stream.pending, whole);
     if (!held || whole > 0)
         stream.since = Clock::now();
 }
 
+void LogWriter::append(LogStream stream, std::string_view bytes)
+{
+    _thread.wait();
+    _file.append(stream, bytes);
+}
+
 void LogWriter::showPending(Stream& stream)
 {
-    _file.append(stream.name, stream.pending);
+    append(stream.name, stream.pending);
     stream.pending.clear();
 }
 
@@ -92,8 +104,7 @@ void LogWriter::addSecret(const std::string& secret)
     if (secret.size() >= shortestSecret)
         _secrets.add(secret);
     else if (!secret.empty())
-        _file.append(LogStream::Shim,
-                     "[stage-agent: a line of $STAGE_MASK is too short to be masked]\n");
+        append(LogStream::Shim, "[stage-agent: a line of $STAGE_MASK is too short to be masked]\n");
 }
 
 void LogWriter::readMaskFile()
@@ -102,9 +113,9 @@ void LogWriter::readMaskFile()
     for (const std::string& line : added.lines)
         addSecret(line);
     if (added.full)
-        _file.append(LogStream::Shim,
-                     "[stage-agent: the file of $STAGE_MASK is over 64 KiB; what was added last "
-                     "is not masked]\n");
+        append(LogStream::Shim,
+               "[stage-agent: the file of $STAGE_MASK is over 64 KiB; what was added last "
+               "is not masked]\n");
 }
 
 } // namespace agent

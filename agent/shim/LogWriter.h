@@ -3,8 +3,10 @@
 #include "agent/model/Masker.h"
 #include "agent/model/TextPieces.h"
 #include "agent/shim/LogFile.h"
+#include "agent/shim/LogThread.h"
 #include "agent/shim/MaskFile.h"
 
+#include <array>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -26,8 +28,15 @@ public:
     LogWriter(const std::string& folder, std::int64_t maxBytes,
               const std::vector<std::string>& secrets, MaskFile maskFile);
 
-    /// Takes what was read of a stream; a whole read becomes one chunk of the log.
+    /// Takes what was read of a stream; a whole read becomes one chunk of the log. `bytes` stay as they are until
+    /// the call after the next one, or settle(): they may be written meanwhile.
     void take(LogStream stream, std::string_view bytes);
+
+    /// Whether some of it is being written.
+    [[nodiscard]] bool busy() { return _thread.busy(); }
+
+    /// Blocks until all that is not held is written.
+    void settle() { _thread.wait(); }
 
     /// Writes what is still held of both streams.
     void finish();
@@ -41,7 +50,7 @@ public:
     /// Writes the lines that are due.
     void showDue();
 
-    /// The file: its error, size and whether it was cut.
+    /// The file: its error, at any time; behind finish() its size and whether it was cut.
     [[nodiscard]] const LogFile& file() const { return _file; }
 
 private:
@@ -53,6 +62,15 @@ private:
         Clock::time_point since;
     };
 
+    /// What is written at once, and what it consists of.
+    struct Chunk
+    {
+        std::string pending; ///< of the stream, before it
+        TextPieces masked;
+        std::vector<std::string_view> shown;
+    };
+
+    void append(LogStream stream, std::string_view bytes);
     void showPending(Stream& stream);
     void readMaskFile();
     void addSecret(const std::string& secret);
@@ -61,9 +79,10 @@ private:
     SecretSet _secrets; ///< of both streams
     Stream _output;
     Stream _errors;
-    TextPieces _masked; ///< of take()
-    std::vector<std::string_view> _shown;
+    std::array<Chunk, 2> _chunks; ///< one is put together while the other is written
+    std::size_t _turn = 0;
     MaskFile _maskFile;
+    LogThread _thread{_file}; ///< ends first
 };
 
 } // namespace agent

@@ -75,7 +75,8 @@ Supervisor::Supervisor(Received received)
       _signals(std::move(received.signals)),
       _start(received.start),
       _outcomeFile(_folder),
-      _buffer(std::make_unique_for_overwrite<char[]>(readBytes))
+      _buffers{std::make_unique_for_overwrite<char[]>(readBytes),
+               std::make_unique_for_overwrite<char[]>(readBytes)}
 {
 }
 
@@ -249,8 +250,14 @@ void Supervisor::waitForEvent(Command& command)
         timeout.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
         timeout.tv_nsec = (left % std::chrono::seconds(1)).count();
     }
-    const int ready = ::ppoll(events, std::size(events),
-                              deadline == Clock::time_point::max() ? nullptr : &timeout, nullptr);
+    // Not asleep while the log is being written: nobody would see that it failed.
+    const bool writing = _log->busy();
+    if (writing)
+        timeout = {};
+    const bool waits = !writing && deadline == Clock::time_point::max();
+    const int ready = ::ppoll(events, std::size(events), waits ? nullptr : &timeout, nullptr);
+    if (ready == 0 && writing)
+        _log->settle();
     if (ready <= 0)
         return;
     if (events[1].revents != 0)
@@ -284,10 +291,13 @@ void Supervisor::takeSignals()
 
 void Supervisor::takeOutput(LogStream stream, FileDescriptor& pipe, std::size_t atMost)
 {
-    const ssize_t n = ::read(pipe.get(), _buffer.get(), std::min(atMost, readBytes));
+    // The log may still be writing what was read last.
+    std::swap(_buffers[0], _buffers[1]);
+    char* const buffer = _buffers[0].get();
+    const ssize_t n = ::read(pipe.get(), buffer, std::min(atMost, readBytes));
     if (n > 0)
     {
-        _log->take(stream, {_buffer.get(), static_cast<std::size_t>(n)});
+        _log->take(stream, {buffer, static_cast<std::size_t>(n)});
         _lastOutput = Clock::now();
     }
     else if (n == 0)

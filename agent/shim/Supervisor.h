@@ -9,6 +9,7 @@
 #include "agent/wire/Handover.h"
 #include "agent/wire/Order.h"
 
+#include <array>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -148,7 +149,8 @@ private:
     bool _heldTold = false;
     Phase _phase = Phase::Running;
     bool _stopAsked = false;
-    std::unique_ptr<char[]> _buffer; ///< its pages are made when they are used
+    std::array<std::unique_ptr<char[]>, 2>
+        _buffers; ///< by turns; their pages are made when they are used
 };
 
 } // namespace agent

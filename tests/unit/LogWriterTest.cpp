@@ -6,6 +6,7 @@
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <random>
 
@@ -49,6 +50,7 @@ class LogWriterTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testIndexCountsTheLinesOfEachChunk);
     CPPUNIT_TEST(testCutsWithinALargeRead);
     CPPUNIT_TEST(testALineWithoutEndIsShownAt64KiB);
+    CPPUNIT_TEST(testBothStreamsKeepTheirOrderThroughChunksOfAllSizes);
     CPPUNIT_TEST_SUITE_END();
 
     std::mt19937 _random{7}; // NOLINT(bugprone-random-generator-seed)
@@ -69,14 +71,17 @@ class LogWriterTest: public CppUnit::TestFixture
 
     void take(LogWriter& writer, std::string_view printed, std::size_t most)
     {
-        while (!printed.empty())
+        // As the shim does: the next read but one overwrites what was read.
+        std::array<std::string, 2> buffers;
+        for (std::size_t turn = 0; !printed.empty(); turn = 1 - turn)
         {
-            // As the shim does: the next read overwrites what the one before left.
-            std::string buffer(printed.substr(0, 1 + _random() % most));
+            std::string& buffer = buffers[turn];
+            std::fill(buffer.begin(), buffer.end(), '!');
+            buffer = printed.substr(0, 1 + _random() % most);
             writer.take(LogStream::Output, buffer);
             printed.remove_prefix(buffer.size());
-            std::fill(buffer.begin(), buffer.end(), '!');
         }
+        writer.settle(); // the buffers go
     }
 
     void testMasksAndKeepsAllElseOverReadsOfAnySize()
@@ -143,6 +148,25 @@ class LogWriterTest: public CppUnit::TestFixture
         printed += piece;
         CPPUNIT_ASSERT(printed == logOf(folder));
         CPPUNIT_ASSERT(!writer.due());
+    }
+
+    /// Large chunks are written by another thread than small ones.
+    void testBothStreamsKeepTheirOrderThroughChunksOfAllSizes()
+    {
+        const FilesFolder folder;
+        LogWriter writer(folder.path(), 0, {secret}, {});
+        std::string shown;
+        std::vector<std::string> printed; // all of it stays
+        for (int i = 0; i < 300; ++i)
+        {
+            const Text text = this->text(_random() % 3 == 0 ? _random() % 900000 : _random() % 500);
+            printed.push_back(text.printed);
+            shown += text.shown;
+        }
+        for (const std::string& text : printed)
+            writer.take(_random() % 2 == 0 ? LogStream::Output : LogStream::Errors, text);
+        writer.finish();
+        CPPUNIT_ASSERT(shown == logOf(folder));
     }
 };
 

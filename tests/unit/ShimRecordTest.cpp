@@ -24,6 +24,7 @@ class ShimRecordTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(ShimRecordTest);
     CPPUNIT_TEST(testFullDiskEndsTheStageAndIsReported);
+    CPPUNIT_TEST(testFullDiskEndsAStageThatSaysNothingMore);
     CPPUNIT_TEST(testDiskThatIsFullWhenTheCommandHasEndedIsNoted);
     CPPUNIT_TEST(testFullDiskBeforeTheCommandExecutesNothing);
     CPPUNIT_TEST(testNewerOrderIsRefused);
@@ -37,6 +38,7 @@ class ShimRecordTest: public CppUnit::TestFixture
 
 public:
     void testFullDiskEndsTheStageAndIsReported();
+    void testFullDiskEndsAStageThatSaysNothingMore();
     void testDiskThatIsFullWhenTheCommandHasEndedIsNoted();
     void testFullDiskBeforeTheCommandExecutesNothing();
     void testNewerOrderIsRefused();
@@ -101,6 +103,20 @@ void ShimRecordTest::testFullDiskEndsTheStageAndIsReported()
     CPPUNIT_ASSERT_EQUAL(std::string("its log could not be written: No space left on device"),
                          outcome.message);
     CPPUNIT_ASSERT_EQUAL(run.log().size(), static_cast<std::size_t>(outcome.logBytes));
+    assertNothingLeft(run);
+}
+
+/// A large piece is written by another thread, whose failure nothing else would tell the shim of.
+void ShimRecordTest::testFullDiskEndsAStageThatSaysNothingMore()
+{
+    const SmallDisk disk("256k");
+    if (!disk.mounted())
+        return;
+    ShimRun run(false, disk.folder());
+    // One write, so that it is one read.
+    run.shell("dd if=/dev/zero bs=900000 count=1 status=none; sleep 300");
+    const Outcome outcome = run.run();
+    assertCause(Cause::DiskFull, outcome);
     assertNothingLeft(run);
 }
 
