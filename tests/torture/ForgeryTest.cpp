@@ -26,7 +26,7 @@ const std::vector<std::string> harms{
     "put $d/outcome.json.tmp",
     "rm -rf $d/outcome.json.tmp; mkfifo $d/outcome.json.tmp; mkdir $d/outcome.json",
     "mv $d $d.away; mkdir $d; put $d/outcome.json; cp $d.away/shim.lock $d.away/order.json $d/",
-    ": > $d/shim.lock; put $d/outcome.json",
+    "true > $d/shim.lock; put $d/outcome.json",
     "put $d/shim.lock; put $d/order.json",
     "rm -rf $d/order.json; ln -s /dev/zero $d/order.json; put $d/outcome.json",
     "truncate -s 1T $d/outcome.json $d/held.json",
