@@ -54,6 +54,7 @@ class PortKeeperTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testAnAgentThatCannotStartLeavesItThere);
     CPPUNIT_TEST(testOneThatWasKilledIsReplacedAtTheNextStage);
     CPPUNIT_TEST(testHasNothingForAnotherAgentOfTheHost);
+    CPPUNIT_TEST(testTheDoctorKnowsIt);
     CPPUNIT_TEST_SUITE_END();
 
     Daemon _daemon;
@@ -240,6 +241,19 @@ public:
         _daemon.kill();
         CPPUNIT_ASSERT(!other.tryStart());
         CPPUNIT_ASSERT(other.output().find("cannot listen on 127.0.0.1:") != std::string::npos);
+    }
+
+    void testTheDoctorKnowsIt()
+    {
+        _daemon.start();
+        startStage();
+        const std::string port = std::to_string(Poco::URI(_daemon.url()).getPort());
+        _daemon.set("http.port", port);
+        _daemon.kill();
+        std::string findings;
+        (void)_daemon.runToEnd({"--doctor"}, findings);
+        const std::string seen = "127.0.0.1:" + port + " is held for the agent, as its stages run";
+        CPPUNIT_ASSERT_MESSAGE(findings, findings.find(seen) != std::string::npos);
     }
 
 private:
