@@ -223,7 +223,7 @@ try
     Engine engine(
         {.slots = _config.slots,
          .queueMax = _config.queueMax,
-         .minFreeBytes = _config.diskMinFree,
+         .disk = {.minFreeBytes = _config.diskMinFree, .minFreeInodes = _config.diskMinFreeInodes},
          .stuckAfterMs = _config.stuckAfterMs,
          .stuckAfterByType = _config.stuckAfterByType,
          .retention = {.runsMs = _config.runsKeepMs,

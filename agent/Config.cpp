@@ -37,41 +37,24 @@ const std::set<std::string>& knownKeys()
 {
     static const std::set<std::string> known = []
     {
-        std::set<std::string> keys{"auth.required",
-                                   "auth.proxy_header",
-                                   "metrics.public",
-                                   "http.address",
-                                   "http.port",
-                                   "http.hosts",
-                                   "http.socket",
-                                   "http.tls_certificate",
-                                   "http.tls_key",
-                                   "http.plain",
-                                   "http.base_path",
-                                   "auth.operators_group",
-                                   "state.dir",
-                                   "services.dir",
-                                   "plugins.dir",
-                                   "secrets.dir",
-                                   "executor.slots",
-                                   "stage.timeout",
-                                   "stage.grace",
-                                   "logs.max_bytes",
-                                   "disk.min_free",
-                                   "runs.keep",
-                                   "runs.keep_count",
-                                   "runs.queue_max",
-                                   "workspace.keep",
-                                   stuckAfter,
-                                   "logs.compress_after",
-                                   "mirrors.keep",
-                                   "outbox.dir",
-                                   "outbox.keep",
-                                   "outbox.ca_file",
-                                   "http.public_url",
-                                   "git.config",
-                                   "isolation.default",
-                                   "isolation.none_allowed",
+        std::set<std::string> keys{"auth.required",     "auth.proxy_header",
+                                   "metrics.public",    "http.address",
+                                   "http.port",         "http.hosts",
+                                   "http.socket",       "http.tls_certificate",
+                                   "http.tls_key",      "http.plain",
+                                   "http.base_path",    "auth.operators_group",
+                                   "state.dir",         "services.dir",
+                                   "plugins.dir",       "secrets.dir",
+                                   "executor.slots",    "stage.timeout",
+                                   "stage.grace",       "logs.max_bytes",
+                                   "disk.min_free",     "disk.min_free_inodes",
+                                   "runs.keep",         "runs.keep_count",
+                                   "runs.queue_max",    "workspace.keep",
+                                   stuckAfter,          "logs.compress_after",
+                                   "mirrors.keep",      "outbox.dir",
+                                   "outbox.keep",       "outbox.ca_file",
+                                   "http.public_url",   "git.config",
+                                   "isolation.default", "isolation.none_allowed",
                                    "isolation.binds"};
         for (const StageType type : allStageTypes)
             keys.insert(stuckAfter + "." + std::string(toString(type)));
@@ -394,6 +377,9 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
         read(source, "logs.max_bytes", "1GiB", "a size such as 64MiB or 1GiB", parseBytes);
     config.diskMinFree =
         read(source, "disk.min_free", "1GiB", "a size such as 512MiB or 1GiB", parseBytes);
+    config.diskMinFreeInodes =
+        read(source, "disk.min_free_inodes", "10000", "a whole number; 0: no limit",
+             [](const std::string& text) { return wholeFrom(text, 0, INT64_MAX); });
     if (const auto most =
             read(source, "runs.queue_max", "10000", "a whole number; 0: no limit",
                  [](const std::string& text) { return wholeFrom(text, 0, INT32_MAX); });

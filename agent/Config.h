@@ -46,6 +46,7 @@ struct Config
     std::map<StageType, std::int64_t> stuckAfterByType;
     std::int64_t logMaxBytes = 0;
     std::int64_t diskMinFree = 0;
+    std::int64_t diskMinFreeInodes = 0;
     std::optional<std::int64_t> queueMax; ///< absent: no limit
     std::int64_t runsKeepMs = 0;          ///< 0 in this and those below: forever
     std::int64_t runsKeepCount = 0;

@@ -21,8 +21,7 @@ std::string statusText(const EngineStatus& status)
 {
     std::string text;
     if (status.diskLow)
-        text = "full disk: " + std::to_string(status.freeBytes >> 20) +
-               " MiB free, no new stage starts; ";
+        text = "full disk: " + status.diskLack + ", no new stage starts; ";
     if (!status.alive)
         text += "the record can't be written; ";
     text +=

@@ -25,6 +25,7 @@ add_executable(unit-tests
     tests/unit/DatabaseTest.cpp
     tests/unit/QueryPlanTest.cpp
     tests/unit/RecordCheckTest.cpp
+    tests/unit/RecordReserveTest.cpp
     tests/unit/RunStoreTest.cpp
     tests/unit/AttemptEndsTest.cpp
     tests/unit/HistoryTest.cpp

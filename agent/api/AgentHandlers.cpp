@@ -53,8 +53,9 @@ Fact storeFact(const EngineStatus& facts, const RecordCheck& check)
 
 Fact diskFact(const EngineStatus& facts)
 {
-    const std::string free = std::to_string(facts.freeBytes >> 20) + " MiB free";
-    return {facts.diskLow ? "disk: below disk.min_free, " + free : "disk: ok, " + free,
+    return {"disk: " + (facts.diskLow
+                            ? facts.diskLack
+                            : "ok, " + std::to_string(facts.freeBytes >> 20) + " MiB free"),
             !facts.diskLow};
 }
 

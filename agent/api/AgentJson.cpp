@@ -45,6 +45,7 @@ void putWholeAgent(Writer& out, const EngineStatus& facts, const PluginRegistry&
     out.Key("draining");
     out.Bool(facts.draining);
     putNumber(out, "freeBytes", std::optional(facts.freeBytes));
+    putNumber(out, "freeInodes", facts.freeInodes);
     out.Key("plugins");
     out.StartArray();
     for (const auto& [name, plugin] : plugins.all())

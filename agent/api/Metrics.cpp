@@ -147,7 +147,11 @@ std::string metricsText(const EngineStatus& facts, std::size_t stuck)
                facts.alive ? 1 : 0);
     page.gauge("stage_agent_disk_free_bytes", "Free space for the state folder.",
                whole(facts.freeBytes));
-    page.gauge("stage_agent_disk_low", "1 while disk.min_free keeps stages from starting.",
+    if (facts.freeInodes)
+        page.gauge("stage_agent_disk_free_inodes", "Free inodes for the state folder.",
+                   whole(*facts.freeInodes));
+    page.gauge("stage_agent_disk_low",
+               "1 while disk.min_free or disk.min_free_inodes keeps stages from starting.",
                facts.diskLow ? 1 : 0);
     page.gauge("stage_agent_stages_stuck", stuckHelp, stuck);
     page.family("stage_agent_stages_stuck_total", "counter",

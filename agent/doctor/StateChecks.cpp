@@ -186,6 +186,10 @@ void checkDisk(const Context& context, Findings& findings)
                              (counted ? ", " + std::to_string(info.f_favail) + " inodes free" : "");
     if (free < least)
         findings.fail("disk", seen + ": no new stages start", advice);
+    else if (counted && static_cast<std::int64_t>(info.f_favail) <
+                            std::min(context.setup.config.diskMinFreeInodes,
+                                     static_cast<std::int64_t>(info.f_files) / 20))
+        findings.fail("disk", seen + ", below disk.min_free_inodes: no new stages start", advice);
     else if (counted && info.f_favail == 0)
         findings.fail("disk", seen, advice);
     else if (free - least < least / 4)

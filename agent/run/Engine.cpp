@@ -1,5 +1,6 @@
 #include "agent/run/Engine.h"
 
+#include "agent/store/RecordReserve.h"
 #include "agent/wire/Failpoint.h"
 
 #include <Poco/Exception.h>
@@ -115,8 +116,11 @@ EngineStatus Engine::status() const
         const std::lock_guard lock(_mutex);
         status = _status;
     }
-    status.freeBytes = _parts.disk.freeBytes();
-    status.diskLow = _parts.disk.low();
+    const FreeSpace free = _parts.disk.free();
+    status.freeBytes = free.bytes;
+    status.freeInodes = free.inodes;
+    status.diskLack = _parts.disk.lack(free);
+    status.diskLow = !status.diskLack.empty();
     return status;
 }
 
@@ -212,6 +216,7 @@ bool Engine::runBatch(std::vector<Command>& commands)
         Transaction transaction(batch.connection);
         if (!status().alive)
             batch.runs.probe(); // whether it can be written again
+        keepFreePages(batch);
         for (auto& command : _work)
             applyOne(batch, command);
         for (auto& command : commands)
@@ -223,7 +228,7 @@ bool Engine::runBatch(std::vector<Command>& commands)
     catch (const std::exception&)
     {
         batch.rollBack();
-        _listener.log("nothing could be written: " + textOf(std::current_exception()));
+        tellThatItFails(textOf(std::current_exception()));
         {
             const std::lock_guard lock(_mutex);
             _status.alive = false;
@@ -236,7 +241,32 @@ bool Engine::runBatch(std::vector<Command>& commands)
     }
     _work.clear();
     carryOut(batch);
+    if (std::exchange(_failureTold, std::nullopt))
+        _listener.log("the record can be written again");
     return true;
+}
+
+/// First in the batch, so that what it writes has them.
+void Engine::keepFreePages(Batch& batch)
+{
+    constexpr unsigned batchesBetween = 64; // they use up far fewer pages
+    constexpr std::int64_t enough = std::int64_t{16} << 20;
+    if (FreePages::release(batch.connection))
+        batch.afterCommit.push_back([this] { _database.writer().checkpoint(); });
+    if (++_batches % batchesBetween == 0 && !_parts.disk.low(batch) &&
+        _parts.disk.free().bytes > enough)
+        FreePages::take(batch.connection);
+}
+
+/// It is tried again each second.
+void Engine::tellThatItFails(const std::string& why)
+{
+    constexpr std::chrono::minutes between{1};
+    const auto now = std::chrono::steady_clock::now();
+    if (_failureTold && now < *_failureTold + between)
+        return;
+    _failureTold = now;
+    _listener.log("nothing could be written, and is tried again each second: " + why);
 }
 
 /// A command that fails takes back its own changes and no others.

@@ -104,6 +104,8 @@ private:
     void carryOut(Batch& batch);
     void carryOut(std::vector<std::function<void()>>& effects);
     void applyRetention(Batch& batch);
+    void keepFreePages(Batch& batch);
+    void tellThatItFails(const std::string& why);
     void refreshStatus(const Batch& batch);
     void statusChanged() const;
     void recordSyncs();
@@ -112,6 +114,8 @@ private:
     Listener _listener;
     EngineParts _parts;
     std::vector<Command> _work; ///< internal commands, kept until committed
+    unsigned _batches = 0;
+    std::optional<std::chrono::steady_clock::time_point> _failureTold; ///< while it fails
 
     mutable std::mutex _mutex;
     std::vector<Command> _mailbox;          // guarded by _mutex

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/model/Stage.h"
+#include "agent/run/DiskSpace.h"
 #include "agent/run/OrderBuilder.h"
 #include "agent/run/Reports.h"
 #include "agent/run/Retention.h"
@@ -17,7 +18,7 @@ struct EngineOptions
 {
     int slots = 1;
     std::optional<std::int64_t> queueMax; ///< runs that may wait for a slot; absent: no limit
-    std::int64_t minFreeBytes = 0;
+    DiskLimits disk;
     std::int64_t stuckAfterMs = 0; ///< a stage without output for so long is stuck; 0: never
     std::map<StageType, std::int64_t> stuckAfterByType; ///< where a type has its own
     RetentionPolicy retention;

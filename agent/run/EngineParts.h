@@ -45,7 +45,7 @@ struct EngineParts
                     const auto service = services.find(name);
                     return service ? service->concurrency : 1;
                 }),
-          disk(state, options.minFreeBytes),
+          disk(state, options.disk),
           waiters(runner),
           sync(state, runner),
           specs(options, plugins),

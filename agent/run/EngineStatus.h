@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,10 @@ struct EngineStatus
     std::vector<BlockedSlot> blockedSlots;
     bool draining = false;
     bool diskLow = false;
+    std::string diskLack; ///< as DiskSpace::lack()
     std::int64_t freeBytes = 0;
-    bool alive = false; ///< the last transaction succeeded
+    std::optional<std::int64_t> freeInodes; ///< none: not counted
+    bool alive = false;                     ///< the last transaction succeeded
     bool cgroup = false;
     std::uint64_t stuck = 0; ///< times that a stage was found to be stuck since the daemon started
     std::shared_ptr<const StageCounts> counts = std::make_shared<const StageCounts>();

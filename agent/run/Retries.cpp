@@ -30,13 +30,15 @@ bool retryable(const RetrySpec& retry, const Stage& stage)
     if (std::find(retry.onCauses.begin(), retry.onCauses.end(), *stage.cause) !=
         retry.onCauses.end())
         return true;
-    if (*stage.cause == Cause::Exit && !retry.onExitCodes.empty())
+    const bool itsOwnEnd = *stage.cause == Cause::Exit ||
+                           (*stage.cause == Cause::DiskFull && (stage.exitCode || stage.signal));
+    if (itsOwnEnd && !retry.onExitCodes.empty())
         return std::find(retry.onExitCodes.begin(), retry.onExitCodes.end(),
                          stage.exitCode.value_or(-1)) != retry.onExitCodes.end();
     const bool unnamed = retry.onCauses.empty() && retry.onExitCodes.empty();
-    return unnamed && (*stage.cause == Cause::Exit || *stage.cause == Cause::Signal ||
-                       *stage.cause == Cause::Timeout || *stage.cause == Cause::Silent ||
-                       *stage.cause == Cause::Oom);
+    return unnamed &&
+           (itsOwnEnd || *stage.cause == Cause::Signal || *stage.cause == Cause::Timeout ||
+            *stage.cause == Cause::Silent || *stage.cause == Cause::Oom);
 }
 
 } // namespace

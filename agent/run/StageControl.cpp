@@ -37,7 +37,8 @@ void needWorkspace(Batch& batch, const EngineParts& parts, const Run& run)
     {
         const bool neverRan = stage.cause == Cause::SpawnError ||
                               stage.cause == Cause::PluginError ||
-                              stage.cause == Cause::PluginMissing || stage.cause == Cause::DiskFull;
+                              stage.cause == Cause::PluginMissing ||
+                              (stage.cause == Cause::DiskFull && !stage.exitCode && !stage.signal);
         if (stage.attempt > 0 && !neverRan && !parts.specs.external(stage))
             throw Declined::conflict("workspace_gone",
                                      "the run's workspace was removed; " + instead);
@@ -60,9 +61,9 @@ void startByHand(Batch& batch, EngineParts& parts, Run& run, Stage& stage, const
     if (run.ended() || !parts.specs.external(stage))
         needWorkspace(batch, parts, run);
     if (!parts.specs.external(stage) && parts.disk.low())
-        throw Declined::unavailable(
-            "disk_low", "the disk of the state folder is below disk.min_free; free some space and "
-                        "try again");
+        throw Declined::unavailable("disk_low", "the disk of the state folder is " +
+                                                    parts.disk.lack() +
+                                                    ": free some space and try again");
     stage.approved = true;
     if (run.ended())
     {

@@ -13,7 +13,6 @@
 #include <stdexcept>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <thread>
 #include <unistd.h>
 
@@ -22,6 +21,9 @@ namespace agent
 
 namespace
 {
+
+/// The address's file while there is none, for its block.
+constexpr const char* keptAddress = "address.kept";
 
 void makePrivate(const std::filesystem::path& folder)
 {
@@ -65,6 +67,13 @@ bool takeLock(int lock, const std::filesystem::path& file, std::string& owner)
     return true;
 }
 
+/// Makes `text` all that the file holds, in the blocks that it has. Returns whether it does.
+bool writeOver(int file, const std::string& text)
+{
+    return ::pwrite(file, text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()) &&
+           ::ftruncate(file, static_cast<off_t>(text.size())) == 0;
+}
+
 } // namespace
 
 StateFolder::StateFolder(const std::filesystem::path& root) : _root(std::filesystem::absolute(root))
@@ -81,12 +90,8 @@ StateFolder::StateFolder(const std::filesystem::path& root) : _root(std::filesys
                                  ") uses the state folder " + _root.string() +
                                  ". Stop it, or give this one a state.dir of its own");
     }
-    const std::string pid = std::to_string(::getpid()) + "\n";
-    if (::ftruncate(_lock.get(), 0) != 0 ||
-        ::pwrite(_lock.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size()))
-    {
-        // The pid is for who looks from outside; a full disk must not keep the daemon from starting.
-    }
+    // The pid is for who looks from outside; a full disk must not keep the daemon from starting.
+    (void)writeOver(_lock.get(), std::to_string(::getpid()) + "\n");
     for (const auto& folder : {_root / "runs", mirrors(), trash()})
         makePrivate(folder);
 }
@@ -119,12 +124,16 @@ std::filesystem::path StateFolder::attempt(const Stage& stage, int attempt) cons
 
 void StateFolder::writeAddress(const std::string& url) const
 {
-    const auto temporary = _root / "address.tmp";
+    // A daemon that was killed left its own: no reader is to see half of another one, nor is the block to be lost.
+    if (std::filesystem::exists(_root / "address"))
+        removeAddress();
+    const auto temporary = _root / keptAddress;
     {
-        std::ofstream file(temporary, std::ios::trunc);
-        file << url << '\n';
-        if (!file.flush())
-            throw std::runtime_error("can't write " + temporary.string());
+        const FileDescriptor file(
+            ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+        if (!file.valid() || !writeOver(file.get(), url + "\n"))
+            throw std::runtime_error("can't write " + temporary.string() + ": " +
+                                     std::strerror(errno));
     }
     FAILPOINT("address");
     std::filesystem::rename(temporary, _root / "address");
@@ -133,7 +142,7 @@ void StateFolder::writeAddress(const std::string& url) const
 void StateFolder::removeAddress() const noexcept
 {
     std::error_code ignored;
-    std::filesystem::remove(_root / "address", ignored);
+    std::filesystem::rename(_root / "address", _root / keptAddress, ignored);
 }
 
 std::optional<int> StateFolder::holder(const std::filesystem::path& root)
@@ -159,12 +168,9 @@ std::optional<int> StateFolder::holder(const std::filesystem::path& root)
     return std::nullopt;
 }
 
-std::int64_t StateFolder::freeBytes() const
+FreeSpace StateFolder::free() const
 {
-    struct statvfs info = {};
-    if (::statvfs(_root.c_str(), &info) != 0)
-        return 0;
-    return static_cast<std::int64_t>(info.f_bavail) * static_cast<std::int64_t>(info.f_frsize);
+    return freeSpaceOf(_root.string()).value_or(FreeSpace{});
 }
 
 } // namespace agent

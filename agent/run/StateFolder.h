@@ -2,6 +2,7 @@
 
 #include "agent/model/Stage.h"
 #include "agent/os/FileDescriptor.h"
+#include "agent/os/FreeSpace.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -30,7 +31,8 @@ public:
     [[nodiscard]] std::filesystem::path stage(const Stage& stage) const;
     [[nodiscard]] std::filesystem::path attempt(const Stage& stage, int attempt) const;
 
-    /// Writes `<state.dir>/address` in one step, so that a reader never sees half of it.
+    /// Writes `<state.dir>/address` in one step, so that a reader never sees half of it, and over the last one, so that
+    /// it needs no space.
     void writeAddress(const std::string& url) const;
     void removeAddress() const noexcept;
 
@@ -38,8 +40,8 @@ public:
     /// moment, could keep one from starting. Returns nothing when none has it, or when that can't be read.
     static std::optional<int> holder(const std::filesystem::path& root);
 
-    /// What is left for us on its file system; 0 when that can't be told.
-    [[nodiscard]] std::int64_t freeBytes() const;
+    /// What is left for us on its file system; no bytes when that can't be told.
+    [[nodiscard]] FreeSpace free() const;
 
 private:
     std::filesystem::path _root;

@@ -43,8 +43,8 @@ Run create(Batch& batch, EngineParts& parts, const Submission& submission)
                               std::to_string(*most) + "); try again later, or ask another agent");
     if (parts.disk.low(batch))
         throw Declined::overloaded("disk_low",
-                                   "the disk of the state folder is below disk.min_free: the agent "
-                                   "takes no new runs until there is space again");
+                                   "the disk of the state folder is " + parts.disk.lack() +
+                                       ": the agent takes no new runs until there is space again");
     Run run;
     run.id = newId();
     run.createdAt = run.updatedAt = nowMs();

@@ -1,6 +1,7 @@
 #include "agent/shim/Supervisor.h"
 
 #include "agent/os/Files.h"
+#include "agent/os/FreeSpace.h"
 #include "agent/shim/OrderFile.h"
 #include "agent/shim/PluginCheck.h"
 #include "agent/wire/Failpoint.h"
@@ -39,6 +40,9 @@ constexpr std::chrono::milliseconds killInterval{100};
 constexpr std::chrono::seconds heldAfter{5};
 constexpr std::chrono::seconds heldKillInterval{1};
 constexpr std::chrono::seconds outcomeRetry{1};
+
+/// Of a disk that can't be looked at.
+constexpr FreeSpace spacious{.bytes = INT64_MAX, .inodes = std::nullopt, .inodesInAll = 0};
 
 /// For a folder that refuses the outcome, as only another process can bring about.
 constexpr std::chrono::seconds folderPatience{5};
@@ -202,6 +206,8 @@ void Supervisor::execute()
         _outcome.synced = syncWorkspace();
     _evidence.logError = _log->file().error();
     _evidence.oomKilled = _processes->cgroup().oomKills() > 0;
+    _evidence.diskFull =
+        freeSpaceOf(_order.cwd.empty() ? _folder : _order.cwd).value_or(spacious).nothing();
 
     judge(_outcome, _order, _evidence);
     if (_log->file().cut())

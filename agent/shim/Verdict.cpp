@@ -56,6 +56,11 @@ void judgeOwnEnd(Outcome& outcome, const Order& order, const Evidence& evidence)
             outcome.message +=
                 "; its limit is " + std::to_string(order.limits.memoryBytes) + " bytes";
     }
+    else if (evidence.diskFull && outcome.exitCode != 0)
+    {
+        outcome.cause = Cause::DiskFull;
+        outcome.message += ", while the disk of its workspace was full";
+    }
     else if (order.library && outcome.signal)
     {
         outcome.cause = Cause::PluginError;

@@ -18,6 +18,7 @@ struct Evidence
     int logError = 0;                 ///< error number of a log that could not be written
     bool outlivedGrace = false;       ///< TERM did not end all of it
     bool oomKilled = false;
+    bool diskFull = false; ///< nothing was left to the workspace at the end
 };
 
 /// Fills in cause, exitCode, signal, message and notes of `outcome`.

@@ -94,6 +94,7 @@ RecordSession::RecordSession(const std::filesystem::path& file, Mode mode)
         execute("PRAGMA synchronous = FULL");
         execute(
             "PRAGMA journal_size_limit = 16777216"); // what a long reader made of it is given back
+        execute("PRAGMA temp_store = MEMORY");       // a savepoint needs no disk
         execute("PRAGMA foreign_keys = ON");
     }
     else
@@ -119,6 +120,22 @@ Statement& RecordSession::prepare(const Query& query)
     return kept->reset();
 }
 
+bool RecordSession::checkpoint()
+{
+    Statement checkpoint = prepareOnce("PRAGMA wal_checkpoint(PASSIVE)");
+    if (!checkpoint.step() || checkpoint.integer() != 0)
+        return false;
+    const std::int64_t frames = checkpoint.integer();
+    return checkpoint.integer() == frames;
+}
+
+void RecordSession::keepLog()
+{
+    execute("PRAGMA journal_size_limit = -1"); // else it is emptied at the close
+    int keep = 1;
+    sqlite3_file_control(_handle, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+}
+
 void RecordSession::interrupt()
 {
     sqlite3_interrupt(_handle);
@@ -134,15 +151,13 @@ void RecordSession::execute(const std::string& sql)
     *_session << sql, now;
 }
 
-Database::Database(const std::filesystem::path& file) : _file(file)
+Database::Database(const std::filesystem::path& file) : _file(file), _reserve(file)
 {
     Poco::Data::SQLite::Connector::registerConnector();
-    std::error_code none;
-    const auto log = std::filesystem::file_size(file.string() + "-wal", none);
-    _endedUncleanly = !none && log > 0;
+    _endedUncleanly = _reserve.logHoldsChanges();
     try
     {
-        _writer = std::make_unique<RecordSession>(file, RecordSession::Mode::Write);
+        open();
         checkFirstPages(*_writer);
     }
     catch (const Poco::Exception& error)
@@ -153,11 +168,67 @@ Database::Database(const std::filesystem::path& file) : _file(file)
     }
     migrate(*_writer, file);
     ::chmod(file.c_str(), 0600);
+    takeFreePages();
 }
 
 Database::~Database()
 {
     _idle.clear(); // the writer closes last: its close makes the final checkpoint
+    const bool whole = logIsTakenOver();
+    _writer.reset();
+    if (whole)
+        _reserve.putAway();
+}
+
+void Database::open()
+{
+    std::error_code error;
+    if (const auto size = std::filesystem::file_size(_file, error); error || size == 0)
+    {
+        // SQLite removes the log of an empty record.
+        _reserve.prepareRecord();
+        const RecordSession first(_file, RecordSession::Mode::Write);
+    }
+    _reserve.bringOut();
+    _writer = std::make_unique<RecordSession>(_file, RecordSession::Mode::Write);
+}
+
+/// Works without.
+void Database::takeFreePages()
+try
+{
+    constexpr std::uintmax_t enough = std::uintmax_t{16} << 20;
+    std::error_code error;
+    {
+        Transaction transaction(*_writer);
+        FreePages::release(*_writer); // of a daemon that was killed in between
+        if (std::filesystem::space(_file, error).available > enough && !error)
+            FreePages::take(*_writer);
+        transaction.commit();
+    }
+    Transaction transaction(*_writer);
+    const bool taken = FreePages::release(*_writer);
+    transaction.commit();
+    if (taken)
+        _writer->checkpoint();
+}
+catch (const Poco::Exception&)
+{
+    return; // the pages in question are damaged: RecordCheck tells of it
+}
+
+/// Makes the last checkpoint. Returns whether the record holds all that its log does; then the log may stay as it is.
+bool Database::logIsTakenOver()
+try
+{
+    if (!_writer->checkpoint())
+        return false;
+    _writer->keepLog();
+    return true;
+}
+catch (const Poco::Exception&)
+{
+    return false; // the next start does it
 }
 
 Database::Reader Database::reader()

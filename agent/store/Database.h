@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/store/Query.h"
+#include "agent/store/RecordReserve.h"
 #include "agent/store/Statement.h"
 
 #include <filesystem>
@@ -40,6 +41,12 @@ public:
 
     /// Returns a statement for one use.
     [[nodiscard]] Statement prepareOnce(const std::string& sql) const;
+
+    /// Brings what the write-ahead log holds into the record, as far as readers let it. Returns whether that is all.
+    bool checkpoint();
+
+    /// Lets the write-ahead log and its index stay as they are when this session, the last one, is closed.
+    void keepLog();
 
     /// Ends the statement that runs now with an error. Threads: any, while the session is there.
     void interrupt();
@@ -97,7 +104,12 @@ public:
     [[nodiscard]] Reader reader();
 
 private:
+    void open();
+    void takeFreePages();
+    [[nodiscard]] bool logIsTakenOver();
+
     std::filesystem::path _file;
+    RecordReserve _reserve;
     bool _endedUncleanly = false;
     std::unique_ptr<RecordSession> _writer;
     std::mutex _mutex;

@@ -217,6 +217,10 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
             last INTEGER NOT NULL
         ) WITHOUT ROWID)",
     },
+    {
+        // Holds pages of the file until they are to be free (RecordReserve.h).
+        "CREATE TABLE reserve (pages BLOB NOT NULL)",
+    },
 };
 
 } // namespace agent

@@ -19,6 +19,9 @@ class DiskTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testBelowMinFreeNothingStartsAndItGoesOnByItself);
     CPPUNIT_TEST(testTheNextStageWaitsToo);
     CPPUNIT_TEST(testAFullDiskLeavesThePlainLogReadable);
+    CPPUNIT_TEST(testAFullDiskCanBeCleared);
+    CPPUNIT_TEST(testItWorksWhileAStageKeepsTheDiskFull);
+    CPPUNIT_TEST(testRunsWaitForInodes);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -119,18 +122,123 @@ public:
         CPPUNIT_ASSERT(log == _daemon->log(id));
     }
 
+    /// Symptom: the end of the stage that filled the disk could not be recorded, deletions were 503, and the next
+    /// start ended with 70. Cause: the record's files had no blocks of their own. Bound: none of it needs any.
+    void testAFullDiskCanBeCleared()
+    {
+        for (const bool killed : {false, true})
+        {
+            if (!start("4M"))
+                return;
+            const auto old = _daemon->submit(stages({"head -c 8000000 /dev/zero > artifact"}));
+            _daemon->waitForRun(old, "SUCCESS");
+            const auto run = _daemon->submit(stages({"head -c 100000000 /dev/zero > big"}));
+            _daemon->waitForRun(run, "FAILURE");
+            const auto stage = _daemon->stagesOf(run)[0];
+            CPPUNIT_ASSERT_EQUAL(std::string("DISK_FULL"), _daemon->detail(stage, "cause"));
+            CPPUNIT_ASSERT_EQUAL(std::string("1"), _daemon->detail(stage, "exitCode"));
+            CPPUNIT_ASSERT_EQUAL(
+                std::string("exited with code 1, while the disk of its workspace was full"),
+                _daemon->detail(stage, "message"));
+            _disk->fill(); // the last of it, too
+            killed ? _daemon->kill() : static_cast<void>(_daemon->stop());
+            _disk->fill();
+            _daemon->start();
+            CPPUNIT_ASSERT_EQUAL(std::string("FAILURE"), _daemon->statusOf(run));
+            CPPUNIT_ASSERT_EQUAL(std::uintmax_t{0}, available());
+            CPPUNIT_ASSERT_EQUAL(200, _daemon->request("DELETE", "/api/runs/" + old).status);
+            CPPUNIT_ASSERT_EQUAL(200, _daemon->request("DELETE", "/api/runs/" + run).status);
+            waitFor("room", [&] { return _daemon->get("/readyz").status == 200; });
+            _daemon->waitForRun(_daemon->submit(stages({"true"})), "SUCCESS");
+        }
+    }
+
+    /// What is given up goes to the stage that still writes.
+    void testItWorksWhileAStageKeepsTheDiskFull()
+    {
+        if (!start("4M", "3"))
+            return;
+        const auto old = _daemon->submit(stages({"head -c 3000000 /dev/zero > artifact"}));
+        _daemon->waitForRun(old, "SUCCESS");
+        std::vector<std::string> others;
+        for (const char* end : {"exit 0", "exit 7"})
+            others.push_back(
+                _daemon->submit(stages({"until test -e " + (_daemon->folder() / "go").string() +
+                                        "; do sleep 0.05; done; " + end})));
+        const auto writer = _daemon->submit(
+            stages({"while :; do cat /dev/zero >> big; sleep 0.01; done 2> /dev/null"}));
+        for (const auto& run : {others[0], others[1], writer})
+            _daemon->waitForRun(run, "IN_PROGRESS");
+        const auto full = [this] { return available() == 0; };
+        waitFor("the disk to be full", full);
+        std::ofstream(_daemon->folder() / "go") << "x";
+        _daemon->waitForStage(_daemon->stagesOf(others[0])[0], "SUCCESS");
+        _daemon->waitForStage(_daemon->stagesOf(others[1])[0], "FAILURE");
+        for (const bool killed : {true, false})
+        {
+            killed ? _daemon->kill() : static_cast<void>(_daemon->stop());
+            waitFor("the disk to be full", full);
+            _daemon->start();
+            CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon->statusOf(writer));
+            CPPUNIT_ASSERT_EQUAL(503, _daemon->get("/readyz").status);
+        }
+        CPPUNIT_ASSERT_EQUAL(200, _daemon->request("DELETE", "/api/runs/" + old).status);
+        CPPUNIT_ASSERT_EQUAL(404, _daemon->get("/api/runs/" + old).status);
+        waitFor("the disk to be full", full);
+        const Answer stopped = _daemon->post("/api/runs/" + writer + "/stop");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(stopped.body, 200, stopped.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("STOPPED"),
+                             _daemon->detail(_daemon->stagesOf(writer)[0], "cause"));
+        CPPUNIT_ASSERT_EQUAL(200, _daemon->request("DELETE", "/api/runs/" + writer).status);
+        waitFor("room", [&] { return _daemon->get("/readyz").status == 200; });
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(_daemon->output(), std::string::npos,
+                                     _daemon->output().find("nothing could be written"));
+    }
+
+    /// A file system of few inodes has a limit that fits: a twentieth of them.
+    void testRunsWaitForInodes()
+    {
+        if (!start("4M", "1", "200M,nr_inodes=600"))
+            return;
+        const auto fill = _daemon->submit(
+            stages({"i=0; while touch f$i 2>/dev/null; do i=$((i+1)); done; exit 1"}));
+        _daemon->waitForRun(fill, "FAILURE");
+        CPPUNIT_ASSERT_EQUAL(std::string("DISK_FULL"),
+                             _daemon->detail(_daemon->stagesOf(fill)[0], "cause"));
+        const Answer ready = _daemon->get("/readyz");
+        CPPUNIT_ASSERT_EQUAL(503, ready.status);
+        CPPUNIT_ASSERT_MESSAGE(ready.body, ready.body.find("disk: below disk.min_free_inodes, ") !=
+                                               std::string::npos);
+        const Answer refused =
+            _daemon->post("/api/runs", R"({"pipeline":{"stages":)" + stages({"true"}) + "}}");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(refused.body, 429, refused.status);
+        CPPUNIT_ASSERT_MESSAGE(refused.body,
+                               refused.body.find("disk.min_free_inodes") != std::string::npos);
+        _daemon->kill();
+        _daemon->start();
+        CPPUNIT_ASSERT_EQUAL(200, _daemon->request("DELETE", "/api/runs/" + fill).status);
+        waitFor("inodes", [&] { return _daemon->get("/readyz").status == 200; });
+        _daemon->waitForRun(_daemon->submit(stages({"true"})), "SUCCESS");
+    }
+
 private:
+    [[nodiscard]] std::uintmax_t available() const
+    {
+        return std::filesystem::space(_disk->path()).available;
+    }
+
     /// Shape: false where there can be no such disk.
-    bool start()
+    bool start(const std::string& minFree = "16M", const std::string& slots = "1",
+               const std::string& size = "64M")
     {
         _daemon.reset();
-        _disk = std::make_unique<SmallDisk>("64M");
+        _disk = std::make_unique<SmallDisk>(size);
         if (!_disk->mounted())
             return false;
         _daemon = std::make_unique<Daemon>();
         _daemon->set("state.dir", (_disk->path() / "state").string());
-        _daemon->set("disk.min_free", "16M");
-        _daemon->set("executor.slots", "1");
+        _daemon->set("disk.min_free", minFree);
+        _daemon->set("executor.slots", slots);
         _daemon->start();
         return true;
     }

@@ -299,7 +299,7 @@ public:
         {
             agent::Database database(record);
             agent::Transaction transaction(database.writer());
-            for (int i = 0; i < 3000; ++i)
+            for (int i = 0; i < 20'000; ++i) // more than the free pages hold
                 agent::ServiceIds(database.writer()).of("service " + std::to_string(i));
             transaction.commit();
         }

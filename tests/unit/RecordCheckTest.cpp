@@ -47,7 +47,7 @@ public:
 
     void testFindsADamagedPageDeepInside()
     {
-        fill(5000);
+        fill(20'000); // more than the free pages hold
         damage();
         Database database(_file); // is opened all the same
         RecordCheck check(_file, false, _log);

@@ -26,6 +26,7 @@ class ShimRecordTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testFullDiskEndsTheStageAndIsReported);
     CPPUNIT_TEST(testFullDiskEndsAStageThatSaysNothingMore);
     CPPUNIT_TEST(testDiskThatIsFullWhenTheCommandHasEndedIsNoted);
+    CPPUNIT_TEST(testACommandThatFailsOnAFullDiskSaysSo);
     CPPUNIT_TEST(testFullDiskBeforeTheCommandExecutesNothing);
     CPPUNIT_TEST(testNewerOrderIsRefused);
     CPPUNIT_TEST(testKilledShimLeavesClaimAndNoOutcome);
@@ -40,6 +41,7 @@ public:
     void testFullDiskEndsTheStageAndIsReported();
     void testFullDiskEndsAStageThatSaysNothingMore();
     void testDiskThatIsFullWhenTheCommandHasEndedIsNoted();
+    void testACommandThatFailsOnAFullDiskSaysSo();
     void testFullDiskBeforeTheCommandExecutesNothing();
     void testNewerOrderIsRefused();
     void testKilledShimLeavesClaimAndNoOutcome();
@@ -136,6 +138,34 @@ void ShimRecordTest::testDiskThatIsFullWhenTheCommandHasEndedIsNoted()
     CPPUNIT_ASSERT(run.log().size() < 300UL * 1024);
     CPPUNIT_ASSERT_EQUAL(run.log().size(), static_cast<std::size_t>(outcome.logBytes));
     assertNothingLeft(run);
+}
+
+void ShimRecordTest::testACommandThatFailsOnAFullDiskSaysSo()
+{
+    for (const std::string size : {"4M", "64M,nr_inodes=60"})
+    {
+        const SmallDisk disk(size);
+        if (!disk.mounted())
+            return;
+        for (const bool itsOwn : {true, false})
+        {
+            ShimRun run(false, disk.folder());
+            run.shell(itsOwn ? "i=0; while head -c 100000 /dev/zero > f$i; do i=$((i+1)); done 2> "
+                               "/dev/null; "
+                               "exit 3"
+                             : "exit 3");
+            const Outcome outcome = run.run();
+            assertCause(itsOwn ? Cause::DiskFull : Cause::Exit, outcome);
+            CPPUNIT_ASSERT_EQUAL(3, outcome.exitCode.value());
+            CPPUNIT_ASSERT_EQUAL(std::string("exited with code 3") +
+                                     (itsOwn ? ", while the disk of its workspace was full" : ""),
+                                 outcome.message);
+        }
+    }
+    const SmallDisk disk("4M");
+    ShimRun run(false, disk.folder());
+    run.shell("head -c 10000000 /dev/zero > f 2> /dev/null; exit 0");
+    assertCause(Cause::Exit, run.run()); // what succeeded did
 }
 
 void ShimRecordTest::testFullDiskBeforeTheCommandExecutesNothing()
