@@ -25,6 +25,7 @@
 #include <csignal>
 #include <functional>
 #include <iostream>
+#include <set>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -167,6 +168,11 @@ try
         for (const auto& problem : _services.load(_config.servicesDir, _plugins, idFor,
                                                   _config.secretsDir, _config.isolation))
             error(problem.describe());
+        std::set<std::string> names;
+        for (const auto& service : _services.all())
+            names.insert(service->pipeline.secrets.begin(), service->pipeline.secrets.end());
+        for (const auto& line : doubtfulSecrets({names.begin(), names.end()}, _config.secretsDir))
+            warn(line);
     };
     for (const auto& problem : problems)
         error(problem.describe());

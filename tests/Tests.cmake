@@ -65,6 +65,7 @@ add_executable(unit-tests
     tests/unit/UnusedMirrorsTest.cpp
     tests/unit/LogSearchTest.cpp
     tests/unit/DocumentTest.cpp
+    tests/unit/EncodersTest.cpp
     tests/unit/ManifestTest.cpp
     tests/unit/PluginRegistryTest.cpp
     tests/unit/InputRulesTest.cpp

@@ -52,6 +52,8 @@ bool checkSecret(const std::string& name, const std::string& service, const Cont
     try
     {
         readSecrets({name}, folder);
+        for (const auto& line : doubtfulSecrets({name}, folder))
+            findings.warn("secrets", line + usedBy, "write another one to " + file);
     }
     catch (const std::runtime_error& error) // it never contains the value
     {

@@ -1,6 +1,8 @@
 #include "agent/model/Masker.h"
 
 #include <algorithm>
+#include <array>
+#include <iterator>
 
 namespace agent
 {
@@ -9,6 +11,9 @@ namespace
 {
 
 constexpr std::string_view mask = "***";
+
+/// Where less of a form stands in a row than that, the filters may pass it over.
+constexpr std::size_t filterReach = SecretSet::mostReach;
 
 /// Bounds the list of covers, whatever the size of what is fed.
 constexpr std::size_t sliceSize = 65536;
@@ -47,6 +52,8 @@ void Masker::scan(std::string_view in)
         at += automaton.follow(state, in.substr(at));
         if (at == in.size())
             break;
+        if (state.depth >= filterReach && (in[at] == '\n' || in[at] == '\r'))
+            _lineEnds.push_back({.at = _at + at, .state = state});
         const std::size_t matched = automaton.step(state, in[at++]);
         if (matched > 0)
             cover(_at + at - matched, _at + at);
@@ -55,14 +62,107 @@ void Masker::scan(std::string_view in)
     _at += in.size();
 }
 
+/// The stream as it is, then what may go on over a break in it.
+void Masker::scanLines(std::string_view in)
+{
+    const std::uint64_t begin = _at;
+    _lineEnds.clear();
+    scan(in);
+    auto known = _lineEnds.begin();
+    WrappedText::Search breaks(_text, in);
+    std::size_t done = 0;
+    for (std::size_t at = breaks.next(); at != in.npos; at = breaks.next())
+    {
+        if (_wrapped.depth > 0)
+            scanWrapped(in.substr(done, at - done), begin + done);
+        done = at;
+        while (known != _lineEnds.end() && known->at < begin + at)
+            ++known;
+        if (_wrapped.depth == 0 && known != _lineEnds.end() && known->at == begin + at)
+            _wrapped = known->state;
+        else if (_wrapped.depth == 0 && mayReachOver(in, at, breaks.kind()))
+            for (std::size_t back = filterReach - 1; back > 0; --back)
+                _secrets->automaton().step(_wrapped, _text.before(in, at, back));
+        if (_wrapped.depth == 0)
+            continue;
+        _text.forget(_text.beginOf(begin + at, _wrapped.depth));
+        _text.begin(begin + at, breaks.kind());
+    }
+    scanWrapped(in.substr(done), begin + done);
+    _text.passed(in);
+}
+
+/// Whether a form may begin in the last bytes before the break and go on behind it. One that has more there than the
+/// filters need is known: the walk over the stream as it is comes by.
+bool Masker::mayReachOver(std::string_view in, std::size_t at, WrappedText::Kind kind) const
+{
+    constexpr std::size_t ahead = filterReach;
+    std::size_t next = at;
+    while (next < in.size() && WrappedText::continues(in[next]))
+        ++next;
+    if (in.size() - next < ahead)
+        return true; // not known yet
+    std::array<char, filterReach + ahead> joined;
+    std::size_t size = 0;
+    for (std::size_t back = filterReach - 1; back > 0; --back)
+        joined[size++] = _text.before(in, at, back);
+    if (kind == WrappedText::Kind::Blank)
+        joined[size++] = ' ';
+    std::copy_n(in.begin() + static_cast<std::ptrdiff_t>(next), ahead, joined.begin() + size);
+    return SecretSet::Search(*_secrets, {joined.data(), size + ahead}).next(0) < filterReach - 1;
+}
+
+/// `begin`: where `in` begins in the stream.
+void Masker::scanWrapped(std::string_view in, std::uint64_t begin)
+{
+    for (std::size_t i = 0; i < in.size() && _wrapped.depth > 0; ++i)
+    {
+        if (_text.open())
+        {
+            if (WrappedText::continues(in[i]))
+                continue;
+            const bool blank = _text.kind() == WrappedText::Kind::Blank;
+            _text.end(begin + i);
+            if (blank)
+                stepWrapped(' ', begin + i);
+        }
+        if (_wrapped.depth > 0)
+            stepWrapped(in[i], begin + i + 1);
+    }
+}
+
+void Masker::stepWrapped(char byte, std::uint64_t end)
+{
+    const std::size_t matched = _secrets->automaton().step(_wrapped, byte);
+    if (matched > 0)
+        _text.forEachPart(end, matched,
+                          [this](std::uint64_t from, std::uint64_t to) { cover(from, to); });
+    if (!_text.reachesOver(end, _wrapped.depth))
+        _wrapped = {};
+}
+
+/// Where the earliest occurrence begins that is not yet complete.
+std::uint64_t Masker::unfinishedFrom()
+{
+    const PatternAutomaton& automaton = _secrets->automaton();
+    const std::uint64_t from = _at - automaton.unfinished(_state);
+    const std::size_t wrapped = _wrapped.depth > 0 ? automaton.unfinished(_wrapped) : 0;
+    return wrapped > 0 ? std::min(from, _text.beginOf(_at, wrapped)) : from;
+}
+
 void Masker::cover(std::uint64_t begin, std::uint64_t end)
 {
-    while (!_covers.empty() && _covers.back().end >= begin)
+    // Those of a text without its breaks come later than others behind them.
+    auto at = _covers.end();
+    while (at != _covers.begin() && std::prev(at)->end >= begin)
+        --at;
+    auto after = at;
+    for (; after != _covers.end() && after->begin <= end; ++after)
     {
-        begin = std::min(begin, _covers.back().begin);
-        _covers.pop_back();
+        begin = std::min(begin, after->begin);
+        end = std::max(end, after->end);
     }
-    _covers.push_back({.begin = begin, .end = end});
+    _covers.insert(_covers.erase(at, after), {.begin = begin, .end = end});
 }
 
 void Masker::feed(std::string_view in, std::string& out)
@@ -78,11 +178,12 @@ void Masker::feed(std::string_view in, TextPieces& out)
         return out.borrow(in);
     _secrets->prepare();
     _secrets->automaton().restore(_state);
+    _secrets->automaton().restore(_wrapped);
     while (!in.empty())
     {
         const std::string_view slice = in.substr(0, sliceSize);
-        scan(slice);
-        release(_at - _secrets->automaton().unfinished(_state), slice, out);
+        scanLines(slice);
+        release(unfinishedFrom(), slice, out);
         in.remove_prefix(slice.size());
     }
 }
@@ -93,6 +194,8 @@ void Masker::flush(std::string& out)
     release(_at, {}, pieces);
     pieces.appendTo(out);
     _state = {};
+    _wrapped = {};
+    _text = {};
     _maskedTo = 0;
 }
 

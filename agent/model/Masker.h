@@ -2,6 +2,7 @@
 
 #include "agent/model/SecretSet.h"
 #include "agent/model/TextPieces.h"
+#include "agent/model/WrappedText.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +18,8 @@ namespace agent
 ///
 /// Looks for each secret in all its forms (see SecretEncodings.h). Bytes that belong to at least one
 /// occurrence are covered; each run of covered bytes becomes one `***`, all other bytes stay as they
-/// are. Occurrences may overlap each other and themselves: a matcher that goes back to the pattern's first
+/// are. A form that an encoder broke into lines (base64, xxd -p, od -An -tx1, openssl) is an occurrence as well:
+/// see WrappedText.h. Its line breaks are not covered. Occurrences may overlap each other and themselves: a matcher that goes back to the pattern's first
 /// byte after a partial match misses `aab` in `aaab`. The time is linear in the stream's length, whatever
 /// the secrets and the stream are.
 ///
@@ -57,7 +59,13 @@ private:
         std::uint64_t end = 0;
     };
 
+    void scanLines(std::string_view in);
+    [[nodiscard]] bool mayReachOver(std::string_view in, std::size_t at,
+                                    WrappedText::Kind kind) const;
     void scan(std::string_view in);
+    void scanWrapped(std::string_view in, std::uint64_t begin);
+    void stepWrapped(char byte, std::uint64_t end);
+    [[nodiscard]] std::uint64_t unfinishedFrom();
     void cover(std::uint64_t begin, std::uint64_t end);
     void release(std::uint64_t limit, std::string_view in, TextPieces& out);
     void pass(std::uint64_t end, std::string_view in, TextPieces& out);
@@ -72,6 +80,16 @@ private:
     std::uint64_t _maskedTo = 0; ///< end of the last run whose `***` is appended
     std::string _held;           ///< the bytes from _decided to _at
     std::vector<Cover> _covers;  ///< not yet appended, ascending, with bytes between them
+
+    struct LineEnd
+    {
+        std::uint64_t at = 0;
+        PatternAutomaton::State state;
+    };
+    std::vector<LineEnd> _lineEnds; ///< of scan(): within a form of which much stands before them
+    WrappedText _text;
+    PatternAutomaton::State
+        _wrapped; ///< in the stream without its breaks; depth 0: no other than _state
 };
 
 } // namespace agent

@@ -44,14 +44,6 @@ std::string base64Inside(std::string_view secret, std::size_t before, std::strin
     return out;
 }
 
-std::string hex(std::string_view secret, std::string_view alphabet)
-{
-    std::string out;
-    for (const char c : secret)
-        appendHex(out, static_cast<std::uint8_t>(c), 2, alphabet);
-    return out;
-}
-
 std::string urlEncoded(std::string_view secret, std::string_view kept, bool plus,
                        std::string_view alphabet)
 {
@@ -140,6 +132,68 @@ std::string replaced(std::string_view text, char what, std::string_view by)
     return out;
 }
 
+/// How control characters are written.
+enum class Controls
+{
+    Kept,  ///< bash's double quotes, quotemeta, addslashes
+    Named, ///< \n, \r, \t and so on; \xNN for the others: repr, Go, Rust
+    Octal  ///< \n, \r, \t, \E …; \NNN for the others: bash's $'…'
+};
+
+/// Backslashes before the characters `special`. From `firstHigh` on bytes are control characters, too.
+std::string backslashed(std::string_view secret, std::string_view special, Controls controls,
+                        std::uint8_t firstHigh = 0xFF)
+{
+    static constexpr std::string_view plain = "\n\r\t\a\b\f\v\x1b";
+    static constexpr std::string_view named = "nrtabfvE";
+    std::string out;
+    for (const char c : secret)
+    {
+        const auto byte = static_cast<std::uint8_t>(c);
+        const bool control =
+            controls != Controls::Kept && (byte < 0x20 || byte == 0x7F || byte >= firstHigh);
+        const std::size_t name = plain.substr(0, controls == Controls::Octal ? 8 : 3).find(c);
+        if (control && name != plain.npos)
+            (out += '\\') += named[name];
+        else if (control && controls == Controls::Named)
+            appendHex(out += "\\x", byte, 2, lowerDigits);
+        else if (control)
+            for (const int shift : {6, 3, 0})
+                (out += shift == 6 ? "\\" : "") += static_cast<char>('0' + (byte >> shift & 7));
+        else
+            (special.find(c) != special.npos ? out += '\\' : out) += c;
+    }
+    return out;
+}
+
+/// dash's way: each run of apostrophes stands in double quotes, between what stands in single ones.
+std::string dashQuoted(std::string_view secret)
+{
+    std::string out;
+    for (std::size_t at = 0; at < secret.size(); ++at)
+    {
+        const bool quote = secret[at] == '\'';
+        if (quote && at > 0 && secret[at - 1] != '\'')
+            out += "'\"";
+        out += secret[at];
+        if (quote && at + 1 < secret.size() && secret[at + 1] != '\'')
+            out += "\"'";
+    }
+    return out;
+}
+
+std::string hex(std::string_view secret, std::string_view between, std::string_view alphabet)
+{
+    std::string out;
+    for (const char c : secret)
+    {
+        if (!out.empty())
+            out += between;
+        appendHex(out, static_cast<std::uint8_t>(c), 2, alphabet);
+    }
+    return out;
+}
+
 std::string xmlEscaped(std::string_view secret, std::string_view quote, std::string_view apostrophe)
 {
     std::string out = replaced(secret, '&', "&amp;");
@@ -163,12 +217,63 @@ void appendLines(std::vector<std::string>& forms, std::string_view secret)
     }
 }
 
+/// What shells, languages and libraries make of it.
+void appendQuoted(std::vector<std::string>& forms, std::string_view secret)
+{
+    // POSIX sh and bash, jq @sh; shlex; dash.
+    forms.push_back(replaced(secret, '\'', "'\\''"));
+    forms.push_back(replaced(secret, '\'', "'\"'\"'"));
+    forms.push_back(dashQuoted(secret));
+    // bash's declare -p and export -p.
+    forms.push_back(backslashed(secret, "\\\"$`", Controls::Kept));
+    // bash's printf %q and ${…@Q}; zsh quotes more.
+    forms.push_back(backslashed(secret, " \t!\"$&'()*,;<>?[\\]^`{|}", Controls::Kept));
+    forms.push_back(backslashed(secret, " \t!\"#$&'()*,;<=>?[\\]^`{|}~", Controls::Kept));
+    // bash's $'…', C; repr with both kinds of quotes, Perl, PHP; addslashes, MySQL.
+    forms.push_back(backslashed(secret, "\\'", Controls::Octal));
+    forms.push_back(backslashed(secret, "\\'", Controls::Named));
+    forms.push_back(backslashed(secret, "\\'", Controls::Kept));
+    forms.push_back(backslashed(secret, "\\'\"", Controls::Kept));
+    forms.push_back(backslashed(secret, "\\'\"", Controls::Named));
+    // The same of bytes that are no text, or where only ASCII is.
+    forms.push_back(backslashed(secret, "\\'", Controls::Octal, 0x80));
+    forms.push_back(backslashed(secret, "\\'", Controls::Named, 0x80));
+    forms.push_back(backslashed(secret, "\\", Controls::Named, 0x80));
+    // repr with one kind of quotes; Go, Rust, Ruby, git.
+    forms.push_back(backslashed(secret, "\\", Controls::Named));
+    forms.push_back(backslashed(secret, "\\\"", Controls::Named));
+    forms.push_back(backslashed(secret, "\\\"#", Controls::Named));
+    // Python's re.escape; Perl's quotemeta, which knows letters, digits and _; PCRE's and JavaScript's usual one.
+    forms.push_back(backslashed(secret, "()[]{}?*+-|^$\\.&~# \t\n\r\v\f", Controls::Kept));
+    forms.push_back(
+        backslashed(secret, " !\"#$%&'()*+,-./:;<=>?@[\\]^`{|}~\t\n\r", Controls::Kept));
+    forms.push_back(backslashed(secret, "()[]{}?*+|^$\\.", Controls::Kept));
+    // CSV, SQL and YAML; Compose and make.
+    forms.push_back(replaced(secret, '"', "\"\""));
+    forms.push_back(replaced(secret, '\'', "''"));
+    forms.push_back(replaced(secret, '$', "$$"));
+}
+
 } // namespace
+
+bool mayBeAWord(std::string_view secret)
+{
+    constexpr std::size_t longEnough = 8;
+    const auto all = [secret](char first, char last)
+    {
+        return std::all_of(secret.begin(), secret.end(),
+                           [&](char c) { return c >= first && c <= last; });
+    };
+    return secret.size() < longEnough && (all('a', 'z') || all('A', 'Z') || all('0', '9'));
+}
 
 std::vector<std::string> secretEncodings(std::string_view secret)
 {
-    std::vector<std::string> forms = {std::string(secret), hex(secret, lowerDigits),
-                                      hex(secret, upperDigits), replaced(secret, '\'', "'\\''")};
+    std::vector<std::string> forms = {std::string(secret), hex(secret, "", lowerDigits),
+                                      hex(secret, "", upperDigits),
+                                      hex(secret, " ", lowerDigits),  // od -tx1, xxd -g1
+                                      hex(secret, ":", lowerDigits)}; // openssl
+    appendQuoted(forms, secret);
     for (const std::size_t before : {0U, 1U, 2U})
     {
         forms.push_back(base64Inside(secret, before, "+/"));
@@ -181,17 +286,25 @@ std::vector<std::string> secretEncodings(std::string_view secret)
         for (const std::string_view alphabet : {lowerDigits, upperDigits})
             for (const bool plus : {false, true})
                 forms.push_back(urlEncoded(secret, kept, plus, alphabet));
+    const std::string inUrl = urlEncoded(secret, "-._~", false, upperDigits);
+    forms.push_back(urlEncoded(inUrl, "-._~", false, upperDigits));
 
     // Most encoders, PHP's, Go's, Python's.
     forms.push_back(jsonEscaped(secret, "", false, false));
     forms.push_back(jsonEscaped(secret, "", true, false));
     forms.push_back(jsonEscaped(secret, "<>&", false, false));
     forms.push_back(jsonEscaped(secret, "", false, true));
+    for (const bool ascii : {false, true})
+        forms.push_back(jsonEscaped(jsonEscaped(secret, "", false, ascii), "", false, ascii));
 
     forms.push_back(xmlEscaped(secret, "\"", "'"));
     forms.push_back(xmlEscaped(secret, "&quot;", "'"));
     forms.push_back(xmlEscaped(secret, "&quot;", "&apos;"));
     forms.push_back(xmlEscaped(secret, "&quot;", "&#39;"));
+    // Python's html.escape; PHP's htmlspecialchars; Go's html.EscapeString.
+    forms.push_back(xmlEscaped(secret, "&quot;", "&#x27;"));
+    forms.push_back(xmlEscaped(secret, "&quot;", "&#039;"));
+    forms.push_back(xmlEscaped(secret, "&#34;", "&#39;"));
     appendLines(forms, secret);
 
     std::erase_if(forms, [](const std::string& form) { return form.size() < shortestSecret; });

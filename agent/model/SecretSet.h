@@ -24,6 +24,9 @@ namespace agent
 class SecretSet
 {
 public:
+    /// Of a form of which so many bytes stand in a row, at its beginning, Search finds the beginning.
+    static constexpr std::size_t mostReach = GramFilter<8, 4>::reach;
+
     /// Adds a secret.
     /// Errors: std::invalid_argument for fewer than `shortestSecret` bytes; nothing changed then.
     void add(std::string_view secret);

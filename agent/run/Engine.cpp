@@ -18,6 +18,17 @@ namespace
 /// A batch that could not be committed is tried again this often.
 constexpr std::int64_t againMs = 1000;
 
+/// For the next try: a log that a reader had kept from being written over is full, and only a commit would do this.
+void emptyLog(RecordSession& writer)
+try
+{
+    writer.checkpoint();
+}
+catch (const Poco::Exception&)
+{
+    return; // the next try says why
+}
+
 std::exception_ptr unavailable(const std::string& why)
 {
     return std::make_exception_ptr(Declined::unavailable("unavailable", why));
@@ -229,6 +240,7 @@ bool Engine::runBatch(std::vector<Command>& commands)
     {
         batch.rollBack();
         tellThatItFails(textOf(std::current_exception()));
+        emptyLog(_database.writer());
         {
             const std::lock_guard lock(_mutex);
             _status.alive = false;

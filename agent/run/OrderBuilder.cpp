@@ -316,6 +316,28 @@ Secrets readSecrets(const std::vector<std::string>& names, const std::filesystem
     return secrets;
 }
 
+std::vector<std::string> doubtfulSecrets(const std::vector<std::string>& names,
+                                         const std::filesystem::path& folder)
+{
+    std::vector<std::string> lines;
+    for (const auto& name : names)
+    {
+        try
+        {
+            const Secrets secret = readSecrets({name}, folder);
+            if (mayBeAWord(secret.front().second))
+                lines.push_back("secret '" + name + "' (" + (folder / name).string() +
+                                ") is short and of one kind of characters: logs have *** wherever "
+                                "the same stands in other words; take one of 8 characters or more");
+        }
+        catch (const std::runtime_error&)
+        {
+            continue; // told when a stage needs it
+        }
+    }
+    return lines;
+}
+
 std::string masked(const std::string& text, const std::vector<std::string>& secretNames,
                    const std::filesystem::path& folder)
 {

@@ -62,6 +62,11 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults);
 /// Errors: std::runtime_error that names the secret and the reason.
 Secrets readSecrets(const std::vector<std::string>& names, const std::filesystem::path& folder);
 
+/// Returns what is to be said of the pipeline's secrets that mask ordinary words too (mayBeAWord()), a line each. Those that
+/// can't be read are ignored.
+std::vector<std::string> doubtfulSecrets(const std::vector<std::string>& names,
+                                         const std::filesystem::path& folder);
+
 /// Returns `text` with these secrets masked, as in a log. Secrets that can't be read are ignored.
 std::string masked(const std::string& text, const std::vector<std::string>& secretNames,
                    const std::filesystem::path& folder);

@@ -132,7 +132,8 @@ public:
                 return;
             const auto old = _daemon->submit(stages({"head -c 8000000 /dev/zero > artifact"}));
             _daemon->waitForRun(old, "SUCCESS");
-            const auto run = _daemon->submit(stages({"head -c 100000000 /dev/zero > big"}));
+            const auto run =
+                _daemon->submit(stages({"head -c 100000000 /dev/zero > big 2> /dev/null"}));
             _daemon->waitForRun(run, "FAILURE");
             const auto stage = _daemon->stagesOf(run)[0];
             CPPUNIT_ASSERT_EQUAL(std::string("DISK_FULL"), _daemon->detail(stage, "cause"));
@@ -166,7 +167,7 @@ public:
                 _daemon->submit(stages({"until test -e " + (_daemon->folder() / "go").string() +
                                         "; do sleep 0.05; done; " + end})));
         const auto writer = _daemon->submit(
-            stages({"while :; do cat /dev/zero >> big; sleep 0.01; done 2> /dev/null"}));
+            stages({"while :; do cat /dev/zero >> big || sleep 0.01; done 2> /dev/null"}));
         for (const auto& run : {others[0], others[1], writer})
             _daemon->waitForRun(run, "IN_PROGRESS");
         const auto full = [this] { return available() == 0; };
@@ -179,7 +180,8 @@ public:
             killed ? _daemon->kill() : static_cast<void>(_daemon->stop());
             waitFor("the disk to be full", full);
             _daemon->start();
-            CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon->statusOf(writer));
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(_daemon->detail(_daemon->stagesOf(writer)[0], "message"),
+                                         std::string("IN_PROGRESS"), _daemon->statusOf(writer));
             CPPUNIT_ASSERT_EQUAL(503, _daemon->get("/readyz").status);
         }
         CPPUNIT_ASSERT_EQUAL(200, _daemon->request("DELETE", "/api/runs/" + old).status);

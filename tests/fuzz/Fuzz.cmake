@@ -28,6 +28,7 @@ add_library(fuzzed STATIC EXCLUDE_FROM_ALL
     agent/model/Suggestion.cpp
     agent/model/Timestamp.cpp
     agent/model/Token.cpp
+    agent/model/WrappedText.cpp
     agent/model/Utf8.cpp
     agent/model/WallClock.cpp
     agent/wire/Order.cpp

@@ -1,4 +1,5 @@
 #include "agent/model/Masker.h"
+#include "agent/model/SecretEncodings.h"
 #include "tests/support/NaiveMasker.h"
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -41,6 +42,8 @@ class MaskerTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testRefusesShortSecrets);
     CPPUNIT_TEST(testMasksBase64AtEveryAlignment);
     CPPUNIT_TEST(testMasksEscapedForms);
+    CPPUNIT_TEST(testMasksWhatIsBrokenIntoLines);
+    CPPUNIT_TEST(testTellsSecretsThatMayBeWords);
     CPPUNIT_TEST(testMasksLinesOfASecretOfSeveralLines);
     CPPUNIT_TEST(testMasksBytesThatAreNoText);
     CPPUNIT_TEST(testAgreesWithThePlainReference);
@@ -193,6 +196,37 @@ class MaskerTest: public CppUnit::TestFixture
               "p@ss \"w\xC3\xB6rd\"/it'\\''s<1>\\",
               "p@ss &quot;w\xC3\xB6rd&quot;/it&apos;s&lt;1&gt;\\"})
             assertMasked("[***]", secret, "[" + std::string(form) + "]");
+    }
+
+    /// The breaks stay.
+    void testMasksWhatIsBrokenIntoLines()
+    {
+        const std::string secret = "an 0rdinary s3cret that is long";
+        const std::string before(60, 'A');
+        for (const std::string end : {"\n", "\r\n"})
+        {
+            assertMasked(before + "***" + end + "***w", secret,
+                         before + "YW4gMHJkaW5hcnkg" + end + "czNjcmV0IHRoYXQgaXMgbG9uZw");
+            assertMasked(before + "***" + end + "***", secret,
+                         before + "616e20307264" + end +
+                             "696e617279207333637265742074686174206973206c6f6e67");
+        }
+        std::string dump = " 00 00 00 00 00 00 00 00 00 00 00 00 00 00 61 6e\n"
+                           " 20 30 72 64 69 6e 61 72 79 20 73 33 63 72 65 74\n"
+                           " 20 74 68 61 74 20 69 73 20 6c 6f 6e 67 00 00\n";
+        assertMasked(" 00 00 00 00 00 00 00 00 00 00 00 00 00 00 ***\n***\n*** 00 00\n", secret,
+                     dump);
+        // A line that no encoder has broken is one of its own.
+        assertMasked("YW4gMHJkaW5hcnkg\nczNjcmV0IHRoYXQgaXMgbG9uZw", secret,
+                     "YW4gMHJkaW5hcnkg\nczNjcmV0IHRoYXQgaXMgbG9uZw");
+    }
+
+    void testTellsSecretsThatMayBeWords()
+    {
+        for (const char* word : {"test", "ADMIN", "1234567", "secretx"})
+            CPPUNIT_ASSERT_MESSAGE(word, agent::mayBeAWord(word));
+        for (const char* secret : {"password", "Test", "a1b2c3", "test-", "12345678"})
+            CPPUNIT_ASSERT_MESSAGE(secret, !agent::mayBeAWord(secret));
     }
 
     void testMasksLinesOfASecretOfSeveralLines()
