@@ -279,7 +279,8 @@ try
                                                  .hosts = _config.httpHosts});
     routes = std::make_unique<Routes>(
         ApiParts{engine, database, _services, _plugins, state, stageLists, followers, recordCheck,
-                 access, outbox, _config.metricsPublic, url, tls.get(), _config.isolation},
+                 access, outbox, _config.metricsPublic, url, tls.get(), _config.isolation,
+                 StageDefaults{_config.secretsDir, _config.stageTimeoutMs, _config.stageGraceMs}},
         *guard);
     // Stop the engine first: it answers requests that block the server's threads.
     const std::shared_ptr<Engine> stopped(&engine, [](Engine* running) { running->stop(); });

@@ -192,6 +192,8 @@ add_executable(daemon-tests
     tests/daemon/StagectlTest.cpp
     tests/daemon/StagectlWordsTest.cpp
     tests/daemon/StagectlLogsTest.cpp
+    tests/daemon/StagectlInitTest.cpp
+    tests/daemon/StagectlScreensTest.cpp
     tests/daemon/StagectlAgentsTest.cpp
     tests/daemon/StagectlHelpTest.cpp
     tests/daemon/CompletionTest.cpp

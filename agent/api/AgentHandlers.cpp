@@ -121,10 +121,12 @@ Response listStuck(const ApiParts& api, const Request& request, const std::strin
         [&api](const Stage& stage)
         {
             const auto run = RunStore(*api.database.reader()).run(stage.runId);
-            return toApiJson(StuckStage{.stage = stage,
-                                        .serviceName = run ? run->serviceName : "",
-                                        .processes = processesOf(api.state, stage),
-                                        .lastLines = endOfLog(api, stage)});
+            return toApiJson(StuckStage{
+                .stage = stage,
+                .serviceName = run ? run->serviceName : "",
+                .processes = run ? shownProcesses(api.state, *run, stage, api.stages.secretsDir)
+                                 : std::vector<ProcessDetail>(),
+                .lastLines = endOfLog(api, stage)});
         }));
 }
 

@@ -83,6 +83,33 @@ void putFailed(Writer& out, const RunOutlook::FailedStage& stage)
     out.EndObject();
 }
 
+void putCurrent(Writer& out, const RunOutlook::CurrentStage& stage)
+{
+    out.StartObject();
+    put(out, "id", stage.id);
+    put(out, "type", toString(stage.type));
+    put(out, "name", stage.name);
+    putTime(out, "stuckSince", stage.stuckSince);
+    out.EndObject();
+}
+
+void putStates(Writer& out, const std::vector<RunOutlook::StageState>& stages)
+{
+    out.Key("stages");
+    out.StartArray();
+    for (const auto& stage : stages)
+    {
+        out.StartObject();
+        put(out, "id", stage.id);
+        put(out, "type", toString(stage.type));
+        put(out, "name", stage.name);
+        put(out, "status", stage.status);
+        putOrNull(out, "cause", stage.cause ? std::string(toString(*stage.cause)) : "");
+        out.EndObject();
+    }
+    out.EndArray();
+}
+
 void putWaiting(Writer& out, const Waiting& waiting)
 {
     out.StartObject();
@@ -107,6 +134,10 @@ void write(Writer& out, const RunFacts& facts)
     putFailure(out, facts.failedStage);
     out.Key("waitingFor");
     facts.waitingFor ? putWaiting(out, *facts.waitingFor) : static_cast<void>(out.Null());
+    out.Key("currentStage");
+    facts.currentStage ? putCurrent(out, *facts.currentStage) : static_cast<void>(out.Null());
+    if (facts.stages)
+        putStates(out, *facts.stages);
     out.EndObject();
 }
 
@@ -192,8 +223,39 @@ void putDetail(Writer& out, const Stage& stage)
     putOrNull(out, "stuckWhy", stage.stuckWhy);
 }
 
-void write(Writer& out, const ProcessInfo& process)
+void write(Writer& out, const StageDefinition& definition)
 {
+    out.StartObject();
+    out.Key("with");
+    out.StartObject();
+    for (const auto& [name, value] : definition.with)
+        put(out, name.c_str(), value);
+    out.EndObject();
+    putTexts(out, "environment", definition.environment);
+    putTexts(out, "secrets", definition.secrets);
+    putOrNull(out, "workspace", definition.workspace);
+    putNumber(out, "timeoutMs", std::optional(definition.timeoutMs));
+    putNumber(out, "graceMs", std::optional(definition.graceMs));
+    putNumber(out, "attempts", std::optional(definition.attempts));
+    out.Key("approval");
+    out.Bool(definition.approval);
+    out.EndObject();
+}
+
+void write(Writer& out, const ProcessWait& wait)
+{
+    out.StartObject();
+    put(out, "kind", wait.kind);
+    put(out, "words", validUtf8(wait.words));
+    putOrNull(out, "path", validUtf8(wait.path));
+    putNumber(out, "holder", wait.holder);
+    putOrNull(out, "peer", wait.peer);
+    out.EndObject();
+}
+
+void write(Writer& out, const ProcessDetail& detail)
+{
+    const ProcessInfo& process = detail.info;
     out.StartObject();
     putNumber(out, "pid", std::optional(process.pid));
     putNumber(out, "parent", std::optional(process.ppid));
@@ -202,6 +264,13 @@ void write(Writer& out, const ProcessInfo& process)
     putOrNull(out, "waitChannel", process.wchan);
     putNumber(out, "cpuMs", std::optional(process.cpuMs));
     putNumber(out, "ageMs", std::optional(process.ageMs));
+    out.Key("arguments");
+    out.StartArray();
+    for (const auto& argument : detail.arguments)
+        out.String(validUtf8(argument));
+    out.EndArray();
+    out.Key("waitsFor");
+    detail.wait ? write(out, *detail.wait) : static_cast<void>(out.Null());
     out.EndObject();
 }
 
@@ -267,7 +336,18 @@ std::string detailJson(const Stage& stage)
     return object([&](Writer& out) { putDetail(out, stage); });
 }
 
-std::string toApiJson(const ProcessInfo& process)
+std::string detailJson(const Stage& stage, const std::optional<StageDefinition>& definition)
+{
+    return object(
+        [&](Writer& out)
+        {
+            putDetail(out, stage);
+            out.Key("definition");
+            definition ? write(out, *definition) : static_cast<void>(out.Null());
+        });
+}
+
+std::string toApiJson(const ProcessDetail& process)
 {
     return one(process);
 }

@@ -11,10 +11,11 @@
 #include "agent/run/PipelineParser.h"
 #include "agent/run/Reports.h"
 #include "agent/run/ServiceCatalog.h"
+#include "agent/run/StageDefinition.h"
 #include "agent/run/StagePatch.h"
+#include "agent/run/StageProcesses.h"
 #include "agent/run/SubmitRun.h"
 #include "agent/run/TokenCatalog.h"
-#include "agent/run/UnkillableStage.h"
 #include "agent/store/LogReader.h"
 
 #include <optional>
@@ -30,17 +31,19 @@ struct StuckStage
 {
     Stage stage;
     std::string serviceName; ///< empty: a pipeline of its own
-    std::vector<ProcessInfo> processes;
+    std::vector<ProcessDetail> processes;
     std::vector<std::string> lastLines; ///< of its log, valid UTF-8
 };
 
 std::string toApiJson(const Stage& stage); ///< the nine keys
 std::string toApiJson(const std::vector<Stage>& stages);
 std::string detailJson(const Stage& stage);
+/// The same of a stage alone, with what it was submitted with.
+std::string detailJson(const Stage& stage, const std::optional<StageDefinition>& definition);
 std::string toApiJson(const RunFacts& facts);
 std::string toApiJson(const Service& service);
 std::string toApiJson(const HistoryEntry& entry);
-std::string toApiJson(const ProcessInfo& process);
+std::string toApiJson(const ProcessDetail& process);
 std::string toApiJson(const StuckStage& stage);
 std::string toApiJson(const TokenCatalog::Listed& token);
 

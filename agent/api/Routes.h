@@ -8,10 +8,12 @@
 #include "agent/api/StageListCache.h"
 #include "agent/outbox/Outbox.h"
 #include "agent/run/Engine.h"
+#include "agent/run/StageDefinition.h"
 #include "agent/store/LogReader.h"
 #include "agent/store/RecordCheck.h"
 #include "agent/tls/TlsContext.h"
 
+#include <filesystem>
 #include <utility>
 
 namespace agent
@@ -34,6 +36,7 @@ struct ApiParts
     std::string url = {};            ///< of the agent, without a slash at its end
     const TlsContext* tls = nullptr; ///< null: none
     IsolationPolicy isolation = {};
+    StageDefaults stages = {};
 };
 
 /// The HTTP API: which request goes to which handler.
@@ -90,6 +93,9 @@ JsonElements historyElements(Database& database, HistoryPart part);
 
 /// The parameter `attempt`; nothing when the newest one is asked for.
 std::optional<int> attemptOf(const Request& request, const Stage& stage);
+
+/// Returns whether the parameter `view` asks for details in a list. Errors: Declined.
+bool detailed(const Request& request);
 
 // The handlers; each finds `:id` as a parsed id in `id`.
 std::optional<Response> readyStages(const ApiParts& api, const Request& request);

@@ -3,13 +3,17 @@
 namespace agent
 {
 
-RunFacts RunInquiry::of(Run run)
+RunFacts RunInquiry::of(Run run, bool withStages)
 {
     RunFacts facts{.run = std::move(run), .failedStage = std::nullopt, .waitingFor = std::nullopt};
     if (facts.run.status == Status::Failure)
         facts.failedStage = _outlook.failedStage(facts.run.id);
     if (!facts.run.ended())
         facts.waitingFor = waitingFor(facts.run);
+    if (!facts.run.ended() && facts.run.status != Status::Idle)
+        facts.currentStage = _outlook.currentStage(facts.run.id);
+    if (withStages)
+        facts.stages = _outlook.stageStates(facts.run.id);
     return facts;
 }
 

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace agent
 {
@@ -31,6 +32,8 @@ struct RunFacts
     Run run;
     std::optional<RunOutlook::FailedStage> failedStage;
     std::optional<Waiting> waitingFor;
+    std::optional<RunOutlook::CurrentStage> currentStage = std::nullopt;
+    std::optional<std::vector<RunOutlook::StageState>> stages = std::nullopt; ///< of view=detail
 };
 
 /// Finds out how runs stand, for one answer: what several runs need is read once.
@@ -45,7 +48,8 @@ public:
     {
     }
 
-    RunFacts of(Run run);
+    /// `withStages`: how each of its stages stands, too.
+    RunFacts of(Run run, bool withStages = false);
 
 private:
     [[nodiscard]] std::optional<Waiting> waitingFor(const Run& run);

@@ -316,12 +316,14 @@ Response createRun(const ApiParts& api, const Request& request, const std::strin
 Response listRuns(const ApiParts& api, const Request& request, const std::string&)
 {
     const auto [filter, next] = filterOf(api, request);
+    const bool withStages = detailed(request);
     const auto services = visibleServices(*api.database.reader(), request.caller);
     const auto page = ServiceRuns(*api.database.reader()).page(filter, services);
     if (!page)
         return {.body = "[]"};
     Response response = arrayOf(elementsOf<RunFacts>(
-        [&api, filter = filter, page, services, status = api.engine.status()](const RunFacts* last)
+        [&api, filter = filter, page, services, withStages,
+         status = api.engine.status()](const RunFacts* last)
         {
             auto session = api.database.reader();
             RunFilter part = filter;
@@ -331,12 +333,13 @@ Response listRuns(const ApiParts& api, const Request& request, const std::string
             std::vector<RunFacts> facts;
             for (auto& run : ServiceRuns(*session).runs(part, services))
                 if (run.seq >= page->lastSeq)
-                    facts.push_back(inquiry.of(std::move(run)));
+                    facts.push_back(inquiry.of(std::move(run), withStages));
             return facts;
         },
         [](const RunFacts& facts) { return toApiJson(facts); }));
     if (page->more)
-        response.headers["Link"] = "<" + next + "before=" + page->lastId + ">; rel=\"next\"";
+        response.headers["Link"] = "<" + next + (withStages ? "view=detail&" : "") +
+                                   "before=" + page->lastId + ">; rel=\"next\"";
     return response;
 }
 

@@ -31,15 +31,6 @@ Stage withLog(const ApiParts& api, Stage stage)
     return stage;
 }
 
-/// Whether the stages of a list are to have the shape of the detail view.
-bool detailed(const Request& request)
-{
-    const auto view = request.parameter("view");
-    if (view && *view != "detail")
-        throw Declined(Declined::Kind::Invalid, "invalid_value", "view can only be detail", "view");
-    return view.has_value();
-}
-
 bool seesRun(const ApiParts& api, const Request& request, const std::string& runId)
 {
     auto reader = api.database.reader();
@@ -86,6 +77,14 @@ std::optional<Versions> ifMatch(const Request& request)
 }
 
 } // namespace
+
+bool detailed(const Request& request)
+{
+    const auto view = request.parameter("view");
+    if (view && *view != "detail")
+        throw Declined(Declined::Kind::Invalid, "invalid_value", "view can only be detail", "view");
+    return view.has_value();
+}
 
 void needVisibleStage(const ApiParts& api, const Request& request, const std::string& stageId)
 {
@@ -163,8 +162,10 @@ Response showStage(const ApiParts& api, const Request& request, const std::strin
     if (!stage)
         throw Declined(Declined::Kind::NotFound, "attempt_not_found",
                        "how this attempt ended is not on record");
+    const auto run = runs.run(stage->runId);
+    const auto definition = run ? definitionOf(api.state, *run, *stage, api.stages) : std::nullopt;
     return {.headers = {{"ETag", "\"" + std::to_string(stage->version) + "\""}},
-            .body = detailJson(withLog(api, *stage))};
+            .body = detailJson(withLog(api, *stage), definition)};
 }
 
 Response patchStage(const ApiParts& api, const Request& request, const std::string& id)
@@ -188,8 +189,12 @@ Response stageProcesses(const ApiParts& api, const Request&, const std::string& 
     const auto stage = RunStore(*reader).stage(id);
     if (!stage)
         throw noStage(id);
-    return arrayOf(elementsOf<ProcessInfo>(
-        processesOf(api.state, *stage), [](const ProcessInfo& info) { return toApiJson(info); }));
+    const auto run = RunStore(*reader).run(stage->runId);
+    if (!run)
+        throw noStage(id);
+    return arrayOf(
+        elementsOf<ProcessDetail>(shownProcesses(api.state, *run, *stage, api.stages.secretsDir),
+                                  [](const ProcessDetail& each) { return toApiJson(each); }));
 }
 
 JsonElements historyElements(Database& database, HistoryPart part)

@@ -15,7 +15,7 @@ namespace
 
 [[noreturn]] void refuse(const std::string& url)
 {
-    throw Failure(Exit::Usage, "the agent's address must be http://HOST[:PORT], "
+    throw Failure(Exit::Usage, "the agent's address must be HOST:PORT, http://HOST[:PORT], "
                                "https://HOST[:PORT] or unix:///PATH, not '" +
                                    visible(url) + "'");
 }
@@ -28,6 +28,15 @@ std::string withoutEndSlash(std::string text)
 }
 
 } // namespace
+
+std::string addressUrl(const std::string& given)
+{
+    const std::size_t colon = given.rfind(':');
+    const bool scheme = given.find('/') != std::string::npos;
+    const bool port = colon != std::string::npos && colon > 0 && colon + 1 < given.size() &&
+                      given.find_first_not_of("0123456789", colon + 1) == std::string::npos;
+    return port && !scheme ? "http://" + given : given;
+}
 
 Address parseAddress(const std::string& url)
 try

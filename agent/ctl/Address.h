@@ -25,6 +25,9 @@ struct Address
     bool operator==(const Address&) const = default;
 };
 
+/// Returns the URL that is meant by an address: `HOST:PORT` is `http://HOST:PORT`; anything else stays.
+std::string addressUrl(const std::string& given);
+
 /// Parses http://HOST[:PORT][/PATH], https://HOST[:PORT][/PATH] or unix:///PATH.
 /// Errors: Failure Usage.
 Address parseAddress(const std::string& url);

@@ -1,6 +1,7 @@
 #include "agent/ctl/Cells.h"
 
 #include "agent/ctl/Json.h"
+#include "agent/ctl/StatusWords.h"
 #include "agent/ctl/Text.h"
 #include "agent/model/Timestamp.h"
 
@@ -53,6 +54,22 @@ std::string timeCell(const rapidjson::Value& object, const char* key)
     const std::string written = text(object, key);
     const auto time = parseTime(written);
     return time ? localTime(*time, nowMs()) : written;
+}
+
+std::string statusCell(const Terminal& terminal, const std::string& status)
+{
+    if (!terminal.interactive)
+        return visible(status);
+    const std::string words = statusWords(visible(status));
+    return coloured(terminal, words, words);
+}
+
+std::string agoCell(const Terminal& terminal, const rapidjson::Value& object, const char* key)
+{
+    const auto time = parseTime(text(object, key));
+    if (!terminal.interactive || !time)
+        return timeCell(object, key);
+    return agoText(nowMs() - *time);
 }
 
 std::string tookCell(const rapidjson::Value& object)

@@ -9,9 +9,15 @@
 #include <Poco/String.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <initializer_list>
 #include <iostream>
 #include <memory>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <unistd.h>
+#include <utility>
 
 namespace agent::ctl
 {
@@ -37,7 +43,7 @@ Exit follow(const Session& session, const Client& client, const std::string& run
         view = std::make_unique<PlainView>(writeOut);
     const bool success = RunFollower(client, run, *view).follow();
     if (session.json)
-        printJson(client.ask({.path = "/api/runs/" + run}).body);
+        printDocument(session, client.ask({.path = "/api/runs/" + run}).body);
     return success ? Exit::Ok : Exit::Failed;
 }
 
@@ -45,7 +51,7 @@ Exit follow(const Session& session, const Client& client, const std::string& run
 void report(const Session& session, const Answer& answer, const std::string& line)
 {
     if (session.json)
-        printJson(answer.body);
+        printDocument(session, answer.body);
     else
         writeOut(line + "\n");
 }
@@ -86,6 +92,70 @@ Answer postRun(const Client& client, const Call& call)
     }
 }
 
+/// While it lives, tells a person at a terminal which processes of the stage are still there.
+class WaitTeller
+{
+public:
+    WaitTeller(const Client& client, std::string stage)
+        : _client(client.within(std::chrono::minutes(2))), _stage(std::move(stage))
+    {
+        if (::isatty(STDERR_FILENO) == 1)
+            _thread = std::jthread([this](const std::stop_token& stop) { tell(stop); });
+    }
+
+private:
+    void tell(const std::stop_token& stop)
+    {
+        std::mutex mutex;
+        std::condition_variable_any ended;
+        std::string told;
+        const auto began = std::chrono::steady_clock::now();
+        std::unique_lock lock(mutex);
+        while (!ended.wait_for(lock, stop, std::chrono::seconds(1),
+                               [&] { return stop.stop_requested(); }))
+            try
+            {
+                const std::string words = waiting(std::chrono::steady_clock::now() - began);
+                if (!words.empty() && words != told && !stop.stop_requested())
+                    note(words);
+                told = words;
+            }
+            catch (const Failure&)
+            {
+                return; // the request itself tells
+            }
+    }
+
+    /// Returns `waiting for 2 processes: 4711 (sh), 4712 (sleep); KILL after the grace of 10s`.
+    [[nodiscard]] std::string waiting(std::chrono::steady_clock::duration since) const
+    {
+        constexpr rapidjson::SizeType named = 3;
+        const auto processes =
+            listOf(_client.ask({.path = "/api/stages/" + _stage + "/processes"}));
+        if (processes.Empty())
+            return "";
+        std::string words = "waiting for " + std::to_string(processes.Size()) +
+                            (processes.Size() == 1 ? " process: " : " processes: ");
+        for (rapidjson::SizeType i = 0; i < std::min(named, processes.Size()); ++i)
+            words += (i == 0 ? "" : ", ") + text(processes[i], "pid") + " (" +
+                     text(processes[i], "command") + ")";
+        words += processes.Size() > named ? " …" : "";
+        const auto stage = objectOf(_client.ask({.path = "/api/stages/" + _stage}));
+        const rapidjson::Value* definition = member(stage, "definition");
+        const auto grace = definition == nullptr ? std::nullopt : number(*definition, "graceMs");
+        const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(since).count();
+        if (!grace)
+            return words;
+        return words + (passed < *grace
+                            ? "; KILL in " + durationText((*grace - passed + 999) / 1000)
+                            : "; KILL was sent");
+    }
+
+    Client _client;
+    std::string _stage;
+    std::jthread _thread;
+};
+
 Answer patch(const Client& client, const std::string& stage, const std::string& status,
              const std::string& reason, const std::string& version)
 {
@@ -99,6 +169,7 @@ Answer patch(const Client& client, const std::string& stage, const std::string& 
               .timeout = stopTimeout};
     if (!version.empty())
         call.headers.emplace_back("If-Match", version);
+    const WaitTeller teller(client, stage);
     return client.ask(call);
 }
 
@@ -117,7 +188,7 @@ Exit postToAgents(const Session& session, const std::string& verb, const std::st
                          [&](const Client& client)
                          { return client.ask({.method = "POST", .path = "/api/agent/" + verb}); });
     if (session.json)
-        return agents.end(agents.json());
+        return agents.end(session.document(agents.json()));
     std::string out;
     for (const Entry& entry : agents.entries())
         out += agents.host(entry, ": ") + line + "\n";
@@ -166,7 +237,7 @@ Exit startRun(const Session& session, const RunRequest& request)
     if (request.follow)
         return follow(session, client, id);
     if (session.json)
-        printJson(answer.body);
+        printDocument(session, answer.body);
     else
         reportRun(session, id, answer.status == 200 ? "already started with this key" : "queued");
     return Exit::Ok;
@@ -183,7 +254,7 @@ Exit rerun(const Session& session, const std::string& run, bool followIt)
     if (followIt)
         return follow(session, *old.client, *id);
     if (session.json)
-        printJson(old.client->ask({.path = "/api/runs/" + *id}).body);
+        printDocument(session, old.client->ask({.path = "/api/runs/" + *id}).body);
     else
         reportRun(session, *id, "queued");
     return Exit::Ok;

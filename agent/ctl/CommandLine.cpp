@@ -3,15 +3,19 @@
 #include "agent/ctl/Commands.h"
 #include "agent/ctl/Doctor.h"
 #include "agent/ctl/Exec.h"
+#include "agent/ctl/Follow.h"
+#include "agent/ctl/Help.h"
+#include "agent/ctl/Init.h"
+#include "agent/ctl/Options.h"
 #include "agent/ctl/Settings.h"
+#include "agent/ctl/StatusWords.h"
+#include "agent/ctl/Text.h"
 #include "agent/ctl/Usage.h"
-#include "agent/model/Stage.h"
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <Poco/String.h>
-
+#include <chrono>
 #include <functional>
 #include <iostream>
 #include <string>
@@ -24,48 +28,19 @@ namespace agent::ctl
 namespace
 {
 
-constexpr const char* footer = R"(
-A run or stage is given by its UUID or at least 6 of its first characters; a prefix finds a stage only if
-its run is one of the newest 100.
-Tables show 8 characters of an id on a terminal, full ids in a pipe. --json prints the API's answer.
-Logs: colours pass, other escape sequences and control characters are escaped (\x1b), also in a pipe;
-logs --raw prints the bytes unchanged.
-
-Examples:
-  stagectl run payment --follow            start a run and follow it
-  stagectl runs --status failure           list recent failures
-  stagectl logs 3f2a9c -f                  follow a stage's log
-  stagectl retry 3f2a9c --reason "flaky"   retry a failed stage
-  stagectl approve 81d04b                  approve the waiting deployment
-  stagectl exec payment UNIT_TEST --keep   execute one stage locally, to reproduce a failure
-
-The agent: --agent, $STAGE_AGENT_URL, `agent = URL` in ~/.config/stagectl, the socket of this host's agent
-(unix:///run/stage-agent/api.sock, or api.sock in its state folder), http://127.0.0.1:7824. For https://
-URLs the certificates of the system are believed, or those of --ca-file or `ca-file = PATH`.
-Several agents (--agent and lines repeated, URLs in $STAGE_AGENT_URL separated by blanks) are asked in
-parallel: their lists are merged, with a column HOST, and --json is a list with the URL of each object's
-agent as "agent"; ids are looked up on all. An agent that does not answer in 15 s is reported; the exit
-code is the highest of all agents.
-The token: --token-file, $STAGE_AGENT_TOKEN, `token-file = PATH` in ~/.config/stagectl, else admin.token in the
-default state folder of an agent on this host, where you may read it.
-
-Exit codes: 0 success; 1 the followed run or executed stage failed, or the doctor found a fault;
-2 invalid usage or configuration; 3 refused (4xx); 4 not found; 5 not possible now (409, 412);
-6 no answer from the agent; 7 the agent failed (5xx), is not ready, or is not a stage-agent;
-130 interrupted: a followed run goes on, an executed stage is ended; 141 the reader of exec's output
-is gone. logs -f exits with 0 once the stage has ended, whatever its status.)";
-
 // The statuses that a PATCH accepts; no stage can be set to AWAITING_APPROVAL.
-constexpr const char* patched = "idle, in_progress, success or failure";
+constexpr const char* patched = "waiting, running, success or failed";
 
-/// Returns a status, given in any case and with `-` for `_`, in the API's spelling. Errors:
-/// CLI::ValidationError that lists `offered`.
-std::string statusValue(const std::string& given, const std::string& offered)
+// The refreshes of --watch.
+constexpr std::chrono::seconds watchInterval{2};
+
+/// Returns a status in the API's spelling, given so or in words. Errors: CLI::ValidationError that lists `patched`.
+std::string patchedStatus(const std::string& given)
 {
-    std::string name = Poco::replace(Poco::toUpper(given), "-", "_");
-    if (!statusFrom(name))
-        throw CLI::ValidationError("STATUS", "must be " + offered);
-    return name;
+    const auto status = statusNamed(given);
+    if (!status)
+        throw CLI::ValidationError("STATUS", std::string("must be ") + patched);
+    return std::string(toString(*status));
 }
 
 /// All verbs and the variables that hold their options.
@@ -86,7 +61,12 @@ private:
     void addAgentVerbs();
     void addAccessVerbs();
     void addOutboxVerbs();
+    void addLocalVerbs();
     void addExec();
+    CLI::App* watchable(CLI::App* verb);
+    [[nodiscard]] Terminal terminal() const;
+    [[nodiscard]] Exit help() const;
+    [[nodiscard]] Exit watch(const Agents& agents, const Action& action) const;
 
     CLI::App _app{"Operates a stage-agent over its HTTP API.", "stagectl"};
     std::vector<std::pair<CLI::App*, Action>> _actions;
@@ -95,6 +75,8 @@ private:
     std::string _tokenFile;
     std::string _caFile;
     bool _json = false;
+    std::string _output;
+    bool _watch = false;
 
     std::string _name; ///< the run or stage of the verbs that take one
     std::string _reason;
@@ -111,27 +93,35 @@ private:
     DoctorRequest _doctorRequest;
     CLI::App* _exec = nullptr;
     ExecCommand _execCommand;
+    CLI::App* _init = nullptr;
+    InitRequest _initRequest;
+    CLI::App* _help = nullptr;
 };
 
 CommandLine::CommandLine()
 {
-    _app.footer(footer);
-    _app.fallthrough(); // --json and --agent may follow the verb
-    _app.require_subcommand(1);
+    _app.formatter(helpFormatter());
+    _app.require_subcommand(0, 1); // `help run` is one
+    _app.fallthrough();            // --json and --agent may follow the verb
     _app.set_version_flag("--version", "stagectl " STAGE_AGENT_VERSION);
-    _app.add_option("--agent", _agentUrls, "Address of an agent (repeatable)")
+    _app.add_option("--agent", _agentUrls, "Address of an agent, a URL or HOST:PORT (repeatable)")
         ->type_name("URL")
         ->allow_extra_args(false);
     _app.add_option("--token-file", _tokenFile, "File with the token")->type_name("PATH");
     _app.add_option("--ca-file", _caFile, "PEM certificates to believe, for https://")
         ->type_name("PATH");
     _app.add_flag("--json", _json, "Print the API's JSON as one document");
+    _app.add_option("-o,--output", _output, "wide, name, json or yaml")
+        ->check(CLI::IsMember({"wide", "name", "json", "yaml"}))
+        ->type_name("FORM");
     addRunVerbs();
     addStageVerbs();
     addAgentVerbs();
     addAccessVerbs();
     addOutboxVerbs();
+    addLocalVerbs();
     addExec();
+    addFooters(_app);
 }
 
 CLI::App* CommandLine::verb(const std::string& name, const std::string& what, Action action)
@@ -145,48 +135,33 @@ CLI::App* CommandLine::namedVerb(const std::string& name, const std::string& wha
                                  const std::string& of, Action action)
 {
     CLI::App* added = verb(name, what, std::move(action));
-    added->add_option(of, _name, "UUID or its first characters")->required()->type_name("");
+    added->add_option(of, _name, of == "RUN" ? runNames : stageNames)->required()->type_name("");
     return added;
+}
+
+/// Adds --watch to a verb that shows something.
+CLI::App* CommandLine::watchable(CLI::App* verb)
+{
+    verb->add_flag("-w,--watch", _watch, "Show it again every 2 s, until Ctrl-C");
+    return verb;
 }
 
 void CommandLine::addRunVerbs()
 {
     CLI::App* run = verb("run", "Start a run of a service; prints its id",
                          [this](const Session& session) { return startRun(session, _runRequest); });
-    run->add_option("SERVICE", _runRequest.service, "Name or id")->required()->type_name("");
-    run->add_flag("-f,--follow", _runRequest.follow,
-                  "Follow it to its end; Ctrl-C leaves it running");
-    run->add_option("--commit", _runRequest.commit, "Commit to build")->type_name("HASH");
-    run->add_option("--branch", _runRequest.branch, "Branch to build")->type_name("NAME");
-    run->add_option("--env", _runRequest.env, "Environment variable for its stages (repeatable)")
-        ->type_name("NAME=VALUE")
-        ->allow_extra_args(false);
-    run->add_option("--priority", _runRequest.priority, "Runs with a higher priority start first")
-        ->type_name("N");
-    run->add_option("--message", _runRequest.message, "The run's commit message")
-        ->type_name("TEXT");
-    run->add_option("--idempotency-key", _runRequest.idempotencyKey,
-                    "Runs with the same key are started only once (24 h)")
-        ->type_name("KEY");
+    addRunOptions(*run, _runRequest);
 
-    CLI::App* runs = verb("runs", "List runs, newest first",
-                          [this](const Session& session) { return listRuns(session, _runsQuery); });
-    runs->add_option("--service", _runsQuery.service, "Only of this service")->type_name("NAME|ID");
-    runs->add_option_function<std::string>(
-            "--status",
-            [this](const std::string& text)
-            {
-                _runsQuery.status =
-                    statusValue(text, "idle, in_progress, awaiting_approval, success or failure");
-            },
-            "Only with this status")
-        ->type_name("STATUS");
-    runs->add_option("--limit", _runsQuery.limit, "Maximum number (default: 20)")
-        ->check(CLI::Range(1, 1000))
-        ->type_name("N");
+    CLI::App* runs =
+        watchable(verb("runs", "List runs, newest first",
+                       [this](const Session& session) { return listRuns(session, _runsQuery); }));
+    addRunsOptions(*runs, _runsQuery);
 
-    namedVerb("stages", "List a run's stages in order", "RUN",
-              [this](const Session& session) { return listStages(session, _name); });
+    watchable(namedVerb("stages", "List a run's stages in order", "RUN",
+                        [this](const Session& session) { return listStages(session, _name); }));
+    watchable(namedVerb("describe", "Show all of a run, or of a stage: command, waits, last lines",
+                        "RUN|STAGE",
+                        [this](const Session& session) { return describe(session, _name); }));
     namedVerb("approve", "Approve a run's waiting deployment", "RUN",
               [this](const Session& session) { return approveRun(session, _name); });
     namedVerb("reject", "Reject the waiting stage: the run ends in FAILURE", "RUN|STAGE",
@@ -203,38 +178,23 @@ void CommandLine::addRunVerbs()
 
 void CommandLine::addStageVerbs()
 {
-    namedVerb("stage", "Show one stage in detail", "STAGE",
+    namedVerb("stage", "Show one stage as the API has it", "STAGE",
               [this](const Session& session) { return showStage(session, _name); });
+    watchable(namedVerb("ps", "List a stage's processes and what they wait for", "STAGE",
+                        [this](const Session& session) { return listProcesses(session, _name); }));
 
     CLI::App* logs = verb("logs", "Print a stage's log",
                           [this](const Session& session) { return showLogs(session, _logsQuery); });
-    logs->add_option("STAGE", _logsQuery.stage, "UUID or its first characters")
-        ->required()
-        ->type_name("");
-    logs->add_flag("-f,--follow", _logsQuery.follow, "Follow until the stage has ended");
-    logs->add_flag("--timestamps", _logsQuery.timestamps, "Prefix each line with its time");
-    logs->add_option("--tail", _logsQuery.tail, "Only the last lines")
-        ->check(CLI::Range(0, 10'000'000))
-        ->type_name("N");
-    logs->add_option("--since", _logsQuery.since,
-                     "Only lines from this time on: an age (10m), or 2026-03-20T17:17:13.760Z")
-        ->type_name("TIME");
-    logs->add_option("--attempt", _logsQuery.attempt, "Attempt to show (default: the newest)")
-        ->check(CLI::Range(1, 1'000'000))
-        ->type_name("N");
-    logs->add_flag("--raw", _logsQuery.raw,
-                   "Bytes unchanged; else escape sequences other than colours are escaped");
+    addLogsOptions(*logs, _logsQuery);
 
     CLI::App* patch =
         verb("patch", "Set a stage's status",
              [this](const Session& session) { return patchStage(session, _patchRequest); });
-    patch->add_option("STAGE", _patchRequest.stage, "UUID or its first characters")
-        ->required()
-        ->type_name("");
+    patch->add_option("STAGE", _patchRequest.stage, stageNames)->required()->type_name("");
     patch
         ->add_option_function<std::string>(
             "STATUS",
-            [this](const std::string& text) { _patchRequest.status = statusValue(text, patched); },
+            [this](const std::string& text) { _patchRequest.status = patchedStatus(text); },
             patched)
         ->required()
         ->type_name("");
@@ -265,13 +225,13 @@ void CommandLine::addStageVerbs()
 
 void CommandLine::addAgentVerbs()
 {
-    verb("stuck", "List stages that are stuck, with their processes", listStuck);
-    verb("services", "List the services", listServices);
-    verb("plugins", "List the plugins", listPlugins);
-    verb("agent", "Show the agent: version, slots, queue", showAgent);
+    watchable(verb("stuck", "List stages that are stuck, with their processes", listStuck));
+    watchable(verb("services", "List the services", listServices));
+    watchable(verb("plugins", "List the plugins", listPlugins));
+    watchable(verb("agent", "Show the agent: version, slots, queue", showAgent));
     verb("drain", "Accept no new runs; running ones go on", drainAgent);
     verb("resume", "Accept new runs again", resumeAgent);
-    verb("health", "Show whether the agent is ready; exit 7 if not", showHealth);
+    watchable(verb("health", "Show whether the agent is ready; exit 7 if not", showHealth));
 
     // No action: it works without an agent, and reports errors in the settings as findings.
     _doctor =
@@ -356,30 +316,20 @@ void CommandLine::addOutboxVerbs()
         ->type_name("");
 }
 
+void CommandLine::addLocalVerbs()
+{
+    _init = _app.add_subcommand(
+        "init", "Write a first service file for the repository in this folder, and check it");
+    addInitOptions(*_init, _initRequest);
+    _help = _app.add_subcommand("help", "Show the help of a verb, or of a topic");
+    _help->add_option("TOPIC", _name, "A verb, or ids, output, agents, exit-codes")->type_name("");
+}
+
 void CommandLine::addExec()
 {
     _exec =
         _app.add_subcommand("exec", "Execute one stage of a service locally, without the agent");
-    ExecCommand& to = _execCommand;
-    _exec->add_option("SERVICE", to.service, "Name or id")->required()->type_name("");
-    _exec->add_option("STAGE", to.stage, "Name, type or number")->required()->type_name("");
-    _exec->add_option("-c,--config", to.config, "The agent's configuration")->type_name("FILE");
-    _exec->add_option("-D,--define", to.definitions, "A configuration key (repeatable)")
-        ->type_name("KEY=VALUE")
-        ->allow_extra_args(false);
-    _exec->add_option("--commit", to.commit, "Commit to build")->type_name("HASH");
-    _exec->add_option("--branch", to.branch, "Branch to build")->type_name("NAME");
-    _exec->add_option("--env", to.env, "Environment variable for the stages (repeatable)")
-        ->type_name("NAME=VALUE")
-        ->allow_extra_args(false);
-    _exec
-        ->add_option(
-            "--workspace", to.workspace,
-            "Execute only the stage, in this folder; else after the PREPARE stages before it")
-        ->type_name("DIR");
-    _exec->add_flag("--keep", to.keep, "Keep the temporary folder");
-    _exec->add_flag("--raw", to.raw, "Bytes unchanged, as with logs");
-    _exec->add_flag("--yes", to.confirmed, "Required for deployments");
+    addExecOptions(*_exec, _execCommand);
 }
 
 Exit CommandLine::run(int argc, char** argv)
@@ -398,22 +348,89 @@ Exit CommandLine::run(int argc, char** argv)
         }
         throw Failure(Exit::Usage, usageMessage(_app, error));
     }
-    if (_exec->parsed())
+    if (_app.get_subcommands().empty())
+    {
+        note("a verb is missing");
+        std::cerr << helpFormatter()->make_help(&_app, "stagectl", CLI::AppFormatMode::Normal);
+        return Exit::Usage;
+    }
+    if (_help->parsed())
+        return help();
+    if (_init->parsed())
+        return initService(_initRequest);
+    if (_exec->parsed() && _execCommand.from.empty())
         execStage(_execCommand);
     if (_doctor->parsed())
     {
         _doctorRequest.agents = _agentUrls;
         _doctorRequest.tokenFile = _tokenFile;
         _doctorRequest.caFile = _caFile;
-        return runDoctor(_doctorRequest, Terminal::ofOutput(), _json);
+        return runDoctor(_doctorRequest, Terminal::ofOutput(), _json || _output == "json");
     }
     const Settings settings = findSettings(_agentUrls, _tokenFile, _caFile);
     const Agents agents(settings.agents, settings.token, settings.named, settings.caFile);
-    const Session session{.agents = agents, .terminal = Terminal::ofOutput(), .json = _json};
+    if (_exec->parsed())
+    {
+        findWorkspace(agents, _execCommand);
+        execStage(_execCommand);
+    }
+    const Session session{.agents = agents,
+                          .terminal = terminal(),
+                          .json = _json || _output == "json" || _output == "yaml",
+                          .yaml = _output == "yaml"};
     for (const auto& [command, action] : _actions)
         if (command->parsed())
-            return action(session);
+            return _watch ? watch(agents, action) : action(session);
     return Exit::Usage;
+}
+
+Terminal CommandLine::terminal() const
+{
+    if (_output == "name")
+        return {.names = true};
+    Terminal terminal = Terminal::ofOutput();
+    terminal.wide = _output == "wide";
+    if (terminal.wide)
+        terminal.width = 0;
+    return terminal;
+}
+
+/// Shows what the action prints, again and again, until an interrupt.
+Exit CommandLine::watch(const Agents& agents, const Action& action) const
+{
+    if (!Terminal::ofOutput().interactive || _json || (!_output.empty() && _output != "wide"))
+        throw Failure(Exit::Usage,
+                      "--watch redraws a terminal: it takes no pipe, and no -o but wide");
+    exitOnInterrupt("\x1b[?2026l\x1b[0m", "");
+    OutageTolerance tolerance;
+    while (true)
+    {
+        writeOut("\x1b[?2026h\x1b[H\x1b[2J");
+        tolerance.attempt([&] { action({.agents = agents, .terminal = terminal()}); }, note);
+        writeOut("\n" + clockTime(nowMs()) + ", again every 2 s\x1b[?2026l\n");
+        const auto next = std::chrono::steady_clock::now() + watchInterval;
+        while (std::chrono::steady_clock::now() < next && !resizedUntil(next))
+            continue;
+    }
+}
+
+Exit CommandLine::help() const
+{
+    if (_name.empty())
+    {
+        writeOut(helpFormatter()->make_help(&_app, "stagectl", CLI::AppFormatMode::Normal));
+        return Exit::Ok;
+    }
+    std::string shown = topicText(_name);
+    const auto verbs = _app.get_subcommands([](const CLI::App*) { return true; });
+    for (const CLI::App* verb : verbs)
+        if (verb->get_name() == _name)
+            shown = verb->help("stagectl");
+    if (shown.empty())
+        throw Failure(Exit::Usage,
+                      "there is no verb or topic '" + visible(_name) + "'\nsee: stagectl help");
+    writeOut(shown);
+    return Exit::Ok;
 }
 
 } // namespace

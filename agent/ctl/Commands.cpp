@@ -2,7 +2,12 @@
 #include "agent/ctl/Cells.h"
 #include "agent/ctl/Json.h"
 #include "agent/ctl/Lookup.h"
+#include "agent/ctl/StageWords.h"
 #include "agent/ctl/Table.h"
+#include "agent/ctl/Text.h"
+#include "agent/ctl/Yaml.h"
+
+#include <algorithm>
 
 namespace agent::ctl
 {
@@ -16,7 +21,7 @@ Exit printHistory(const Session& session, const Answer& answer, bool ofRun)
     const auto history = listOf(answer);
     if (session.json)
     {
-        printJson(answer.body);
+        printDocument(session, answer.body);
         return Exit::Ok;
     }
     std::vector<std::string> headings{"AT", "FROM", "TO", "CAUSE", "ATTEMPT", "ACTOR", "REASON"};
@@ -44,32 +49,67 @@ Exit printHistory(const Session& session, const Answer& answer, bool ofRun)
 
 } // namespace
 
-void printJson(const std::string& body)
+std::string Session::document(const std::string& body) const
 {
-    writeOut(body);
-    if (body.empty() || body.back() != '\n')
+    return yaml ? yamlOf(body) : body;
+}
+
+void printDocument(const Session& session, const std::string& body)
+{
+    const std::string document = session.document(body);
+    writeOut(document);
+    if (document.empty() || document.back() != '\n')
         writeOut("\n");
 }
 
 Exit listStages(const Session& session, const std::string& name)
 {
     const Target run = findRun(session.agents, name, Use::Read);
-    const Answer answer = run.client->ask({.path = "/api/stages?runId=" + run.id});
+    const Terminal& terminal = session.terminal;
+    const Answer answer = run.client->ask(
+        {.path = "/api/stages?runId=" + run.id + (session.json ? "" : "&view=detail")});
     const auto stages = listOf(answer);
     // The API returns an empty list for an unknown run; the user is to get an error.
-    if (stages.Empty())
-        static_cast<void>(run.client->ask({.path = "/api/runs/" + run.id}));
+    const auto shown = objectOf(run.client->ask({.path = "/api/runs/" + run.id}));
     if (session.json)
     {
-        printJson(answer.body);
+        printDocument(session, answer.body);
         return Exit::Ok;
     }
-    Table table({"STAGE", "STATUS", "STARTED", "ENDED", "TIME", "TYPE"});
+    const bool runEnded = !text(shown, "endedAt").empty();
+    const auto hasName = [](const rapidjson::Value& stage)
+    { return text(stage, "name") != text(stage, "type"); };
+    const bool names = terminal.wide || std::any_of(stages.Begin(), stages.End(), hasName);
+    const bool times = terminal.wide || !terminal.interactive || terminal.width >= wideEnough;
+    std::vector<std::string> headings{"STAGE", "STATUS"};
+    if (times)
+        headings.emplace_back("STARTED");
+    if (terminal.wide)
+        headings.insert(headings.end(), {"ENDED", "ATTEMPT", "PLUGIN"});
+    headings.insert(headings.end(), {"TIME", "TYPE"});
+    if (names)
+        headings.emplace_back("NAME");
+    headings.emplace_back("WHY");
+    Table table(headings);
     for (const rapidjson::Value& stage : stages.GetArray())
-        table.add({idCell(session.terminal, text(stage, "id")), text(stage, "status"),
-                   timeCell(stage, "startedAt"), timeCell(stage, "endedAt"), tookCell(stage),
-                   text(stage, "type")});
-    writeOut(table.render(session.terminal));
+    {
+        std::vector<std::string> cells{idCell(terminal, text(stage, "id")),
+                                       stageStatus(stage, runEnded)};
+        if (times)
+            cells.push_back(timeCell(stage, "startedAt"));
+        if (terminal.wide)
+            cells.insert(cells.end(), {timeCell(stage, "endedAt"), text(stage, "attempt"),
+                                       text(stage, "plugin")});
+        cells.insert(cells.end(), {tookCell(stage), text(stage, "type")});
+        if (names)
+            cells.push_back(hasName(stage) ? text(stage, "name") : "");
+        cells.push_back(stageWhy(stage));
+        table.add(cells);
+    }
+    writeOut(table.render(terminal));
+    const std::string waits = waitsCell(terminal, shown);
+    if (!waits.empty() && !terminal.names)
+        writeOut("waits for " + visible(waits) + "\n");
     return Exit::Ok;
 }
 
@@ -79,7 +119,7 @@ Exit showStage(const Session& session, const std::string& name)
     const Answer answer = stage.client->ask({.path = "/api/stages/" + stage.id});
     const auto detail = objectOf(answer);
     if (session.json)
-        printJson(answer.body);
+        printDocument(session, answer.body);
     else
         writeOut(described(session.terminal, detail));
     return Exit::Ok;

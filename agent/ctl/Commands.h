@@ -3,6 +3,7 @@
 #include "agent/ctl/Agents.h"
 #include "agent/ctl/Failure.h"
 #include "agent/ctl/Terminal.h"
+#include "agent/model/Timestamp.h"
 
 #include <cstdint>
 #include <optional>
@@ -17,13 +18,19 @@ struct Session
 {
     const Agents& agents;
     Terminal terminal;
-    bool json = false; ///< print only the API's JSON, unchanged
+    bool json = false; ///< print one document: the API's JSON, unchanged
+    bool yaml = false; ///< that document as YAML
+
+    /// Returns the document for these bytes of JSON.
+    [[nodiscard]] std::string document(const std::string& body) const;
 };
 
 struct RunsQuery
 {
-    std::string service; ///< name or id; empty: all
-    std::string status;  ///< in the API's spelling; empty: all
+    std::string service;               ///< name or id; empty: all
+    std::vector<std::string> statuses; ///< in the API's spelling; none: all
+    std::string branch;
+    std::string since; ///< a time, or an age
     std::int64_t limit = 20;
 };
 
@@ -72,9 +79,11 @@ struct TokenRequest
 Exit listStages(const Session& session, const std::string& name);
 Exit showStage(const Session& session, const std::string& name);
 Exit showHistory(const Session& session, const std::string& stageOrRun);
+Exit describe(const Session& session, const std::string& runOrStage); ///< Describe.cpp
+Exit listProcesses(const Session& session, const std::string& name);  ///< Processes.cpp
 
 // Verbs that ask all agents: Lists.cpp.
-Exit listRuns(const Session& session, const RunsQuery& query);
+Exit listRuns(const Session& session, const RunsQuery& query); ///< Runs.cpp
 Exit listServices(const Session& session);
 Exit listPlugins(const Session& session);
 Exit showAgent(const Session& session);
@@ -113,7 +122,10 @@ Exit dropReport(const Session& session, const std::string& id);
 /// Returns the only agent. Errors: Failure Usage with several: `verb` concerns one.
 const Client& theAgent(const Session& session, const std::string& verb);
 
-/// Prints an answer's body unchanged, ending with a line break.
-void printJson(const std::string& body);
+/// Prints an answer's body as the session wants its documents, ending with a line break.
+void printDocument(const Session& session, const std::string& body);
+
+/// Returns the time given as such, or as an age (`10m`). Errors: Failure Usage.
+std::optional<TimeMs> sinceFrom(const std::string& text);
 
 } // namespace agent::ctl

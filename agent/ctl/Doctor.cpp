@@ -247,7 +247,7 @@ Exit runDoctor(const DoctorRequest& request, const Terminal& terminal, bool json
     checkAgents(request, findings);
     checkHost(request, findings);
     if (json)
-        printJson(toJson(findings));
+        writeOut(toJson(findings) + "\n");
     else
         writeOut(described(findings, terminal));
     return findings.count(Health::Fail) == 0 ? Exit::Ok : Exit::Failed;

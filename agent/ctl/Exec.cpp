@@ -2,6 +2,8 @@
 
 #include "agent/ctl/AgentProgram.h"
 #include "agent/ctl/Failure.h"
+#include "agent/ctl/Json.h"
+#include "agent/ctl/Lookup.h"
 #include "agent/ctl/Text.h"
 
 #include <cerrno>
@@ -34,6 +36,31 @@ std::string configurationOf(const ExecCommand& command)
 
 } // namespace
 
+void findWorkspace(const Agents& agents, ExecCommand& command)
+{
+    if (command.from.find('/') != std::string::npos)
+        return;
+    const Target run = findRun(agents, command.from, Use::Read);
+    const auto facts = objectOf(run.client->ask({.path = "/api/runs/" + run.id}));
+    const auto stages = listOf(run.client->ask({.path = "/api/stages?runId=" + run.id}));
+    std::string folder;
+    if (!stages.Empty())
+    {
+        const auto stage =
+            objectOf(run.client->ask({.path = "/api/stages/" + encoded(text(stages[0], "id"))}));
+        if (const rapidjson::Value* definition = member(stage, "definition"))
+            folder = text(*definition, "workspace");
+    }
+    if (folder.empty())
+        throw Failure(Exit::Conflict, "the workspace of run " + run.id +
+                                          " is gone (workspace.keep): use --with-before");
+    command.from = folder;
+    if (command.commit.empty())
+        command.commit = text(facts, "commitHash");
+    if (command.branch.empty())
+        command.branch = text(facts, "branch");
+}
+
 void execStage(const ExecCommand& command)
 {
     std::vector<std::string> arguments{"--exec"};
@@ -50,8 +77,11 @@ void execStage(const ExecCommand& command)
     for (const auto& variable : command.env)
         pass("--env", variable);
     pass("--workspace", command.workspace);
-    for (const auto& [flag, set] :
-         {std::pair("--keep", command.keep), {"--raw", command.raw}, {"--yes", command.confirmed}})
+    pass("--from", command.from);
+    for (const auto& [flag, set] : {std::pair("--keep", command.keep),
+                                    {"--raw", command.raw},
+                                    {"--with-before", command.withBefore},
+                                    {"--yes", command.confirmed}})
         if (set)
             arguments.emplace_back(flag);
     arguments.insert(arguments.end(), {"--", command.service, command.stage});

@@ -1,5 +1,6 @@
 #include "agent/ctl/FollowView.h"
 
+#include "agent/ctl/Cells.h"
 #include "agent/ctl/Table.h"
 #include "agent/ctl/Text.h"
 
@@ -100,7 +101,7 @@ void PlainView::writeLines(const FollowedStage& stage, Lines& lines, bool flush)
         const std::size_t end = lines.partial.find('\n', pos);
         if (end == std::string::npos && !flush && lines.partial.size() - pos < longestLine)
             break;
-        const std::string line = lines.partial.substr(pos, end - pos);
+        const std::string line(seenLast(std::string_view(lines.partial).substr(pos, end - pos)));
         out += visible(titleOf(stage)) + " | " + line;
         // A colour must not extend to the next line's prefix.
         const bool coloured = line.rfind('\x1b') != std::string::npos;
@@ -157,7 +158,7 @@ void PlainView::refresh(const FollowedRun& run, bool last)
 LiveView::LiveView(const Terminal& terminal)
     : _terminal(terminal),
       _colours(terminal.colours ? LogFilter::Colours::Keep : LogFilter::Colours::Drop),
-      _filter(_colours)
+      _filter(_colours, LogFilter::Returns::Keep)
 {
 }
 
@@ -173,8 +174,10 @@ void LiveView::append(const std::string& text)
         // The rest of a line longer than any terminal is dropped.
         if (line.size() < longestLine)
             line += text.substr(pos, end - pos);
+        // Not before more has come: what is drawn over is seen until then.
         if (end == std::string::npos)
             return;
+        line = seenLast(line);
         _logLines.emplace_back();
         if (_logLines.size() > maxLogLines + 1)
             _logLines.pop_front();
@@ -190,7 +193,7 @@ void LiveView::log(const FollowedStage& stage, std::string_view bytes)
         _logAttempt = stage.attempt;
         _logTitle = visible(titleOf(stage));
         _logLines.clear();
-        _filter = LogFilter(_colours);
+        _filter = LogFilter(_colours, LogFilter::Returns::Keep);
     }
     append(_filter.filter(bytes));
 }
@@ -239,8 +242,7 @@ void LiveView::refresh(const FollowedRun& run, bool last)
 
     std::istringstream stages(stageLines(run, _terminal.height - 6));
     std::vector<std::string> lines{"run " + visible(run.id.substr(0, 8)) + "  " +
-                                   coloured(_terminal, run.status, visible(run.status)) +
-                                   runLine(run) +
+                                   statusCell(_terminal, run.status) + runLine(run) +
                                    (run.waits.empty() ? "" : "  waits for " + visible(run.waits))};
     for (std::string line; std::getline(stages, line);)
         lines.push_back(line);
@@ -275,7 +277,7 @@ void LiveView::draw(const std::vector<std::string>& lines)
         out += "\x1b[" + std::to_string(rows) + "A";
     for (const std::string& line : lines)
     {
-        const std::string shown = fitted(line, _terminal.width);
+        const std::string shown = fitted(seenLast(line), _terminal.width);
         _drawn.push_back(columnsOf(shown));
         out += shown + "\x1b[K\n";
     }

@@ -76,7 +76,7 @@ public:
 private:
     struct Lines
     {
-        LogFilter filter{LogFilter::Colours::Keep};
+        LogFilter filter{LogFilter::Colours::Keep, LogFilter::Returns::Keep};
         std::string partial;
     };
     void writeLines(const FollowedStage& stage, Lines& lines, bool flush);

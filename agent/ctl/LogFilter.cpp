@@ -86,7 +86,7 @@ std::string LogFilter::run(std::string_view text, bool last)
             ++pos;
             continue;
         }
-        if (c == '\n' || c == '\t')
+        if (c == '\n' || c == '\t' || (c == '\r' && _returns == Returns::Keep))
         {
             out += c;
             ++pos;
@@ -131,6 +131,38 @@ std::string LogFilter::finish()
     if (std::exchange(_coloured, false))
         out += "\x1b[0m";
     return out;
+}
+
+std::string_view seenLast(std::string_view line)
+{
+    while (line.ends_with('\r'))
+        line.remove_suffix(1);
+    const std::size_t last = line.rfind('\r');
+    return last == std::string_view::npos ? line : line.substr(last + 1);
+}
+
+std::string LineFold::add(std::string_view bytes)
+{
+    // A line without an end is passed on in pieces: a log may be one line.
+    constexpr std::size_t longest = std::size_t{1} << 20;
+    std::string out;
+    for (std::size_t end = bytes.find('\n'); end != std::string_view::npos; end = bytes.find('\n'))
+    {
+        _line.append(bytes.substr(0, end));
+        bytes.remove_prefix(end + 1);
+        out.append(seenLast(_line)).append("\n");
+        _line.clear();
+    }
+    _line.append(bytes);
+    if (_line.size() > longest)
+        out += finish();
+    return out;
+}
+
+std::string LineFold::finish()
+{
+    const std::string line = std::exchange(_line, "");
+    return std::string(seenLast(line));
 }
 
 } // namespace agent::ctl

@@ -17,7 +17,16 @@ public:
         Keep,
         Drop
     };
-    explicit LogFilter(Colours colours) : _colours(colours) {}
+    /// What becomes of a carriage return that ends no line: programs draw over a line with it.
+    enum class Returns
+    {
+        Escape,
+        Keep
+    };
+    explicit LogFilter(Colours colours, Returns returns = Returns::Escape)
+        : _colours(colours), _returns(returns)
+    {
+    }
 
     /// Returns the next bytes, filtered. Holds back a sequence or character that the chunk's end cuts.
     std::string filter(std::string_view chunk);
@@ -32,8 +41,26 @@ private:
     static std::size_t colourAt(std::string_view text, std::size_t pos);
 
     Colours _colours;
+    Returns _returns;
     std::string _held;
     bool _coloured = false;
+};
+
+/// Returns what of a line is seen last: what stands behind its last carriage return, as the dashboard has it. Those at
+/// its end do not count.
+std::string_view seenLast(std::string_view line);
+
+/// Passes on lines as seenLast(), each when it has ended.
+class LineFold
+{
+public:
+    std::string add(std::string_view bytes);
+
+    /// Returns the line that has not ended.
+    std::string finish();
+
+private:
+    std::string _line;
 };
 
 } // namespace agent::ctl

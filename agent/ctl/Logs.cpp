@@ -6,6 +6,8 @@
 #include "agent/ctl/Lookup.h"
 #include "agent/ctl/Text.h"
 
+#include <Poco/String.h>
+
 #include <algorithm>
 
 namespace agent::ctl
@@ -70,39 +72,34 @@ StageState stateOf(const Client& client, const std::string& id)
     return state;
 }
 
-/// Prints log bytes unchanged, or made safe for a terminal.
+/// Prints log bytes unchanged, or made safe for a terminal. What was drawn over is shown as it was seen last; who
+/// follows sees it at once: drawn over on a terminal, in lines of its own in a pipe.
 class LogOutput
 {
 public:
-    explicit LogOutput(bool raw) : _raw(raw) {}
+    LogOutput(const LogsQuery& query, const Terminal& terminal)
+        : _raw(query.raw), _follow(query.follow), _return(terminal.interactive ? "\r\x1b[K" : "\n")
+    {
+    }
 
     void write(std::string_view bytes)
     {
-        if (_raw)
-            writeOut(bytes);
-        else
-            writeOut(_filter.filter(bytes));
+        writeOut(_raw ? std::string(bytes) : shown(_filter.filter(bytes)));
     }
-    void finish() { writeOut(_filter.finish()); }
+    void finish() { writeOut(shown(_filter.finish()) + _fold.finish()); }
 
 private:
-    bool _raw;
-    LogFilter _filter{LogFilter::Colours::Keep};
-};
+    std::string shown(const std::string& text)
+    {
+        return _follow ? Poco::replace(text, std::string("\r"), _return) : _fold.add(text);
+    }
 
-/// Returns the time given as such, or as an age (`10m`). Errors: Failure Usage.
-std::optional<TimeMs> sinceFrom(const std::string& text)
-{
-    if (text.empty())
-        return std::nullopt;
-    if (const auto time = parseTime(text, Zone::Any))
-        return time;
-    if (const auto ago = parseDurationMs(text))
-        return nowMs() - *ago;
-    throw Failure(Exit::Usage, "--since takes an age, such as 10m or 2h, or a time, such as "
-                               "2026-03-20T17:17:13.760Z or 2026-03-20T19:17:13+02:00, not '" +
-                                   visible(text) + "'");
-}
+    bool _raw;
+    bool _follow;
+    std::string _return;
+    LogFilter _filter{LogFilter::Colours::Keep, LogFilter::Returns::Keep};
+    LineFold _fold;
+};
 
 /// Follows the attempts in order, including those that ended while the agent was unavailable.
 void followLog(const Client& client, const LogsQuery& query, LogChoice choice, LogOutput& output)
@@ -160,6 +157,19 @@ void followLog(const Client& client, const LogsQuery& query, LogChoice choice, L
 
 } // namespace
 
+std::optional<TimeMs> sinceFrom(const std::string& text)
+{
+    if (text.empty())
+        return std::nullopt;
+    if (const auto time = parseTime(text, Zone::Any))
+        return time;
+    if (const auto ago = parseDurationMs(text))
+        return nowMs() - *ago;
+    throw Failure(Exit::Usage, "--since takes an age, such as 10m or 2h, or a time, such as "
+                               "2026-03-20T17:17:13.760Z or 2026-03-20T19:17:13+02:00, not '" +
+                                   visible(text) + "'");
+}
+
 Exit showLogs(const Session& session, const LogsQuery& query)
 {
     const auto since = sinceFrom(query.since);
@@ -168,6 +178,8 @@ Exit showLogs(const Session& session, const LogsQuery& query)
         throw Failure(Exit::Usage,
                       "logs --json prints all lines of the newest attempt and can't be combined "
                       "with -f, --raw, --timestamps, --tail, --since or --attempt");
+    if (session.yaml)
+        throw Failure(Exit::Usage, "logs prints a log, or with --json its lines as JSON");
     const Target stage = findStage(session.agents, query.stage, Use::Read);
     const Client& client = *stage.client;
     if (session.json)
@@ -175,7 +187,7 @@ Exit showLogs(const Session& session, const LogsQuery& query)
         printJsonLines(client, stage.id);
         return Exit::Ok;
     }
-    LogOutput output(query.raw);
+    LogOutput output(query, session.terminal);
     const LogChoice choice{.stageId = stage.id,
                            .attempt = query.attempt,
                            .timestamps = query.timestamps,

@@ -2,6 +2,7 @@
 
 #include "agent/ctl/Failure.h"
 #include "agent/ctl/Json.h"
+#include "agent/ctl/StageChoice.h"
 #include "agent/ctl/Terminal.h"
 #include "agent/ctl/Text.h"
 #include "agent/model/Id.h"
@@ -25,6 +26,7 @@ struct Candidate
 {
     Target target;
     std::string shown;
+    std::string createdAt = {}; ///< of a service's newest run
 };
 
 /// What an id may refer to, and the beginnings of the messages if no id has the prefix, or equals it.
@@ -37,29 +39,45 @@ struct Wanted
 };
 
 constexpr Wanted aRun{.run = true, .noneBegins = "no run begins", .none = "no run has"};
-constexpr Wanted aStage{
-    .stage = true, .noneBegins = "no stage of the newest 100 runs begins", .none = "no stage has"};
 constexpr Wanted either{.run = true,
                         .stage = true,
                         .noneBegins = "no run, and no stage of the newest 100 runs, begins",
                         .none = "no run and no stage has"};
 
-/// Returns the name in lower case. Errors: Failure Usage if it can't be the prefix of a UUID.
-std::string prefixOf(const std::string& name)
+/// Returns the name in lower case; nothing if it can't be the prefix of a UUID.
+std::optional<std::string> prefixOf(const std::string& name)
 {
-    std::string prefix = Poco::toLower(name);
+    const std::string prefix = Poco::toLower(name);
     const bool fits = prefix.size() >= minPrefix && prefix.size() < 36 &&
                       prefix.find_first_not_of("0123456789abcdef-") == std::string::npos;
-    if (!fits)
-        throw Failure(Exit::Usage,
-                      "'" + visible(name) +
-                          "' is not an id: give a UUID, or its first 6 or more characters");
-    return prefix;
+    return fits ? std::optional(prefix) : std::nullopt;
 }
 
 bool begins(const std::string& id, const std::string& prefix)
 {
     return id.rfind(prefix, 0) == 0;
+}
+
+/// Returns the newest run of the service of that name; none where there is no such service, or no run of it.
+std::vector<Candidate> newestOf(const Client& client, const std::string& name)
+{
+    const auto services = listOf(client.ask({.path = "/api/services"}));
+    const bool known =
+        std::any_of(services.Begin(), services.End(),
+                    [&](const rapidjson::Value& service) { return text(service, "name") == name; });
+    if (!known)
+        return {};
+    const auto runs = listOf(client.ask({.path = "/api/runs?limit=1&serviceId=" + encoded(name)}));
+    std::vector<Candidate> found;
+    for (const rapidjson::Value& run : runs.GetArray())
+        if (const auto id = parseId(text(run, "id")))
+            found.push_back({{.kind = Target::Kind::Run, .id = *id},
+                             "run " + *id + "  " + visible(text(run, "status")) + "  " +
+                                 visible(text(run, "createdAt")),
+                             text(run, "createdAt")});
+    if (found.empty() && !prefixOf(name))
+        throw Failure(Exit::NotFound, "the service '" + visible(name) + "' has no run yet");
+    return found;
 }
 
 /// Adds all runs with the prefix, from all pages: the prefix may match a run on any of them.
@@ -166,6 +184,41 @@ Candidates merged(const Agents& agents, const Replies<Candidates>& replies)
     throw Failure(Exit::Usage, message + (agents.several() ? "\nor choose with --agent" : ""));
 }
 
+/// Errors: as find(), for what nobody has.
+[[noreturn]] void refuseUnknown(const std::string& name, const std::optional<std::string>& id,
+                                const Wanted& wanted, const std::vector<Failure>& missing)
+{
+    const std::string silent = listed(missing);
+    if (!id && !prefixOf(name))
+        throw Failure(worst(missing, Exit::Usage),
+                      "'" + visible(name) +
+                          "' is neither an id (a UUID, or its first 6 or more characters) nor a "
+                          "service that has a run" +
+                          silent);
+    throw Failure(
+        worst(missing, Exit::NotFound),
+        (id ? wanted.none + (" the id " + *id) : wanted.noneBegins + (" with " + visible(name))) +
+            (silent.empty() ? "" : " on the agents that answered") +
+            (id || !wanted.stage ? "" : ": give the full id of an older one") + silent);
+}
+
+/// Returns what the text means on all agents: a service's newest run, or what has the id or prefix.
+Replies<Candidates> candidatesFor(const Agents& agents, const std::string& name,
+                                  const Wanted& wanted)
+{
+    const auto id = parseId(name);
+    return agents.ask(
+        [&](const Client& client)
+        {
+            if (id)
+                return withId(client, *id, wanted);
+            auto found = newestOf(client, name);
+            if (const auto prefix = prefixOf(name); found.empty() && prefix)
+                found = withPrefix(client, *prefix, wanted);
+            return found;
+        });
+}
+
 Target find(const Agents& agents, const std::string& name, Use use, const Wanted& wanted)
 {
     const auto id = parseId(name);
@@ -173,31 +226,39 @@ Target find(const Agents& agents, const std::string& name, Use use, const Wanted
         return {.kind = wanted.run ? Target::Kind::Run : Target::Kind::Stage,
                 .id = *id,
                 .client = &agents.all().front().client};
-    const std::string prefix = id ? "" : prefixOf(name);
-    const auto replies = agents.ask(
-        [&](const Client& client)
-        { return id ? withId(client, *id, wanted) : withPrefix(client, prefix, wanted); });
-    const Candidates found = merged(agents, replies);
+    const auto replies = candidatesFor(agents, name, wanted);
+    Candidates found = merged(agents, replies);
+    // Whoever reads means the newest of all agents; a change needs a choice.
+    if (found.size() > 1 && use == Use::Read &&
+        std::all_of(found.begin(), found.end(),
+                    [](const Candidate& each) { return !each.createdAt.empty(); }))
+        found = {*std::max_element(found.begin(), found.end(),
+                                   [](const Candidate& a, const Candidate& b)
+                                   { return a.createdAt < b.createdAt; })};
     if (found.size() > 1)
         refuseAmbiguous(agents, name, found);
-
-    const std::string silent = listed(replies.missing);
-    const Exit exit = worst(replies.missing, Exit::NotFound);
     if (found.empty())
-        throw Failure(exit, (id ? wanted.none + (" the id " + *id)
-                                : wanted.noneBegins + (" with " + visible(name))) +
-                                (silent.empty() ? "" : " on the agents that answered") +
-                                (id || !wanted.stage ? "" : ": give the full id of an older one") +
-                                silent);
+        refuseUnknown(name, id, wanted, replies.missing);
+    const std::string silent = listed(replies.missing);
     if (!id && !silent.empty() && use == Use::Change)
-        throw Failure(exit, visible(name) + " matches " + found.front().shown +
-                                "\nbut may match another on an agent that did not answer: give the "
-                                "full id, or --agent" +
-                                silent);
+        throw Failure(worst(replies.missing, Exit::NotFound),
+                      visible(name) + " matches " + found.front().shown +
+                          "\nbut may match another on an agent that did not answer: give the "
+                          "full id, or --agent" +
+                          silent);
     if (!id)
         for (const Failure& failure : replies.missing)
             printError(failure.what());
     return found.front().target;
+}
+
+/// Returns the stage that is meant by a run, or by a part of it.
+Target stageOfRun(const Target& run, const std::string& part, Use use)
+{
+    return {.kind = Target::Kind::Stage,
+            .id = stageOf(*run.client, run.id, part,
+                          use == Use::Read ? Choose::ToRead : Choose::ToChange),
+            .client = run.client};
 }
 
 } // namespace
@@ -209,11 +270,14 @@ Target findRun(const Agents& agents, const std::string& name, Use use)
 
 Target findStage(const Agents& agents, const std::string& name, Use use)
 {
-    return find(agents, name, use, aStage);
+    const Target found = findRunOrStage(agents, name, use);
+    return found.kind == Target::Kind::Stage ? found : stageOfRun(found, "", use);
 }
 
 Target findRunOrStage(const Agents& agents, const std::string& name, Use use)
 {
+    if (const auto slash = name.find('/'); slash != std::string::npos)
+        return stageOfRun(findRun(agents, name.substr(0, slash), use), name.substr(slash + 1), use);
     return find(agents, name, use, either);
 }
 

@@ -27,14 +27,20 @@ enum class Use
     Change
 };
 
-/// Return the run or stage with this UUID (not verified with a single agent) or prefix of at least 6
-/// characters, searched among all runs of each agent, or the stages of its newest 100 runs.
+/// Return the run or stage that is meant by `name`:
+///  - a UUID, or a prefix of at least 6 characters, searched among all runs of each agent, and the stages of its newest
+///    100 runs;
+///  - the name of a service: its newest run (with several agents that have one: the newest of all to read; a change is
+///    refused);
+///  - of a stage: `RUN/PART`, where RUN is one of the above and PART as of stageOf(); and a run alone, which
+///    chooses a stage as stageOf() does.
+/// The UUID of a run is not verified with a single agent.
 /// Errors: Failure Usage if it is neither, or matches more than one (the message lists them); NotFound;
 /// if an agent that may have it did not answer, that agent's Failure.
 Target findRun(const Agents& agents, const std::string& name, Use use);
 Target findStage(const Agents& agents, const std::string& name, Use use);
 
-/// As above, for a run or a stage; a UUID is looked up to find out which.
+/// As above, for a run or a stage; a UUID is looked up to find out which. A run alone is the run.
 Target findRunOrStage(const Agents& agents, const std::string& name, Use use);
 
 /// Returns the id of a service, given by name or id. Errors: Failure NotFound.

@@ -39,7 +39,7 @@ Exit told(const Session& session, const Answer& answer, const char* what)
 {
     const auto report = objectOf(answer);
     if (session.json)
-        printJson(answer.body);
+        printDocument(session, answer.body);
     else
         writeOut(std::string(what) + " " + visible(text(report, "event")) + " for " +
                  visible(text(report, "target")) + "\n");
@@ -58,7 +58,7 @@ Exit listOutbox(const Session& session, std::int64_t limit)
     if (session.json || targets == nullptr || reports == nullptr || !targets->IsArray() ||
         !reports->IsArray())
     {
-        printJson(answer.body);
+        printDocument(session, answer.body);
         return Exit::Ok;
     }
     writeOut(targetsTable(session, *targets));

@@ -82,6 +82,7 @@ File readFile()
         const std::string where = visible(file.path) + ":" + std::to_string(count) + ": ";
         if (!value.empty() && key == "agent")
         {
+            value = addressUrl(value);
             checkAddress(value, where);
             file.agents.push_back(value);
         }
@@ -160,6 +161,8 @@ void findAgents(const std::vector<std::string>& options, Settings& settings,
     };
     orElse(words(environment("STAGE_AGENT_URL")), "$STAGE_AGENT_URL");
     orElse(file.agents, file.path);
+    for (std::string& agent : settings.agents)
+        agent = addressUrl(agent);
     settings.caFile = caFileOption.empty() ? file.caFile : caFileOption;
     if (!settings.agents.empty())
         return;

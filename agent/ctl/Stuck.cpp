@@ -3,10 +3,9 @@
 #include "agent/ctl/Commands.h"
 #include "agent/ctl/Json.h"
 #include "agent/ctl/Listing.h"
-#include "agent/ctl/Table.h"
+#include "agent/ctl/ProcessTable.h"
 #include "agent/ctl/Text.h"
 
-#include <algorithm>
 #include <string_view>
 
 namespace agent::ctl
@@ -16,44 +15,6 @@ namespace
 {
 
 constexpr std::string_view indent = "    ";
-
-/// Returns a process's state letter as in ps, with a word for those that may explain a hang.
-std::string stateInWords(const std::string& letter)
-{
-    if (letter == "D")
-        return "D (kernel)";
-    if (letter == "T" || letter == "t")
-        return letter + " (stopped)";
-    if (letter == "Z")
-        return "Z (zombie)";
-    return letter;
-}
-
-std::string indented(const std::string& lines)
-{
-    std::string out;
-    for (std::size_t begin = 0; begin < lines.size();)
-    {
-        const std::size_t end = std::min(lines.find('\n', begin), lines.size());
-        out.append(indent).append(lines, begin, end - begin).append("\n");
-        begin = end + 1;
-    }
-    return out;
-}
-
-std::string processTable(const Terminal& terminal, const rapidjson::Value& processes)
-{
-    Table table({"PID", "STATE", "WAITS IN", "CPU", "AGE", "COMMAND"});
-    for (const rapidjson::Value& process : processes.GetArray())
-        table.add(
-            {text(process, "pid"), stateInWords(text(process, "state")),
-             text(process, "waitChannel"), durationTextMs(number(process, "cpuMs").value_or(0)),
-             durationText(number(process, "ageMs").value_or(0) / 1000), text(process, "command")});
-    Terminal inside = terminal;
-    if (inside.width > indent.size())
-        inside.width -= indent.size();
-    return table.render(inside);
-}
 
 std::string stuckText(const Terminal& terminal, const rapidjson::Value& stage)
 {
@@ -70,7 +31,7 @@ std::string stuckText(const Terminal& terminal, const rapidjson::Value& stage)
     out += "\n";
     const rapidjson::Value* processes = member(stage, "processes");
     if (processes != nullptr && processes->IsArray() && !processes->Empty())
-        out += indented(processTable(terminal, *processes));
+        out += processTable(terminal, *processes, indent.size());
     else
         out.append(indent).append("no processes left\n");
     if (const rapidjson::Value* lines = member(stage, "lastLines");
@@ -87,7 +48,7 @@ Exit listStuck(const Session& session)
     const Listing stages(session.agents, Listing::Of::Lists,
                          [](const Client& client) { return client.ask({.path = "/api/stuck"}); });
     if (session.json)
-        return stages.end(stages.json());
+        return stages.end(session.document(stages.json()));
     std::string out = stages.entries().empty() ? "no stage is stuck\n" : "";
     for (const Entry& entry : stages.entries())
         out += stages.host(entry, "  ") + stuckText(session.terminal, *entry.value);

@@ -1,5 +1,6 @@
 #include "agent/ctl/Table.h"
 
+#include "agent/ctl/StatusWords.h"
 #include "agent/ctl/Text.h"
 
 #include <algorithm>
@@ -88,12 +89,30 @@ void Table::fit(std::vector<std::size_t>& widths, std::size_t room) const
         widths[i] = cut(i);
 }
 
+/// Returns the cells of the first column that holds no hosts, a line each.
+std::string Table::names() const
+{
+    const std::size_t at = _headings.size() > 1 && _headings.front() == "HOST" ? 1 : 0;
+    std::string out;
+    for (const auto& row : _rows)
+        out += row[at] + '\n';
+    return out;
+}
+
 std::string Table::render(const Terminal& terminal) const
 {
+    if (terminal.names)
+        return names();
+    std::vector<std::vector<std::string>> rows = _rows;
+    if (terminal.interactive)
+        for (auto& row : rows)
+            for (std::size_t i = 0; i < row.size(); ++i)
+                if (showsStatus(_headings[i]))
+                    row[i] = statusWords(row[i]);
     std::vector<std::size_t> widths;
     for (const std::string& heading : _headings)
         widths.push_back(displayWidth(heading));
-    for (const auto& row : _rows)
+    for (const auto& row : rows)
         for (std::size_t i = 0; i < row.size(); ++i)
             widths[i] = std::max(widths[i], displayWidth(row[i]));
 
@@ -101,7 +120,7 @@ std::string Table::render(const Terminal& terminal) const
         fit(widths, terminal.width);
 
     std::string out = line(_headings, widths, terminal, true);
-    for (const auto& row : _rows)
+    for (const auto& row : rows)
         out += line(row, widths, terminal, false);
     return out;
 }

@@ -1,8 +1,8 @@
 #include "agent/ctl/Terminal.h"
 
 #include "agent/ctl/Failure.h"
+#include "agent/ctl/StatusWords.h"
 #include "agent/ctl/Text.h"
-#include "agent/model/Stage.h"
 
 #include <algorithm>
 #include <array>
@@ -69,7 +69,7 @@ Terminal Terminal::ofOutput()
 
 std::string coloured(const Terminal& terminal, std::string_view status, std::string_view text)
 {
-    const auto known = statusFrom(status);
+    const auto known = statusNamed(status);
     if (!terminal.colours || !known)
         return std::string(text);
     const char* colour = "";

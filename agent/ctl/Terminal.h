@@ -15,11 +15,13 @@ struct Terminal
     bool colours = false;     ///< interactive and NO_COLOR is not set
     std::size_t width = 0;    ///< columns; 0: no limit
     std::size_t height = 0;   ///< rows; 0: unknown
+    bool wide = false;        ///< tables have all their columns, uncut (`-o wide`)
+    bool names = false;       ///< of a table only the ids or names, a line each (`-o name`)
 
     static Terminal ofOutput();
 };
 
-/// Returns `text` in the colour of `status` if the terminal has colours; else unchanged.
+/// Returns `text` in the colour of `status`, in the API's spelling or in words, if the terminal has colours; else unchanged.
 std::string coloured(const Terminal& terminal, std::string_view status, std::string_view text);
 
 /// Writes to standard output and flushes. Errors: on EPIPE, exits with the status of SIGPIPE; else

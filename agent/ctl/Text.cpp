@@ -130,6 +130,23 @@ std::string durationTextMs(std::int64_t milliseconds)
     return text;
 }
 
+std::string agoText(std::int64_t milliseconds)
+{
+    constexpr std::int64_t minute = 60;
+    constexpr std::int64_t hour = 60 * minute;
+    constexpr std::int64_t day = 24 * hour;
+    const std::int64_t seconds = milliseconds / 1000;
+    if (seconds < 1)
+        return "now";
+    if (seconds < 2 * minute)
+        return std::to_string(seconds) + "s ago";
+    if (seconds < 2 * hour)
+        return std::to_string(seconds / minute) + "m ago";
+    if (seconds < 2 * day)
+        return std::to_string(seconds / hour) + "h ago";
+    return std::to_string(seconds / day) + "d ago";
+}
+
 std::string localTime(TimeMs time, TimeMs now)
 {
     const std::tm then = localParts(time);

@@ -28,6 +28,9 @@ std::string durationText(std::int64_t seconds);
 /// Returns `1.250s` below a minute; above, as durationText.
 std::string durationTextMs(std::int64_t milliseconds);
 
+/// Returns `now`, `50s ago`, `4m ago`, `3h ago`, `2d ago` for an age in ms.
+std::string agoText(std::int64_t milliseconds);
+
 /// Returns local time: `12:03:04` on the day of `now`, `Mar 20 17:17` in its year, else `2023-03-20`.
 std::string localTime(TimeMs time, TimeMs now);
 

@@ -101,7 +101,7 @@ Exit createToken(const Session& session, const TokenRequest& request)
         client.ask({.method = "POST", .path = "/api/tokens", .body = body.done()});
     const auto token = objectOf(answer);
     if (session.json)
-        printJson(answer.body);
+        printDocument(session, answer.body);
     else if (request.quiet)
         writeOut(text(token, "token") + "\n");
     else
@@ -117,7 +117,7 @@ Exit listTokens(const Session& session)
     const Listing tokens(session.agents, Listing::Of::Lists,
                          [](const Client& client) { return client.ask({.path = "/api/tokens"}); });
     if (session.json)
-        return tokens.end(tokens.json());
+        return tokens.end(session.document(tokens.json()));
     Table table(tokens.headings({"TOKEN", "ROLE", "SERVICES", "EXPIRES", "USED", "CREATED"}));
     for (const Entry& entry : tokens.entries())
     {
@@ -138,7 +138,7 @@ Exit revokeToken(const Session& session, const std::string& name)
     const Client& client = theAgent(session, "token revoke");
     const Answer answer = client.ask({.method = "DELETE", .path = "/api/tokens/" + encoded(name)});
     if (session.json)
-        printJson(answer.body);
+        printDocument(session, answer.body);
     else
         writeOut("revoked " + visible(name) + "\n");
     return Exit::Ok;
@@ -150,7 +150,7 @@ Exit openDashboard(const Session& session, bool onlyPrint)
     const Answer answer = client.ask({.method = "POST", .path = "/api/dashboard/codes"});
     if (session.json)
     {
-        printJson(answer.body);
+        printDocument(session, answer.body);
         return Exit::Ok;
     }
     const auto invitation = objectOf(answer);

@@ -87,6 +87,17 @@ bool deploys(const StageSpec& spec)
            spec.type == StageType::DeployProd;
 }
 
+/// Returns whether a stage before the one that is asked for is executed for it.
+bool precedes(const Stage& stage, const StageSpec& spec, const PluginRegistry& plugins,
+              const ExecRequest& request)
+{
+    if (stage.type == StageType::Prepare)
+        return true;
+    const auto plugin = plugins.find(stage.plugin);
+    return request.withBefore && !deploys(spec) &&
+           (!plugin || plugin->kind != Plugin::Kind::External);
+}
+
 void seeThatItMay(const Stage& stage, const StageSpec& spec, const PluginRegistry& plugins,
                   const ExecRequest& request)
 {
@@ -137,9 +148,10 @@ ExecPlan planExec(const ExecRequest& request, const ServiceCatalog& services,
     plan.stages = stagesOf(plan.pipeline, plan.run);
 
     const Stage& wanted = findStage(request.stage, plan.stages);
-    if (request.workspace.empty())
+    if (request.workspace.empty() && request.from.empty())
         for (const auto& stage : plan.stages)
-            if (stage.ordinal < wanted.ordinal && stage.type == StageType::Prepare)
+            if (stage.ordinal < wanted.ordinal &&
+                precedes(stage, plan.specOf(stage), plugins, request))
                 plan.toRun.push_back(stage.ordinal);
     plan.toRun.push_back(wanted.ordinal);
     for (const int ordinal : plan.toRun)

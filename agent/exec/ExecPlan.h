@@ -17,7 +17,7 @@ struct ExecPlan
     Run run;
     PipelineSpec pipeline;     ///< the service's, with the variables that were asked for
     std::vector<Stage> stages; ///< of the whole pipeline
-    std::vector<int> toRun; ///< numbers of stages: the PREPARE ones that it needs, and last itself
+    std::vector<int> toRun;    ///< numbers of stages: those before that it needs, and last itself
 
     [[nodiscard]] const StageSpec& specOf(const Stage& stage) const
     {

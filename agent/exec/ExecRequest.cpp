@@ -21,14 +21,14 @@ ExecRefusal wrong(const std::string& message)
 }
 
 /// `DIR` without links and dots, as the stage will see it.
-std::filesystem::path existingFolder(const std::filesystem::path& given)
+std::filesystem::path existingFolder(const char* option, const std::filesystem::path& given)
 {
     std::error_code error;
     auto folder = std::filesystem::canonical(given, error);
     if (!error && !std::filesystem::is_directory(folder, error) && !error)
         error = std::make_error_code(std::errc::not_a_directory);
     if (error)
-        throw wrong("--workspace " + given.string() + ": " + error.message());
+        throw wrong(std::string(option) + " " + given.string() + ": " + error.message());
     return folder;
 }
 
@@ -46,6 +46,9 @@ void ExecRequest::defineOptions(Poco::Util::OptionSet& options)
                           .repeatable(true));
     options.addOption(
         Option("workspace", "", "with --exec: run the stage in this folder").argument("DIR"));
+    options.addOption(
+        Option("from", "", "with --exec: run the stage in a copy of this folder").argument("DIR"));
+    options.addOption(Option("with-before", "", "with --exec: run the stages before it too"));
     options.addOption(Option("keep", "", "with --exec: keep the throw-away folder"));
     options.addOption(Option("raw", "", "with --exec: the log's bytes exactly"));
     options.addOption(Option("yes", "", "with --exec: also a deployment"));
@@ -63,6 +66,10 @@ bool ExecRequest::take(const std::string& name, const std::string& value)
         _env.push_back(value);
     else if (name == "workspace")
         workspace = value;
+    else if (name == "from")
+        from = value;
+    else if (name == "with-before")
+        withBefore = true;
     else if (name == "keep")
         keep = true;
     else if (name == "raw")
@@ -102,8 +109,13 @@ void ExecRequest::check(const std::vector<std::string>& arguments)
                 std::string("--env: the value of ").append(name).append(" ").append(problem));
         env[name] = value;
     }
+    const int places = (workspace.empty() ? 0 : 1) + (from.empty() ? 0 : 1) + (withBefore ? 1 : 0);
+    if (places > 1)
+        throw wrong("--workspace, --from and --with-before exclude each other");
     if (!workspace.empty())
-        workspace = existingFolder(workspace);
+        workspace = existingFolder("--workspace", workspace);
+    if (!from.empty())
+        from = existingFolder("--from", from);
 }
 
 } // namespace agent

@@ -49,6 +49,9 @@ struct ExecRequest
     std::string branch;
     std::map<std::string, std::string> env;
     std::filesystem::path workspace; ///< empty: a temporary one, filled by the PREPARE stages
+    std::filesystem::path
+        from; ///< copied into the temporary workspace, in place of what stages before make
+    bool withBefore = false; ///< not only the PREPARE stages before it: all but deployments
     bool keep = false;
     bool raw = false;
     bool sure = false; ///< --yes: allows deployments and emptying the workspace

@@ -3,6 +3,7 @@
 #include "agent/ctl/Text.h"
 #include "agent/exec/ExecFolder.h"
 #include "agent/exec/ExecLog.h"
+#include "agent/exec/WorkspaceCopy.h"
 #include "agent/plugin/PluginRegistry.h"
 #include "agent/run/Executions.h"
 
@@ -229,6 +230,21 @@ private:
     int _outputError = 0;
 };
 
+/// Errors: ExecRefusal Usage.
+void fillWorkspace(const std::filesystem::path& from, const ExecFolder& folder)
+{
+    tellExec("copies " + from.string());
+    std::filesystem::create_directory(folder.workspace());
+    try
+    {
+        copyWorkspace(from, folder.workspace());
+    }
+    catch (const std::system_error& error)
+    {
+        throw ExecRefusal(ExecExit::Usage, error.what());
+    }
+}
+
 } // namespace
 
 ExecExit execStage(ExecPlan plan, const ExecRequest& request, const PluginRegistry& plugins,
@@ -242,6 +258,8 @@ ExecExit execStage(ExecPlan plan, const ExecRequest& request, const PluginRegist
     defaults.mirrors = folder.mirrors();
     std::filesystem::create_directory(folder.mirrors());
     defaults.isolation.hidden.push_back(folder.path().string());
+    if (!request.from.empty())
+        fillWorkspace(request.from, folder);
     const Cgroup cgroup = Cgroup::open("exec-" + std::to_string(::getpid()), true);
     if (!cgroup.available())
         tellExec("the stage gets no cgroup of its own (" + cgroup.why() + ")");

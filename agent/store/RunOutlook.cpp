@@ -13,6 +13,10 @@ constexpr int mostPlaces = 1000;
 
 const Query failedOfRun{"SELECT id, type, name, cause FROM stages "
                         "WHERE run_id = ? AND status = 'FAILURE' ORDER BY ordinal LIMIT 1"};
+const Query currentOfRun{"SELECT id, type, name, stuck_since FROM stages WHERE run_id = ? AND "
+                         "status IN ('IN_PROGRESS', 'AWAITING_APPROVAL') ORDER BY ordinal LIMIT 1"};
+const Query statesOfRun{"SELECT id, type, name, status, cause FROM stages "
+                        "WHERE run_id = ? ORDER BY ordinal"};
 const Query pauseOfRun{"SELECT retry_at, status FROM stages WHERE run_id = ? AND "
                        "(retry_at IS NOT NULL OR (status = 'IN_PROGRESS' AND plugin = 'external')) "
                        "ORDER BY ordinal LIMIT 1"};
@@ -37,6 +41,39 @@ std::optional<RunOutlook::FailedStage> RunOutlook::failedStage(const std::string
     }
     query.reset();
     return found;
+}
+
+std::optional<RunOutlook::CurrentStage> RunOutlook::currentStage(const std::string& runId)
+{
+    Statement& query = _connection.prepare(currentOfRun).bind(runId);
+    std::optional<CurrentStage> found;
+    if (query.step())
+    {
+        found.emplace();
+        found->id = query.text();
+        found->type = stageTypeFrom(query.text()).value_or(StageType::Other);
+        found->name = query.text();
+        found->stuckSince = query.maybeInteger();
+    }
+    query.reset();
+    return found;
+}
+
+std::vector<RunOutlook::StageState> RunOutlook::stageStates(const std::string& runId)
+{
+    Statement& query = _connection.prepare(statesOfRun).bind(runId);
+    std::vector<StageState> states;
+    while (query.step())
+    {
+        StageState& state = states.emplace_back();
+        state.id = query.text();
+        state.type = stageTypeFrom(query.text()).value_or(StageType::Other);
+        state.name = query.text();
+        state.status = query.text();
+        state.cause = causeFrom(query.text());
+    }
+    query.reset();
+    return states;
 }
 
 RunOutlook::Pause RunOutlook::pause(const std::string& runId)

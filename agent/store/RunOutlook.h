@@ -31,6 +31,29 @@ public:
     /// Returns the first stage of the run that failed; nothing when none did.
     [[nodiscard]] std::optional<FailedStage> failedStage(const std::string& runId);
 
+    struct CurrentStage
+    {
+        std::string id;
+        StageType type = StageType::Other;
+        std::string name;
+        std::optional<TimeMs> stuckSince;
+    };
+
+    /// Returns the first stage of the run that is in progress or awaits an approval; nothing when none is.
+    [[nodiscard]] std::optional<CurrentStage> currentStage(const std::string& runId);
+
+    struct StageState
+    {
+        std::string id;
+        StageType type = StageType::Other;
+        std::string name;
+        std::string status;
+        std::optional<Cause> cause;
+    };
+
+    /// Returns the stages of the run in order, as far as a list of runs shows them.
+    [[nodiscard]] std::vector<StageState> stageStates(const std::string& runId);
+
     /// Why a run that has begun holds no slot, and wants none.
     struct Pause
     {

@@ -13,4 +13,4 @@ function __stagectl_complete
     end
 end
 
-complete -c stagectl -f -a '(__stagectl_complete)'
+complete -c stagectl -f -k -a '(__stagectl_complete)'

@@ -34,10 +34,10 @@ public:
         // The first line says that the run goes on, the second is the heading.
         assertStarts(lines, 0, "run ");
         assertStarts(lines, 1, "STAGE ");
-        assertStarts(lines, 2, "PREPARE       SUCCESS ");
-        assertStarts(lines, 3, "CODE_QUALITY  IN_PROGRESS ");
-        assertStarts(lines, 4, "UNIT_TEST     IDLE");
-        assertStarts(lines, 5, "BUILD         IDLE");
+        assertStarts(lines, 2, "PREPARE       Success ");
+        assertStarts(lines, 3, "CODE_QUALITY  Running ");
+        assertStarts(lines, 4, "UNIT_TEST     Waiting");
+        assertStarts(lines, 5, "BUILD         Waiting");
         assertStarts(lines, 6, "-- log of CODE_QUALITY --");
         for (std::size_t i = 7; i < lines.size(); ++i)
             CPPUNIT_ASSERT_EQUAL(std::to_string(1000 - lines.size() + 1 + i), lines[i]);
@@ -50,19 +50,19 @@ public:
     {
         service({"seq 100", gate(), "printf '%0200d\\n' 0", "echo a"});
         TerminalProgram shown(follow(), environment(), 24, 80);
-        shown.untilShown("CODE_QUALITY  IN_PROGRESS  1s"); // drawn more than once
+        shown.untilShown("CODE_QUALITY  Running  1s"); // drawn more than once
         open();
         CPPUNIT_ASSERT_EQUAL(0, shown.end());
         const auto lines = shown.screen.lines();
         CPPUNIT_ASSERT_EQUAL_MESSAGE(shown.screen.text(), std::size_t{6}, lines.size());
         assertStarts(lines, 0, "run ");
-        CPPUNIT_ASSERT(lines[0].find("SUCCESS") != std::string::npos);
+        CPPUNIT_ASSERT(lines[0].find("Success") != std::string::npos);
         for (std::size_t i = 2; i < 6; ++i)
-            CPPUNIT_ASSERT_MESSAGE(lines[i], lines[i].find(" SUCCESS  ") != std::string::npos);
+            CPPUNIT_ASSERT_MESSAGE(lines[i], lines[i].find(" Success  ") != std::string::npos);
         assertLeftAsItWas(shown);
         CPPUNIT_ASSERT_EQUAL(std::size_t{6}, shown.screen.row()); // where the shell's prompt goes
         CPPUNIT_ASSERT_EQUAL(std::size_t{0}, shown.screen.wrapped());
-        CPPUNIT_ASSERT(shown.written().find("\x1b[32mSUCCESS") != std::string::npos);
+        CPPUNIT_ASSERT(shown.written().find("\x1b[32mSuccess") != std::string::npos);
         // What stands there is written over, not wiped first.
         CPPUNIT_ASSERT(shown.written().find("A\x1b[J") == std::string::npos);
     }
@@ -74,9 +74,9 @@ public:
         CPPUNIT_ASSERT_EQUAL(1, shown.end());
         const auto lines = shown.screen.lines();
         CPPUNIT_ASSERT_EQUAL_MESSAGE(shown.screen.text(), std::size_t{8}, lines.size());
-        assertStarts(lines, 3, "CODE_QUALITY  FAILURE ");
+        assertStarts(lines, 3, "CODE_QUALITY  Failed ");
         CPPUNIT_ASSERT_MESSAGE(lines[3], lines[3].find("EXIT 7") != std::string::npos);
-        assertStarts(lines, 4, "UNIT_TEST     IDLE");
+        assertStarts(lines, 4, "UNIT_TEST     Waiting");
         assertStarts(lines, 7, "make: no rule");
         assertLeftAsItWas(shown);
     }
@@ -126,13 +126,15 @@ public:
 
     void testLogCanNotSteerTheTerminal()
     {
-        service({"printf '\\033]0;title\\007\\033[2J\\033[5A\\033c\\rover\\b\\n\\033[8mhidden\\n"
+        service({"printf "
+                 "'\\033]0;title\\007\\033[2J\\033[5A\\033c\\nunder\\rover\\b\\n\\033[8mhidden\\n"
                  "\\302\\2332K\\n\\033[35mpink\\033[0m\\tend\\n'; " +
                      gate(),
                  "true", "true", "true"});
         TerminalProgram shown(follow(), environment(), 24, 80);
         shown.untilShown("pink    end");
-        shown.untilShown("\\x1b]0;title\\x07\\x1b[2J\\x1b[5A\\x1bc\\x0dover\\x08\n");
+        shown.untilShown("\\x1b]0;title\\x07\\x1b[2J\\x1b[5A\\x1bc\n");
+        shown.untilShown("\nover\\x08\n"); // what was drawn over is not seen
         shown.untilShown("\\x1b[8mhidden\n\\x9b2K\n");
         CPPUNIT_ASSERT_EQUAL(std::string(), shown.screen.unknown());
         CPPUNIT_ASSERT(shown.written().find("\x1b[35mpink\x1b[0m") != std::string::npos);
@@ -144,8 +146,8 @@ public:
     {
         service({gate(), "true", "true", "true"});
         TerminalProgram shown(follow(), environment(), 24, 80);
-        shown.untilShown("PREPARE       IN_PROGRESS  1s");
-        shown.untilShown("PREPARE       IN_PROGRESS  2s");
+        shown.untilShown("PREPARE       Running  1s");
+        shown.untilShown("PREPARE       Running  2s");
         open();
         CPPUNIT_ASSERT_EQUAL(0, shown.end());
     }

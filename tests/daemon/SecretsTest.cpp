@@ -18,6 +18,7 @@ class SecretsTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testOutputsAreMasked);
     CPPUNIT_TEST(testMessagesAndReasonsAreMasked);
     CPPUNIT_TEST(testWhatGitReportsOfTheCommitIsMasked);
+    CPPUNIT_TEST(testProcessesAndDefinitionsAreMasked);
     CPPUNIT_TEST(testServiceWithAShortSecretIsRefused);
     CPPUNIT_TEST(testRequestMayNotSetASecret);
     CPPUNIT_TEST_SUITE_END();
@@ -54,6 +55,31 @@ public:
         const auto run = _daemon.submitService("app");
         _daemon.waitForRun(run, "SUCCESS");
         assertNowhere(run);
+    }
+
+    /// The arguments of a process are shown, and tell what it was given.
+    void testProcessesAndDefinitionsAreMasked()
+    {
+        service("echo added-token >> $STAGE_MASK\n        "
+                "sh -c 'sleep 971' worker --token=$TOKEN --added=added-token hunter22 # hunter22 "
+                "https://me:pw@host/x",
+                "true");
+        _daemon.start();
+        const auto run = _daemon.submitService("app");
+        const auto stage = _daemon.stagesOf(run)[0];
+        const auto shown = [&] { return _daemon.get("/api/stages/" + stage + "/processes").body; };
+        waitFor("the processes", [&] { return shown().find("sleep") != std::string::npos; });
+        const std::string processes = shown();
+        CPPUNIT_ASSERT_MESSAGE(processes, processes.find("\"--token=***\"") != std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(processes, processes.find("\"--added=***\"") != std::string::npos);
+        const std::string detail = _daemon.get("/api/stages/" + stage).body;
+        CPPUNIT_ASSERT_MESSAGE(detail,
+                               detail.find("# *** https://***@host/x") != std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(detail, detail.find("\"secrets\":[\"TOKEN\"]") != std::string::npos);
+        for (const char* secret : {"hunter22", "me:pw"})
+            CPPUNIT_ASSERT_MESSAGE(secret, (processes + detail).find(secret) == std::string::npos);
+        CPPUNIT_ASSERT(processes.find("added-token") == std::string::npos);
+        _daemon.post("/api/runs/" + run + "/stop");
     }
 
     void testMessagesAndReasonsAreMasked()

@@ -63,6 +63,8 @@ class StagectlExecTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testAFailingPrepareSkipsTheStage);
     CPPUNIT_TEST(testUsesAndKeepsAGivenWorkspace);
     CPPUNIT_TEST(testGitNeedsYesToEmptyAGivenWorkspace);
+    CPPUNIT_TEST(testExecutesInACopyOfWhatARunLeft);
+    CPPUNIT_TEST(testWithBeforeExecutesAllButDeployments);
     CPPUNIT_TEST(testKeepKeepsTheFolder);
     CPPUNIT_TEST(testRemovesReadOnlyFolders);
     CPPUNIT_TEST(testTakesAStageByNameTypeOrNumber);
@@ -221,6 +223,45 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("source"), contentOf(_place.at("mine/file")));
     }
 
+    void testExecutesInACopyOfWhatARunLeft()
+    {
+        _place.app(
+            {{"BUILD",
+              "mkdir -p dist/deep; echo built > dist/deep/file; touch -d 2001-02-03 dist/old; "
+              "ln -s deep/file dist/link; mkfifo dist/fifo; chmod 755 dist/deep/file"},
+             {"UNIT_TEST", "test -x dist/deep/file; cat dist/link; date -r dist/old +%Y; ls dist; "
+                           "echo changed > dist/deep/file"}});
+        _place.daemon.start();
+        const std::string run = _place.daemon.submitService("app");
+        _place.daemon.waitForRun(run, "SUCCESS");
+        const auto from = [&](const std::string& name)
+        {
+            auto line =
+                _place.line({"app", "UNIT_TEST", "--from", name, "--agent", _place.daemon.url()});
+            const auto ended = runProgram(line, _place.daemon.folder(), _place.environment());
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.err, 0, ended.exitCode);
+            return ended.out;
+        };
+        // The run's own stage has changed its workspace; what is executed here does not.
+        CPPUNIT_ASSERT_EQUAL(std::string("changed\n2001\ndeep\nlink\nold\n"), from(run));
+        _place.sh("echo again > " + workspaceOf(run) + "/dist/deep/file");
+        CPPUNIT_ASSERT_EQUAL(std::string("again\n2001\ndeep\nlink\nold\n"), from("app"));
+        CPPUNIT_ASSERT_EQUAL(std::string("again\n"),
+                             contentOf(workspaceOf(run) + "/dist/deep/file"));
+        assertHas(_place.exec(2, {"app", "UNIT_TEST", "--from", "/", "--with-before"}).err,
+                  "exclude each other");
+    }
+
+    void testWithBeforeExecutesAllButDeployments()
+    {
+        _place.app({{"PREPARE", "echo prepared > a"},
+                    {"BUILD", "cat a; echo built > b"},
+                    {"DEPLOY_STAGING", "echo deployed > c"},
+                    {"INTEGRATION_TEST", "cat a b; ls"}});
+        const auto ended = _place.exec(0, {"app", "INTEGRATION_TEST", "--with-before"});
+        CPPUNIT_ASSERT_EQUAL(std::string("prepared\nbuilt\na\nb\n"), ended.out);
+    }
+
     void testKeepKeepsTheFolder()
     {
         _place.app({{"PREPARE", "echo sources > a"}, {"BUILD", "echo built; cp a b; exit 3"}});
@@ -363,6 +404,11 @@ public:
     }
 
 private:
+    [[nodiscard]] std::string workspaceOf(const std::string& run) const
+    {
+        return (_place.daemon.state() / "runs" / run.substr(0, 2) / run / "workspace").string();
+    }
+
     [[nodiscard]] fs::path keptFolder() const
     {
         std::vector<fs::path> found;

@@ -68,12 +68,14 @@ public:
         assertCompletes("--j", {"--json"});
         assertCompletes("logs --t", {"--tail", "--timestamps"});
         assertCompletes("--json logs 3f2a9c --s", {"--since"});
-        assertCompletes("patch 3f2a9c ", {"idle", "in_progress", "success", "failure"});
+        assertCompletes("patch 3f2a9c ", {"waiting", "running", "success", "failed"});
         assertCompletes("patch --reason why 3f2a9c su", {"success"});
-        assertCompletes("runs --status a", {"awaiting_approval"});
-        assertCompletes("runs --status=aw", {"awaiting_approval"});
+        assertCompletes("runs --status n", {"needs-approval"});
+        assertCompletes("runs --status=ne", {"needs-approval"});
+        assertCompletes("runs --status failed,r", {"failed,running"});
+        assertCompletes("runs --status aw", {"awaiting_approval"});
         assertCompletes("runs --status=",
-                        {"idle", "in_progress", "awaiting_approval", "success", "failure"});
+                        {"waiting", "running", "needs-approval", "success", "failed"});
         assertCompletes("runs --limit=", {});
         assertCompletes("patch 3f2a9c SU", {"success"});
         assertCompletes("exec -c /dev/null payment UN", {"UNIT_TEST"});
@@ -99,17 +101,20 @@ public:
         const std::string agent = "--agent " + _daemon.url() + " ";
         assertCompletes(agent + "run pay", {"payment"});
         assertCompletes(agent + "runs --service ", {"payment"});
-        assertCompletes(agent + "stages ", {run});
+        assertCompletes(agent + "stages ", {run, "payment"});
         const std::string equals = "--agent=" + _daemon.url() + " ";
-        assertCompletes("--agent http://127.0.0.1:1 " + equals + "stages ", {run});
+        assertCompletes("--agent http://127.0.0.1:1 " + equals + "stages ", {run, "payment"});
         assertCompletes(equals + "runs --service=pay", {"payment"});
         assertCompletes(agent + "stop " + run.substr(0, 4), {run});
-        assertCompletes(agent + "logs ", {stages[0], stages[1]});
+        assertCompletes(agent + "logs ", {stages[0], stages[1], "payment"});
+        assertCompletes(agent + "logs " + run + "/bu", {run + "/BUILD"});
+        assertCompletes("runs -o ", {"wide", "name", "json", "yaml"});
+        assertCompletes("help exit", {"exit-codes"});
         assertCompletes(agent + "logs -f --since 10m " + stages[1].substr(0, 30), {stages[1]});
-        assertCompletes(agent + "history ", {run, stages[0], stages[1]});
+        assertCompletes(agent + "history ", {run, stages[0], stages[1], "payment"});
         const std::string several = "--agent http://127.0.0.1:1 " + agent;
         assertCompletes(several + "run pay", {"payment"});
-        assertCompletes(several + "history ", {run, stages[0], stages[1]});
+        assertCompletes(several + "history ", {run, stages[0], stages[1], "payment"});
     }
 
     void testCompletesTheStagesOfAService()
@@ -164,7 +169,7 @@ public:
     void testAnUnreadyAgentIsDescribedAlikeEverywhere()
     {
         for (const std::string& text :
-             {printed({"--help"}), contentOf(STAGE_AGENT_SOURCE_DIR "/README.md"),
+             {printed({"help", "exit-codes"}), contentOf(STAGE_AGENT_SOURCE_DIR "/README.md"),
               contentOf(STAGE_AGENT_SOURCE_DIR "/docs/man/stagectl.1")})
         {
             std::string words;
@@ -194,7 +199,8 @@ private:
         Words verbs;
         std::istringstream lines(help.substr(help.find("Subcommands:\n") + 13));
         for (std::string line; std::getline(lines, line) && !line.empty();)
-            verbs.insert(line.substr(2, line.find(' ', 2) - 2));
+            if (line[2] != ' ') // else it goes on with a description
+                verbs.insert(line.substr(2, line.find(' ', 2) - 2));
         return verbs;
     }
 

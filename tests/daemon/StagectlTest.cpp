@@ -260,7 +260,7 @@ public:
             assertHas(done({"plugins"}).out, name);
         assertHas(done({"agent"}).out, "draining");
         assertHas(done({"--version"}).out, "stagectl 0.");
-        assertHas(done({"--help"}).out, "Exit codes");
+        assertHas(done({"help", "exit-codes"}).out, "Exit codes");
     }
 
     /// Running runs go on, queued ones wait, new ones are refused.

@@ -90,8 +90,8 @@ public:
     void testPatchOffersOnlyWhatAStageCanBePatchedTo()
     {
         const std::string patch = ended(2, {"patch", "3f2a9c", "foo", "--reason", "x"}).err;
-        assertHas(patch, "must be idle, in_progress, success or failure");
-        assertHas(ended(2, {"runs", "--status", "foo"}).err, "awaiting_approval");
+        assertHas(patch, "must be waiting, running, success or failed");
+        assertHas(ended(2, {"runs", "--status", "foo"}).err, "needs-approval");
     }
 
     void testStopDistinguishesQueuedFromEndedRuns()
@@ -117,7 +117,8 @@ public:
         assertHas(ended(0, {"stages", oldest.substr(0, 8)}).out, stage);
         assertHas(ended(0, {"stage", stage}).out, oldest);
         const std::string none = ended(4, {"stage", stage.substr(0, 8)}).err;
-        assertHas(none, "no stage of the newest 100 runs begins with " + stage.substr(0, 8));
+        assertHas(none,
+                  "no run, and no stage of the newest 100 runs, begins with " + stage.substr(0, 8));
         assertHas(none, "give the full id");
         assertHas(ended(4, {"history", stage.substr(0, 8)}).err,
                   "no run, and no stage of the newest 100 runs, begins with");
@@ -141,9 +142,8 @@ public:
                        "OTHER (all docs) FAILURE in ", "run FAILURE"});
         TerminalProgram shown(command({"run", "named", "--follow"}), environment(), 24, 80);
         CPPUNIT_ASSERT_EQUAL(1, shown.end());
-        assertInOrder(
-            shown.screen.text(),
-            {"OTHER (lint)      SUCCESS", "OTHER (all docs)  FAILURE", "\nBUILD             IDLE"});
+        assertInOrder(shown.screen.text(), {"OTHER (lint)      Success", "OTHER (all docs)  Failed",
+                                            "\nBUILD             Waiting"});
     }
 
     void testNoTableIsWiderThanTheTerminal()
@@ -169,7 +169,7 @@ public:
             }
         TerminalProgram shown(command({"runs"}), environment(), 24, 80);
         CPPUNIT_ASSERT_EQUAL(0, shown.end());
-        assertHas(shown.screen.text(), run.substr(0, 8) + "  SUCCESS  llllll");
+        assertHas(shown.screen.text(), run.substr(0, 8) + "  Success  llllll");
         assertHas(ended(0, {"services"}).out, longName); // in a pipe nothing is cut
     }
 

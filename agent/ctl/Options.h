@@ -1,0 +1,22 @@
+#pragma once
+
+#include "agent/ctl/Commands.h"
+#include "agent/ctl/Exec.h"
+#include "agent/ctl/Init.h"
+
+#include <CLI/App.hpp>
+
+namespace agent::ctl
+{
+
+constexpr const char* runNames = "Id, its first characters, or a service: its newest run";
+constexpr const char* stageNames = "Id, its first characters, RUN/BUILD, or a run or service";
+
+// The options of verbs that have many.
+void addRunOptions(CLI::App& verb, RunRequest& to);
+void addRunsOptions(CLI::App& verb, RunsQuery& to);
+void addLogsOptions(CLI::App& verb, LogsQuery& to);
+void addExecOptions(CLI::App& verb, ExecCommand& to);
+void addInitOptions(CLI::App& verb, InitRequest& to);
+
+} // namespace agent::ctl

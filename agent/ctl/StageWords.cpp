@@ -1,0 +1,83 @@
+#include "agent/ctl/StageWords.h"
+
+#include "agent/ctl/Json.h"
+
+#include <map>
+
+namespace agent::ctl
+{
+
+std::string stageStatus(const rapidjson::Value& stage, bool runEnded)
+{
+    const std::string status = text(stage, "status");
+    const std::string cause = text(stage, "cause");
+    if (status == "SUCCESS" && cause == "SKIPPED")
+        return status + " (skipped)";
+    if (status == "SUCCESS" && cause == "OPERATOR")
+        return status + " (accepted)";
+    if (status == "IN_PROGRESS" && !text(stage, "stuckSince").empty())
+        return status + " (stuck)";
+    if (status == "IDLE" && runEnded)
+        return status + " (not run)";
+    return status;
+}
+
+std::string runStatus(const rapidjson::Value& run)
+{
+    const rapidjson::Value* current = member(run, "currentStage");
+    const bool stuck = current != nullptr && !text(*current, "stuckSince").empty();
+    return text(run, "status") + (stuck ? " (stuck)" : "");
+}
+
+std::string causeWords(const std::string& cause)
+{
+    // As in agent/dashboard/words.js.
+    static const std::map<std::string, std::string> words{
+        {"EXTERNAL", "ended externally"},
+        {"TIMEOUT", "exceeded its time limit"},
+        {"SILENT", "no output for too long"},
+        {"STOPPED", "the run was stopped"},
+        {"REJECTED", "the approval was rejected"},
+        {"OPERATOR", "ended by an operator"},
+        {"SKIPPED", "skipped by an operator"},
+        {"OOM", "out of memory, killed by the kernel"},
+        {"DISK_FULL", "the disk was full"},
+        {"LOG_LIMIT", "the log reached its limit"},
+        {"LOG_CUT_BY_POWER_LOSS", "a power cut took the end of the log"},
+        {"OUTCOME_REFUSED", "its outcome was not written by its shim"},
+        {"SHIM_STOPPED", "another process had stopped its shim"},
+        {"PLUGIN_MISSING", "the plugin is missing"},
+        {"PLUGIN_ERROR", "the plugin failed"},
+        {"SPAWN_ERROR", "could not be started"},
+        {"SHIM_LOST", "its shim was lost"},
+        {"HOST_REBOOT", "the host rebooted"}};
+    const auto found = words.find(cause);
+    return found == words.end() ? cause : found->second;
+}
+
+std::string stageWhy(const rapidjson::Value& stage)
+{
+    if (const std::string stuck = text(stage, "stuckWhy"); !stuck.empty())
+        return stuck;
+    const std::string cause = text(stage, "cause");
+    const std::string message = text(stage, "message");
+    const std::string exitCode = text(stage, "exitCode");
+    if (cause == "EXIT")
+        return exitCode == "0" ? "" : "exit code " + exitCode;
+    if (cause == "SIGNAL")
+        return "ended by signal " + text(stage, "signal");
+    std::string why = cause.empty() ? "" : causeWords(cause);
+    if (cause == "OPERATOR" && text(stage, "status") == "SUCCESS")
+        why = "set to success by an operator";
+    if (!message.empty() && message != why)
+        why += (why.empty() ? "" : ": ") + message;
+    return why;
+}
+
+std::string stageTitle(const rapidjson::Value& stage)
+{
+    const std::string name = text(stage, "name");
+    return name.empty() ? text(stage, "type") : name;
+}
+
+} // namespace agent::ctl
