@@ -13,7 +13,7 @@ async function readiness(signal) {
 }
 
 function table(caption, heads, rows) {
-    return el('table', {}, el('caption', {}, caption),
+    return el('table', { tabindex: 0 }, el('caption', {}, caption),
         el('thead', {}, el('tr', {}, heads.map((words) => el('th', { scope: 'col' }, words)))),
         el('tbody', {}, rows.map((cells) => el('tr', {}, cells.map((cell) => el('td', {}, cell ?? ''))))));
 }
@@ -81,7 +81,7 @@ export function mountAgent(main, _, { stream, signal }) {
         drawnLists = now;
         refill(lists,
             table('Services', ['Name', 'Stages', 'Repository', 'Branch', 'Concurrency'], services.map((service) => [
-                el('a', { href: `#/?service=${service.id}` }, service.name),
+                el('a', { href: `#/services/${service.name}` }, service.name),
                 service.stages.map((stage) => (stage.name === stage.type ? typeWords(stage.type) : stage.name)).join(', '),
                 service.repository, service.branch, String(service.concurrency)])),
             whole && table('Plugins', ['Name', 'Version', 'Description', 'SHA-256'], agent.plugins.map((plugin) => [

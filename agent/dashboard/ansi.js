@@ -48,6 +48,22 @@ function marked(text, wanted) {
     return nodes;
 }
 
+// No other schemes, and no character that could mislead.
+const address = /https?:\/\/[\x21-\x7e]+/g;
+
+/** Returns the text with its addresses as links. */
+function linked(text) {
+    const nodes = [];
+    let at = 0;
+    for (const found of text.matchAll(address)) {
+        const url = found[0].replace(/[.,;:!?'"`)\]}>]+$/, '');
+        nodes.push(text.slice(at, found.index), el('a', { href: url, target: '_blank', rel: 'noopener noreferrer', tabindex: -1 }, url));
+        at = found.index + url.length;
+    }
+    nodes.push(text.slice(at));
+    return nodes;
+}
+
 /** Returns the nodes of a line; matches of `wanted` (lower case) within one colour are marked. */
 export function lineNodes(message, wanted = '') {
     // Of an overwritten line (`\r`), what a terminal would show last.
@@ -58,7 +74,7 @@ export function lineNodes(message, wanted = '') {
         line = line.slice(0, maxCharacters);
     const parts = line.includes('\x1b') ? fragments(line) : [{ text: line, classes: '' }];
     const nodes = parts.flatMap(({ text, classes }) => {
-        const inside = marked(shown(text), wanted);
+        const inside = wanted ? marked(shown(text), wanted) : linked(shown(text));
         return classes ? [el('span', { class: classes }, ...inside)] : inside;
     });
     return cut > 0 ? [...nodes, el('i', {}, ` … ${cut} more characters`)] : nodes;

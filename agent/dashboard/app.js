@@ -7,6 +7,8 @@ import { mountRuns } from './runs.js';
 import { mountRun } from './run.js';
 import { countStuck, mountStuck } from './stuck.js';
 import { mountAgent } from './agent.js';
+import { mountService, mountServices } from './service.js';
+import { showKeys } from './keys.js';
 
 const main = document.getElementById('main');
 const connection = document.getElementById('connection');
@@ -23,6 +25,10 @@ function routeOf(hash) {
         return { key: `run ${run}`, page: 'runs', mount: mountRun, parameters: { run, stage, line } };
     if (page === 'stuck')
         return { key: 'stuck', page, mount: mountStuck, parameters: {} };
+    if (page === 'services' && run)
+        return { key: `service ${run}`, page, mount: mountService, parameters: { name: run } };
+    if (page === 'services')
+        return { key: 'services', page, mount: mountServices, parameters: {} };
     if (page === 'agent')
         return { key: 'agent', page, mount: mountAgent, parameters: {} };
     return { key: 'runs', page: 'runs', mount: mountRuns, parameters: Object.fromEntries(new URLSearchParams(query)) };
@@ -80,8 +86,12 @@ async function changeToken(why) {
     return true;
 }
 
+// Whether the agent answers without a token: there is none to give then.
+let letIn = false;
+
 function showToken() {
     tokenButton.textContent = hasToken() ? 'Token ✓' : 'Token';
+    tokenButton.hidden = !hasToken() && letIn;
 }
 
 // After a cancelled dialog only the button asks again.
@@ -102,6 +112,8 @@ stream.addEventListener('open', () => {
     learnCaller().then((agent) => {
         if (!agent)
             return;
+        letIn = !hasToken();
+        showToken();
         retext(document.getElementById('host'), agent.host);
         document.title = visible(`${agent.host} · stage-agent`);
     });
@@ -114,6 +126,10 @@ document.querySelector('.skip').addEventListener('click', (event) => {
 });
 document.addEventListener('keydown', (event) => {
     const typing = event.target.matches('input, textarea, select') || event.target.closest('dialog');
+    if (event.key === '?' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+        event.preventDefault();
+        showKeys();
+    }
     if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
         const search = main.querySelector('input[type=search]');
         search?.focus();

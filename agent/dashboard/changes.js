@@ -1,8 +1,9 @@
 // The actions on a stage or run and their effects: the table of PATCH in words.
-import { may, patchStage, request } from './api.js';
+import { getJson, may, patchStage, request } from './api.js';
 import { confirm } from './dialog.js';
+import { toast } from './toast.js';
 import { el } from './dom.js';
-import { countWords, stageName, statusWords } from './words.js';
+import { countWords, shortId, stageName, statusWords } from './words.js';
 
 const goesOn = 'The run goes on with the next stage.';
 
@@ -52,12 +53,63 @@ function changesOf(stage) {
 function stageDialog(stage, change) {
     return confirm({
         title: `${change.verb}: ${stageName(stage)}`,
-        subject: `${statusWords[stage.status]} → ${change.to === 'IN_PROGRESS' ? 'Running' : statusWords[change.to]}`,
+        subject: `${stage.goesOut ? `${stage.goesOut}: ` : ''}${statusWords[stage.status]} → ${change.to === 'IN_PROGRESS' ? 'Running' : statusWords[change.to]}`,
         what: change.what,
         verb: change.verb,
         tone: change.tone,
         waits: stage.status === 'IN_PROGRESS' ? 'Waiting until no process is left…' : 'Working…',
         act: (reason) => patchStage(stage, reason ? { status: change.to, reason } : { status: change.to }),
+    });
+}
+
+// What a message after the change says, by the status that the stage was given.
+const doneWords = { IDLE: 'will be retried', IN_PROGRESS: 'starts', SUCCESS: 'is a success now', FAILURE: 'is ended as failed' };
+
+function openLink(runId, stageId = '') {
+    return el('a', { href: `#/runs/${runId}${stageId && `/${stageId}`}` }, 'Open the run');
+}
+
+/** Tells what was done, with the way back: a stage that was ended as failed can be retried. */
+function tellStage(stage, change, done) {
+    const retry = change.to === 'FAILURE' && el('button', { type: 'button', onclick: async () => {
+        const now = await getJson(`/api/stages/${stage.id}`);
+        const again = changesOf(now).find((each) => each.verb === 'Retry');
+        if (again && (await stageDialog(now, again))) {
+            tellStage(now, again, done);
+            done();
+        }
+    } }, 'Retry');
+    toast(`${stageName(stage)} ${doneWords[change.to]}.`, retry, openLink(stage.runId, stage.id));
+}
+
+/** Asks for branch, commit and environment, and starts a run of the service. */
+export function startRun(service) {
+    const field = (id, words, hint) => [el('label', { for: id }, words, ' ', el('span', { class: 'hint' }, hint)), el('input', { id, type: 'text', spellcheck: 'false', autocomplete: 'off' })];
+    const branch = field('run-branch', 'Branch', service.branch ? `else ${service.branch}` : 'may stay empty');
+    const commit = field('run-commit', 'Commit', 'else the branch\'s newest');
+    const env = [el('label', { for: 'run-env' }, 'Environment ', el('span', { class: 'hint' }, 'NAME=VALUE, one a line')), el('textarea', { id: 'run-env', rows: 2, spellcheck: 'false' })];
+    let run = null;
+    return confirm({
+        title: `Run ${service.name}`, what: 'A new run starts as soon as it has a slot.', verb: 'Run', tone: 'go', withReason: false,
+        fields: [...branch, ...commit, ...env],
+        act: async () => {
+            const body = { service: service.name };
+            if (branch[1].value.trim())
+                body.branch = branch[1].value.trim();
+            if (commit[1].value.trim())
+                body.commit = commit[1].value.trim();
+            const lines = env[1].value.split('\n').filter((line) => line.trim());
+            const wrong = lines.find((line) => line.indexOf('=') < 1);
+            if (wrong)
+                throw new Error(`The environment takes NAME=VALUE, not '${wrong}'`);
+            if (lines.length > 0)
+                body.env = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf('=')).trim(), line.slice(line.indexOf('=') + 1)]));
+            run = await (await request('POST', '/api/runs', { body })).json();
+        },
+    }).then((done) => {
+        if (done)
+            location.hash = `#/runs/${run.id}`;
+        return done;
     });
 }
 
@@ -97,13 +149,24 @@ function offered(role, buttons) {
 /** Returns the buttons of what can be done with the stage. `done` is called after a change. */
 export function stageActions(stage, done) {
     return offered('operate', changesOf(stage).map((change) =>
-        button(change.verb, change.tone, async () => (await stageDialog(stage, change)) && done())));
+        button(change.verb, change.tone, async () => {
+            if (!(await stageDialog(stage, change)))
+                return;
+            tellStage(stage, change, done);
+            done();
+        })));
 }
 
 /** As stageActions(), for the run. */
 export function runActions(run, stages, done) {
     const ended = run.status === 'SUCCESS' || run.status === 'FAILURE';
-    const act = (verb) => async () => (await runDialog(run, stages, verb)) && done();
+    const act = (verb) => async () => {
+        if (!(await runDialog(run, stages, verb)))
+            return;
+        if (verb === 'Stop')
+            toast(`The run ${shortId(run.id)} is stopped.`, openLink(run.id));
+        done();
+    };
     if (!ended)
         return offered('operate', [button('Stop the run', 'stop', act('Stop'))]);
     // A pipeline of its own was given with the request, which needs more.

@@ -18,7 +18,7 @@ function open(dialog) {
  * Describes an action and calls `act(reason)` on confirmation; returns whether it was done. An error of `act`
  * is shown, and the dialog stays open.
  */
-export async function confirm({ title, what, subject, verb, tone, act, waits = 'Working…', withReason = true }) {
+export async function confirm({ title, what, subject, verb, tone, act, waits = 'Working…', withReason = true, fields = [] }) {
     const reason = withReason && el('textarea', { id: 'reason', rows: 2, maxlength: 4096 });
     const yes = el('button', { type: 'submit', class: tone }, verb);
     const no = el('button', { type: 'button', class: 'quiet', onclick: () => dialog.close('') }, 'Cancel');
@@ -29,6 +29,7 @@ export async function confirm({ title, what, subject, verb, tone, act, waits = '
         el('p', { id: 'dialog-what' }, what),
         reason && el('label', { for: 'reason' }, 'Reason ', el('span', { class: 'hint' }, 'kept in the history')),
         reason,
+        fields,
         answer,
         el('div', { class: 'buttons' }, no, yes));
     const dialog = el('dialog', { 'aria-labelledby': 'dialog-title', 'aria-describedby': 'dialog-what' }, form);

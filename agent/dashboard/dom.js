@@ -55,7 +55,7 @@ export function retext(element, text) {
         element.textContent = wanted;
 }
 
-function svg(tag, attributes, ...children) {
+export function svg(tag, attributes, ...children) {
     return fill(document.createElementNS(svgSpace, tag), attributes, children);
 }
 
@@ -69,6 +69,7 @@ const shapes = {
         svg('rect', { x: 3.5, y: 3, width: 3, height: 10, rx: 1, class: 'solid' }),
         svg('rect', { x: 9.5, y: 3, width: 3, height: 10, rx: 1, class: 'solid' })],
     SUCCESS: () => [svg('path', { d: 'M2.5 8.5 L6.3 12.2 L13.5 4', class: 'stroke' })],
+    SKIPPED: () => [svg('path', { d: 'M3 8 L13 8', class: 'stroke' })],
     FAILURE: () => [svg('path', { d: 'M3.5 3.5 L12.5 12.5 M12.5 3.5 L3.5 12.5', class: 'stroke' })],
 };
 

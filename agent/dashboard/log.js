@@ -1,14 +1,15 @@
 // The log of one attempt of a stage, live while it runs.
-import { request, isShowable } from './api.js';
+import { getJson, request, isShowable } from './api.js';
 import { lineNodes } from './ansi.js';
 import { el, problem, refill } from './dom.js';
-import { LogLines } from './loglines.js';
+import { LogLines, numberOf } from './loglines.js';
 import { looksLikeError } from './logmarks.js';
 import { LogSearch } from './logsearch.js';
 import { WindowedList } from './windowed.js';
 import { clockWords, countWords } from './words.js';
 
 const rowHeight = 19;
+const mostAtOnce = 1000; // lines in one answer
 
 function isLive(stage, attempt) {
     return stage.status === 'IN_PROGRESS' && attempt === stage.attempt && stage.plugin !== 'external';
@@ -134,8 +135,29 @@ export class LogView {
         }
         if (this.#marked)
             this.#showMarked();
-        else if (this.#stage.status === 'FAILURE')
+        else if (this.#stage.status === 'FAILURE') {
             this.list.toEnd();
+            this.#toFirstError(lines);
+        }
+    }
+
+    /** Goes to the first line of the log's end that looks like an error. */
+    async #toFirstError(lines) {
+        const from = Math.max(0, lines.total - 2 * mostAtOnce);
+        try {
+            for (let after = from; after < lines.total; after += mostAtOnce) {
+                const part = await getJson(`/api/logs?stageId=${this.#stage.id}&attempt=${this.#attempt}&after=${this.#attempt}.${after}&limit=${mostAtOnce}`, { signal: this.signal });
+                const error = part.find((line) => looksLikeError(line.message));
+                if (lines !== this.#lines || this.#marked)
+                    return;
+                if (error) {
+                    this.#showMatch(numberOf(error), '');
+                    return;
+                }
+            }
+        } catch (error) {
+            isShowable(error); // it stays at the end
+        }
     }
 
     #grown() {

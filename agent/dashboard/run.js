@@ -4,7 +4,7 @@ import { runActions } from './changes.js';
 import { el, picture, problem, refill } from './dom.js';
 import { StagePanel } from './stage.js';
 import { Timeline } from './timeline.js';
-import { shortId, statusWords, timeWords, took, triggerWords, waitsWords } from './words.js';
+import { runWords, shortId, timeWords, took, triggerWords, waitsWords } from './words.js';
 
 /** Returns the stage to show by default. */
 function defaultStage(stages) {
@@ -54,8 +54,8 @@ export function mountRun(main, parameters, { stream, signal }) {
         const hadFocus = head.querySelector('.actions')?.contains(document.activeElement);
         refill(head,
             el('div', { class: 'title' },
-                el('h1', {}, service, ' ', el('code', {}, shortId(run.id))),
-                el('span', { class: `status ${run.status}` }, picture(run.status), statusWords[run.status]),
+                el('h1', {}, run.serviceName ? el('a', { href: `#/services/${run.serviceName}` }, service) : service, ' ', el('code', {}, shortId(run.id))),
+                el('span', { class: `status ${run.status}` }, picture(run.status), runWords(run)),
                 el('span', { class: 'actions' }, runActions(run, stages, refresh))),
             (run.commitHash || message) && el('p', { class: 'commit' },
                 run.commitHash && el('code', { title: run.commitHash }, run.commitHash.slice(0, 12)), ' ', message),

@@ -1,8 +1,8 @@
 // The list of runs, newest first, with filters and search.
-import { request, serviceNames, isShowable } from './api.js';
+import { getJson, request, serviceNames, isShowable } from './api.js';
 import { el, picture, problem, refill, retext } from './dom.js';
 import { WindowedList } from './windowed.js';
-import { countWords, shortId, statusWords, timeWords, took, triggerWords, waitsWords } from './words.js';
+import { stageName, countWords, runWords, shortId, stageLook, stageOf, stageWords, statusWords, timeWords, took, triggerWords, waitsWords } from './words.js';
 
 // Small, for a fast first screen.
 const firstPage = 100;
@@ -30,6 +30,7 @@ class Runs {
 
     async #read(signal) {
         const query = new URLSearchParams(this.#filter);
+        query.set('view', 'detail');
         query.set('limit', this.all.length === 0 ? firstPage : nextPage);
         if (this.all.length > 0)
             query.set('before', this.all.at(-1).id);
@@ -52,7 +53,7 @@ class Runs {
         if (!this.#wants(run))
             this.remove(run.id);
         else if (known)
-            Object.assign(known, run);
+            Object.assign(known, run); // an event has no stages: those that were read stay
         else {
             const at = this.all.findIndex((other) => other.createdAt <= run.createdAt);
             if (at < 0 && this.more)
@@ -62,14 +63,41 @@ class Runs {
         }
     }
 
+    /** Takes a change of a stage of a run that is known. */
+    takeStage({ id, runId, status, cause, stuckSince }) {
+        const run = this.#byId.get(runId);
+        const stage = run?.stages?.find((each) => each.id === id);
+        if (stage)
+            Object.assign(stage, { status, cause });
+        if (run?.currentStage?.id === id)
+            run.currentStage.stuckSince = stuckSince ?? null;
+        return Boolean(stage);
+    }
+
+    /** Adds the stages of runs that events brought. */
+    async readStages(signal) {
+        const lacking = this.all.filter((run) => !run.stages).slice(0, 8);
+        await Promise.all(lacking.map(async (run) => {
+            run.stages = await getJson(`/api/stages?runId=${run.id}&view=detail`, { signal });
+        }));
+        return lacking.length > 0;
+    }
+
     remove(id) {
         if (this.#byId.delete(id))
             this.all = this.all.filter((run) => run.id !== id);
     }
 }
 
+/** Returns a mark per stage; the words are those of the stage that counts, which stand beside it. */
+function pips(run) {
+    const ended = run.endedAt !== null;
+    return (run.stages ?? []).map((stage) =>
+        el('i', { class: `pip ${stageLook(stage)}`, title: `${stageName(stage)}: ${stageWords(stage, ended)}` }));
+}
+
 function holds(run, service, wanted) {
-    return [run.id, run.commitHash, run.commitMessage, run.committer, service]
+    return [run.id, run.commitHash, run.commitMessage, run.committer, run.branch, service]
         .some((text) => text && text.toLowerCase().includes(wanted));
 }
 
@@ -80,7 +108,7 @@ export function mountRuns(main, parameters, { stream, signal }) {
     let active = 0;
 
     const search = el('input', { type: 'search', placeholder: 'Search runs', 'aria-label': 'Search runs',
-        title: 'Id, commit, message, committer or service. Key: /', value: parameters.search ?? '' });
+        title: 'Id, branch, commit, message, committer or service. Key: /', value: parameters.search ?? '' });
     const status = el('select', { 'aria-label': 'Status' }, el('option', { value: '' }, 'Any status'),
         Object.entries(statusWords).map(([value, words]) => el('option', { value }, words)));
     status.value = parameters.status ?? '';
@@ -89,7 +117,7 @@ export function mountRuns(main, parameters, { stream, signal }) {
     const body = el('div', { role: 'list', 'aria-label': 'Runs' });
     const scroller = el('div', { class: 'scroller' });
     const heads = el('div', { class: 'heads', 'aria-hidden': 'true' },
-        ['Status', 'Service', 'Commit', 'Trigger', 'Started', 'Took', 'Run'].map((head) => el('span', {}, head)));
+        ['Status', 'Service', 'Branch', 'Stages', 'Commit', 'Started', 'Took', 'Run'].map((head) => el('span', {}, head)));
     const notice = el('div', {});
     main.append(
         el('h1', { class: 'unseen' }, 'Runs'),
@@ -110,7 +138,9 @@ export function mountRuns(main, parameters, { stream, signal }) {
             link.dataset.index = index;
             item.setAttribute('aria-posinset', index + 1);
             item.setAttribute('aria-setsize', runs.more ? -1 : shown.length);
-            const drawn = `${run.id} ${run.updatedAt} ${serviceOf(run)} ${waitsWords(run)}`;
+            const stage = stageOf(run);
+            const drawn = `${run.id} ${run.updatedAt} ${serviceOf(run)} ${waitsWords(run)} ${stage?.id} ${stage?.stuckSince} ${
+                (run.stages ?? []).map((each) => each.status)}`;
             if (item.dataset.drawn === drawn) {
                 retext(item.querySelector('.took'), took(run, Date.now()));
                 return item;
@@ -118,12 +148,15 @@ export function mountRuns(main, parameters, { stream, signal }) {
             item.dataset.drawn = drawn;
             link.href = `#/runs/${run.id}`;
             refill(link,
-                el('span', { class: `status ${run.status}` }, picture(run.status), statusWords[run.status]),
+                el('span', { class: `status ${run.status}` }, picture(run.status), runWords(run)),
                 el('span', { class: 'service' }, serviceOf(run)),
+                el('span', { class: 'branch', title: triggerWords[run.triggerType] }, run.branch ?? '', run.pullNumber !== null && ` #${run.pullNumber}`),
+                el('span', { class: 'stages' }, el('span', { class: 'pips', 'aria-hidden': 'true' }, pips(run)),
+                    stage && el('span', { class: `at ${run.status}` }, stageName(stage))),
                 el('span', { class: 'message' },
                     run.commitHash && el('code', {}, shortId(run.commitHash)), ' ', (run.commitMessage ?? '').split('\n')[0],
+                    run.committer && el('span', { class: 'hint' }, ` ${run.committer}`),
                     waitsWords(run) && el('span', { class: 'hint' }, ` waits for ${waitsWords(run)}`)),
-                el('span', { class: 'trigger' }, triggerWords[run.triggerType]),
                 el('span', { class: 'time' }, timeWords(run.startedAt ?? run.createdAt)),
                 el('span', { class: 'took' }, took(run, Date.now())),
                 el('code', { class: 'id' }, shortId(run.id)));
@@ -157,7 +190,7 @@ export function mountRuns(main, parameters, { stream, signal }) {
         list.refresh();
         if (shown.length === 0 && (!runs.more || wanted))
             refill(notice, el('p', { class: 'empty' }, wanted || status.value || service.value
-                ? 'No matching runs.' : 'No runs yet. Start one with stagectl run SERVICE.'));
+                ? 'No matching runs.' : 'No runs yet. A service has a Run button; on the host: stagectl run SERVICE.'));
         else
             refill(notice);
     }
@@ -227,6 +260,14 @@ export function mountRuns(main, parameters, { stream, signal }) {
         activate(to);
         list.elementOf(to)?.firstChild.focus({ preventScroll: true });
     });
+    // From a fresh page too, where nothing has the focus, and from the search.
+    document.addEventListener('keydown', (event) => {
+        const idle = document.activeElement === document.body || document.activeElement === main || event.target === search;
+        if (idle && ['ArrowDown', 'ArrowUp'].includes(event.key) && shown.length > 0 && !document.querySelector('dialog')) {
+            event.preventDefault();
+            list.elementOf(active)?.firstChild.focus({ preventScroll: true });
+        }
+    }, { signal });
     scroller.addEventListener('focusin', (event) => {
         if (event.target.dataset.index)
             activate(Number(event.target.dataset.index));
@@ -236,7 +277,24 @@ export function mountRuns(main, parameters, { stream, signal }) {
     // Several changes are drawn once.
     let frame = 0;
     const soon = () => { frame ||= requestAnimationFrame(() => { frame = 0; show(); }); };
-    stream.addEventListener('run', ({ detail }) => { runs.take(detail); soon(); }, { signal });
+    let completing = 0;
+    /** Reads the stages of runs that came as events, a little later: they may come by the hundred. */
+    const complete = () => {
+        completing ||= setTimeout(async () => {
+            completing = 0;
+            try {
+                if (await runs.readStages(signal)) {
+                    soon();
+                    complete();
+                }
+            } catch (error) {
+                isShowable(error); // the marks stay away
+            }
+        }, 300);
+    };
+    signal.addEventListener('abort', () => clearTimeout(completing));
+    stream.addEventListener('run', ({ detail }) => { runs.take(detail); soon(); complete(); }, { signal });
+    stream.addEventListener('stage', ({ detail }) => runs.takeStage(detail) && soon(), { signal });
     stream.addEventListener('deleted', ({ detail }) => {
         if (!detail.stageId)
             runs.remove(detail.runId);

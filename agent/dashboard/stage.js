@@ -1,9 +1,11 @@
 // One stage: its facts, actions, log and history.
+import { getJson, isShowable } from './api.js';
 import { stageActions } from './changes.js';
 import { el, picture, refill } from './dom.js';
 import { drawHistory } from './history.js';
 import { LogView } from './log.js';
-import { bytesWords, causeWords, stageName, stageWords, timeWords } from './words.js';
+import { processTable } from './processes.js';
+import { bytesWords, causeWords, countWords, stageLook, stageName, stageWords, timeWords } from './words.js';
 
 /** Returns how the process ended, whatever an operator decided afterwards. */
 function processWords(stage) {
@@ -12,6 +14,13 @@ function processWords(stage) {
     if (stage.signal !== null)
         return `ended by signal ${stage.signal}`;
     return stage.status === 'IN_PROGRESS' && stage.plugin !== 'external' ? 'running' : '';
+}
+
+/** Returns the cause once, with how the process ended where an operator decided otherwise. */
+function whyWords(stage) {
+    const cause = causeWords(stage);
+    const process = ['OPERATOR', 'TIMEOUT', 'SILENT', 'STOPPED'].includes(stage.cause) ? processWords(stage) : '';
+    return [cause, process].filter(Boolean).join(', ');
 }
 
 function isolationWords(stage) {
@@ -24,8 +33,8 @@ function facts(stage) {
         ['Attempt', stage.attempt > 0 && String(stage.attempt)],
         ['Started', stage.startedAt && timeWords(stage.startedAt)],
         ['Ended', stage.endedAt && timeWords(stage.endedAt)],
-        ['Process', processWords(stage)],
-        ['Cause', stage.cause && [causeWords(stage), ' ', el('code', {}, stage.cause)]],
+        ['Why', whyWords(stage)],
+        ['Cause', stage.cause && el('code', {}, stage.cause)],
         ['CPU', stage.usage.cpuMs !== null && `${(stage.usage.cpuMs / 1000).toFixed(1)} s`],
         ['Memory', stage.usage.maxRssBytes !== null && bytesWords(stage.usage.maxRssBytes)],
         ['Log', stage.logBytes > 0 && bytesWords(stage.logBytes)],
@@ -35,8 +44,17 @@ function facts(stage) {
         ['Containment', stage.containment],
         ['Isolation', isolationWords(stage)],
     ];
-    return el('dl', { class: 'facts' }, all.filter(([, value]) => value).map(([name, value]) =>
-        el('div', {}, el('dt', {}, name), el('dd', {}, ...[value].flat()))));
+    const command = stage.definition?.with.command;
+    return el('div', {}, command && el('pre', { class: 'command', tabindex: 0, 'aria-label': 'Command' }, command), el('dl', { class: 'facts' }, all.filter(([, value]) => value).map(([name, value]) =>
+        el('div', {}, el('dt', {}, name), el('dd', {}, ...[value].flat())))));
+}
+
+/** Returns which commit an approval sends out. */
+function goesOut(run) {
+    if (!run.commitHash && !run.branch)
+        return '';
+    return ['Commit', run.commitHash?.slice(0, 12), run.branch && `of ${run.branch}`, (run.commitMessage ?? '').split('\n')[0] && `"${run.commitMessage.split('\n')[0]}"`]
+        .filter(Boolean).join(' ');
 }
 
 export class StagePanel {
@@ -47,6 +65,8 @@ export class StagePanel {
     #version = ''; // of the stage as drawn
     #historyVersion = ''; // versions of the run's stages as drawn in the history
     #log = null;
+    #run = null;
+    #looked = 0; // when the processes were asked for
     #tab = 'log';
 
     /** `changed` is called after an action on the stage. */
@@ -59,7 +79,8 @@ export class StagePanel {
             this.#tabButton('history', 'History'));
         this.logRoot = el('div', { class: 'log', role: 'tabpanel', id: 'panel-log', 'aria-labelledby': 'tab-log' });
         this.historyRoot = el('div', { class: 'past', role: 'tabpanel', id: 'panel-history', 'aria-labelledby': 'tab-history', tabindex: 0, hidden: true });
-        root.append(this.head, this.tabs, this.logRoot, this.historyRoot);
+        this.processes = el('div', { hidden: true });
+        root.append(this.head, this.processes, this.tabs, this.logRoot, this.historyRoot);
         root.hidden = true;
     }
 
@@ -70,6 +91,8 @@ export class StagePanel {
             return;
         const other = stage.id !== this.#stage?.id;
         this.#stage = stage;
+        this.#run = run;
+        this.#showProcesses();
         const ended = run.status === 'SUCCESS' || run.status === 'FAILURE';
         const version = `${stage.id} ${stage.version} ${ended}`;
         if (version !== this.#version)
@@ -80,6 +103,8 @@ export class StagePanel {
             this.#drawHistory(run, stages);
         this.#historyVersion = historyVersion;
         if (other) {
+            this.#looked = 0;
+            refill(this.processes);
             this.#log?.close();
             this.#log = new LogView(this.logRoot, stage, { signal: this.#signal });
         }
@@ -87,17 +112,37 @@ export class StagePanel {
     }
 
     #drawHead(ended) {
-        const stage = this.#stage;
+        const stage = { ...this.#stage, goesOut: this.#stage.status === 'AWAITING_APPROVAL' ? goesOut(this.#run) : '' };
         const hadFocus = this.head.contains(document.activeElement);
         refill(this.head,
             el('div', { class: 'title' },
                 el('h2', {}, stageName(stage)),
-                el('span', { class: `status ${stage.status}` }, picture(stage.status), stageWords(stage, ended)),
+                el('span', { class: `status ${stageLook(stage)}` }, picture(stageLook(stage)), stageWords(stage, ended)),
                 el('span', { class: 'actions' }, stageActions(stage, () => this.#done()))),
-            stage.message && el('p', { class: 'message' }, stage.message),
+            stage.message && stage.cause !== 'EXIT' && el('p', { class: 'message' }, stage.message),
             facts(stage));
         if (hadFocus)
             this.#focusTab();
+    }
+
+    /** Shows what runs in the stage now; asks at most every 5 seconds. */
+    async #showProcesses() {
+        const stage = this.#stage;
+        if (stage.status !== 'IN_PROGRESS' || stage.plugin === 'external') {
+            this.processes.hidden = true;
+            return;
+        }
+        if (Date.now() - this.#looked < 5000 || this.processes.matches(':hover, :focus-within'))
+            return;
+        this.#looked = Date.now();
+        try {
+            const processes = await getJson(`/api/stages/${stage.id}/processes`, { signal: this.#signal });
+            this.processes.hidden = processes.length === 0;
+            refill(this.processes, el('details', { open: stage.stuckSince !== null || this.processes.querySelector('details')?.open === true },
+                el('summary', {}, countWords(processes.length, 'process', 'processes')), processTable(processes)));
+        } catch (error) {
+            isShowable(error); // the table stays as it was
+        }
     }
 
     /** The pressed button may be gone: moves the keyboard focus to the tab beside it. */

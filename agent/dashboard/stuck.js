@@ -3,13 +3,12 @@ import { getJson, isShowable } from './api.js';
 import { lineNodes } from './ansi.js';
 import { stageActions } from './changes.js';
 import { el, problem, refill } from './dom.js';
+import { processTable } from './processes.js';
 import { durationWords, shortId, stageName, timeWords, took } from './words.js';
 
 const soonMs = 500;
 // Processes change without an event.
 const pollMs = 5000;
-
-const processStates = { R: 'running', S: 'sleeping', D: 'uninterruptible', T: 'stopped', t: 'traced', Z: 'zombie', I: 'idle' };
 
 /** Calls `act` soon after a change, once for several. */
 function onChange(stream, act, signal) {
@@ -32,18 +31,6 @@ export function countStuck(badge, stream) {
             isShowable(error); // the page itself shows the error
         }
     });
-}
-
-function processTable(processes) {
-    return el('div', { class: 'processes', tabindex: 0, role: 'region', 'aria-label': 'Processes' }, el('table', {},
-        el('thead', {}, el('tr', {}, ['PID', 'Command', 'State', 'Waits in', 'CPU', 'Age'].map((words) => el('th', { scope: 'col' }, words)))),
-        el('tbody', {}, processes.map((process) => el('tr', {},
-            el('td', {}, String(process.pid)),
-            el('td', {}, el('code', {}, process.command)),
-            el('td', {}, processStates[process.state] ?? process.state),
-            el('td', {}, process.waitChannel),
-            el('td', {}, durationWords(process.cpuMs)),
-            el('td', {}, durationWords(process.ageMs)))))));
 }
 
 function card(stage, done) {

@@ -1,6 +1,6 @@
 // The stages of a run as rows with bars to scale.
 import { el, picture, refill, retext } from './dom.js';
-import { causeWords, durationWords, stageName, stageWords, timeWords, took } from './words.js';
+import { causeWords, durationWords, stageLook, stageName, stageWords, timeWords, took } from './words.js';
 
 const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500]
     .concat([1, 2, 5, 10, 15, 30].map((s) => s * 1000))
@@ -64,9 +64,10 @@ class Row {
         this.link.href = `#/runs/${stage.runId}/${stage.id}`;
         this.bar.className = `bar ${stage.status}`;
         this.bar.title = stage.startedAt ? `${timeWords(stage.startedAt)} – ${stage.endedAt ? timeWords(stage.endedAt) : 'now'}` : '';
-        this.status.className = `status ${stage.status}`;
-        refill(this.status, picture(stage.status), stageWords(stage, ended));
+        this.status.className = `status ${stageLook(stage)}`;
+        refill(this.status, picture(stageLook(stage)), stageWords(stage, ended));
         retext(this.name, stageName(stage));
+        this.name.title = stageName(stage);
         const why = [causeWords(stage), stage.attempt > 1 && `attempt ${stage.attempt}`].filter(Boolean).join(' · ');
         refill(this.why, stage.stuckSince && el('b', { class: 'stuck' }, `stuck since ${timeWords(stage.stuckSince)}`),
             stage.stuckWhy && `: ${stage.stuckWhy}`,

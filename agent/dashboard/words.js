@@ -55,9 +55,30 @@ export function waitsWords(run) {
     }
 }
 
+/** Returns what changes the meaning of a stage's status; empty if nothing does. */
+function asideOf(stage) {
+    if (stage.status === 'SUCCESS')
+        return { SKIPPED: ' (skipped)', OPERATOR: ' (accepted)' }[stage.cause] ?? '';
+    return stage.status === 'IN_PROGRESS' && stage.stuckSince ? ' (stuck)' : '';
+}
+
 /** Returns a stage's status in words; `ended`: so has its run. */
 export function stageWords(stage, ended) {
-    return ended && stage.status === 'IDLE' ? 'Not run' : statusWords[stage.status];
+    return ended && stage.status === 'IDLE' ? 'Not run' : statusWords[stage.status] + asideOf(stage);
+}
+
+/** Returns the picture of a stage's status: a skipped one looks like no success. */
+export function stageLook(stage) {
+    return stage.status === 'SUCCESS' && stage.cause === 'SKIPPED' ? 'SKIPPED' : stage.status;
+}
+
+/** Returns the stage that failed in a run or that it is at; null if none. */
+export function stageOf(run) {
+    return run.failedStage ?? run.currentStage;
+}
+
+export function runWords(run) {
+    return statusWords[run.status] + (run.currentStage?.stuckSince ? ' (stuck)' : '');
 }
 
 /** `UNIT_TEST` → `Unit test`. */

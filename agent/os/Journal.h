@@ -2,7 +2,8 @@
 
 #include <string>
 
-/// Lines for the journal on stdout, one per event, each prefixed by its priority. Source: sd-daemon(3).
+/// Lines on stdout, one per event, each prefixed by its priority where the journal reads it (sd-daemon(3)), else by
+/// `error: ` or `warning: ` where it is one.
 /// Threads: any. Control characters become spaces.
 namespace agent::journal
 {

@@ -150,3 +150,27 @@ export async function listsStagesThatCantBeEnded({ page, context, daemon, open }
     await page.getByText('executor: ok').waitFor();
     assert.equal(await page.getByText('Set aside').count(), 0);
 }
+
+export async function startsARunOfAServiceAndTellsTheWayBack({ page, daemon, open }) {
+    await open('#/services/payment');
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.locator('#run-branch').fill('fix/totals');
+    await page.locator('#run-env').fill('no assignment');
+    await page.getByRole('dialog').getByRole('button', { name: 'Run', exact: true }).click();
+    await page.getByRole('alert').getByText('NAME=VALUE').waitFor();
+    await page.locator('#run-env').fill('GREETING=hello');
+    await page.getByRole('dialog').getByRole('button', { name: 'Run', exact: true }).click();
+    await page.waitForURL(/#\/runs\//);
+    await page.locator('.run-head', { hasText: 'fix/totals' }).waitFor();
+    const [run] = await daemon.get('/api/runs?limit=1');
+    assert.equal(run.branch, 'fix/totals');
+    await page.getByRole('button', { name: 'Reject' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Reject' }).click();
+    // What was ended can be retried from the message, also on another page.
+    await open('#/services/payment');
+    await page.getByText('Failing since').waitFor();
+    await page.locator('#toast').getByRole('button', { name: 'Retry' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Retry' }).click();
+    await page.locator('#toast', { hasText: 'will be retried' }).waitFor();
+    await daemon.runIs(run.id, 'AWAITING_APPROVAL');
+}

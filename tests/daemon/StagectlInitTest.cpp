@@ -92,6 +92,10 @@ public:
     void testTheAgentTakesWhatItWrites()
     {
         _daemon.start();
+        // Symptom: `<6>ready` on a terminal. Bound: priorities are for the journal only.
+        CPPUNIT_ASSERT_MESSAGE(_daemon.output(), _daemon.output().find("<6>") == std::string::npos);
+        CPPUNIT_ASSERT_MESSAGE(_daemon.output(),
+                               _daemon.output().find("ready: ") != std::string::npos);
         const fs::path folder = repository("My+App");
         std::ofstream(folder / "Makefile") << "all:\n\techo made\n";
         const std::string said =
