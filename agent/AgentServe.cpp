@@ -7,6 +7,7 @@
 #include "agent/api/HttpServer.h"
 #include "agent/api/Json.h"
 #include "agent/api/Routes.h"
+#include "agent/intake/Hooks.h"
 #include "agent/os/DescriptorLimit.h"
 #include "agent/os/Journal.h"
 #include "agent/outbox/Outbox.h"
@@ -261,6 +262,12 @@ try
     followers.start();
     access.tokens.revoked = [&] { followers.recheck(); };
     access.start(engine);
+    Hooks hooks({.engine = engine,
+                 .services = _services,
+                 .plugins = _plugins,
+                 .isolation = _config.isolation,
+                 .secretsDir = _config.secretsDir,
+                 .secret = _config.hookSecret});
     // 5 The check of the record, and the API.
     RecordCheck recordCheck(state.record(), database.endedUncleanly(), error);
     std::unique_ptr<Guard> guard;
@@ -279,7 +286,7 @@ try
                                                  .hosts = _config.httpHosts});
     routes = std::make_unique<Routes>(
         ApiParts{engine, database, _services, _plugins, state, stageLists, followers, recordCheck,
-                 access, outbox, _config.metricsPublic, url, tls.get(), _config.isolation,
+                 access, outbox, hooks, _config.metricsPublic, url, tls.get(), _config.isolation,
                  StageDefaults{_config.secretsDir, _config.stageTimeoutMs, _config.stageGraceMs}},
         *guard);
     // Stop the engine first: it answers requests that block the server's threads.

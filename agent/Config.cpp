@@ -37,24 +37,43 @@ const std::set<std::string>& knownKeys()
 {
     static const std::set<std::string> known = []
     {
-        std::set<std::string> keys{"auth.required",     "auth.proxy_header",
-                                   "metrics.public",    "http.address",
-                                   "http.port",         "http.hosts",
-                                   "http.socket",       "http.tls_certificate",
-                                   "http.tls_key",      "http.plain",
-                                   "http.base_path",    "auth.operators_group",
-                                   "state.dir",         "services.dir",
-                                   "plugins.dir",       "secrets.dir",
-                                   "executor.slots",    "stage.timeout",
-                                   "stage.grace",       "logs.max_bytes",
-                                   "disk.min_free",     "disk.min_free_inodes",
-                                   "runs.keep",         "runs.keep_count",
-                                   "runs.queue_max",    "workspace.keep",
-                                   stuckAfter,          "logs.compress_after",
-                                   "mirrors.keep",      "outbox.dir",
-                                   "outbox.keep",       "outbox.ca_file",
-                                   "http.public_url",   "git.config",
-                                   "isolation.default", "isolation.none_allowed",
+        std::set<std::string> keys{"auth.required",
+                                   "auth.proxy_header",
+                                   "metrics.public",
+                                   "http.address",
+                                   "http.port",
+                                   "http.hosts",
+                                   "http.socket",
+                                   "http.tls_certificate",
+                                   "http.tls_key",
+                                   "http.plain",
+                                   "http.base_path",
+                                   "auth.operators_group",
+                                   "state.dir",
+                                   "services.dir",
+                                   "plugins.dir",
+                                   "secrets.dir",
+                                   "executor.slots",
+                                   "stage.timeout",
+                                   "stage.grace",
+                                   "logs.max_bytes",
+                                   "disk.min_free",
+                                   "disk.min_free_inodes",
+                                   "runs.keep",
+                                   "runs.keep_count",
+                                   "runs.queue_max",
+                                   "workspace.keep",
+                                   stuckAfter,
+                                   "logs.compress_after",
+                                   "mirrors.keep",
+                                   "outbox.dir",
+                                   "outbox.keep",
+                                   "outbox.ca_file",
+                                   "http.public_url",
+                                   "hooks.secret",
+                                   "git.config",
+                                   "isolation.default",
+                                   "isolation.none_allowed",
                                    "isolation.binds"};
         for (const StageType type : allStageTypes)
             keys.insert(stuckAfter + "." + std::string(toString(type)));
@@ -356,6 +375,10 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
         source.complain("http.public_url",
                         "expected a URL such as https://ci.example.org, found '" +
                             config.publicUrl + "'");
+    config.hookSecret = source.said("hooks.secret").value_or("");
+    if (config.hookSecret.find('/') != std::string::npos || config.hookSecret.starts_with('.'))
+        source.complain("hooks.secret", "expected the name of a file in secrets.dir, found '" +
+                                            config.hookSecret + "'");
     readFolders(source, file, config);
     readSocket(source, file, config);
     readIsolation(source, file, config);

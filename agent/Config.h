@@ -53,7 +53,8 @@ struct Config
     std::int64_t workspaceKeepMs = 0;
     std::int64_t logsCompressAfterMs = 0;
     std::int64_t mirrorsKeepMs = 0;
-    std::string publicUrl; ///< of the agent, without a slash at its end; empty: where it listens
+    std::string hookSecret; ///< file in secretsDir for services without their own; empty: none
+    std::string publicUrl;  ///< of the agent, without a slash at its end; empty: where it listens
     std::filesystem::path outboxDir;
     std::int64_t outboxKeepMs = 0;
     std::filesystem::path outboxCaFile; ///< empty: the system's authorities

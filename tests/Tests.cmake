@@ -33,6 +33,7 @@ add_executable(unit-tests
     tests/unit/OutboxStoreTest.cpp
     tests/unit/TargetQueueTest.cpp
     tests/unit/WebhookTest.cpp
+    tests/unit/ForgeTest.cpp
     tests/unit/Sha256Test.cpp
     tests/unit/FolderIdentityTest.cpp
     tests/unit/SealTest.cpp
@@ -167,6 +168,7 @@ add_executable(daemon-tests
     tests/daemon/TokensApiTest.cpp
     tests/daemon/OutboxTest.cpp
     tests/daemon/OutboxKillTest.cpp
+    tests/daemon/HooksTest.cpp
     tests/daemon/NarrowedTokenTest.cpp
     tests/daemon/InheritedTest.cpp
     tests/daemon/RouteWalkTest.cpp

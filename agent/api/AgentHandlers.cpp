@@ -187,11 +187,11 @@ Response metrics(const ApiParts& api, const Request& request, const std::string&
                                                        return run && request.caller.sees(*run);
                                                    })));
     else
-        response.body = metricsText(api.engine.status(), stuck.size()) +
-                        recordMetrics(api.recordCheck.result()) +
-                        accessMetrics(api.access.access.failures()) +
-                        outboxMetrics(api.outbox.status(), nowMs()) +
-                        (api.tls != nullptr ? certificateMetrics(api.tls->expiresAt()) : "");
+        response.body =
+            metricsText(api.engine.status(), stuck.size()) +
+            recordMetrics(api.recordCheck.result()) + accessMetrics(api.access.access.failures()) +
+            hookMetrics(api.hooks.counts()) + outboxMetrics(api.outbox.status(), nowMs()) +
+            (api.tls != nullptr ? certificateMetrics(api.tls->expiresAt()) : "");
     return response;
 }
 

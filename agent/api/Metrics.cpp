@@ -96,6 +96,17 @@ std::string accessMetrics(const TokenFailures::Counts& counts)
     return page.text();
 }
 
+std::string hookMetrics(const Hooks::Counts& counts)
+{
+    Page page;
+    const char* const name = "stage_agent_hook_deliveries_total";
+    page.family(name, "counter", "What forges delivered, by what came of it.");
+    for (const auto& [result, count] :
+         {std::pair{"run", counts.started}, {"none", counts.without}, {"refused", counts.refused}})
+        page.sample(std::string(name) + "{result=\"" + result + "\"}", count);
+    return page.text();
+}
+
 std::string outboxMetrics(const std::vector<TargetStatus>& targets, TimeMs now)
 {
     if (targets.empty())

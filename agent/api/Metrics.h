@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/api/TokenFailures.h"
+#include "agent/intake/Hooks.h"
 #include "agent/outbox/TargetWorker.h"
 #include "agent/run/EngineStatus.h"
 #include "agent/store/RecordCheck.h"
@@ -21,6 +22,9 @@ std::string metricsText(const EngineStatus& facts, std::size_t stuck);
 std::string certificateMetrics(std::int64_t expiresAt);
 /// The part of it that a token narrowed to services may see.
 std::string stuckMetrics(std::size_t stuck);
+
+/// The same of what forges deliver.
+std::string hookMetrics(const Hooks::Counts& counts);
 
 /// The same of the targets of reports.
 std::string outboxMetrics(const std::vector<TargetStatus>& targets, TimeMs now);

@@ -6,6 +6,7 @@
 #include "agent/api/Http.h"
 #include "agent/api/JsonArray.h"
 #include "agent/api/StageListCache.h"
+#include "agent/intake/Hooks.h"
 #include "agent/outbox/Outbox.h"
 #include "agent/run/Engine.h"
 #include "agent/run/StageDefinition.h"
@@ -32,6 +33,7 @@ struct ApiParts
     const RecordCheck& recordCheck;
     AccessParts& access;
     Outbox& outbox;
+    Hooks& hooks;
     bool publicMetrics = false;
     std::string url = {};            ///< of the agent, without a slash at its end
     const TlsContext* tls = nullptr; ///< null: none
@@ -126,6 +128,8 @@ Response resume(const ApiParts& api, const Request& request, const std::string& 
 Response health(const ApiParts& api, const Request& request, const std::string& id);
 Response ready(const ApiParts& api, const Request& request, const std::string& id);
 Response metrics(const ApiParts& api, const Request& request, const std::string& id);
+Response receiveHook(const ApiParts& api, const Request& request, const std::string& id);
+Response listDeliveries(const ApiParts& api, const Request& request, const std::string& id);
 Response listOutbox(const ApiParts& api, const Request& request, const std::string& id);
 Response retryReport(const ApiParts& api, const Request& request, const std::string& id);
 Response dropReport(const ApiParts& api, const Request& request, const std::string& id);

@@ -5,8 +5,8 @@
 #include "agent/run/DeleteRun.h"
 #include "agent/run/InputRules.h"
 #include "agent/run/PatchRun.h"
-#include "agent/run/PipelineParser.h"
 #include "agent/run/RefusedVariables.h"
+#include "agent/run/RunPipeline.h"
 #include "agent/run/ServiceCatalog.h"
 #include "agent/run/StopRun.h"
 #include "agent/run/SubmitRun.h"
@@ -98,25 +98,8 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
         problems = std::move(request.pipeline->problems);
         prefix = "pipeline";
     }
-    if (problems.empty())
-        problems = checkPlugins(pipeline, api.plugins);
-    if (problems.empty())
-        problems = api.isolation.check(pipeline, submission.serviceName);
-    if (!problems.empty())
-    {
-        const auto& key = problems.front().key;
-        std::string message;
-        for (const auto& problem : problems)
-            message += (message.empty() ? "" : "; ") +
-                       (problem.key.empty() ? "" : problem.key + ": ") + problem.message;
-        throw Declined(Declined::Kind::Invalid, "invalid_pipeline", message,
-                       prefix + (key.empty() || prefix.empty() ? "" : ".") + key);
-    }
-    if (const auto problem = api.isolation.pullRequestProblem(submission.trigger); !problem.empty())
-        throw invalid("triggerType", problem);
-    // Whatever the trigger is patched to: what came with a pull request stays in the sandbox.
-    if (isPullRequest(submission.trigger))
-        pipeline.isolation = Isolation::Sandbox;
+    checkPipeline(pipeline, std::move(problems), submission.serviceName, submission.trigger,
+                  api.plugins, api.isolation, prefix);
     for (const auto& [name, value] : request.env)
     {
         if (std::find(pipeline.secrets.begin(), pipeline.secrets.end(), name) !=

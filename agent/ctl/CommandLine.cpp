@@ -304,6 +304,11 @@ void CommandLine::addOutboxVerbs()
         ->add_option("--limit", _limit, "Reports at most (default: 100)")
         ->check(CLI::Range(1, 1000))
         ->type_name("N");
+    verb("hooks", "List what forges delivered in the last 24 hours, and what came of it",
+         [this](const Session& session) { return listHooks(session, _limit); })
+        ->add_option("--limit", _limit, "Deliveries at most (default: 100)")
+        ->check(CLI::Range(1, 1000))
+        ->type_name("N");
     outboxVerb("retry", "Send a report at once",
                [this](const Session& session) { return retryReport(session, _name); })
         ->add_option("REPORT", _name, "UUID")

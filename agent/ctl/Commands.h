@@ -114,6 +114,9 @@ Exit revokeToken(const Session& session, const std::string& name);
 /// Prints an address that opens the dashboard once; on a desktop opens it too, unless `onlyPrint`.
 Exit openDashboard(const Session& session, bool onlyPrint);
 
+/// What forges delivered: Hooks.cpp.
+Exit listHooks(const Session& session, std::int64_t limit);
+
 // Verbs of the reports that wait: Outbox.cpp.
 Exit listOutbox(const Session& session, std::int64_t limit);
 Exit retryReport(const Session& session, const std::string& id);

@@ -92,6 +92,18 @@ struct PipelineSpec
 /// Returns the stages of a new run of `pipeline`, in order, with new ids.
 std::vector<Stage> stagesOf(const PipelineSpec& pipeline, const Run& run);
 
+/// What of a forge's deliveries starts a run of a service.
+struct OnRules
+{
+    std::vector<std::string> branches; ///< patterns of branches that are pushed
+    std::vector<std::string> tags;     ///< patterns of tags that are pushed
+    bool pullRequest = false;
+    std::vector<std::string>
+        bases; ///< patterns of branches that a pull request is to go into; empty: all
+
+    bool operator==(const OnRules&) const = default;
+};
+
 /// A service of `services.d/`.
 struct Service
 {
@@ -100,6 +112,10 @@ struct Service
     std::string file; ///< where it was declared
     int concurrency = 1;
     PipelineSpec pipeline;
+    std::optional<OnRules> on; ///< none: no delivery starts a run
+    std::string
+        hookSecret; ///< name of the file in secrets.dir; empty: hooks.secret of the configuration
+    bool secretsForPullRequests = false;
 };
 
 /// An error in a file or request.

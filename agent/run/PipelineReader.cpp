@@ -18,6 +18,7 @@ namespace
 
 constexpr std::size_t maxStages = 100;
 constexpr std::size_t maxStageName = 128;
+constexpr std::size_t maxPattern = 256;
 constexpr std::int64_t maxCpuPercent = 102'400; // 1024 cores: more is a slip of the pen
 constexpr std::int64_t maxConcurrency = 10'000;
 
@@ -117,20 +118,23 @@ void PipelineReader::readService(const DocumentValue& root, Service& service) co
 {
     const DocumentMap map(root,
                           {"id", "name", "repository", "branch", "concurrency", "env", "secrets",
-                           "isolation", "network", "binds", "stages"},
+                           "isolation", "network", "binds", "stages", "on", "hook_secret",
+                           "secrets_for_pull_requests"},
                           DocumentMap::Others::Prefixed);
     service.id = idOf(map);
     if (const auto value = map.require("name"))
         service.name = ruled(*value, serviceNameProblem);
     service.concurrency = concurrencyOf(map);
     readKeys(map, service.pipeline);
+    readHooks(map, service);
 }
 
 void PipelineReader::readPipeline(const DocumentValue& root, PipelineSpec& spec) const
 {
     const DocumentMap map(root,
                           {"id", "name", "repository", "branch", "concurrency", "env", "secrets",
-                           "isolation", "network", "binds", "stages"},
+                           "isolation", "network", "binds", "stages", "on", "hook_secret",
+                           "secrets_for_pull_requests"},
                           DocumentMap::Others::Prefixed);
     // A service's file may be sent as it is; what only a declared service has is checked and has no effect.
     (void)idOf(map);
@@ -139,6 +143,8 @@ void PipelineReader::readPipeline(const DocumentValue& root, PipelineSpec& spec)
     (void)concurrencyOf(map);
     if (const auto value = map.find("secrets"); value && _source == Source::Request)
         value->problem("an inline pipeline may not name secrets");
+    Service unused;
+    readHooks(map, unused);
     readKeys(map, spec);
 }
 
@@ -155,6 +161,52 @@ void PipelineReader::readKeys(const DocumentMap& map, PipelineSpec& spec) const
     readIsolation(map, spec);
     if (const auto value = map.require("stages"))
         readStages(*value, spec);
+}
+
+/// What starts runs besides requests: docs/hooks.md.
+void PipelineReader::readHooks(const DocumentMap& map, Service& service) const
+{
+    if (const auto secret = map.find("hook_secret"))
+        service.hookSecret = ruled(*secret, environmentProblem);
+    if (const auto given = map.find("secrets_for_pull_requests"))
+        service.secretsForPullRequests = given->boolean().value_or(false);
+    const auto on = map.find("on");
+    if (!on)
+        return;
+    if (!map.find("repository"))
+        on->problem("needs the key repository: deliveries of a forge are about one");
+    const DocumentMap rules(*on, {"push", "tags", "pull_request"});
+    OnRules& to = service.on.emplace();
+    if (const auto push = rules.find("push"))
+    {
+        const DocumentMap branches(*push, {"branches"});
+        if (const auto list = branches.require("branches"))
+            to.branches = patternsOf(*list);
+    }
+    if (const auto tags = rules.find("tags"))
+        to.tags = patternsOf(*tags);
+    if (const auto request = rules.find("pull_request"))
+    {
+        to.pullRequest = true;
+        if (request->node().kind == DocumentNode::Kind::Boolean)
+            to.pullRequest = request->boolean().value_or(false);
+        else if (const auto list = DocumentMap(*request, {"branches"}).require("branches"))
+            to.bases = patternsOf(*list);
+    }
+}
+
+std::vector<std::string> PipelineReader::patternsOf(const DocumentValue& list)
+{
+    std::vector<std::string> patterns;
+    for (const DocumentValue& item : list.list())
+    {
+        patterns.push_back(item.word().value_or(""));
+        if (patterns.back().size() > maxPattern)
+            item.problem("must not be longer than " + std::to_string(maxPattern) + " bytes");
+    }
+    if (list.node().kind == DocumentNode::Kind::List && patterns.empty())
+        list.problem("must hold a pattern such as main or release/*");
+    return patterns;
 }
 
 void PipelineReader::readEnv(const DocumentValue& value, PipelineSpec& spec) const

@@ -22,6 +22,8 @@ public:
     void readPipeline(const DocumentValue& root, PipelineSpec& spec) const;
 
 private:
+    void readHooks(const DocumentMap& map, Service& service) const;
+    [[nodiscard]] static std::vector<std::string> patternsOf(const DocumentValue& list);
     void readKeys(const DocumentMap& map, PipelineSpec& spec) const;
     void readEnv(const DocumentValue& value, PipelineSpec& spec) const;
     void checkLength(const DocumentValue& member, std::size_t size) const;

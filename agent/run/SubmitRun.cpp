@@ -2,7 +2,9 @@
 
 #include "agent/model/Id.h"
 #include "agent/run/Engine.h"
+#include "agent/run/HookRuns.h"
 #include "agent/run/Lookup.h"
+#include "agent/store/DeliveryStore.h"
 #include "agent/store/Submissions.h"
 
 namespace agent::commands
@@ -90,6 +92,29 @@ Submitted submit(Engine& engine, const Submission& submission)
             Submissions(batch.connection)
                 .remember(submission.idempotencyKey, {run.id, submission.bodyHash}, now);
             return {run, true};
+        });
+}
+
+Delivered deliver(Engine& engine, const HookDelivery& delivery,
+                  const std::vector<Submission>& submissions)
+{
+    return engine.call<Delivered>(
+        [&](Batch& batch, EngineParts& parts) -> Delivered
+        {
+            DeliveryStore store(batch.connection);
+            if (auto seen = store.find(delivery.forge, delivery.delivery,
+                                       delivery.at - DeliveryStore::keepMs))
+                return {*seen, true};
+            HookDelivery made = delivery;
+            for (const Submission& submission : submissions)
+            {
+                const Run run = create(batch, parts, submission);
+                made.runIds.push_back(run.id);
+                made.outcome +=
+                    (made.outcome.empty() ? "" : "\n") + submission.serviceName + ": run " + run.id;
+            }
+            store.add(made);
+            return {made, false};
         });
 }
 

@@ -221,6 +221,22 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
         // Holds pages of the file until they are to be free (RecordReserve.h).
         "CREATE TABLE reserve (pages BLOB NOT NULL)",
     },
+    {
+        // What forges delivered in the last 24 h.
+        R"(CREATE TABLE deliveries (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            at INTEGER NOT NULL,
+            forge TEXT NOT NULL,
+            delivery TEXT NOT NULL,
+            event TEXT NOT NULL,
+            repository TEXT,
+            ref TEXT,
+            outcome TEXT,
+            run_ids TEXT,
+            UNIQUE (forge, delivery)
+        ))",
+        "CREATE INDEX deliveries_by_age ON deliveries (at)",
+    },
 };
 
 } // namespace agent

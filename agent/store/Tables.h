@@ -132,4 +132,17 @@ inline constexpr Table reportTable{"outbox", std::array{
                                                  textColumn<&Report::body>("body"),
                                              }};
 
+inline constexpr Table deliveryTable{"deliveries",
+                                     std::array{
+                                         column<&HookDelivery::seq>("seq", Written::ByRecord),
+                                         column<&HookDelivery::at>("at"),
+                                         textColumn<&HookDelivery::forge>("forge"),
+                                         textColumn<&HookDelivery::delivery>("delivery"),
+                                         textColumn<&HookDelivery::event>("event"),
+                                         column<&HookDelivery::repository>("repository"),
+                                         column<&HookDelivery::ref>("ref"),
+                                         column<&HookDelivery::outcome>("outcome"),
+                                         column<&HookDelivery::runIds>("run_ids"),
+                                     }};
+
 } // namespace agent

@@ -22,7 +22,7 @@ namespace
 /// What a statement may read of a table without a search: rows that partial indexes hold, of runs and
 /// stages that have not ended or wait for something.
 const std::regex
-    scan("SCAN (runs|stages|history|attempts|idempotency|outbox|report_numbers)\\b"
+    scan("SCAN (runs|stages|history|attempts|idempotency|outbox|report_numbers|deliveries)\\b"
          "(?! USING (COVERING )?INDEX "
          "(runs_not_ended|runs_waiting|stages_stuck|stages_to_sync|attempts_to_sync)\\b)");
 
@@ -142,10 +142,9 @@ public:
                 linesLike(text, "\n[ \t]+(static |const |inline )*Query \\w+ *[{(=]"));
             CPPUNIT_ASSERT_EQUAL_MESSAGE(
                 name + " runs a statement that is no Query", std::size_t(0),
-                linesLike(
-                    text,
-                    "(prepareOnce\\(|execute\\(|<<)\\s*R?\"(sql)?\\(?\\s*"
-                    "[^\"]*\\b(runs|stages|history|attempts|idempotency|services|outbox)\\b"));
+                linesLike(text, "(prepareOnce\\(|execute\\(|<<)\\s*R?\"(sql)?\\(?\\s*"
+                                "[^\"]*\\b(runs|stages|history|attempts|idempotency|services|"
+                                "outbox|deliveries)\\b"));
         }
         CPPUNIT_ASSERT_EQUAL(declared, ofTheRecord().size());
     }
