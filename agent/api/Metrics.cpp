@@ -28,6 +28,13 @@ public:
         sample(nameAndLabels, std::to_string(value));
     }
 
+    void sample(const char* name, const char* label, const std::string& labelled,
+                std::uint64_t value)
+    {
+        _text.append(name).append("{").append(label).append("=\"").append(labelled).append("\"} ");
+        _text.append(std::to_string(value)).append("\n");
+    }
+
     void gauge(const char* name, const char* help, std::uint64_t value)
     {
         family(name, "gauge", help);
@@ -103,7 +110,7 @@ std::string hookMetrics(const Hooks::Counts& counts)
     page.family(name, "counter", "What forges delivered, by what came of it.");
     for (const auto& [result, count] :
          {std::pair{"run", counts.started}, {"none", counts.without}, {"refused", counts.refused}})
-        page.sample(std::string(name) + "{result=\"" + result + "\"}", count);
+        page.sample(name, "result", result, count);
     return page.text();
 }
 
@@ -112,15 +119,11 @@ std::string outboxMetrics(const std::vector<TargetStatus>& targets, TimeMs now)
     if (targets.empty())
         return "";
     Page page;
-    const auto family = [&](const std::string& name, const char* type, const char* help, auto value)
+    const auto family = [&](const char* name, const char* type, const char* help, auto value)
     {
-        page.family(name.c_str(), type, help);
+        page.family(name, type, help);
         for (const TargetStatus& target : targets)
-        {
-            std::string sample = name;
-            sample.append("{target=\"").append(target.name).append("\"}");
-            page.sample(sample, static_cast<std::uint64_t>(value(target)));
-        }
+            page.sample(name, "target", target.name, static_cast<std::uint64_t>(value(target)));
     };
     family("stage_agent_outbox_waiting", "gauge", "Reports that wait for the target.",
            [](const auto& target) { return target.backlog.reports; });
