@@ -389,7 +389,7 @@ std::string stageEventJson(const Stage& stage)
         });
 }
 
-/// Without `waitingFor`: what a run waits for changes without a change of the run.
+/// Without `waitingFor` and `currentStage`: what a run waits for, and whether its stage is stuck, changes without a change of the run.
 std::string reportJson(const ReportFacts& facts, const ReportOrigin& origin)
 {
     const Report& report = facts.report;

@@ -181,6 +181,7 @@ private:
             ALTER TABLE attempts DROP COLUMN plugin_sha256;
             ALTER TABLE stages DROP COLUMN isolation; ALTER TABLE stages DROP COLUMN network;
             ALTER TABLE attempts DROP COLUMN isolation; ALTER TABLE attempts DROP COLUMN network;
+            DROP TABLE outbox; DROP TABLE report_numbers; DROP TABLE reserve; DROP TABLE deliveries;
             PRAGMA user_version = 2;)");
     }
 
