@@ -2,7 +2,6 @@
 
 #include "agent/os/FileDescriptor.h"
 #include "agent/wire/Failpoint.h"
-#include "agent/wire/Order.h"
 
 #include <cerrno>
 #include <set>
@@ -22,10 +21,11 @@ namespace
 /// Stages that end within this time share one sync of the file system.
 constexpr std::chrono::milliseconds together{1000};
 
-std::string failure(const char* what, const std::filesystem::path& where)
+std::string failureOf(const std::filesystem::path& folder)
 {
-    return std::string("cannot sync ") + what + " " + where.string() + ": " +
-           std::generic_category().message(errno);
+    std::string text = "cannot sync the file system of ";
+    text.append(folder.string()).append(": ").append(std::generic_category().message(errno));
+    return text;
 }
 
 /// Opens a folder that a stage may have replaced by something else.
@@ -35,18 +35,9 @@ FileDescriptor openFolder(const std::filesystem::path& folder)
         ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
 }
 
-/// Syncs the file `name` of `folder`, where it is one. Returns false with errno when the disk refuses.
-bool syncFile(const FileDescriptor& folder, const char* name)
-{
-    const FileDescriptor file(
-        ::openat(folder.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    struct stat info = {};
-    if (!file.valid() || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode))
-        return true; // nothing that the shim wrote
-    return ::fsync(file.get()) == 0;
-}
-
-/// Syncs the file system of `folder` unless that was done for `synced`.
+/// Syncs the file system of `folder` unless that was done for `synced`. One call for all attempts of a second: an
+/// fsync of each file would have the disk's journal written hundreds of times, and the record's commits wait for that.
+/// Errors: also of what was written back before this call and nobody was told of yet (Linux 5.8).
 bool syncFileSystem(const FileDescriptor& folder, std::set<dev_t>& synced)
 {
     struct stat info = {};
@@ -63,17 +54,11 @@ bool syncFileSystem(const FileDescriptor& folder, std::set<dev_t>& synced)
 std::string sync(const UnsyncedAttempt& attempt, std::set<dev_t>& synced)
 {
     const FileDescriptor folder = openFolder(attempt.folder);
-    if (folder.valid())
-    {
-        for (const char* name : {files::log, files::logIndex, files::outcome})
-            if (!syncFile(folder, name))
-                return failure(name, attempt.folder);
-        if (!syncFileSystem(folder, synced))
-            return failure("the file system of", attempt.folder);
-    }
+    if (folder.valid() && !syncFileSystem(folder, synced))
+        return failureOf(attempt.folder);
     const FileDescriptor workspace = openFolder(attempt.workspace);
     if (workspace.valid() && !syncFileSystem(workspace, synced))
-        return failure("the file system of", attempt.workspace);
+        return failureOf(attempt.workspace);
     return {}; // what was removed meanwhile needs no sync
 }
 

@@ -21,8 +21,8 @@ struct UnsyncedAttempt
     std::filesystem::path workspace; ///< of its run
 };
 
-/// Syncs what ended attempts have written, so that the next stage does not wait for the disk: log, index and
-/// outcome, then the file system of the workspace. See docs/durability.md.
+/// Syncs what ended attempts have written, so that the next stage does not wait for the disk: the file systems of
+/// their log, index and outcome and of the workspace. See docs/durability.md.
 /// Attempts that end within a second are synced together. An attempt that can't be synced is reported once and
 /// stays pending in the record: the next daemon tries again.
 class SyncWorker
