@@ -76,6 +76,8 @@ void Masker::scanLines(std::string_view in)
         if (_wrapped.depth > 0)
             scanWrapped(in.substr(done, at - done), begin + done);
         done = at;
+        if (_text.open())
+            continue; // it belongs to the break before it
         while (known != _lineEnds.end() && known->at < begin + at)
             ++known;
         if (_wrapped.depth == 0 && known != _lineEnds.end() && known->at == begin + at)
@@ -120,7 +122,15 @@ void Masker::scanWrapped(std::string_view in, std::uint64_t begin)
         if (_text.open())
         {
             if (WrappedText::continues(in[i]))
+            {
+                // All from the first byte before the break on is held: it must end some time.
+                if (_text.tooLong(begin + i + 1))
+                {
+                    _text.giveUp();
+                    _wrapped = {};
+                }
                 continue;
+            }
             const bool blank = _text.kind() == WrappedText::Kind::Blank;
             _text.end(begin + i);
             if (blank)
@@ -146,6 +156,7 @@ std::uint64_t Masker::unfinishedFrom()
 {
     const PatternAutomaton& automaton = _secrets->automaton();
     const std::uint64_t from = _at - automaton.unfinished(_state);
+    _mayShow = from == _at && _text.open() && _wrapped.depth < filterReach;
     const std::size_t wrapped = _wrapped.depth > 0 ? automaton.unfinished(_wrapped) : 0;
     return wrapped > 0 ? std::min(from, _text.beginOf(_at, wrapped)) : from;
 }
@@ -188,6 +199,20 @@ void Masker::feed(std::string_view in, TextPieces& out)
     }
 }
 
+bool Masker::showable() const
+{
+    return !_held.empty() && _mayShow;
+}
+
+void Masker::show(std::string& out)
+{
+    if (!showable())
+        return;
+    TextPieces pieces;
+    release(_at, {}, pieces);
+    pieces.appendTo(out);
+}
+
 void Masker::flush(std::string& out)
 {
     TextPieces pieces;
@@ -197,6 +222,7 @@ void Masker::flush(std::string& out)
     _wrapped = {};
     _text = {};
     _maskedTo = 0;
+    _mayShow = false;
 }
 
 /// Appends all before `limit`, where the earliest occurrence that is not yet complete begins, and the run
@@ -209,7 +235,8 @@ void Masker::release(std::uint64_t limit, std::string_view in, TextPieces& out)
     {
         const Cover& run = _covers[done];
         pass(run.begin, in, out);
-        if (run.begin > _maskedTo)
+        // What was shown already gets no mask afterwards.
+        if (run.begin > _maskedTo && run.end > _decided)
             out.copy(mask);
         _maskedTo = run.end;
         _decided = std::max(_decided, run.end);

@@ -44,6 +44,14 @@ public:
     /// The same, as a copy.
     void feed(std::string_view in, std::string& out);
 
+    /// Whether what is held is a line with its end, which is held for its last bytes alone: fewer than 11 that may be
+    /// the beginning of a form which goes on in the next line.
+    [[nodiscard]] bool showable() const;
+
+    /// Appends that line, for a stream that makes a pause. What goes on behind it is masked all the same, so that of a form
+    /// which an encoder breaks there at most its first 10 bytes are shown, and never all of it.
+    void show(std::string& out);
+
     /// Ends the stream: appends what is held. The next `feed` begins a new one.
     void flush(std::string& out);
 
@@ -86,6 +94,7 @@ private:
         std::uint64_t at = 0;
         PatternAutomaton::State state;
     };
+    bool _mayShow = false;          ///< of showable(): as of the last feed
     std::vector<LineEnd> _lineEnds; ///< of scan(): within a form of which much stands before them
     WrappedText _text;
     PatternAutomaton::State

@@ -80,6 +80,12 @@ void WrappedText::end(std::uint64_t at)
     _open = Kind::None;
 }
 
+void WrappedText::giveUp()
+{
+    _open = Kind::None;
+    _breaks.clear();
+}
+
 std::uint64_t WrappedText::beginOf(std::uint64_t end, std::size_t length) const
 {
     std::uint64_t begin = 0;

@@ -13,7 +13,7 @@ namespace agent
 ///
 /// A break is a line end (\n or \r) behind 24 characters that all are of base64, or all of hexadecimal digits with blanks, `:` or
 /// `-` between them; and the line ends, blanks and tabs that follow. Behind digits that blanks separate, as of od, its last
-/// byte stays, as a blank.
+/// byte stays, as a blank. No encoder makes a break of more than 256 bytes: what is longer ends the text.
 ///
 /// Positions are those of the stream; they only grow.
 class WrappedText
@@ -55,6 +55,12 @@ public:
     /// A break begins at this position, and is open until end().
     void begin(std::uint64_t at, Kind kind);
     void end(std::uint64_t at);
+
+    /// Whether the break that is open would be too long for one if it ended at `end`.
+    [[nodiscard]] bool tooLong(std::uint64_t end) const { return end - _openAt > longestBreak; }
+
+    /// The break that is open is none, and no text goes on over those before it.
+    void giveUp();
     [[nodiscard]] bool open() const { return _open != Kind::None; }
     [[nodiscard]] Kind kind() const { return _open; }
 
@@ -97,6 +103,7 @@ private:
     [[nodiscard]] Kind kindAt(std::string_view text, std::size_t at) const;
 
     static constexpr std::size_t mostBefore = 24;
+    static constexpr std::uint64_t longestBreak = 256;
 
     struct Break
     {

@@ -18,8 +18,16 @@ constexpr std::chrono::milliseconds maxHeldTime{200};
 LogWriter::LogWriter(const std::string& folder, std::int64_t maxBytes,
                      const std::vector<std::string>& secrets, MaskFile maskFile)
     : _file(folder, maxBytes),
-      _output{.name = LogStream::Output, .masker = Masker(_secrets), .pending = {}, .since = {}},
-      _errors{.name = LogStream::Errors, .masker = Masker(_secrets), .pending = {}, .since = {}},
+      _output{.name = LogStream::Output,
+              .masker = Masker(_secrets),
+              .pending = {},
+              .since = {},
+              .taken = {}},
+      _errors{.name = LogStream::Errors,
+              .masker = Masker(_secrets),
+              .pending = {},
+              .since = {},
+              .taken = {}},
       _maskFile(std::move(maskFile))
 {
     for (const std::string& secret : secrets)
@@ -54,8 +62,9 @@ void LogWriter::take(LogStream name, std::string_view bytes)
     else
         _thread.wait(); // as append() does: our caller counts on it
     masked.appendTo(stream.pending, whole);
+    stream.taken = Clock::now();
     if (!held || whole > 0)
-        stream.since = Clock::now();
+        stream.since = stream.taken;
 }
 
 void LogWriter::append(LogStream stream, std::string_view bytes)
@@ -73,9 +82,15 @@ void LogWriter::showPending(Stream& stream)
 std::optional<LogWriter::Clock::time_point> LogWriter::due() const
 {
     std::optional<Clock::time_point> first;
+    const auto add = [&first](Clock::time_point since)
+    { first = std::min(first.value_or(Clock::time_point::max()), since + maxHeldTime); };
     for (const Stream* stream : {&_output, &_errors})
+    {
         if (!stream->pending.empty())
-            first = std::min(first.value_or(Clock::time_point::max()), stream->since + maxHeldTime);
+            add(stream->since);
+        if (stream->masker.showable())
+            add(stream->taken);
+    }
     return first;
 }
 
@@ -83,8 +98,13 @@ void LogWriter::showDue()
 {
     const Clock::time_point now = Clock::now();
     for (Stream* stream : {&_output, &_errors})
-        if (!stream->pending.empty() && stream->since + maxHeldTime <= now)
+    {
+        const bool quiet = stream->masker.showable() && stream->taken + maxHeldTime <= now;
+        if (quiet)
+            stream->masker.show(stream->pending);
+        if (quiet || (!stream->pending.empty() && stream->since + maxHeldTime <= now))
             showPending(*stream);
+    }
 }
 
 void LogWriter::finish()

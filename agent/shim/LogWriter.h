@@ -60,6 +60,7 @@ private:
         Masker masker;
         std::string pending; ///< masked, not yet in the log
         Clock::time_point since;
+        Clock::time_point taken; ///< when its last bytes came
     };
 
     /// What is written at once, and what it consists of.

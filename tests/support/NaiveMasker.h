@@ -60,6 +60,12 @@ private:
                 const std::size_t end =
                     kind == 'n' ? at + 1
                                 : std::min(from.find_first_not_of("\r\n \t", at), from.size());
+                if (constexpr std::size_t most = 256; kind != 'n' && end - at > most)
+                {
+                    for (const std::size_t next = at + most + 1; at < next; ++at)
+                        add(from[at], at);
+                    continue;
+                }
                 if (kind == 'n')
                     add(from[at], at);
                 else if (kind == 'b' && !(unfinished && end == from.size()))

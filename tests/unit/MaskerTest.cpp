@@ -43,6 +43,8 @@ class MaskerTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testMasksBase64AtEveryAlignment);
     CPPUNIT_TEST(testMasksEscapedForms);
     CPPUNIT_TEST(testMasksWhatIsBrokenIntoLines);
+    CPPUNIT_TEST(testABreakThatNeverEndsIsNotHeld);
+    CPPUNIT_TEST(testALineIsShownInAPauseAndItsRestMasked);
     CPPUNIT_TEST(testTellsSecretsThatMayBeWords);
     CPPUNIT_TEST(testMasksLinesOfASecretOfSeveralLines);
     CPPUNIT_TEST(testMasksBytesThatAreNoText);
@@ -219,6 +221,63 @@ class MaskerTest: public CppUnit::TestFixture
         // A line that no encoder has broken is one of its own.
         assertMasked("YW4gMHJkaW5hcnkg\nczNjcmV0IHRoYXQgaXMgbG9uZw", secret,
                      "YW4gMHJkaW5hcnkg\nczNjcmV0IHRoYXQgaXMgbG9uZw");
+    }
+
+    /// Symptom: all output behind a line of base64 was held in memory. Cause: every blank and line end belonged to the
+    /// break behind it. Bound: a break has 256 bytes.
+    void testABreakThatNeverEndsIsNotHeld()
+    {
+        const std::string secret = "an 0rdinary s3cret that is long";
+        const std::string line = std::string(24, 'A') + "YW4gMHJk";
+        for (const std::string& more :
+             {std::string("\n"), std::string("\r\n"), std::string(24, ' ') + "\n"})
+        {
+            Masker masker({secret});
+            std::string in = line + "\n";
+            std::string out;
+            masker.feed(in, out);
+            for (int i = 0; i < 10'000; ++i, in += more)
+            {
+                masker.feed(more, out);
+                CPPUNIT_ASSERT(masker.held() < 512);
+            }
+            in += "end\n";
+            masker.feed("end\n", out);
+            CPPUNIT_ASSERT_EQUAL(in.size(), out.size() + masker.held());
+            masker.flush(out);
+            CPPUNIT_ASSERT(in == out);
+        }
+        // What goes on over more than 256 bytes is none; over fewer it is.
+        const std::string rest = "aW5hcnkgczNjcmV0IHRoYXQgaXMgbG9uZw";
+        const std::string far(300, '\n');
+        assertMasked(line + far + rest, secret, line + far + rest);
+        const std::string near(200, '\n');
+        assertMasked(std::string(24, 'A') + "***" + near + "***w", secret, line + near + rest);
+    }
+
+    void testALineIsShownInAPauseAndItsRestMasked()
+    {
+        const std::string secret = "an 0rdinary s3cret that is long";
+        const std::string before(30, 'A');
+        Masker masker({secret});
+        std::string out;
+        masker.feed(before + "YW4gMHJk\n", out);
+        CPPUNIT_ASSERT_EQUAL(before, out);
+        CPPUNIT_ASSERT(masker.showable());
+        masker.show(out);
+        CPPUNIT_ASSERT_EQUAL(before + "YW4gMHJk\n", out);
+        CPPUNIT_ASSERT_EQUAL(std::size_t(0), masker.held());
+        CPPUNIT_ASSERT(!masker.showable());
+        masker.feed("aW5hcnkgczNjcmV0IHRoYXQgaXMgbG9uZw", out);
+        masker.flush(out);
+        CPPUNIT_ASSERT_EQUAL(before + "YW4gMHJk\n***w", out);
+        // Of a form of which more stands there nothing is shown, nor where it may go on without a break.
+        Masker other({secret});
+        other.feed(before + "YW4gMHJkaW5hcnkg\n", out);
+        CPPUNIT_ASSERT(!other.showable());
+        Masker plain({secret});
+        plain.feed("an 0rd", out);
+        CPPUNIT_ASSERT(plain.held() > 0 && !plain.showable());
     }
 
     void testTellsSecretsThatMayBeWords()
