@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <fcntl.h>
@@ -34,6 +35,9 @@ constexpr std::size_t logHeaderBytes = 32;
 /// The byte of the index that every process locks which has it open; the first one cuts the file off.
 /// Source: SQLite's os_unix.c, UNIX_SHM_DMS.
 constexpr off_t indexLockByte = 128;
+
+/// What stays free when the log is made longer: on a disk with less it grows with what is written alone.
+constexpr std::uintmax_t leaveFree = std::uintmax_t{2} << 20;
 
 constexpr std::int64_t pagesWanted = 256;
 constexpr std::int64_t pageBytes = 4096;
@@ -118,8 +122,8 @@ void RecordReserve::prepareRecord() const
 
 void RecordReserve::bringOut()
 {
+    bringOutIndex(); // first: without it the record can't be opened at all
     bringOutLog();
-    bringOutIndex();
 }
 
 void RecordReserve::bringOutLog() const
@@ -138,7 +142,10 @@ void RecordReserve::bringOutLog() const
         return;
     if (size == 0)
         withoutCopyOnWrite(log);
-    writeZeros(log, size, logBytes);
+    std::error_code error;
+    const auto space = std::filesystem::space(_log, error);
+    if (!error && space.available >= static_cast<std::uintmax_t>(logBytes - size) + leaveFree)
+        writeZeros(log, size, logBytes);
 }
 
 void RecordReserve::bringOutIndex()

@@ -13,7 +13,7 @@ class RecordSession;
 /// Blocks that belong to the record's own files before they are needed, so that it can be written and opened
 /// where a stage has filled the disk: docs/durability.md, "A full disk". The write-ahead log and its index never
 /// become shorter than this, and an orderly stop keeps them beside the record, under names that SQLite does not know.
-/// Without room for them everything works as far as the disk goes.
+/// Without room for them (the log: 16 MiB beside it) everything works as far as the disk goes.
 /// Threads: one at a time.
 class RecordReserve
 {
