@@ -32,6 +32,7 @@ add_executable(unit-tests
     tests/unit/TokenStoreTest.cpp
     tests/unit/OutboxStoreTest.cpp
     tests/unit/TargetQueueTest.cpp
+    tests/unit/TargetWorkerTest.cpp
     tests/unit/WebhookTest.cpp
     tests/unit/ForgeTest.cpp
     tests/unit/Sha256Test.cpp

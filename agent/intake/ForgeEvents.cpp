@@ -2,6 +2,8 @@
 #include "agent/intake/Forge.h"
 
 #include "agent/model/Utf8.h"
+#include "agent/os/Sha256.h"
+#include "agent/run/InputRules.h"
 
 #include <rapidjson/document.h>
 
@@ -16,6 +18,9 @@ namespace
 
 using rapidjson::Value;
 using Kind = ForgeEvent::Kind;
+
+constexpr std::size_t longestName = 255;
+constexpr std::size_t longestUuid = 100; ///< with the digest it is no longer than other ids
 
 /// The value at a path of members; null where one is missing.
 const Value& at(const Value& value, std::initializer_list<const char*> path)
@@ -56,6 +61,12 @@ std::string header(const HookHeaders& headers, const std::string& name)
 {
     const auto found = headers.find(name);
     return found == headers.end() ? "" : found->second;
+}
+
+/// What the texts for people tell of an event: a forge's own are short.
+std::string shownName(const std::string& text)
+{
+    return fittedText(text, longestName);
 }
 
 bool isNone(const std::string& commit)
@@ -115,7 +126,7 @@ void readPush(ForgeEvent& event, const Value& body)
 
 void readPullRequest(ForgeEvent& event, const Value& body)
 {
-    const std::string action = text(body, {"action"});
+    const std::string action = shownName(text(body, {"action"}));
     event.name += " " + action;
     const Value& request = at(body, {"pull_request"});
     if (action == "opened" || action == "reopened" || action == "ready_for_review")
@@ -138,7 +149,7 @@ void readPullRequest(ForgeEvent& event, const Value& body)
 
 void readGithub(ForgeEvent& event, const HookHeaders& headers, const Value& body)
 {
-    event.name = header(headers, "x-github-event");
+    event.name = shownName(header(headers, "x-github-event"));
     event.delivery = header(headers, "x-github-delivery");
     event.sender = text(body, {"sender", "login"});
     addRepository(event, at(body, {"repository"}), {"clone_url", "ssh_url", "html_url"});
@@ -153,7 +164,7 @@ void readGithub(ForgeEvent& event, const HookHeaders& headers, const Value& body
 
 void readGitea(ForgeEvent& event, const HookHeaders& headers, const Value& body)
 {
-    event.name = header(headers, "x-gitea-event");
+    event.name = shownName(header(headers, "x-gitea-event"));
     event.delivery = header(headers, "x-gitea-delivery");
     event.sender = text(body, {"sender", "login"});
     addRepository(event, at(body, {"repository"}), {"clone_url", "ssh_url", "html_url"});
@@ -168,7 +179,7 @@ void readGitea(ForgeEvent& event, const HookHeaders& headers, const Value& body)
 void readMergeRequest(ForgeEvent& event, const Value& body)
 {
     const Value& request = at(body, {"object_attributes"});
-    const std::string action = text(request, {"action"});
+    const std::string action = shownName(text(request, {"action"}));
     event.name += " " + action;
     const bool ready = at(body, {"changes", "draft", "current"}).IsBool() &&
                        !isTrue(body, {"changes", "draft", "current"});
@@ -193,12 +204,22 @@ void readMergeRequest(ForgeEvent& event, const Value& body)
         event.message = text(request, {"title"});
 }
 
-void readGitlab(ForgeEvent& event, const HookHeaders& headers, const Value& body)
+std::string digestOf(const std::string& body)
 {
-    event.name = header(headers, "x-gitlab-event");
+    Sha256 digest;
+    digest.update(body);
+    return toHex(digest.digest());
+}
+
+void readGitlab(ForgeEvent& event, const HookHeaders& headers, const Value& body,
+                const std::string& bytes)
+{
+    event.name = shownName(header(headers, "x-gitlab-event"));
     event.delivery = header(headers, "idempotency-key");
-    if (event.delivery.empty())
-        event.delivery = header(headers, "x-gitlab-event-uuid");
+    // Older GitLabs send no key, and several events of one push may share the UUID.
+    const std::string uuid = header(headers, "x-gitlab-event-uuid");
+    if (event.delivery.empty() && !uuid.empty())
+        event.delivery = fittedText(uuid, longestUuid) + ":" + digestOf(bytes);
     event.sender = text(body, {"user_username"});
     if (event.sender.empty())
         event.sender = text(body, {"user", "username"});
@@ -245,7 +266,7 @@ ForgeEvent eventOf(Forge forge, const HookHeaders& headers, const std::string& b
         readGithub(event, headers, document);
         break;
     case Forge::Gitlab:
-        readGitlab(event, headers, document);
+        readGitlab(event, headers, document, body);
         break;
     case Forge::Gitea:
         readGitea(event, headers, document);

@@ -18,6 +18,14 @@ namespace
 
 constexpr std::size_t keptRefusals = 100;
 constexpr std::size_t longestName = 255; ///< of what is shown of a delivery
+constexpr std::size_t longestReason = 4096;
+
+/// A line of the outcome is about one service: no text of a delivery may begin another.
+std::string oneLine(std::string text)
+{
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    return text;
+}
 
 std::string list(const std::vector<std::string>& patterns)
 {
@@ -88,7 +96,7 @@ std::string noRunBecause(const Service& service, const ForgeEvent& event)
     if (!on.pullRequest)
         return "on.pull_request is not set";
     if (!on.bases.empty() && !matchesAny(on.bases, event.base))
-        return "the pull request is to go into " + event.base +
+        return "the pull request is to go into " + fittedText(event.base, longestName) +
                ", none of on.pull_request.branches (" + list(on.bases) + ")";
     return event.fork ? "the pull request comes from another repository: forks run nothing" : "";
 }
@@ -149,7 +157,7 @@ commands::Delivered Hooks::decide(Forge forge, const HookHeaders& headers, const
     const auto none = [&](const std::string& who, const std::string& why)
     {
         delivery.outcome += (delivery.outcome.empty() ? "" : "\n") +
-                            (who.empty() ? "" : who + ": ") + "no run: " + why;
+                            (who.empty() ? "" : who + ": ") + "no run: " + oneLine(why);
     };
     if (event.kind == ForgeEvent::Kind::None)
         none("", event.why);
@@ -224,7 +232,7 @@ commands::Delivered Hooks::receive(Forge forge, const HookHeaders& headers, cons
 
 void Hooks::refuse(HookDelivery delivery, const std::string& why)
 {
-    delivery.outcome = "refused: " + why;
+    delivery.outcome = "refused: " + fittedText(why, longestReason);
     const std::lock_guard lock(_mutex);
     ++_counts.refused;
     _refused.push_front(std::move(delivery));

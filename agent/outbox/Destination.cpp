@@ -62,9 +62,9 @@ bool isLoopback(const std::string& host)
 
 std::string addressProblem(const IPAddress& given, bool linkLocal)
 {
-    // Metadata of clouds at addresses that are not of the link: AWS (IPv6), Alibaba, Azure's host.
-    static const std::array metadata{IPAddress("fd00:ec2::254"), IPAddress("100.100.100.200"),
-                                     IPAddress("168.63.129.16")};
+    // Metadata of clouds at addresses that are not of the link: AWS and Google (IPv6), Alibaba, Azure's host.
+    static const std::array metadata{IPAddress("fd00:ec2::254"), IPAddress("fd20:ce::254"),
+                                     IPAddress("100.100.100.200"), IPAddress("168.63.129.16")};
     const IPAddress address = plain(given);
     if (address.isWildcard() || address.isBroadcast() || address.isMulticast())
         return address.toString() + " is no address of a host";

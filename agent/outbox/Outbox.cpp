@@ -2,7 +2,12 @@
 
 #include "agent/store/OutboxStore.h"
 
+#include <Poco/Exception.h>
+
 #include <algorithm>
+#include <chrono>
+
+#include <sys/prctl.h>
 
 namespace agent
 {
@@ -59,8 +64,6 @@ std::vector<Problem> Outbox::load(const std::filesystem::path& folder,
             next.emplace(name, worker);
             started.emplace(name, worker);
         }
-    if (_started)
-        dropOrphans(next);
     {
         const std::lock_guard lock(_mutex);
         _workers = next;
@@ -69,8 +72,11 @@ std::vector<Problem> Outbox::load(const std::filesystem::path& folder,
     }
     tellSubscriptions();
     if (_started)
+    {
         for (const auto& [name, worker] : started)
             worker->start();
+        dropOrphans(next); // last: it may wait for a full disk
+    }
     return problems;
 }
 
@@ -78,9 +84,11 @@ void Outbox::start()
 {
     _started = true;
     const Workers all = workers();
-    dropOrphans(all);
     for (const auto& [name, worker] : all)
         worker->start();
+    dropOrphans(all);
+    if (_parts.keepMs > 0)
+        _orphans = std::thread([this] { lookForOrphans(); });
 }
 
 void Outbox::ended(const std::string& name)
@@ -103,7 +111,9 @@ void Outbox::tellSubscriptions()
 }
 
 /// Removes what is too old of targets that nobody sends to. A target may come back until then.
+/// Errors: none; what can't be removed now stays for an hour.
 void Outbox::dropOrphans(const Workers& all)
+try
 {
     if (_parts.keepMs == 0)
         return;
@@ -132,6 +142,25 @@ void Outbox::dropOrphans(const Workers& all)
                        ", which has no file in outbox.dir, are older than outbox.keep: dropped");
     }
 }
+catch (const std::exception& error)
+{
+    const auto* known = dynamic_cast<const Poco::Exception*>(&error);
+    _parts.log("reports of targets without a file can't be looked through: " +
+               (known != nullptr ? known->displayText() : std::string(error.what())));
+}
+
+void Outbox::lookForOrphans()
+{
+    ::prctl(PR_SET_NAME, "outbox");
+    std::unique_lock lock(_mutex);
+    while (!_changed.wait_for(lock, std::chrono::hours(1), [this] { return _stopping; }))
+    {
+        const Workers all = _workers;
+        lock.unlock();
+        dropOrphans(all);
+        lock.lock();
+    }
+}
 
 void Outbox::wake()
 {
@@ -141,6 +170,13 @@ void Outbox::wake()
 
 void Outbox::stop()
 {
+    {
+        const std::lock_guard lock(_mutex);
+        _stopping = true;
+        _changed.notify_all();
+    }
+    if (_orphans.joinable())
+        _orphans.join();
     const Workers all = workers();
     for (const auto& [name, worker] : all)
         worker->askToStop();

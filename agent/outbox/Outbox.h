@@ -2,6 +2,7 @@
 
 #include "agent/outbox/TargetWorker.h"
 
+#include <condition_variable>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace agent
@@ -54,12 +56,16 @@ private:
     void ended(const std::string& name);
     void tellSubscriptions();
     void dropOrphans(const Workers& all);
+    void lookForOrphans();
 
     OutboxParts _parts;
     const std::function<void(std::vector<Subscription>)> _subscribed;
+    std::thread _orphans; ///< looks for them each hour
     mutable std::mutex _mutex;
+    std::condition_variable _changed;
     Workers _workers;             // guarded by _mutex
     std::set<std::string> _ended; // guarded by _mutex: answered 410
+    bool _stopping = false;       // guarded by _mutex
     bool _started = false;
 };
 

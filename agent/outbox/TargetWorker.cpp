@@ -19,7 +19,7 @@ constexpr std::int64_t recordDoneAfterMs = 500;
 constexpr std::size_t recordDoneAtOnce = 500;
 constexpr std::int64_t lookForOldEveryMs = 60'000;
 constexpr std::int64_t againMs = 1'000; ///< after an error of the record
-constexpr int readAtOnce = 500;
+constexpr std::size_t readAtOnce = 500;
 
 /// CLOCK_MONOTONIC in ms; never 0.
 std::int64_t steadyMs()
@@ -113,6 +113,7 @@ void TargetWorker::work()
         {
             _parts.log("the reports for " + _target.name + " can't be read: " + textOf(error));
             std::unique_lock lock(_mutex);
+            _news = true; // readOn() may have been stopped before its look
             _changed.wait_for(lock, std::chrono::milliseconds(againMs),
                               [this] { return _stopping; });
         }
@@ -143,10 +144,9 @@ void TargetWorker::readOn()
     }
     while (room > 0)
     {
+        const std::size_t asked = std::min(room, readAtOnce);
         auto reader = _parts.database.reader();
-        auto found = OutboxStore(*reader).waiting(
-            _target.name, _read,
-            static_cast<int>(std::min<std::size_t>(room, static_cast<std::size_t>(readAtOnce))));
+        auto found = OutboxStore(*reader).waiting(_target.name, _read, static_cast<int>(asked));
         const std::lock_guard lock(_mutex);
         for (auto& entry : found)
         {
@@ -154,7 +154,7 @@ void TargetWorker::readOn()
             _queue.add(std::move(entry));
         }
         room -= found.size();
-        if (found.size() < static_cast<std::size_t>(readAtOnce))
+        if (found.size() < asked)
             return;
     }
     const std::lock_guard lock(_mutex);

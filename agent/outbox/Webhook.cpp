@@ -231,7 +231,8 @@ std::string signatureOf(const std::string& key, const std::string& id, std::int6
 Reply replyOf(int status, const std::string& retryAfter, TimeMs now)
 {
     Reply reply{.text = "HTTP " + std::to_string(status)};
-    const bool later = status == 408 || status == 425 || status == 429;
+    // 407 is the proxy's: the target has not seen the report.
+    const bool later = status == 407 || status == 408 || status == 425 || status == 429;
     if (status >= 200 && status < 300)
         reply.kind = Reply::Kind::Confirmed;
     else if (status == 410)

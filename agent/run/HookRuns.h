@@ -12,11 +12,13 @@ namespace agent::commands
 struct Delivered
 {
     HookDelivery delivery;
-    bool seen = false; ///< it had come in before; `delivery` is what came of it then
+    bool seen =
+        false; ///< it had come in before and started nothing now; `delivery` is what came of it then
 };
 
-/// Queues a run for each submission and records the delivery, all or nothing. A delivery whose id came in within 24 h
-/// changes nothing, also where both are on their way at once. For each run a line is added to the outcome.
+/// Queues a run for each submission and records the delivery, all or nothing. For each run a line is added to the outcome.
+/// Of a delivery whose id came in within 24 h, a service that has a run already gets no other, also where both are on
+/// their way at once; what came of it then and now becomes one delivery with the runs of both.
 /// Errors: as submit().
 Delivered deliver(Engine& engine, const HookDelivery& delivery,
                   const std::vector<Submission>& submissions);

@@ -3,9 +3,14 @@
 #include "agent/model/Id.h"
 #include "agent/run/Engine.h"
 #include "agent/run/HookRuns.h"
+#include "agent/run/InputRules.h"
 #include "agent/run/Lookup.h"
 #include "agent/store/DeliveryStore.h"
 #include "agent/store/Submissions.h"
+
+#include <algorithm>
+#include <set>
+#include <sstream>
 
 namespace agent::commands
 {
@@ -76,6 +81,65 @@ Run create(Batch& batch, EngineParts& parts, const Submission& submission)
     return run;
 }
 
+constexpr const char* runMark = ": run ";
+constexpr std::size_t longestOutcome = 4096;
+
+std::vector<std::string> linesOf(const std::string& text)
+{
+    std::vector<std::string> lines;
+    std::istringstream in(text);
+    for (std::string line; std::getline(in, line);)
+        lines.push_back(line);
+    return lines;
+}
+
+/// `payment` of `payment: no run: the branch was deleted`; empty where a line is about no service.
+std::string serviceOf(const std::string& line)
+{
+    return line.starts_with("no run: ") ? "" : line.substr(0, line.find(": "));
+}
+
+bool tellsOfRun(const std::string& line)
+{
+    return line.starts_with(serviceOf(line) + runMark);
+}
+
+/// Whether a run of the service came of the delivery. Of runs that were deleted since, the outcome still tells.
+bool hasRun(Batch& batch, const HookDelivery& delivery, const Submission& submission)
+{
+    for (const std::string& id : delivery.runIds)
+        if (const auto run = batch.runs.run(id); run && run->serviceId == submission.serviceId)
+            return true;
+    const auto lines = linesOf(delivery.outcome);
+    return std::any_of(lines.begin(), lines.end(),
+                       [&](const std::string& line)
+                       { return line.starts_with(submission.serviceName + runMark); });
+}
+
+/// What came of a delivery that comes again: the runs of then and now, and the newest word on each other service.
+std::string merged(const std::string& before, const std::vector<std::string>& started,
+                   const std::string& others)
+{
+    std::vector<std::string> lines;
+    std::set<std::string> told;
+    const auto add = [&](const std::vector<std::string>& from, bool runs)
+    {
+        for (const std::string& line : from)
+            if (const std::string service = serviceOf(line); runs == tellsOfRun(line) &&
+                                                             (!service.empty() || lines.empty()) &&
+                                                             told.insert(service).second)
+                lines.push_back(line);
+    };
+    add(linesOf(before), true);
+    add(started, true);
+    add(linesOf(others), false);
+    add(linesOf(before), false);
+    std::string all; // the runs first: they stay when it is too long
+    for (const std::string& line : lines)
+        all += (all.empty() ? "" : "\n") + line;
+    return all;
+}
+
 } // namespace
 
 Submitted submit(Engine& engine, const Submission& submission)
@@ -102,19 +166,26 @@ Delivered deliver(Engine& engine, const HookDelivery& delivery,
         [&](Batch& batch, EngineParts& parts) -> Delivered
         {
             DeliveryStore store(batch.connection);
-            if (auto seen = store.find(delivery.forge, delivery.delivery,
-                                       delivery.at - DeliveryStore::keepMs))
-                return {*seen, true};
+            const auto before =
+                store.find(delivery.forge, delivery.delivery, delivery.at - DeliveryStore::keepMs);
             HookDelivery made = delivery;
+            if (before)
+                made.runIds = before->runIds;
+            std::vector<std::string> started;
             for (const Submission& submission : submissions)
             {
+                if (before && hasRun(batch, *before, submission))
+                    continue;
                 const Run run = create(batch, parts, submission);
                 made.runIds.push_back(run.id);
-                made.outcome +=
-                    (made.outcome.empty() ? "" : "\n") + submission.serviceName + ": run " + run.id;
+                started.push_back(submission.serviceName + runMark + run.id);
             }
+            made.outcome = fittedText(
+                merged(before ? before->outcome : "", started, delivery.outcome), longestOutcome);
+            if (before && started.empty() && made.outcome == before->outcome)
+                return {*before, true};
             store.add(made);
-            return {made, false};
+            return {made, started.empty() && !made.runIds.empty()};
         });
 }
 

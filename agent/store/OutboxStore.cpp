@@ -17,7 +17,7 @@ const Query waitingReports{
 const Query reportBySeq{reportTable.select("WHERE seq = ?")};
 const Query reportById{reportTable.select("WHERE id = ?")};
 const Query reportsAfter{reportTable.select("WHERE seq > ? ORDER BY seq LIMIT ?", "body")};
-const Query reportsOfTarget{"SELECT COUNT(*) FROM outbox WHERE target = ?"};
+const Query reportsOfTarget{"SELECT COUNT(*) FROM (SELECT 1 FROM outbox WHERE target = ? LIMIT ?)"};
 const Query oldestOfTarget{"SELECT at FROM outbox WHERE target = ? ORDER BY seq LIMIT 1"};
 const Query nextTarget{"SELECT target FROM outbox WHERE target > ? ORDER BY target LIMIT 1"};
 const Query deleteReport{"DELETE FROM outbox WHERE seq = ?"};
@@ -87,7 +87,7 @@ std::vector<Report> OutboxStore::list(std::int64_t after, int limit)
 OutboxStore::Backlog OutboxStore::backlog(const std::string& target)
 {
     Backlog backlog;
-    Statement& count = _connection.prepare(reportsOfTarget).bind(target);
+    Statement& count = _connection.prepare(reportsOfTarget).bind(target).bind(mostCounted);
     backlog.reports = count.step() ? count.integer() : 0;
     count.reset();
     Statement& oldest = _connection.prepare(oldestOfTarget).bind(target);

@@ -3,6 +3,7 @@
 #include "agent/model/Report.h"
 #include "agent/store/Database.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -40,7 +41,10 @@ public:
     /// At most `limit` reports of all targets with a greater seq than `after`, oldest first, without body.
     [[nodiscard]] std::vector<Report> list(std::int64_t after, int limit);
 
-    /// How many reports wait for the target, and since when.
+    /// What backlog() counts up to: it is asked for at each look at /metrics.
+    static constexpr std::int64_t mostCounted = 100'000;
+
+    /// How many reports wait for the target, `mostCounted` at most, and since when.
     struct Backlog
     {
         std::int64_t reports = 0;

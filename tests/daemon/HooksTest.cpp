@@ -31,6 +31,8 @@ class HooksTest: public CppUnit::TestFixture, private AccessFixture
     CPPUNIT_TEST(testAPushOfEachForgeBecomesARun);
     CPPUNIT_TEST(testWhoeverDoesNotKnowTheSecretIsRefused);
     CPPUNIT_TEST(testADeliveryThatComesAgainStartsNothing);
+    CPPUNIT_TEST(testADeliveryMayComeAgainAfterACorrection);
+    CPPUNIT_TEST(testTwoWebhooksMayShareADelivery);
     CPPUNIT_TEST(testRacingDeliveriesStartOneRunEach);
     CPPUNIT_TEST(testSeveralServicesMayHaveOneRepository);
     CPPUNIT_TEST(testAServiceMayHaveASecretOfItsOwn);
@@ -142,6 +144,49 @@ public:
         }
         CPPUNIT_ASSERT_EQUAL(1U, as(admin(), "GET", "/api/runs").json().Size());
         CPPUNIT_ASSERT_EQUAL(201, github("push", "other", pushJson({})).status);
+    }
+
+    void testADeliveryMayComeAgainAfterACorrection()
+    {
+        _daemon.writeService("payment", hooked("payment", "push: { branches: [mian] }"));
+        _daemon.writeService("lint", hooked("lint", "push: { branches: ['*'] }"));
+        _daemon.start();
+        const Answer first = github("push", "same", pushJson({}));
+        CPPUNIT_ASSERT_EQUAL(201, first.status);
+        CPPUNIT_ASSERT(contains(first.body, "payment: no run: "));
+        CPPUNIT_ASSERT_EQUAL(200, github("push", "same", pushJson({})).status);
+        _daemon.stop();
+        _daemon.writeService("payment", paid());
+        _daemon.start();
+        const Answer second = github("push", "same", pushJson({}));
+        CPPUNIT_ASSERT_EQUAL(201, second.status);
+        CPPUNIT_ASSERT_EQUAL(2U, second.json()["runIds"].Size());
+        CPPUNIT_ASSERT_MESSAGE(second.body, contains(second.body, "payment: run ") &&
+                                                contains(second.body, "lint: run ") &&
+                                                !contains(second.body, "no run"));
+        const Answer third = github("push", "same", pushJson({}));
+        CPPUNIT_ASSERT_EQUAL(200, third.status);
+        CPPUNIT_ASSERT(second.json()["runIds"] == third.json()["runIds"]);
+        CPPUNIT_ASSERT_EQUAL(2U, as(admin(), "GET", "/api/runs").json().Size());
+        CPPUNIT_ASSERT_EQUAL(1U, deliveries().Size());
+    }
+
+    /// GitHub sends one event under the same id to each webhook of the repository.
+    void testTwoWebhooksMayShareADelivery()
+    {
+        _daemon.writeSecret("PAYMENT_HOOK", "another secret\n");
+        _daemon.writeService("payment", paid() + "hook_secret: PAYMENT_HOOK\n");
+        _daemon.writeService("lint", hooked("lint", "push: { branches: ['*'] }"));
+        _daemon.start();
+        const std::string body = pushJson({});
+        const auto own = [&]
+        { return deliver("github", githubHeaders("push", "1", body, "another secret"), body); };
+        CPPUNIT_ASSERT_EQUAL(201, own().status);
+        CPPUNIT_ASSERT_EQUAL(201, github("push", "1", body).status);
+        CPPUNIT_ASSERT_EQUAL(200, own().status);
+        CPPUNIT_ASSERT_EQUAL(200, github("push", "1", body).status);
+        CPPUNIT_ASSERT_EQUAL(2U, as(admin(), "GET", "/api/runs").json().Size());
+        CPPUNIT_ASSERT_EQUAL(2U, deliveries()[0]["runIds"].Size());
     }
 
     /// 500 deliveries from eight sides: each of 100 events three times, a hundred with wrong signatures and a hundred of a

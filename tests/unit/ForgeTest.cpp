@@ -27,6 +27,8 @@ class ForgeTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testMergeRequestsAreRead);
     CPPUNIT_TEST(testWhatStartsNoRunSaysWhy);
     CPPUNIT_TEST(testWhatIsNoDeliveryIsRefused);
+    CPPUNIT_TEST(testEventsOfGitlabThatShareAnIdDiffer);
+    CPPUNIT_TEST(testWhatIsShownOfAnEventIsShort);
     CPPUNIT_TEST(testRulesSelectBranchesTagsAndBases);
     CPPUNIT_TEST_SUITE_END();
 
@@ -93,7 +95,7 @@ public:
                 CPPUNIT_ASSERT_EQUAL(facts.message, event.message);
                 CPPUNIT_ASSERT_EQUAL(std::string("Ada <ada@example.org>"), event.committer);
                 CPPUNIT_ASSERT_EQUAL(std::string("ada"), event.sender);
-                CPPUNIT_ASSERT_EQUAL(std::string("id-1"), event.delivery);
+                CPPUNIT_ASSERT_EQUAL(std::string("id-1"), event.delivery.substr(0, 4));
                 CPPUNIT_ASSERT_EQUAL(std::size_t(3), event.repositories.size());
                 for (const auto& url : event.repositories)
                     CPPUNIT_ASSERT_EQUAL(std::string("git.example.org/acme/payment"),
@@ -194,6 +196,37 @@ public:
         const auto odd = github("push", R"({"ref":7,"after":{},"repository":[],"deleted":"yes"})");
         CPPUNIT_ASSERT(Kind::None == odd.kind);
         CPPUNIT_ASSERT(odd.repositories.empty());
+    }
+
+    /// X-Gitlab-Event-UUID may be that of a push, of which several events come.
+    void testEventsOfGitlabThatShareAnIdDiffer()
+    {
+        const auto main = gitlab("Push Hook", test::gitlabPushJson({}));
+        const auto other = gitlab("Push Hook", test::gitlabPushJson({.ref = "refs/heads/other"}));
+        CPPUNIT_ASSERT(main.delivery != other.delivery);
+        CPPUNIT_ASSERT_EQUAL(main.delivery, gitlab("Push Hook", test::gitlabPushJson({})).delivery);
+        const std::string body = test::gitlabPushJson({});
+        auto headers = test::gitlabHeaders("Push Hook", "id-1", "s");
+        headers["idempotency-key"] = "key-1";
+        CPPUNIT_ASSERT_EQUAL(std::string("key-1"), eventOf(Forge::Gitlab, headers, body).delivery);
+    }
+
+    void testWhatIsShownOfAnEventIsShort()
+    {
+        const std::string longText(1'000'000, 'x');
+        for (const auto& event :
+             {github("pull_request", test::pullRequestJson({.action = longText})),
+              gitea("pull_request", test::pullRequestJson({.action = longText})),
+              gitlab("Merge Request Hook", test::mergeRequestJson({.action = longText})),
+              github(longText, "{}")})
+        {
+            CPPUNIT_ASSERT(event.why.size() < 400);
+            CPPUNIT_ASSERT(event.name.size() < 400);
+        }
+        Service service;
+        service.on = OnRules{.pullRequest = true, .bases = {"main"}};
+        const ForgeEvent request{.kind = Kind::PullRequestOpened, .branch = "x", .base = longText};
+        CPPUNIT_ASSERT(noRunBecause(service, request).size() < 400);
     }
 
     void testRulesSelectBranchesTagsAndBases()

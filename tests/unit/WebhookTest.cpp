@@ -65,6 +65,7 @@ public:
                                                                             {400, Kind::Refused},
                                                                             {401, Kind::Refused},
                                                                             {404, Kind::Refused},
+                                                                            {407, Kind::Failed},
                                                                             {408, Kind::Failed},
                                                                             {410, Kind::Gone},
                                                                             {413, Kind::Refused},
@@ -176,7 +177,7 @@ public:
         using Poco::Net::IPAddress;
         for (const char* refused :
              {"169.254.169.254", "169.254.0.1", "fe80::1", "::ffff:169.254.169.254",
-              "fd00:ec2::254", "100.100.100.200", "168.63.129.16"})
+              "fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16"})
         {
             CPPUNIT_ASSERT_MESSAGE(refused, !addressProblem(IPAddress(refused), false).empty());
             CPPUNIT_ASSERT_MESSAGE(refused, addressProblem(IPAddress(refused), true).empty());
