@@ -157,6 +157,8 @@ try
     ListenOptions options = listening();
     options.kept = keeper.takeOver();
     ListeningSockets sockets(std::move(options));
+    // Before the first child, whose group would be the unit's own: with a process in it that takes no controllers.
+    Cgroup cgroup = Cgroup::open(cgroupName(state.root()));
     keeper.hold(sockets.ownTcp());
     Database database(state.record());
     probeSandbox();
@@ -179,7 +181,6 @@ try
         error(problem.describe());
     loadServices([&](const std::string& name) { return ServiceIds(database.writer()).of(name); });
     // 3 The engine, which adopts running stages.
-    Cgroup cgroup = Cgroup::open(cgroupName(state.root()));
     if (!cgroup.available())
         warn("stages have no cgroup of their own (" + cgroup.why() +
              "): no memory, cpu or pids limit is enforced");

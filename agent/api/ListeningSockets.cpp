@@ -89,6 +89,21 @@ bool isSameFile(const std::filesystem::path& one, const std::filesystem::path& o
            std::filesystem::weakly_canonical(other, error);
 }
 
+/// The port of a TCP socket.
+std::uint16_t portOf(const FileDescriptor& socket)
+{
+    Named name(socket);
+    return SocketAddress(name.generic(), name.length).port();
+}
+
+/// Has those of the port, or of any, listen no more, also where they are open elsewhere.
+void endAll(std::vector<FileDescriptor>& sockets, std::optional<std::uint16_t> port)
+{
+    std::erase_if(
+        sockets, [&](const FileDescriptor& socket)
+        { return (!port || portOf(socket) == *port) && ::shutdown(socket.get(), SHUT_RDWR) == 0; });
+}
+
 std::string joined(const std::vector<std::string>& hosts, std::uint16_t port)
 {
     std::string text;
@@ -120,6 +135,8 @@ ListeningSockets::ListeningSockets(ListenOptions options) : _options(std::move(o
     takeKept();
     openTcp();
     openUnix();
+    // Now that nothing fails any more: with an agent that does not start they stay the keeper's.
+    endAll(_unwanted, std::nullopt);
 }
 
 std::vector<FileDescriptor> ListeningSockets::passedBySystemd()
@@ -194,12 +211,14 @@ void ListeningSockets::takeKept()
         if (host != _hosts.end() && (_options.port == 0 || _options.port == address.port()))
             _kept.emplace_back(address.toString(), std::move(socket));
         else
-            ::shutdown(socket.get(), SHUT_RDWR); // it listens no more, also where it is open still
+            _unwanted.push_back(std::move(socket));
     }
     _options.kept.clear();
     // The port that was picked for the last daemon.
     if (_options.port == 0 && !_kept.empty())
         _keptPort = SocketAddress(_kept.front().first).port();
+    // They are in the way, as 127.0.0.1 is of 0.0.0.0.
+    endAll(_unwanted, _keptPort != 0 ? _keptPort : _options.port);
 }
 
 /// Errors: an invalid descriptor, and errno.

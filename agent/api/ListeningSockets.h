@@ -40,7 +40,7 @@ public:
 /// that no other program can stand behind a name that Guard believes; where the host has no IPv6, only
 /// 127.0.0.1. A passed socket takes the place of the one that would be bound, and must be one of those. So does a
 /// kept one, with port 0 on its own port; one that is none of those is closed, and so that its address is free,
-/// whoever else has it open.
+/// whoever else has it open: before the others are bound where it has their port, else when all of them are.
 /// Threads: the owner's.
 class ListeningSockets
 {
@@ -81,7 +81,8 @@ private:
     std::vector<std::string> _hosts; ///< numeric, the first is the configured one
     std::vector<std::pair<std::string, FileDescriptor>> _passedTcp; ///< by host
     std::vector<std::pair<std::string, FileDescriptor>> _kept;      ///< by host and port
-    std::uint16_t _keptPort = 0; ///< with port 0: that of the last daemon; 0: none
+    std::vector<FileDescriptor> _unwanted; ///< kept ones of other addresses
+    std::uint16_t _keptPort = 0;           ///< with port 0: that of the last daemon; 0: none
     std::vector<int> _ownTcp;
     FileDescriptor _passedUnix;
     std::vector<Listener> _listeners;

@@ -8,10 +8,13 @@
 #include <Poco/Net/SocketAddress.h>
 #include <Poco/URI.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 #include <sstream>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -51,10 +54,11 @@ std::set<std::string> listenersOn(std::uint16_t port)
     return sockets;
 }
 
-/// Returns the process that holds one of these sockets, `nginx (pid 4711)`; empty if it is not visible.
-std::string holderOf(const std::set<std::string>& sockets)
+/// Returns the processes that hold one of these sockets, as far as they are visible: several may have the same.
+std::vector<ProcessStat> holdersOf(const std::set<std::string>& sockets)
 {
-    for (const auto& process : allProcesses())
+    std::vector<ProcessStat> holders;
+    for (auto& process : allProcesses())
     {
         std::error_code error;
         const fs::path files = "/proc/" + std::to_string(process.pid) + "/fd";
@@ -63,13 +67,27 @@ std::string holderOf(const std::set<std::string>& sockets)
         {
             std::error_code gone;
             if (sockets.contains(fs::read_symlink(file->path(), gone).string()))
-                return process.comm + " (pid " + std::to_string(process.pid) + ")";
+            {
+                holders.push_back(std::move(process));
+                break;
+            }
         }
     }
-    return "";
+    return holders;
 }
 
-const std::string systemd = "systemd (pid 1)";
+bool holds(const std::vector<ProcessStat>& holders, int pid)
+{
+    return std::any_of(holders.begin(), holders.end(),
+                       [&](const ProcessStat& holder) { return holder.pid == pid; });
+}
+
+bool systemdHolds(const std::vector<ProcessStat>& holders)
+{
+    return std::any_of(holders.begin(), holders.end(),
+                       [](const ProcessStat& holder)
+                       { return holder.pid == 1 && holder.comm == "systemd"; });
+}
 
 /// Returns the process that holds the port for the next agent of this state folder, as it does while stages run; 0: none.
 int keeperOf(const fs::path& state)
@@ -112,7 +130,7 @@ void checkOurs(const Context& context, Findings& findings)
                 ", the configuration says http.port = " + std::to_string(config.httpPort),
             "to apply the configuration: systemctl restart stage-agent (stages keep running)");
     else if (config.httpPort != 0 && ::geteuid() == 0 && // others can't see whose sockets they are
-             holderOf(listenersOn(port)) != systemd)
+             !systemdHolds(holdersOf(listenersOn(port))))
         findings.ok("port",
                     url + ", " + who +
                         ", which listens itself: while it is restarted the port is held only "
@@ -146,15 +164,18 @@ void checkFree(const SocketAddress& wanted, const Context& context, Findings& fi
     const std::string why = std::generic_category().message(error);
     if (error == EADDRINUSE)
     {
-        const std::string holder = holderOf(listenersOn(address.port()));
-        if (holder == systemd)
+        const auto holders = holdersOf(listenersOn(address.port()));
+        if (systemdHolds(holders))
             return findings.ok("port", seen + " is held by systemd for the agent (a .socket unit)");
-        if (const int keeper = keeperOf(context.setup.config.stateDir); keeper != 0)
+        const int keeper = keeperOf(context.setup.config.stateDir);
+        if (keeper != 0 && (holders.empty() || holds(holders, keeper)))
             return findings.ok("port", seen + " is held for the agent, as its stages run, by pid " +
                                            std::to_string(keeper) + " (docs/access.md)");
         findings.fail("port",
                       seen + " is taken by " +
-                          (holder.empty() ? "a process that only root can see" : holder),
+                          (holders.empty() ? "a process that only root can see"
+                                           : holders.front().comm + " (pid " +
+                                                 std::to_string(holders.front().pid) + ")"),
                       "end that process, or change http.port");
     }
     else if (error == EADDRNOTAVAIL)

@@ -52,13 +52,15 @@ std::vector<std::string> namesFrom(const std::string& folder)
     return names;
 }
 
-/// Whether our user could change the file, by its rights or by giving himself some. A file system that is mounted
-/// read-only here may be writable elsewhere.
-bool isOurs(const std::string& path, const struct stat& info)
+/// Whether somebody but root could change the file: by its rights, by giving himself some, or, our user, by whatever the
+/// kernel grants it else. A file system that is mounted read-only here may be writable elsewhere.
+bool isChangeable(const std::string& path, const struct stat& info)
 {
-    return info.st_uid == ::geteuid() ||
-           (!S_ISLNK(info.st_mode) &&
-            (::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0 || errno != EACCES));
+    if (info.st_uid != 0)
+        return true;
+    return !S_ISLNK(info.st_mode) &&
+           ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0 ||
+            ::faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) == 0 || errno != EACCES);
 }
 
 } // namespace
@@ -74,7 +76,7 @@ try
     for (const std::string& name : names)
     {
         struct stat info = {};
-        if (::lstat(name.c_str(), &info) != 0 || isOurs(name, info) ||
+        if (::lstat(name.c_str(), &info) != 0 || isChangeable(name, info) ||
             nanoseconds(info.st_ctim) > settled)
             return "";
         std::string line = name + '\0';

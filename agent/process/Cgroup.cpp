@@ -294,7 +294,12 @@ void Cgroup::removeTree() const
     disableControllers(_tree);
     if (!put(_from / "cgroup.procs", std::to_string(::getpid())))
         return;
-    ::rmdir((_tree / "agent").c_str());
+    const fs::path leaf = _tree / "agent";
+    // The keeper, which ends with us, and so after this. What is a unit's systemd removes with the unit.
+    if (_tree != _home)
+        for (const int pid : processesIn(leaf))
+            put(_from / "cgroup.procs", std::to_string(pid));
+    ::rmdir(leaf.c_str());
     if (_tree != _home)
         ::rmdir(_tree.c_str());
 }

@@ -15,7 +15,8 @@ namespace agent
 ///     <unit>/agent, <unit>/stages/<stageId>.<attempt>                       a systemd unit of ours
 ///     <group>/stage-agent.<name>/agent, …/stages/<stageId>.<attempt>        started any other way
 ///
-/// Shims stay beside the daemon in `agent`, so that no stage's limit or end ever hits its shim.
+/// Shims stay beside the daemon in `agent`, so that no stage's limit or end ever hits its shim; so does the keeper. Whatever
+/// the daemon starts before open() stays outside, and may keep it from having the unit's group as its tree.
 /// Threads: the engine's only.
 class Cgroup
 {
@@ -50,7 +51,7 @@ public:
     /// drops the limits. `missing` as with make().
     static void applyLimits(const std::string& group, const Limits& limits, std::string& missing);
 
-    /// Removes our empty groups and moves the daemon back to its original group. For a graceful stop with no
+    /// Removes our empty groups and moves the daemon back to its original group, with the keeper. For a graceful stop with no
     /// stage running.
     void removeTree() const;
 

@@ -110,7 +110,7 @@ std::vector<FileDescriptor> PortKeeper::takeOver()
     std::optional<KeeperMessage> message;
     if (answers(_keeper))
         message = receiveKeeperMessage(_keeper.get());
-    if (message && message->kind == KeeperMessage::Kind::Sockets)
+    if (message && message->kind == KeeperMessage::Kind::Sockets && message->whole)
         return std::move(message->descriptors);
     drop(); // it was about to end
     return {};
@@ -138,18 +138,18 @@ try
 {
     if (_sockets.empty())
         return;
-    const auto tell = [&]
+    if (_keeper.valid())
     {
-        return _keeper.valid() &&
-               (sendToKeeper(_keeper.get(), KeeperMessage::Kind::Shim, {shim.get()}) ||
-                errno == EAGAIN);
-    };
-    if (tell())
-        return;
+        if (sendToKeeper(_keeper.get(), KeeperMessage::Kind::Shim, {shim.get()}))
+            return;
+        // All else is about the shim, or its turn comes later: to start another keeper would lose the shims that this one knows.
+        if (errno != EPIPE && errno != ECONNRESET && errno != ENOTCONN)
+            return;
+    }
     _warn("the keeper of the agent's port is gone (killed?); another one is started");
     drop();
     start();
-    tell();
+    sendToKeeper(_keeper.get(), KeeperMessage::Kind::Shim, {shim.get()});
 }
 catch (const std::exception& failure)
 {

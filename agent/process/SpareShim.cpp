@@ -2,12 +2,16 @@
 
 #include "agent/wire/Failpoint.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <exception>
 #include <utility>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,6 +25,24 @@ namespace
 
 /// Room in the shim's arguments for the name of its folder, which `ps` is to show.
 constexpr std::size_t titleBytes = 512;
+
+/// For one that was killed. In state D, as on a disk that does not answer, it may last for ever.
+constexpr std::chrono::milliseconds endPatience{2'000};
+
+bool endsInTime(const FileDescriptor& pidfd)
+{
+    using std::chrono::milliseconds;
+    using Clock = std::chrono::steady_clock;
+    const auto deadline = Clock::now() + endPatience;
+    pollfd event{.fd = pidfd.get(), .events = POLLIN, .revents = 0};
+    int ready = 0;
+    do
+    {
+        const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
+        ready = ::poll(&event, 1, static_cast<int>(std::max<std::int64_t>(left, 0)));
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0;
+}
 
 } // namespace
 
@@ -137,12 +159,15 @@ void SpareShim::endIt() noexcept
     _socket.reset();
     // It would exit by itself; but a stopped one would never end.
     ::syscall(SYS_pidfd_send_signal, _child.pidfd.get(), SIGKILL, nullptr, 0);
-    siginfo_t info{};
-    while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(_child.pidfd.get()), &info,
-                    WEXITED) != 0 &&
-           errno == EINTR)
-        ;
-    _child = Child();
+    if (endsInTime(_child.pidfd))
+    {
+        siginfo_t info{};
+        while (::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(_child.pidfd.get()),
+                        &info, WEXITED) != 0 &&
+               errno == EINTR)
+            ;
+    }
+    _child = Child(); // one that is still there is an orphan, which the launcher reaps
 }
 
 } // namespace agent

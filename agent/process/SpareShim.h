@@ -42,7 +42,8 @@ public:
     /// Lets the armed one execute its attempt. Returns nothing when it is gone: nothing of the attempt was executed.
     std::optional<Child> go();
 
-    /// Ends the armed one, which has executed nothing, and waits for that: its copy of the lock is gone then.
+    /// Ends the armed one, which has executed nothing, and waits for that: its copy of the lock is gone then. Blocks: 2 s at
+    /// most; one that the kernel does not let go of by then keeps its copy, and is nothing of ours any more.
     void disarm() noexcept;
 
     /// Its pid; 0: there is none.
@@ -50,7 +51,7 @@ public:
 
     [[nodiscard]] FileDescriptor pidfd() const;
 
-    /// Ends it and waits for that, so that no process of ours is left.
+    /// Ends it and waits for that, so that no process of ours is left. Blocks: 2 s at most, as disarm().
     void end() noexcept;
 
 private:

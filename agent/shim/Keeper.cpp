@@ -1,14 +1,20 @@
 #include "agent/shim/Keeper.h"
 
+#include "agent/os/DescriptorLimit.h"
+#include "agent/os/Files.h"
 #include "agent/wire/KeeperMessage.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace agent
@@ -18,6 +24,40 @@ namespace
 {
 
 using Kind = KeeperMessage::Kind;
+
+/// Returns the process of a pidfd; -1 when it was reaped, 0 when that can't be known. Source: pidfd_open(2).
+int pidOf(const FileDescriptor& pidfd)
+{
+    const std::string info =
+        readFile("/proc/self/fdinfo/" + std::to_string(pidfd.get())).value_or("");
+    constexpr std::string_view name = "\nPid:\t";
+    const std::size_t at = info.find(name);
+    return at == info.npos ? 0 : std::atoi(info.c_str() + at + name.size());
+}
+
+/// The file at the door's path, whose ever it is.
+class DoorFile
+{
+public:
+    explicit DoorFile(const std::string& folder) : _path(folder + "/" + keeperDoor)
+    {
+        if (::lstat(_path.c_str(), &_ours) != 0)
+            _ours = {};
+    }
+
+    /// Removes it if it is still the same one: another keeper may have put its own there.
+    void remove() const
+    {
+        struct stat now = {};
+        if (::lstat(_path.c_str(), &now) == 0 && now.st_dev == _ours.st_dev &&
+            now.st_ino == _ours.st_ino)
+            ::unlink(_path.c_str());
+    }
+
+private:
+    std::string _path;
+    struct stat _ours = {};
+};
 
 class Keeper
 {
@@ -65,6 +105,9 @@ private:
                 _sockets.clear();
             _daemon.reset();
         }
+        else if (message->kind == Kind::Sockets && !message->whole)
+            _daemon
+                .reset(); // it starts another keeper; we hold what we have, as long as our shims live
         else if (message->kind == Kind::Sockets)
         {
             _sockets = std::move(message->descriptors);
@@ -73,7 +116,18 @@ private:
         }
         else if (message->kind == Kind::Shim)
             for (FileDescriptor& shim : message->descriptors)
-                _shims.push_back(std::move(shim));
+                add(std::move(shim));
+    }
+
+    /// Each daemon sends all that it adopts: without this a descriptor would be lost for each of them.
+    void add(FileDescriptor shim)
+    {
+        const int pid = pidOf(shim);
+        const bool known =
+            pid > 0 && std::any_of(_shims.begin(), _shims.end(),
+                                   [&](const FileDescriptor& one) { return pidOf(one) == pid; });
+        if (!known)
+            _shims.push_back(std::move(shim));
     }
 
     void admit()
@@ -102,8 +156,10 @@ private:
 
 void keepSockets(FileDescriptor daemon, const FileDescriptor& door, const std::string& folder)
 {
+    const DoorFile file(folder);
+    raiseDescriptorLimit(); // a shim that we can't watch is one whose end we don't wait for
     Keeper(std::move(daemon), door).run();
-    ::unlink((folder + "/" + keeperDoor).c_str());
+    file.remove();
 }
 
 } // namespace agent

@@ -14,7 +14,7 @@ namespace agent
 /// (wire/KeeperMessage.h). When it is gone, the next daemon of the state folder connects to `door`, which listens at
 /// keeper.sock in `folder`; it gets the sockets and is the daemon then. One of another user than ours or root gets
 /// nothing. Returns when there is no daemon and none of the shims lives, or the daemon has nothing to be held; then the
-/// sockets are closed, and keeper.sock is gone. A TERM is not heeded: who asks all processes of a unit to end gets
+/// sockets are closed, and keeper.sock is gone, where it still is the one that was there at the start. A TERM is not heeded: who asks all processes of a unit to end gets
 /// that with the end of the stages.
 void keepSockets(FileDescriptor daemon, const FileDescriptor& door, const std::string& folder);
 

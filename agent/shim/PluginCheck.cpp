@@ -8,15 +8,18 @@
 namespace agent
 {
 
+bool pluginIsProved(const Order& order)
+{
+    if (order.pluginFolder.empty() || order.pluginSha256.empty())
+        return true;
+    // To read a large plugin takes longer than to start it.
+    return !order.pluginIdentity.empty() &&
+           identityOfFolder(order.pluginFolder) == order.pluginIdentity;
+}
+
 std::string problemOfPlugin(const Order& order)
 try
 {
-    if (order.pluginFolder.empty() || order.pluginSha256.empty())
-        return {};
-    // To read a large plugin takes longer than to start it.
-    if (!order.pluginIdentity.empty() &&
-        identityOfFolder(order.pluginFolder) == order.pluginIdentity)
-        return {};
     const std::string now = digestOfFolder(order.pluginFolder);
     if (now == order.pluginSha256)
         return {};

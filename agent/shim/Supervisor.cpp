@@ -140,9 +140,9 @@ void Supervisor::makeReady()
     if (const auto file = _order.env.find("STAGE_MASK"); file != _order.env.end())
         _mask = MaskFile(file->second);
     _processes.emplace(_order.cgroup);
-    _evidence.pluginProblem = problemOfPlugin(_order);
-    if (_evidence.pluginProblem.empty())
-        _command.emplace(_order, _folder, _secrets);
+    // To read the plugin's files may take longer than anybody waits for the claim, or for a shim that is to execute nothing.
+    _pluginProved = pluginIsProved(_order);
+    _command.emplace(_order, _folder, _secrets);
 }
 
 /// Returns false when nothing may be executed; the outcome says why.
@@ -180,11 +180,15 @@ void Supervisor::execute()
 {
     takeSignals();
     _evidence.ended = reasonToEnd();
-    if (_evidence.ended)
+    if (!_evidence.ended && !_pluginProved)
     {
-        _evidence.pluginProblem.clear(); // it was to end in any case
-        _command.reset();
+        _evidence.pluginProblem = problemOfPlugin(_order);
+        takeSignals(); // that may have taken long
+        if (_evidence.pluginProblem.empty())
+            _evidence.ended = reasonToEnd();
     }
+    if (_evidence.ended || !_evidence.pluginProblem.empty())
+        _command.reset();
     const bool started = _command && _command->start(_processes->cgroup().folder());
     // Now, while the command starts: to make two files may take as long.
     openLog();
@@ -297,13 +301,13 @@ void Supervisor::takeSignals()
 
 void Supervisor::takeOutput(LogStream stream, FileDescriptor& pipe, std::size_t atMost)
 {
-    // The log may still be writing what was read last.
-    std::swap(_buffers[0], _buffers[1]);
-    char* const buffer = _buffers[0].get();
-    const ssize_t n = ::read(pipe.get(), buffer, std::min(atMost, readBytes));
+    // The log may still be writing what was read last, which is in the first one.
+    const ssize_t n = ::read(pipe.get(), _buffers[1].get(), std::min(atMost, readBytes));
     if (n > 0)
     {
-        _log->take(stream, {buffer, static_cast<std::size_t>(n)});
+        // Not where there was nothing: only take() waits until the log has done with the other one.
+        std::swap(_buffers[0], _buffers[1]);
+        _log->take(stream, {_buffers[0].get(), static_cast<std::size_t>(n)});
         _lastOutput = Clock::now();
     }
     else if (n == 0)

@@ -57,7 +57,8 @@ namespace agent
 // 5 s; then the daemon's word for it is all that is left, and the shim exits too.
 //
 // The plugin. Its files are what they were when the agent loaded it, or nothing is executed (PLUGIN_ERROR, with both
-// digests): by their identity where nobody but root can change them, else, or where that differs, by their digest.
+// digests): by their identity where nobody but root can change them, else, or where that differs, by their digest. That
+// is taken behind the claim, for it may take long.
 //
 // Whom it believes. order.json counts only where the attempt's seal proves it (wire/Seal.h).
 //
@@ -133,6 +134,7 @@ private:
     std::string _orderProblem; ///< why the order can't be executed; empty: it can
     Claim _claim;
     MaskFile _mask;
+    bool _pluginProved = false;      ///< by its identity; else its files are read behind the claim
     std::optional<Command> _command; ///< none: nothing may be executed
     Durable _durable = Durable::Yes;
     Order _order;
@@ -150,7 +152,7 @@ private:
     Phase _phase = Phase::Running;
     bool _stopAsked = false;
     std::array<std::unique_ptr<char[]>, 2>
-        _buffers; ///< by turns; their pages are made when they are used
+        _buffers; ///< what the log was given last, and for the next read; their pages are made when they are used
 };
 
 } // namespace agent

@@ -60,7 +60,9 @@ std::optional<KeeperMessage> receiveKeeperMessage(int socket)
     do
         got = ::recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
-    KeeperMessage received{.kind = static_cast<KeeperMessage::Kind>(letter), .descriptors = {}};
+    KeeperMessage received{.kind = static_cast<KeeperMessage::Kind>(letter),
+                           .descriptors = {},
+                           .whole = (message.msg_flags & MSG_CTRUNC) == 0};
     const cmsghdr* part = got > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
     if (part != nullptr && part->cmsg_type == SCM_RIGHTS)
     {
@@ -70,7 +72,7 @@ std::optional<KeeperMessage> receiveKeeperMessage(int socket)
         for (std::size_t i = 0; i < count; ++i)
             received.descriptors.emplace_back(descriptors[i]);
     }
-    if (got != 1 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)
+    if (got != 1 || (message.msg_flags & MSG_TRUNC) != 0)
         return std::nullopt;
     return received;
 }

@@ -22,6 +22,8 @@ struct KeeperMessage
 
     Kind kind = Kind::Done;
     std::vector<FileDescriptor> descriptors;
+    bool whole =
+        true; ///< false: received without some of the descriptors, as the process may have no more
 };
 
 /// The first word of a keeper's argument; a blank and the state folder follow.

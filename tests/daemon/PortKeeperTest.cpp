@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <csignal>
 #include <filesystem>
+#include <iterator>
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -39,6 +40,52 @@ int takes(const SocketAddress& address)
                : errno;
 }
 
+/// A port on which we listen.
+class Taken
+{
+public:
+    Taken()
+    {
+        const SocketAddress any("127.0.0.1", 0);
+        CPPUNIT_ASSERT_EQUAL(0, ::bind(_socket.get(), any.addr(), any.length()));
+        CPPUNIT_ASSERT_EQUAL(0, ::listen(_socket.get(), 8));
+    }
+
+    [[nodiscard]] std::string port() const
+    {
+        sockaddr_storage found{};
+        socklen_t length = sizeof found;
+        auto* const generic = reinterpret_cast<sockaddr*>(&found);
+        CPPUNIT_ASSERT_EQUAL(0, ::getsockname(_socket.get(), generic, &length));
+        return std::to_string(SocketAddress(generic, length).port());
+    }
+
+private:
+    FileDescriptor _socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+};
+
+std::size_t descriptorsOf(int pid)
+{
+    const fs::directory_iterator all("/proc/" + std::to_string(pid) + "/fd");
+    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
+}
+
+/// Once the last agent's spare shim is gone and this one's is known.
+std::size_t settledDescriptorsOf(int pid)
+{
+    std::size_t last = 0;
+    int same = 0;
+    waitFor("the descriptors",
+            [&]
+            {
+                const std::size_t now = descriptorsOf(pid);
+                same = now == last ? same + 1 : 0;
+                last = now;
+                return same == 20;
+            });
+    return last;
+}
+
 } // namespace
 
 class PortKeeperTest: public CppUnit::TestFixture
@@ -52,9 +99,13 @@ class PortKeeperTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTheNextAgentMayHaveAnotherPort);
     CPPUNIT_TEST(testTheNextAgentMayHaveAnotherAddress);
     CPPUNIT_TEST(testAnAgentThatCannotStartLeavesItThere);
+    CPPUNIT_TEST(testAnAgentWhosePortIsTakenLeavesTheOldOneThere);
+    CPPUNIT_TEST(testRestartsLeaveItNoMoreDescriptors);
+    CPPUNIT_TEST(testDoesNotRemoveTheDoorOfAnother);
     CPPUNIT_TEST(testOneThatWasKilledIsReplacedAtTheNextStage);
     CPPUNIT_TEST(testHasNothingForAnotherAgentOfTheHost);
     CPPUNIT_TEST(testTheDoctorKnowsIt);
+    CPPUNIT_TEST(testTheDoctorTellsItFromAnotherHolder);
     CPPUNIT_TEST_SUITE_END();
 
     Daemon _daemon;
@@ -207,6 +258,62 @@ public:
         CPPUNIT_ASSERT_EQUAL(url, _daemon.url());
     }
 
+    // Symptom: nobody held the port any more, though stages ran. Cause: a start that failed at another port had the sockets of
+    // the old one listen no more before. Bound: nobody gets it until an agent listens elsewhere.
+    void testAnAgentWhosePortIsTakenLeavesTheOldOneThere()
+    {
+        _daemon.start();
+        const std::string url = _daemon.url();
+        startStage();
+        _daemon.stop();
+        const Taken other;
+        _daemon.set("http.port", other.port());
+        CPPUNIT_ASSERT(!_daemon.tryStart());
+        assertNobodyGetsIt(url);
+        _daemon.set("http.port", std::to_string(Poco::URI(url).getPort()));
+        _daemon.start();
+        CPPUNIT_ASSERT_EQUAL(url, _daemon.url());
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/api/runs").status);
+    }
+
+    /// Each agent tells it of all shims that it adopts.
+    void testRestartsLeaveItNoMoreDescriptors()
+    {
+        _daemon.start();
+        startStage();
+        const int keeper = keepers().at(0);
+        std::error_code error;
+        const fs::directory_iterator looks("/proc/" + std::to_string(keeper) + "/fd", error);
+        if (error)
+            return; // only root sees them
+        const auto restart = [&]
+        {
+            _daemon.kill();
+            _daemon.start();
+            CPPUNIT_ASSERT_EQUAL(keeper, keepers().at(0));
+        };
+        restart();
+        const std::size_t before = settledDescriptorsOf(keeper);
+        for (int round = 0; round < 3; ++round)
+            restart();
+        waitFor("no more descriptors", [&] { return descriptorsOf(keeper) <= before; });
+    }
+
+    void testDoesNotRemoveTheDoorOfAnother()
+    {
+        _daemon.start();
+        startStage();
+        _daemon.kill();
+        const fs::path door = _daemon.state() / "keeper.sock";
+        const fs::path other = _daemon.state() / "other.sock";
+        const FileDescriptor made(::creat(other.c_str(), 0600));
+        CPPUNIT_ASSERT(made.valid());
+        fs::rename(other, door);
+        letGo();
+        waitFor("the end of the keeper", [&] { return keepers().empty(); });
+        CPPUNIT_ASSERT(fs::exists(door));
+    }
+
     void testOneThatWasKilledIsReplacedAtTheNextStage()
     {
         _daemon.start();
@@ -256,6 +363,21 @@ public:
         CPPUNIT_ASSERT_MESSAGE(findings, findings.find(seen) != std::string::npos);
     }
 
+    void testTheDoctorTellsItFromAnotherHolder()
+    {
+        _daemon.start();
+        startStage();
+        _daemon.kill();
+        const Taken other;
+        _daemon.set("http.port", other.port());
+        std::string findings;
+        (void)_daemon.runToEnd({"--doctor"}, findings);
+        const std::string seen = "127.0.0.1:" + other.port() + " is taken by ";
+        CPPUNIT_ASSERT_MESSAGE(findings, findings.find(seen) != std::string::npos);
+        const std::string who = "(pid " + std::to_string(::getpid()) + ")";
+        CPPUNIT_ASSERT_MESSAGE(findings, findings.find(who) != std::string::npos);
+    }
+
 private:
     static SocketAddress addressOf(const std::string& url)
     {
@@ -263,17 +385,7 @@ private:
         return {uri.getHost(), uri.getPort()};
     }
 
-    static std::string freePort()
-    {
-        const FileDescriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        const SocketAddress any("127.0.0.1", 0);
-        sockaddr_storage found{};
-        socklen_t length = sizeof found;
-        CPPUNIT_ASSERT_EQUAL(0, ::bind(socket.get(), any.addr(), any.length()));
-        auto* const generic = reinterpret_cast<sockaddr*>(&found);
-        CPPUNIT_ASSERT_EQUAL(0, ::getsockname(socket.get(), generic, &length));
-        return std::to_string(SocketAddress(generic, length).port());
-    }
+    static std::string freePort() { return Taken().port(); }
 
     /// Tries a thousand times, on both families of loopback.
     static void assertNobodyGetsIt(const std::string& url)

@@ -12,6 +12,20 @@ run=$(api /api/runs -d '{"pipeline":{"stages":[{"type":"BUILD","plugin":"shell",
     "perl -MIO::Socket::IP -e '"'"'$| = 1; print \"tries\\n\"; until (-e \"go\") { for (\"127.0.0.1\", \"::1\") { IO::Socket::IP->new(LocalHost => $_, LocalPort => 7824, Listen => 1, ReuseAddr => 1) and print \"took $_\\n\" } select undef, undef, undef, 0.001 }'"'"'"}}]}}' | field id)
 stage=$(api "/api/stages?runId=$run" | field id)
 check "a stage tries to take the port" eventually tries
+try=$run try_stage=$stage
+# The keeper must not stand in the unit's own group: it would get no controllers.
+check "the keeper stays beside the agent" inside sh -c 'grep -q "/stage-agent.service/agent$" "/proc/$(pgrep -f "^stage-shim --keep /var/lib/stage-agent$")/cgroup"'
+check "a stage with limits runs beside it" start_stage 0
+check "in a group of its own" alive
+if inside test -e "$group/stages/$stage.1/memory.max"; then
+    check "with its limit of memory" test "$(inside cat "$group/stages/$stage.1/memory.max")" = 67108864
+fi
+if inside test -e "$group/stages/$stage.1/pids.max"; then
+    check "and of processes" test "$(inside cat "$group/stages/$stage.1/pids.max")" = 50
+fi
+let_go
+check "and ends" eventually ended SUCCESS
+run=$try stage=$try_stage
 for _ in 1 2; do
     inside systemctl restart stage-agent.service
     eventually ready

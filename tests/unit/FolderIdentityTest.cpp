@@ -55,6 +55,7 @@ class FolderIdentityTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testEachChangeShows);
     CPPUNIT_TEST(testWhatWasJustChangedHasNone);
     CPPUNIT_TEST(testOneNameThatOurUserMayWriteIsEnough);
+    CPPUNIT_TEST(testOneNameThatAnotherUserMayWriteIsEnough);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -139,6 +140,28 @@ public:
         ::chmod((_plugin / "lib").c_str(), 0755);
         ::lchown((_plugin / "link").c_str(), 65534, 65534);
         assertNone();
+    }
+
+    void testOneNameThatAnotherUserMayWriteIsEnough()
+    {
+        if (::geteuid() != 0)
+            return;
+        (void)settled();
+        ::chmod((_plugin / "lib/more").c_str(), 0664);
+        assertNone();
+        ::chmod((_plugin / "lib/more").c_str(), 0644);
+        ::chmod((_plugin / "lib").c_str(), 0775);
+        assertNone();
+        ::chmod((_plugin / "lib").c_str(), 0755);
+        CPPUNIT_ASSERT_EQUAL(std::size_t{64}, settled().size());
+        constexpr unsigned daemon = 1;
+        for (const char* name : {"run", "lib", "link"})
+        {
+            ::lchown((_plugin / name).c_str(), daemon, 0);
+            assertNone();
+            ::lchown((_plugin / name).c_str(), 0, 0);
+        }
+        CPPUNIT_ASSERT_EQUAL(std::size_t{64}, settled().size());
     }
 
 private:

@@ -101,6 +101,7 @@ class ListeningSocketsTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testPassedSocketsMustAgreeWithTheConfiguration);
     CPPUNIT_TEST(testKeptSocketsAreUsed);
     CPPUNIT_TEST(testKeptSocketsOfAnotherAddressAreFreed);
+    CPPUNIT_TEST(testKeptSocketsListenOnWhereTheOthersCannot);
     CPPUNIT_TEST_SUITE_END();
 
     FilesFolder _files;
@@ -319,6 +320,36 @@ public:
         CPPUNIT_ASSERT_EQUAL(port, sockets.port());
         const ListeningSockets others(std::move(other));
         CPPUNIT_ASSERT(others.port() != 0 && others.port() != port);
+    }
+
+    void testKeptSocketsListenOnWhereTheOthersCannot()
+    {
+        const FileDescriptor kept = boundTcp("127.0.0.1", 0);
+        const auto listening = [&]
+        {
+            int value = 0;
+            socklen_t size = sizeof value;
+            ::getsockopt(kept.get(), SOL_SOCKET, SO_ACCEPTCONN, &value, &size);
+            return value != 0;
+        };
+        const auto options = [&](std::uint16_t port)
+        {
+            ListenOptions all{.port = port};
+            all.kept.emplace_back(::dup(kept.get()));
+            return all;
+        };
+        const FileDescriptor other = boundTcp("127.0.0.1", 0);
+        assertHas(failureOf(options(portOf(other))), "Address already in use");
+        CPPUNIT_ASSERT(listening());
+        ListenOptions noFile = options(0);
+        noFile.address = "127.0.0.3";
+        noFile.socket = "/nowhere/api.sock";
+        CPPUNIT_ASSERT(!failureOf(std::move(noFile)).empty());
+        CPPUNIT_ASSERT(listening());
+        ListenOptions elsewhere = options(0);
+        elsewhere.address = "127.0.0.3";
+        CPPUNIT_ASSERT_EQUAL(std::string(), failureOf(std::move(elsewhere)));
+        CPPUNIT_ASSERT(!listening());
     }
 };
 

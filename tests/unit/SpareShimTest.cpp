@@ -1,4 +1,5 @@
 // The shim that is started ahead of its attempt (docs/durability.md, process/SpareShim.h).
+#include "agent/os/FolderDigest.h"
 #include "tests/support/Launching.h"
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -33,6 +34,7 @@ class SpareShimTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testADroppedPreparationCanBeMadeAgain);
     CPPUNIT_TEST(testAnArmedOneExecutesAtTheWord);
     CPPUNIT_TEST(testAnArmedOneClaimsNothingBeforeTheWord);
+    CPPUNIT_TEST(testAnArmedOneReadsThePluginBehindTheClaim);
     CPPUNIT_TEST(testADroppedPreparationLeavesNoArmedOne);
     CPPUNIT_TEST(testAnArmedOneWhoseStarterIsKilledExecutesNothing);
     CPPUNIT_TEST(testAnArmedOneThatIsGoneIsReplacedAtTheLaunch);
@@ -218,6 +220,37 @@ public:
             CPPUNIT_ASSERT_MESSAGE(file, !fs::exists(folder / file));
         launching::awaitEnd(_launcher.start(std::move(launch)));
         CPPUNIT_ASSERT(_launcher.find(folder).outcome.succeeded());
+    }
+
+    // Symptom: a stage was recorded as SHIM_LOST, and executed later. Cause: an armed shim read a large plugin before its
+    // claim, for longer than anybody waited for that. Bound: what changes before the word is seen.
+    void testAnArmedOneReadsThePluginBehindTheClaim()
+    {
+        const fs::path plugin = _place.folder() / "plugin";
+        fs::create_directories(plugin);
+        launching::writeText(plugin / "run", "as loaded");
+        _launcher.refill();
+        const int spare = spareOf(::getpid());
+        const fs::path folder = _place.attempt();
+        agent::Order order = _place.shell("echo executed");
+        order.pluginFolder = plugin.string();
+        order.pluginSha256 = agent::digestOfFolder(plugin.string());
+        auto launch = armed(folder, order, {});
+        // It waits for the word: more than once, as it may wait for the disk before.
+        int asleep = 0;
+        CPPUNIT_ASSERT(within(10,
+                              [&]
+                              {
+                                  const auto stat = agent::processStat(spare);
+                                  asleep = stat && stat->state == 'S' ? asleep + 1 : 0;
+                                  return asleep == 10;
+                              }));
+        launching::writeText(plugin / "run", "changed");
+        launching::awaitEnd(_launcher.start(std::move(launch)));
+        const Attempt attempt = _launcher.find(folder);
+        CPPUNIT_ASSERT(attempt.outcome.cause == agent::Cause::PluginError);
+        CPPUNIT_ASSERT(attempt.claim.has_value());
+        CPPUNIT_ASSERT_EQUAL(std::string(), textOf(folder / "log"));
     }
 
     void testADroppedPreparationLeavesNoArmedOne()
