@@ -53,7 +53,8 @@ function changesOf(stage) {
 function stageDialog(stage, change) {
     return confirm({
         title: `${change.verb}: ${stageName(stage)}`,
-        subject: `${stage.goesOut ? `${stage.goesOut}: ` : ''}${statusWords[stage.status]} → ${change.to === 'IN_PROGRESS' ? 'Running' : statusWords[change.to]}`,
+        subject: `${statusWords[stage.status]} → ${change.to === 'IN_PROGRESS' ? 'Running' : statusWords[change.to]}`,
+        about: stage.goesOut && `${change.verb === 'Approve' ? 'Goes out' : 'Waits to go out'}: ${stage.goesOut}`,
         what: change.what,
         verb: change.verb,
         tone: change.tone,

@@ -16,15 +16,16 @@ function open(dialog) {
 
 /**
  * Describes an action and calls `act(reason)` on confirmation; returns whether it was done. An error of `act`
- * is shown, and the dialog stays open.
+ * is shown, and the dialog stays open. `about`: what it is done to, beside the subject.
  */
-export async function confirm({ title, what, subject, verb, tone, act, waits = 'Working…', withReason = true, fields = [] }) {
+export async function confirm({ title, what, subject, about, verb, tone, act, waits = 'Working…', withReason = true, fields = [] }) {
     const reason = withReason && el('textarea', { id: 'reason', rows: 2, maxlength: 4096 });
     const yes = el('button', { type: 'submit', class: tone }, verb);
     const no = el('button', { type: 'button', class: 'quiet', onclick: () => dialog.close('') }, 'Cancel');
     const answer = el('div', { class: 'answer' });
     const form = el('form', { method: 'dialog' },
         el('h2', { id: 'dialog-title' }, title),
+        about && el('p', { class: 'about' }, about),
         subject && el('p', { class: 'subject' }, subject),
         el('p', { id: 'dialog-what' }, what),
         reason && el('label', { for: 'reason' }, 'Reason ', el('span', { class: 'hint' }, 'kept in the history')),

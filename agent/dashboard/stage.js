@@ -29,6 +29,7 @@ function isolationWords(stage) {
 
 function facts(stage) {
     const all = [
+        ['Goes out', stage.goesOut],
         ['Plugin', stage.plugin],
         ['Attempt', stage.attempt > 0 && String(stage.attempt)],
         ['Started', stage.startedAt && timeWords(stage.startedAt)],
@@ -53,8 +54,9 @@ function facts(stage) {
 function goesOut(run) {
     if (!run.commitHash && !run.branch)
         return '';
-    return ['Commit', run.commitHash?.slice(0, 12), run.branch && `of ${run.branch}`, (run.commitMessage ?? '').split('\n')[0] && `"${run.commitMessage.split('\n')[0]}"`]
-        .filter(Boolean).join(' ');
+    const message = (run.commitMessage ?? '').split('\n')[0];
+    return [run.commitHash ? `commit ${run.commitHash.slice(0, 12)}` : 'the newest commit', run.branch && `of ${run.branch}`,
+        run.committer && `by ${run.committer}`, message && `"${message}"`].filter(Boolean).join(' ');
 }
 
 export class StagePanel {
@@ -94,7 +96,7 @@ export class StagePanel {
         this.#run = run;
         this.#showProcesses();
         const ended = run.status === 'SUCCESS' || run.status === 'FAILURE';
-        const version = `${stage.id} ${stage.version} ${ended}`;
+        const version = `${stage.id} ${stage.version} ${ended} ${goesOut(run)}`;
         if (version !== this.#version)
             this.#drawHead(ended);
         this.#version = version;

@@ -3,11 +3,14 @@ import assert from 'node:assert/strict';
 import { shell, until } from './daemon.mjs';
 
 export async function approvesAStage({ page, daemon, open, picture }) {
-    const run = await daemon.post('/api/runs', { service: 'payment' });
+    const run = await daemon.post('/api/runs', { service: 'payment', commit: '8c2f1d7a90b3e4f5', branch: 'main', commitMessage: 'Round totals <b>up</b>\n\nmore', committer: 'Ada' });
     await daemon.runIs(run.id, 'AWAITING_APPROVAL');
     await open(`#/runs/${run.id}`);
+    const goesOut = 'commit 8c2f1d7a90b3 of main by Ada "Round totals <b>up</b>"';
+    await page.locator('.panel .facts', { hasText: goesOut }).waitFor();
     await page.getByRole('button', { name: 'Approve' }).click();
     const dialog = page.getByRole('dialog');
+    await dialog.getByText(`Goes out: ${goesOut}`, { exact: true }).waitFor();
     await dialog.getByText('The stage starts now, without waiting for a slot.').waitFor();
     await dialog.getByLabel('Reason').fill('release of the week');
     await picture('approve-desktop-light');
