@@ -1,6 +1,7 @@
 // One run: its facts, its timeline and the selected stage.
 import { getJson, serviceNames, stageDetail, isShowable } from './api.js';
 import { runActions } from './changes.js';
+import { attemptsIn, neighboursOf, usualTimes } from './earlier.js';
 import { el, picture, problem, refill } from './dom.js';
 import { StagePanel } from './stage.js';
 import { Timeline } from './timeline.js';
@@ -16,6 +17,11 @@ function ended(run) {
     return run.status === 'SUCCESS' || run.status === 'FAILURE';
 }
 
+function besideLink(run, words) {
+    return run && el('a', { href: `#/runs/${run.id}`, class: 'plain', title: `${runWords(run)}, ${timeWords(run.startedAt ?? run.createdAt)}` },
+        el('span', { class: `status ${run.status}` }, picture(run.status)), ` ${words}`);
+}
+
 export function mountRun(main, parameters, { stream, signal }) {
     const id = parameters.run;
     let wanted = parameters;
@@ -24,6 +30,10 @@ export function mountRun(main, parameters, { stream, signal }) {
     let service = '';
     let gone = false;
     let shownStage = '';
+    let beside = { before: null, after: null };
+    let usual = new Map();
+    let attempts = new Map();
+    let attemptsKey = '';
 
     const head = el('section', { class: 'run-head', 'aria-label': 'Run' });
     const timelineRoot = el('section', { class: 'timeline', 'aria-label': 'Timeline' });
@@ -45,7 +55,7 @@ export function mountRun(main, parameters, { stream, signal }) {
 
     function drawHead() {
         took$.textContent = took(run, Date.now()) || '–';
-        const now = JSON.stringify([run, service, stages.map((stage) => stage.status)]);
+        const now = JSON.stringify([run, service, beside, stages.map((stage) => stage.status)]);
         if (now === drawnHead)
             return;
         drawnHead = now;
@@ -56,6 +66,8 @@ export function mountRun(main, parameters, { stream, signal }) {
             el('div', { class: 'title' },
                 el('h1', {}, run.serviceName ? el('a', { href: `#/services/${run.serviceName}` }, service) : service, ' ', el('code', {}, shortId(run.id))),
                 el('span', { class: `status ${run.status}` }, picture(run.status), runWords(run)),
+                (beside.before || beside.after) && el('nav', { class: 'beside', 'aria-label': 'Runs of the service' },
+                    besideLink(beside.before, '← Previous'), besideLink(beside.after, 'Next →')),
                 el('span', { class: 'actions' }, runActions(run, stages, refresh))),
             (run.commitHash || message) && el('p', { class: 'commit' },
                 run.commitHash && el('code', { title: run.commitHash }, run.commitHash.slice(0, 12)), ' ', message),
@@ -77,7 +89,7 @@ export function mountRun(main, parameters, { stream, signal }) {
         const selected = stages.find((stage) => stage.id === wanted.stage) ?? defaultStage(stages);
         shownStage = selected?.id;
         drawHead();
-        timeline.draw(stages, selected?.id, ended(run));
+        timeline.draw(stages, selected?.id, { ended: ended(run), usual, attempts });
         panel.show(selected, { run, stages, line: wanted.line });
     }
 
@@ -113,6 +125,7 @@ export function mountRun(main, parameters, { stream, signal }) {
             gone = false;
             refill(notice);
             draw();
+            readEarlier();
         } catch (error) {
             if (!isShowable(error))
                 return;
@@ -124,7 +137,38 @@ export function mountRun(main, parameters, { stream, signal }) {
         }
     }
 
-    stream.addEventListener('run', ({ detail }) => detail.id === id && refresh(), { signal });
+    let asked = false;
+
+    /** Reads what the page can do without: it is shown when it has come. */
+    async function readEarlier() {
+        const key = stages.filter((stage) => stage.attempt > 1).map((stage) => `${stage.id} ${stage.attempt} ${stage.startedAt}`).join();
+        const first = !asked;
+        asked = true;
+        try {
+            if (key !== attemptsKey) {
+                attemptsKey = key;
+                attempts = attemptsIn(await getJson(`/api/runs/${id}/history`, { signal }), stages);
+                draw();
+            }
+            if (first && run.serviceId) {
+                beside = await neighboursOf(run, { signal });
+                draw();
+                usual = await usualTimes(run.serviceId, { signal });
+                draw();
+            }
+        } catch (error) {
+            isShowable(error); // the page does without
+        }
+    }
+
+    stream.addEventListener('run', ({ detail }) => {
+        if (detail.id === id)
+            refresh();
+        else if (run?.serviceId && detail.serviceId === run.serviceId && !beside.after && detail.createdAt > run.createdAt) {
+            beside = { ...beside, after: detail };
+            draw();
+        }
+    }, { signal });
     stream.addEventListener('stage', ({ detail }) => detail.runId === id && refresh(), { signal });
     stream.addEventListener('deleted', ({ detail }) => detail.runId === id && refresh(), { signal });
     let idle = 0;

@@ -21,13 +21,22 @@ function tickWords(ms) {
 }
 
 /** Returns the time span of the bars. */
-function spanOf(stages, now) {
-    const starts = stages.filter((stage) => stage.startedAt).map((stage) => Date.parse(stage.startedAt));
+function spanOf(stages, now, { usual, attempts }) {
+    const begun = stages.filter((stage) => stage.startedAt);
+    const earlier = [...attempts.values()].flat();
+    const starts = [...begun.map((stage) => Date.parse(stage.startedAt)), ...earlier.map((each) => each.begin)];
     if (starts.length === 0)
         return null;
     const begin = Math.min(...starts);
-    const ends = stages.filter((stage) => stage.startedAt).map((stage) => (stage.endedAt ? Date.parse(stage.endedAt) : now));
+    // A running stage has room up to its usual end.
+    const ends = [...earlier.map((each) => each.end), ...begun.map((stage) => (stage.endedAt ? Date.parse(stage.endedAt)
+        : Math.max(now, Date.parse(stage.startedAt) + (usual.get(stage.name) ?? 0))))];
     return { begin, length: Math.max(1, Math.max(...ends) - begin) };
+}
+
+function place(bar, begin, end, span) {
+    bar.style.left = `${100 * (begin - span.begin) / span.length}%`;
+    bar.style.width = `${100 * (end - begin) / span.length}%`;
 }
 
 /** A stage's row, created once and updated in place, which keeps a click in progress. */
@@ -38,13 +47,16 @@ class Row {
         this.name = el('span', { class: 'name' });
         this.status = el('span', {});
         this.bar = el('span', { class: 'bar' });
+        this.usual = el('span', { class: 'usual', hidden: true });
+        this.earlier = el('span', {});
+        this.eta = el('span', {});
         this.took = el('span', { class: 'took' });
         this.why = el('span', { class: 'why' });
-        this.link = el('a', {}, this.name, this.status, el('span', { class: 'lane' }, this.bar), this.took, this.why);
+        this.link = el('a', {}, this.name, this.status, el('span', { class: 'lane' }, this.earlier, this.bar, this.usual), this.took, this.why);
         this.element = el('li', {}, this.link);
     }
 
-    draw(stage, { span, selected, now, ended }) {
+    draw(stage, { span, selected, now, ended, usual, attempts }) {
         if (stage.id === selected)
             this.link.setAttribute('aria-current', 'true');
         else
@@ -54,10 +66,11 @@ class Row {
         if (stage.startedAt) {
             const begin = Date.parse(stage.startedAt);
             const end = stage.endedAt ? Date.parse(stage.endedAt) : now;
-            this.bar.style.left = `${100 * (begin - span.begin) / span.length}%`;
-            this.bar.style.width = `${100 * (end - begin) / span.length}%`;
+            place(this.bar, begin, end, span);
         }
-        const drawn = `${stage.id} ${stage.version} ${stage.stuckSince} ${ended}`;
+        this.#drawUsual(stage, span, now, usual);
+        [...this.earlier.children].forEach((bar, i) => attempts[i] && place(bar, attempts[i].begin, attempts[i].end, span));
+        const drawn = `${stage.id} ${stage.version} ${stage.stuckSince} ${ended} ${usual} ${attempts.length}`;
         if (drawn === this.#drawn)
             return;
         this.#drawn = drawn;
@@ -71,7 +84,27 @@ class Row {
         const why = [causeWords(stage), stage.attempt > 1 && `attempt ${stage.attempt}`].filter(Boolean).join(' · ');
         refill(this.why, stage.stuckSince && el('b', { class: 'stuck' }, `stuck since ${timeWords(stage.stuckSince)}`),
             stage.stuckWhy && `: ${stage.stuckWhy}`,
-            stage.stuckSince && why && ' · ', why);
+            stage.stuckSince && why && ' · ', why, usual && stage.status === 'IN_PROGRESS' && this.eta);
+        refill(this.earlier, attempts.map((each) => {
+            const bar = el('span', { class: `earlier ${each.status}`,
+                title: `Attempt ${each.attempt}: ${durationWords(each.end - each.begin)}, ${each.status === 'SUCCESS' ? 'success' : 'failed'}` });
+            place(bar, each.begin, each.end, span);
+            return bar;
+        }));
+    }
+
+    /** Marks where the stage usually ends, and says of a running one when that is. */
+    #drawUsual(stage, span, now, usual) {
+        const begin = Date.parse(stage.startedAt);
+        this.usual.hidden = !usual || !stage.startedAt || begin + usual > span.begin + span.length;
+        if (!this.usual.hidden) {
+            this.usual.style.left = `${100 * (begin + usual - span.begin) / span.length}%`;
+            this.usual.title = `Usually takes ${durationWords(usual)}`;
+        }
+        const left = begin + usual - now;
+        const running = usual && stage.startedAt && stage.status === 'IN_PROGRESS';
+        retext(this.eta, !running ? '' : `${this.why.firstChild === this.eta ? '' : ' · '}${left > 0
+            ? `about ${durationWords(Math.ceil(left / 1000) * 1000)} left` : `over its usual ${durationWords(usual)}`}`);
     }
 }
 
@@ -85,17 +118,20 @@ export class Timeline {
         root.append(el('div', { class: 'axis', 'aria-hidden': 'true' }, this.#axis), this.#list);
     }
 
-    /** Draws a row per stage, each a link to the stage; `ended`: the run has. */
-    draw(stages, selected, ended) {
+    /**
+     * Draws a row per stage, each a link to the stage. `ended`: the run has; `usual`: times by the stage's name;
+     * `attempts`: earlier ones by the stage's id.
+     */
+    draw(stages, selected, { ended, usual, attempts }) {
         const now = Date.now();
-        const span = spanOf(stages, now);
+        const span = spanOf(stages, now, { usual, attempts });
         this.#drawAxis(span);
         const rows = new Map(stages.map((stage) => [stage.id, this.#rows.get(stage.id) ?? new Row()]));
         if ([...rows.keys()].join() !== [...this.#rows.keys()].join())
             refill(this.#list, [...rows.values()].map((row) => row.element));
         this.#rows = rows;
         for (const stage of stages)
-            rows.get(stage.id).draw(stage, { span, selected, now, ended });
+            rows.get(stage.id).draw(stage, { span, selected, now, ended, usual: usual.get(stage.name), attempts: attempts.get(stage.id) ?? [] });
     }
 
     #drawAxis(span) {

@@ -89,6 +89,15 @@ export class Daemon {
         this.token = contentOf(join(this.folder, 'state', 'admin.token')).trim();
     }
 
+    /** Declares a service, once the daemon has read it; again with another text. */
+    async writeService(name, text) {
+        writeFileSync(join(this.folder, 'services.d', `${name}.yaml`), text);
+        const read = () => contentOf(join(this.folder, 'output')).split('services reloaded').length;
+        const before = read();
+        this.process.kill('SIGHUP');
+        await until('the reload', () => read() > before);
+    }
+
     /** One more, with these settings too. */
     another(settings) { return Daemon.start(this.bin, settings); }
 

@@ -56,6 +56,48 @@ export async function barsAreToScale({ page, daemon, open }) {
     }
 }
 
+export async function aRunHasItsNeighboursUsualTimesAndEarlierAttempts({ page, daemon, open, picture }) {
+    const service = (command) => daemon.writeService('shop', `name: shop\nstages:
+  - { type: PREPARE, name: Fetch, plugin: shell, with: { command: "sleep 0.2" } }
+  - { type: UNIT_TEST, name: Tests, plugin: shell, with: { command: "${command}" } }\n`);
+    await service('sleep 1.2');
+    const start = async () => (await daemon.post('/api/runs', { service: 'shop' })).id;
+    const past = [await start(), await start(), await start()];
+    for (const id of past)
+        await daemon.runIs(id, 'SUCCESS');
+    await service(`test -e ${daemon.folder}/go/retried || exit 3; ${daemon.gate('shop')}`);
+    const failed = await start();
+    await daemon.runIs(failed, 'FAILURE');
+    await open(`#/runs/${failed}`);
+    await page.getByRole('link', { name: 'Previous' }).waitFor();
+    assert.equal(await page.getByRole('link', { name: 'Next' }).count(), 0);
+    daemon.go('retried');
+    await page.getByRole('button', { name: 'Retry' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Retry' }).click();
+    // The running stage has an end to expect, and its first attempt is drawn before it.
+    const tests = page.locator('.timeline a', { hasText: 'Tests' });
+    await tests.filter({ hasText: / left|over its usual/ }).waitFor();
+    await tests.locator('.usual').waitFor();
+    await tests.locator('.earlier[title^="Attempt 1"]').waitFor();
+    const at = async (what) => (await tests.locator(what).boundingBox()).x;
+    assert.ok(await at('.earlier') < await at('.bar') && await at('.bar') < await at('.usual'));
+    await picture('run-usual-desktop-light');
+    await tests.filter({ hasText: 'over its usual' }).waitFor();
+    daemon.go('shop');
+    await page.locator('.run-head .status.SUCCESS').waitFor();
+    await tests.getByText('usual').waitFor({ state: 'hidden' });
+    // A run that starts meanwhile becomes the next.
+    const last = await start();
+    await page.getByRole('link', { name: 'Next' }).click();
+    await page.locator('h1', { hasText: last.slice(0, 8) }).waitFor();
+    for (const id of [failed, past[2], past[1], past[0]]) {
+        await page.getByRole('link', { name: 'Previous' }).click();
+        await page.locator('h1', { hasText: id.slice(0, 8) }).waitFor();
+    }
+    await page.getByRole('link', { name: 'Next' }).click();
+    await page.locator('h1', { hasText: past[1].slice(0, 8) }).waitFor();
+}
+
 export async function filtersAndSearches({ page, daemon, open }) {
     const failed = await daemon.submit([shell('exit 1')], { commitMessage: 'Break the build' });
     const good = await daemon.submit([shell('true')], { commitMessage: 'Mend the build' });
