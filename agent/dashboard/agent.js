@@ -2,9 +2,11 @@
 import { addressOf, getJson, request, isShowable, may } from './api.js';
 import { confirm } from './dialog.js';
 import { el, problem, refill, retext } from './dom.js';
-import { bytesWords, shortId, timeWords, typeWords } from './words.js';
+import { bytesWords, countWords, shortId, timeWords, typeWords, waitsWords } from './words.js';
 
 const pollMs = 5000;
+const mostWaiting = 50; // shown
+const mostRead = 1000; // runs are listed newest first, and the first of the queue is among the oldest
 
 /** /readyz answers 503 with the same lines if not ready. */
 async function readiness(signal) {
@@ -29,6 +31,35 @@ function broken(files) {
         el('b', {}, each.name), each.inUse ? ' is used as it was last read: ' : ' is not used: ', el('code', {}, each.problem))))];
 }
 
+/** Returns the runs that wait for something, in the order of the queue. */
+function waiting(runs) {
+    return runs.filter((run) => run.waitingFor).sort((a, b) => (a.waitingFor.place ?? Infinity) - (b.waitingFor.place ?? Infinity));
+}
+
+function reason(run) {
+    const words = waitsWords({ waitingFor: { ...run.waitingFor, place: null } });
+    return run.waitingFor.runId ? el('a', { href: `#/runs/${run.waitingFor.runId}` }, words) : words;
+}
+
+function queue(runs) {
+    return runs.length > 0 && [table('Waiting', ['Place', 'Run', 'Service', 'Waits for', 'Since'], runs.slice(0, mostWaiting).map((run) => [
+        run.waitingFor.place && run.waitingFor.place.toLocaleString('en'),
+        el('a', { href: `#/runs/${run.id}` }, el('code', {}, shortId(run.id))),
+        run.serviceName ?? 'inline pipeline',
+        reason(run),
+        timeWords(run.updatedAt)])),
+    runs.length > mostWaiting && el('p', { class: 'hint' }, `and ${countWords(runs.length - mostWaiting, 'more run', 'more runs')}`)];
+}
+
+const targetWords = { ok: 'takes reports', failing: 'fails', ended: 'has ended', missing: 'has no file' };
+
+function targets(list) {
+    return list.length > 0 && table('Reports go to', ['Target', 'Address', 'State', 'Waiting', 'Oldest', 'Sent', 'Failures', 'Dropped', 'Last error'], list.map((target) => [
+        target.name, target.url, `${targetWords[target.state] ?? target.state}${target.nextAttemptAt ? `, again at ${timeWords(target.nextAttemptAt)}` : ''}`,
+        target.waiting.toLocaleString('en'), target.oldestAt && timeWords(target.oldestAt), target.sent.toLocaleString('en'),
+        target.failures.toLocaleString('en'), target.dropped.toLocaleString('en'), target.lastError]));
+}
+
 function askDrain(agent) {
     return agent.draining
         ? confirm({ title: 'Accept new runs', what: 'New runs are accepted again, and queued runs start when a slot is free.', verb: 'Resume', tone: 'go',
@@ -40,16 +71,30 @@ function askDrain(agent) {
 export function mountAgent(main, _, { stream, signal }) {
     const facts = el('div', {});
     const aside = el('div', {});
+    const flow = el('div', { class: 'lists' });
     const lists = el('div', { class: 'lists' });
     const heading = el('h1', {}, 'Agent');
     const drainButton = el('button', { type: 'button', hidden: true });
     const notice = el('div', {});
-    main.append(el('div', { class: 'title' }, heading, el('span', { class: 'actions' }, drainButton)), notice, facts, aside, lists);
+    main.append(el('div', { class: 'title' }, heading, el('span', { class: 'actions' }, drainButton)), notice, facts, aside, flow, lists);
     let agent = null;
     let drawnAside = '';
+    let drawnFlow = '';
     let drawnLists = '';
 
     drainButton.addEventListener('click', async () => (await askDrain(agent)) && refresh());
+
+    /** Draws what waits: runs, and reports for those who may see them. */
+    async function drawFlow() {
+        const whole = 'slots' in agent;
+        const [runs, outbox] = await Promise.all([
+            getJson(`/api/runs?status=IDLE,IN_PROGRESS,AWAITING_APPROVAL&limit=${mostRead}`, { signal }),
+            whole ? getJson('/api/outbox?limit=1', { signal }) : { targets: [] }]);
+        const now = JSON.stringify([waiting(runs).map((run) => [run.id, run.waitingFor]), outbox.targets]);
+        if (now !== drawnFlow)
+            refill(flow, queue(waiting(runs)), targets(outbox.targets));
+        drawnFlow = now;
+    }
 
     function draw(health, services) {
         const fact = (name, ...value) => el('div', {}, el('dt', {}, name), el('dd', {}, ...value));
@@ -64,7 +109,7 @@ export function mountAgent(main, _, { stream, signal }) {
                         el('meter', { min: 0, max: agent.slots, value: agent.running, 'aria-label': 'Slots in use' })),
                     fact('Queue', agent.queueLength === 1 ? '1 run' : `${agent.queueLength} runs`),
                     fact('New runs', agent.draining ? 'refused: the agent is draining' : 'accepted'),
-                    fact('Disk', `${bytesWords(agent.freeBytes)} free`),
+                    fact('Disk', `${bytesWords(agent.freeBytes)} free${agent.freeInodes !== null ? `, ${countWords(agent.freeInodes, 'inode', 'inodes')}` : ''}`),
                 ],
                 !whole && fact('Access', 'only to the services below'),
                 fact('Version', agent.version)),
@@ -95,6 +140,7 @@ export function mountAgent(main, _, { stream, signal }) {
             agent = now;
             refill(notice);
             draw(health, services);
+            await drawFlow();
         } catch (error) {
             if (isShowable(error) && !agent)
                 refill(notice, problem(error));
@@ -104,8 +150,8 @@ export function mountAgent(main, _, { stream, signal }) {
     // Free disk space changes without an event.
     const timer = setInterval(() => document.hidden || refresh(), pollMs);
     signal.addEventListener('abort', () => clearInterval(timer));
-    let frame = 0;
-    stream.addEventListener('run', () => { frame ||= requestAnimationFrame(() => { frame = 0; refresh(); }); }, { signal });
+    let soon = 0;
+    stream.addEventListener('run', () => { soon ||= setTimeout(() => { soon = 0; if (!signal.aborted) refresh(); }, 500); }, { signal });
     refresh();
     return { refresh };
 }

@@ -1,5 +1,7 @@
 // An operator's actions, with confirmation before and feedback after.
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { shell, until } from './daemon.mjs';
 
 export async function approvesAStage({ page, daemon, open, picture }) {
@@ -132,6 +134,30 @@ export async function drainsAndResumesTheAgent({ page, daemon, open }) {
     await page.getByRole('button', { name: 'Resume' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Resume' }).click();
     await page.getByText('executor: ok').waitFor();
+}
+
+export async function theAgentsPageShowsWhatWaits({ page, daemon, strangers, open, picture }) {
+    mkdirSync(join(daemon.folder, 'outbox.d'));
+    writeFileSync(join(daemon.folder, 'outbox.d', 'ci.yaml'), 'name: orchestrator\ntype: webhook\nurl: http://127.0.0.1:9/reports\n');
+    const busy = await daemon.another({ 'executor.slots': 1, 'outbox.dir': join(daemon.folder, 'outbox.d') });
+    const first = await busy.submit([shell(busy.gate('first'))]);
+    await busy.stageIs(first.stages[0], 'IN_PROGRESS');
+    const second = await busy.submit([shell('true')]);
+    const third = await busy.submit([shell('true')], { commitMessage: '<img src=x>' });
+    const context = await strangers();
+    await context.addInitScript((token) => sessionStorage.setItem('stage-agent-token', token), busy.token);
+    const other = await context.newPage();
+    await other.goto(`${busy.url}/#/agent`);
+    const row = (text) => other.locator('tr', { hasText: text });
+    await row(second.id.slice(0, 8)).filter({ hasText: 'a slot' }).filter({ has: other.locator('td', { hasText: /^1$/ }) }).waitFor();
+    await row(third.id.slice(0, 8)).filter({ hasText: 'a slot' }).filter({ has: other.locator('td', { hasText: /^2$/ }) }).waitFor();
+    assert.equal(await row(first.id.slice(0, 8)).count(), 0);
+    await row('orchestrator').filter({ hasText: 'http://127.0.0.1:9/reports' }).filter({ hasText: 'fails' }).waitFor();
+    await picture('agent-waiting-desktop-light', other);
+    busy.go('first');
+    await row(third.id.slice(0, 8)).waitFor({ state: 'hidden' });
+    await context.close();
+    await busy.end();
 }
 
 export async function listsStagesThatCantBeEnded({ page, context, daemon, open }) {

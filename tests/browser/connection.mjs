@@ -102,7 +102,7 @@ export async function aNarrowedTokenShowsItsServicesOnly({ daemon, strangers }) 
     assert.equal(await page.locator('.row').count(), 1);
     await page.goto(`${daemon.url}/#/agent`);
     await page.getByText('only to the services below').waitFor();
-    await page.getByRole('cell', { name: 'payment' }).waitFor();
+    await page.getByRole('table', { name: 'Services' }).getByRole('cell', { name: 'payment' }).waitFor();
     assert.equal(await page.getByRole('cell', { name: 'web-shop' }).count(), 0);
     assert.equal(await page.getByRole('button', { name: 'Drain' }).count(), 0);
     await page.goto(`${daemon.url}/#/runs/${own.id}`);
