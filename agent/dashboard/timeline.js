@@ -1,6 +1,6 @@
 // The stages of a run as rows with bars to scale.
 import { el, picture, refill, retext } from './dom.js';
-import { causeWords, durationWords, stageLook, stageName, stageWords, timeWords, took } from './words.js';
+import { causeWords, countWords, durationWords, stageLook, stageName, stageWords, timeWords, took } from './words.js';
 
 const steps = [1, 2, 5, 10, 20, 50, 100, 200, 500]
     .concat([1, 2, 5, 10, 15, 30].map((s) => s * 1000))
@@ -113,9 +113,13 @@ export class Timeline {
     #axis = el('div', { class: 'scale' });
     #list = el('ol', { 'aria-label': 'Stages in order' });
     #ticks = '';
+    // On small screens only the shown stage has a row, until this is pressed.
+    #all = el('button', { type: 'button', class: 'all-stages quiet', 'aria-expanded': 'false', onclick: () => this.#showAll() });
+    #root;
 
     constructor(root) {
-        root.append(el('div', { class: 'axis', 'aria-hidden': 'true' }, this.#axis), this.#list);
+        this.#root = root;
+        root.append(this.#all, el('div', { class: 'axis', 'aria-hidden': 'true' }, this.#axis), this.#list);
     }
 
     /**
@@ -126,12 +130,19 @@ export class Timeline {
         const now = Date.now();
         const span = spanOf(stages, now, { usual, attempts });
         this.#drawAxis(span);
+        retext(this.#all, countWords(stages.length, 'stage', 'stages'));
+        this.#all.hidden = stages.length < 2;
         const rows = new Map(stages.map((stage) => [stage.id, this.#rows.get(stage.id) ?? new Row()]));
         if ([...rows.keys()].join() !== [...this.#rows.keys()].join())
             refill(this.#list, [...rows.values()].map((row) => row.element));
         this.#rows = rows;
         for (const stage of stages)
             rows.get(stage.id).draw(stage, { span, selected, now, ended, usual: usual.get(stage.name), attempts: attempts.get(stage.id) ?? [] });
+    }
+
+    #showAll() {
+        const all = this.#root.classList.toggle('whole');
+        this.#all.setAttribute('aria-expanded', String(all));
     }
 
     #drawAxis(span) {

@@ -98,6 +98,27 @@ export async function aRunHasItsNeighboursUsualTimesAndEarlierAttempts({ page, d
     await page.locator('h1', { hasText: past[1].slice(0, 8) }).waitFor();
 }
 
+export async function aPhoneShowsOneStageAndAHighLog({ page, daemon, open, picture }) {
+    const run = await daemon.submit([shell('echo first', { name: 'Fetch' }), shell('seq 300', { name: 'Tests' }), shell('echo last', { name: 'Pack' })]);
+    await daemon.runIs(run.id, 'SUCCESS');
+    await page.setViewportSize({ width: 390, height: 844 });
+    await open(`#/runs/${run.id}/${run.stages[1]}`);
+    await page.locator('.line', { hasText: '11' }).first().waitFor();
+    const rows = page.locator('.timeline li:visible');
+    assert.equal(await rows.count(), 1);
+    const height = (await page.locator('.log').boundingBox()).height;
+    assert.ok(height > 0.8 * 844 && height < 844, `the log is ${height} high`);
+    await page.locator('.tabs').evaluate((tabs) => tabs.scrollIntoView());
+    await picture('log-phone-light');
+    await page.getByRole('button', { name: '3 stages' }).click();
+    assert.equal(await rows.count(), 3);
+    await rows.filter({ hasText: 'Fetch' }).getByRole('link').click();
+    await page.locator('.line', { hasText: 'first' }).waitFor();
+    await page.getByRole('button', { name: '3 stages' }).click();
+    await rows.filter({ hasText: 'Fetch' }).waitFor();
+    assert.equal(await rows.count(), 1);
+}
+
 export async function filtersAndSearches({ page, daemon, open }) {
     const failed = await daemon.submit([shell('exit 1')], { commitMessage: 'Break the build' });
     const good = await daemon.submit([shell('true')], { commitMessage: 'Mend the build' });
