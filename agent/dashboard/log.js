@@ -2,6 +2,7 @@
 import { getJson, request, isShowable } from './api.js';
 import { lineNodes } from './ansi.js';
 import { el, problem, refill } from './dom.js';
+import { Folds, endOf, groupOf } from './folds.js';
 import { LogLines, numberOf } from './loglines.js';
 import { looksLikeError } from './logmarks.js';
 import { LogSearch } from './logsearch.js';
@@ -27,6 +28,7 @@ export class LogView {
     #stage;
     #attempt = 0;
     #lines = null;
+    #folds = new Folds();
     #stop = null;
     #closed = new AbortController();
     #following = false;
@@ -41,7 +43,7 @@ export class LogView {
         this.#stage = stage;
         this.signal = AbortSignal.any([signal, this.#closed.signal]);
         this.search = new LogSearch({
-            where: () => ({ stageId: this.#stage.id, attempt: this.#attempt, line: Math.floor(this.list.first) + 1 }),
+            where: () => ({ stageId: this.#stage.id, attempt: this.#attempt, line: this.#folds.lineAt(Math.floor(this.list.first)) }),
             found: (number, text) => this.#showMatch(number, text), signal: this.signal,
         });
         this.followButton = el('button', { type: 'button', class: 'toggle', 'aria-pressed': 'false', onclick: () => this.#follow(!this.#following) }, 'Follow');
@@ -59,8 +61,9 @@ export class LogView {
             this.notice, this.scroller);
         this.list = new WindowedList({
             scroller: this.scroller, rowHeight,
-            row: (index, element) => this.#row(index + 1, element),
-            inSight: (first, last) => this.#lines?.total > 0 && this.#lines.need(first + 1, last + 1),
+            row: (index, element) => this.#row(this.#folds.lineAt(index), element),
+            inSight: (first, last) => this.#lines?.total > 0 &&
+                this.#lines.need(Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => this.#folds.lineAt(first + i))),
             resized: () => this.#following && this.list.toEnd(),
             scrolled: () => this.#following && !this.list.atEnd() && this.#setFollowing(false),
         });
@@ -114,6 +117,7 @@ export class LogView {
         this.#attempt = attempt;
         this.#drawAttempts();
         this.#lines = null;
+        this.#folds = new Folds();
         this.list.resize(0);
         this.#live = isLive(this.#stage, attempt);
         if (this.#stage.attempt === 0) {
@@ -163,7 +167,7 @@ export class LogView {
     #grown() {
         const total = this.#lines?.total ?? 0;
         this.scroller.hidden = total === 0; // a hidden list can't be scrolled
-        this.list.resize(total);
+        this.list.resize(total - this.#folds.hidden);
         if (this.#following)
             this.list.toEnd();
         this.#tell();
@@ -184,18 +188,49 @@ export class LogView {
     #row(number, element) {
         const row = element ?? el('div', {});
         const line = this.#lines.line(number);
-        const drawn = [this.#attempt, number, line?.id, this.#times, this.#wanted, number === this.#marked, number === this.#match].join();
+        const drawn = [this.#attempt, number, line?.id, this.#times, this.#wanted, number === this.#marked, number === this.#match, this.#folds.has(number)].join();
         if (row.dataset.drawn === drawn)
             return row;
         row.dataset.drawn = drawn;
         const fault = line && line.type !== 'stderr' && looksLikeError(line.message);
         row.className = ['line', line?.type, fault && 'fault', number === this.#marked && 'marked', number === this.#match && 'match'].filter(Boolean).join(' ');
+        const group = line && groupOf(line.message);
         const link = el('a', { class: 'number', tabindex: -1, href: this.#addressOf(number), 'aria-label': `Line ${number}` }, String(number));
         refill(row, link,
             ...(this.#times ? [el('span', { class: 'clock', title: line?.timestamp }, line ? clockWords(line.timestamp) : '')] : []),
             el('span', { class: 'stream' }, line?.type === 'stderr' || fault ? el('abbr', { title: fault ? 'Looks like an error' : 'stderr' }, 'E') : ''),
-            el('span', { class: 'text' }, ...(line ? lineNodes(line.message, this.#wanted) : ['…'])));
+            group && el('button', { type: 'button', class: 'fold', 'aria-expanded': String(!this.#folds.has(number)), 'aria-label': `Group ${group.title}`,
+                onclick: () => this.#toggleGroup(number, group) }),
+            el('span', { class: group ? 'text bold' : 'text' }, ...(line ? lineNodes(group ? group.title : line.message, this.#wanted) : ['…'])));
         return row;
+    }
+
+    /** Folds the group that begins in this line, or shows it again. */
+    async #toggleGroup(number, group) {
+        const lines = this.#lines;
+        this.#setFollowing(false);
+        if (this.#folds.has(number))
+            this.#folds.unfold(number);
+        else {
+            try {
+                const last = await endOf(group, { stageId: this.#stage.id, attempt: this.#attempt, number, signal: this.signal }) ?? lines.total;
+                if (lines !== this.#lines || last <= number)
+                    return;
+                this.#folds.fold(number + 1, Math.min(last, lines.total));
+            } catch (error) {
+                if (isShowable(error))
+                    refill(this.notice, problem(error));
+                return;
+            }
+        }
+        this.list.resize(lines.total - this.#folds.hidden);
+        this.list.refresh();
+        this.list.elementOf(this.#folds.placeOf(number))?.querySelector('.fold')?.focus({ preventScroll: true });
+    }
+
+    #reveal(number) {
+        this.#folds.reveal(number);
+        this.list.resize((this.#lines?.total ?? 0) - this.#folds.hidden);
     }
 
     #addressOf(number) {
@@ -211,7 +246,8 @@ export class LogView {
         if (!this.#lines || this.#marked < 1)
             return;
         this.#setFollowing(false);
-        this.list.scrollTo(this.#marked - 1, 0.3);
+        this.#reveal(this.#marked);
+        this.list.scrollTo(this.#folds.placeOf(this.#marked), 0.3);
         this.list.refresh();
     }
 
@@ -221,9 +257,11 @@ export class LogView {
         if (number > 0) {
             this.#setFollowing(false);
             // The stream has not delivered it yet.
-            if (number > this.list.count)
-                this.list.resize(number);
-            this.list.scrollTo(number - 1, 0.3);
+            this.#reveal(number);
+            const place = this.#folds.placeOf(number);
+            if (place >= this.list.count)
+                this.list.resize(place + 1);
+            this.list.scrollTo(place, 0.3);
         }
         this.list.refresh();
     }

@@ -80,14 +80,13 @@ export class LogLines extends EventTarget {
         return this.#pages.get(Math.floor((number - 1) / pageLines))?.[(number - 1) % pageLines];
     }
 
-    /** Reads the missing lines of a range; cancels other reads. */
-    need(first, last) {
-        const from = Math.floor((Math.max(1, first) - 1) / pageLines);
-        const to = Math.floor((Math.max(1, last) - 1) / pageLines);
+    /** Reads the missing ones of these lines; cancels other reads. */
+    need(numbers) {
+        const pages = new Set(numbers.map((number) => Math.floor((Math.max(1, number) - 1) / pageLines)));
         for (const [page, asked] of this.#asked)
-            if (page < from - 1 || page > to + 1)
+            if (![page - 1, page, page + 1].some((near) => pages.has(near)))
                 asked.abort();
-        for (let page = from; page <= to; ++page) {
+        for (const page of pages) {
             const wanted = Math.min(pageLines, this.total - page * pageLines);
             if ((this.#pages.get(page)?.length ?? 0) < wanted && !this.#asked.has(page))
                 this.#read(page);

@@ -74,7 +74,7 @@ const colours = '\\033[30mblack\\033[31m red\\033[32m green\\033[33m yellow\\033
 
 async function someRuns(daemon) {
     const good = await daemon.submit([
-        shell('echo fetched', { type: 'PREPARE' }), shell(`printf '${colours}\\n'; seq 30; sleep 0.4`, { type: 'UNIT_TEST' }),
+        shell('echo fetched', { type: 'PREPARE' }), shell(`printf '${colours}\\n'; seq 30; echo '::group::Install'; echo left-pad; echo '::endgroup::'; sleep 0.4`, { type: 'UNIT_TEST' }),
         shell('echo "warning: unused" >&2; echo done; sleep 0.2', { type: 'BUILD', name: 'Build and package', output: 'separate' })],
     { commit: '8c2f1d7a90b3', commitMessage: 'Keep the cart when the session ends', committer: 'Ada Lovelace', triggerType: 'MAIN' });
     const failed = await daemon.submit([shell('echo ok', { type: 'PREPARE' }), shell('echo "3 tests failed" >&2; sleep 0.3; exit 1', { type: 'UNIT_TEST', output: 'separate' }), shell('true', { type: 'DEPLOY_PROD' })],

@@ -60,6 +60,39 @@ export async function aLogOfFiveMillionLinesIsSmooth({ page, daemon, open }) {
     console.log(`        scrolling: ${Math.round(frames)} frames/s`);
 }
 
+export async function groupsOfALogFold({ page, daemon, open, picture }) {
+    const run = await daemon.submit([shell(
+        'echo before; echo "::group::Install <i>x</i>"; seq 100 2100; echo "::endgroup::"; echo between; ' +
+        'printf "section_start:1:compile\\r\\033[0KCompile all\\n"; echo inside; printf "section_end:2:compile\\r\\033[0K\\n"; ' +
+        'echo "##[group]Never ended"; echo one; echo "##[group]Last"; echo two; echo "##[endgroup]"; echo after')]);
+    await daemon.runIs(run.id, 'SUCCESS');
+    await open(`#/runs/${run.id}`);
+    const group = (title) => page.getByRole('button', { name: `Group ${title}` });
+    const line = (text) => page.locator('.line .text', { hasText: new RegExp(`^${text}$`) });
+    await line('100').waitFor();
+    await group('Install <i>x</i>').click();
+    await line('100').waitFor({ state: 'hidden' });
+    // What is behind it is beside it, with its own number.
+    await page.locator('.line', { hasText: 'between' }).locator('.number', { hasText: /^2005$/ }).waitFor();
+    await group('Compile all').click();
+    await line('inside').waitFor({ state: 'hidden' });
+    await group('Never ended').click();
+    await line('one').waitFor({ state: 'hidden' });
+    await line('two').waitFor();
+    await line('after').waitFor();
+    assert.equal(await page.locator('.line').count(), 9);
+    await picture('log-groups-desktop-light');
+    // A line that is looked for is shown, wherever it is.
+    await page.getByLabel('Search the log').fill('1999');
+    await page.getByLabel('Search the log').press('Enter');
+    await page.locator('.line.match', { hasText: '1999' }).waitFor();
+    await page.getByLabel('Go to line').fill('2007');
+    await page.getByLabel('Go to line').press('Enter');
+    await page.locator('.line.marked', { hasText: 'inside' }).waitFor();
+    await group('Never ended').press('Enter');
+    await line('one').waitFor();
+}
+
 export async function searchesALog({ page, daemon, open, picture }) {
     const run = await daemon.submit([shell(
         'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo "line $i of many"; done; printf "\\033[31mErr\\033[1mor\\033[0m: no such table\\n"; ' +
