@@ -35,8 +35,8 @@ const std::map<std::string, std::string> allowed{
      "BY "
      "seq DESC LIMIT 100) r ",
      "sorts the stages of at most 100 runs, which the inner LIMIT holds"},
-    {"SELECT COUNT(*) FROM outbox WHERE target = ?",
-     "counts what waits for a target, for operators who ask"},
+    {"SELECT COUNT(*) FROM (SELECT 1 FROM outbox WHERE target = ? LIMIT ?)",
+     "counts what waits for a target, 100,000 rows at most, for operators who ask"},
 };
 
 /// What SQLite will do for `sql`, a step a line.
