@@ -55,7 +55,7 @@ public:
     /// Gives the sockets away; once. The Unix socket's file stays until the end of the object.
     std::vector<Listener> take() { return std::move(_listeners); }
 
-    /// The TCP sockets that are not systemd's, for somebody to keep; before take().
+    /// Returns the TCP sockets that are not systemd's, which a keeper has to hold. Call it before take().
     [[nodiscard]] const std::vector<int>& ownTcp() const { return _ownTcp; }
 
     /// The TCP port in use.

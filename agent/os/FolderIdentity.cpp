@@ -52,8 +52,8 @@ std::vector<std::string> namesFrom(const std::string& folder)
     return names;
 }
 
-/// Whether somebody but root could change the file: by its rights, by giving himself some, or, our user, by whatever the
-/// kernel grants it else. A file system that is mounted read-only here may be writable elsewhere.
+/// Returns whether a user other than root can change the file: by its mode, as its owner, who can change the mode, or,
+/// this process's user, by any other right that the kernel grants it. A file system that is mounted read-only here may be writable elsewhere.
 bool isChangeable(const std::string& path, const struct stat& info)
 {
     if (info.st_uid != 0)

@@ -19,7 +19,7 @@ namespace agent
 namespace
 {
 
-/// A folder that somebody fills as fast as it is emptied is given up after so many passes.
+/// A folder that is filled as fast as it is emptied is given up after so many passes.
 constexpr int passesAtMost = 100;
 
 constexpr int asPlace = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;

@@ -131,7 +131,7 @@ void RecordReserve::bringOutLog() const
     if (const FileDescriptor kept = open(_keptLog, 0);
         kept.valid() && ::access(_log.c_str(), F_OK) != 0)
     {
-        // Whatever stands in it is older than the record, which somebody may have restored since.
+        // Its content is older than the record, which may have been restored from a backup since.
         if (!writeZeros(kept, 0, logHeaderBytes))
             return;
         ::rename(_keptLog.c_str(), _log.c_str());
