@@ -46,6 +46,8 @@ add_executable(unit-tests
     tests/unit/MaskerCostTest.cpp
     tests/unit/GramFilterTest.cpp
     tests/unit/GramTableTest.cpp
+    tests/unit/BreakFilterTest.cpp
+    tests/unit/LineEndsTest.cpp
     tests/unit/TextPiecesTest.cpp
     tests/unit/LogWriterTest.cpp
     tests/unit/StageCgroupTest.cpp

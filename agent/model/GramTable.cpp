@@ -15,6 +15,7 @@ namespace
 
 constexpr std::size_t fewestWords = 2048; ///< 8 KiB
 constexpr std::size_t bitsPerGram = 24;   ///< at least half of it
+constexpr std::size_t longest = 8;        ///< bytes of a gram
 
 #if defined(__x86_64__)
 bool hasAvx2()
@@ -38,25 +39,9 @@ bool GramTable::reserve(std::size_t grams)
     return true;
 }
 
-template <std::size_t Gram> std::size_t GramTable::find(std::string_view text, std::size_t at) const
-{
-#if defined(__x86_64__)
-    if (hasAvx2())
-        at = skipByEight<Gram>(text, at);
-#endif
-    const auto has = [&](std::size_t position)
-    { return mayHave(GramBytes<Gram>(text.data() + position)) ? 1U : 0U; };
-    while (at + 3 * stride + Gram <= text.size() &&
-           (has(at) | has(at + stride) | has(at + 2 * stride) | has(at + 3 * stride)) == 0)
-        at += 4 * stride;
-    while (at + Gram <= text.size() && has(at) == 0)
-        at += stride;
-    return at;
-}
-
 #if defined(__x86_64__)
 /// Returns a position with a gram that may be in the set, or one that is near the end.
-template <std::size_t Gram>
+template <bool Fours, bool Eights>
 [[gnu::target("avx2")]] std::size_t GramTable::skipByEight(std::string_view text,
                                                            std::size_t at) const
 {
@@ -72,15 +57,23 @@ template <std::size_t Gram>
         const auto* const low = reinterpret_cast<const __m256i*>(text.data() + at);
         const auto* const high = reinterpret_cast<const __m256i*>(text.data() + at + stride);
         __m256i hashes = _mm256_mullo_epi32(_mm256_loadu_si256(low), lowFactors);
-        if constexpr (Gram == 8)
-            hashes =
-                _mm256_add_epi32(hashes, _mm256_mullo_epi32(_mm256_loadu_si256(high), highFactors));
         const __m256i found = _mm256_i32gather_epi32(words, _mm256_srl_epi32(hashes, shift), 4);
-        const __m256i first = _mm256_and_si256(_mm256_srli_epi32(hashes, firstBit), numbers);
-        const __m256i second = _mm256_and_si256(_mm256_srli_epi32(hashes, secondBit), numbers);
-        const __m256i bits =
-            _mm256_or_si256(_mm256_sllv_epi32(ones, first), _mm256_sllv_epi32(ones, second));
-        const __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(found, bits), bits);
+        __m256i set = _mm256_setzero_si256();
+        for (const bool eights : {false, true})
+        {
+            if (eights ? !Eights : !Fours)
+                continue;
+            if (eights)
+                hashes = _mm256_add_epi32(
+                    hashes, _mm256_mullo_epi32(_mm256_loadu_si256(high), highFactors));
+            const __m256i first = _mm256_and_si256(_mm256_srli_epi32(hashes, firstBit), numbers);
+            const __m256i second = _mm256_and_si256(_mm256_srli_epi32(hashes, secondBit), numbers);
+            const __m256i third = _mm256_and_si256(_mm256_srli_epi32(hashes, thirdBit), numbers);
+            const __m256i bits = _mm256_or_si256(
+                _mm256_sllv_epi32(ones, third),
+                _mm256_or_si256(_mm256_sllv_epi32(ones, first), _mm256_sllv_epi32(ones, second)));
+            set = _mm256_or_si256(set, _mm256_cmpeq_epi32(_mm256_and_si256(found, bits), bits));
+        }
         const auto lanes = static_cast<unsigned>(_mm256_movemask_epi8(set));
         if (lanes != 0) // a bit for each byte
             return at + static_cast<std::size_t>(std::countr_zero(lanes));
@@ -89,7 +82,21 @@ template <std::size_t Gram>
 }
 #endif
 
-template std::size_t GramTable::find<4>(std::string_view text, std::size_t at) const;
-template std::size_t GramTable::find<8>(std::string_view text, std::size_t at) const;
+std::size_t GramTable::find(std::string_view text, std::size_t at) const
+{
+#if defined(__x86_64__)
+    if (hasAvx2())
+        at = !_fours    ? skipByEight<false, true>(text, at)
+             : !_eights ? skipByEight<true, false>(text, at)
+                        : skipByEight<true, true>(text, at);
+#endif
+    const auto mayBeAt = [&](const char* bytes) {
+        return (_fours && mayHave(GramBytes<4>(bytes))) ||
+               (_eights && mayHave(GramBytes<8>(bytes)));
+    };
+    while (at + longest <= text.size() && !mayBeAt(text.data() + at))
+        at += stride;
+    return at;
+}
 
 } // namespace agent

@@ -20,6 +20,7 @@ template <std::size_t Gram> struct GramBytes
         if constexpr (Gram == 8)
             std::memcpy(&high, bytes + sizeof low, sizeof high);
     }
+    GramBytes(std::uint32_t lowBytes, std::uint32_t highBytes) : low(lowBytes), high(highBytes) {}
 
     std::uint32_t low = 0;
     std::uint32_t high = 0;
@@ -28,6 +29,9 @@ template <std::size_t Gram> struct GramBytes
 /// Tells of most grams that they are not in a set, by two bits for each that is (a Bloom filter whose bits lie
 /// in one word). It grows with the set, so that about one gram in 200 is told wrongly, and is small enough
 /// for the processor's cache with tens of thousands of them.
+///
+/// Grams of four and of eight bytes may be in one set: those with the same first four bytes share a word, so that one
+/// access answers for both.
 class GramTable
 {
 public:
@@ -36,23 +40,33 @@ public:
     /// Makes room for `grams`. Returns whether those that were added before are gone.
     bool reserve(std::size_t grams);
 
-    template <std::size_t Gram> void add(GramBytes<Gram> gram)
+    void add(GramBytes<4> gram)
     {
-        const std::uint32_t hashed = hash(gram);
+        const std::uint32_t hashed = hash(gram.low);
         _words[hashed >> _shift] |= bitsOf(hashed);
+        _fours = true;
     }
-
-    /// False: the gram is not in the set. There must be one.
-    template <std::size_t Gram> [[nodiscard]] bool mayHave(GramBytes<Gram> gram) const
+    void add(GramBytes<8> gram)
     {
-        const std::uint32_t hashed = hash(gram);
-        const std::uint32_t bits = bitsOf(hashed);
-        return (_words[hashed >> _shift] & bits) == bits;
+        const std::uint32_t hashed = hash(gram.low);
+        _words[hashed >> _shift] |= bitsOf(hashed + gram.high * highFactor);
+        _eights = true;
     }
 
-    /// Returns the first of the positions `at`, `at` + 4, … whose gram may be in the set. Where there is none,
-    /// the first one that has no whole gram.
-    template <std::size_t Gram>
+    /// False: the gram is not in the set. There must be one of any size.
+    [[nodiscard]] bool mayHave(GramBytes<4> gram) const
+    {
+        const std::uint32_t hashed = hash(gram.low);
+        return has(hashed, bitsOf(hashed));
+    }
+    [[nodiscard]] bool mayHave(GramBytes<8> gram) const
+    {
+        const std::uint32_t hashed = hash(gram.low);
+        return has(hashed, bitsOf(hashed + gram.high * highFactor));
+    }
+
+    /// Returns the first of the positions `at`, `at` + 4, … where a gram may be in the set. Where there is none, the first one
+    /// with fewer than eight bytes.
     [[nodiscard]] std::size_t find(std::string_view text, std::size_t at) const;
 
 private:
@@ -62,23 +76,28 @@ private:
     static constexpr unsigned firstBit =
         8; ///< where a hash has the number of a bit, and of another
     static constexpr unsigned secondBit = 3;
+    static constexpr unsigned thirdBit = 13;
 
-    /// The upper bits tell the word, two times five others its bits.
-    template <std::size_t Gram> static std::uint32_t hash(GramBytes<Gram> gram)
-    {
-        return gram.low * lowFactor + gram.high * highFactor;
-    }
+    /// The upper bits tell the word, two times five others the bits.
+    static std::uint32_t hash(std::uint32_t low) { return low * lowFactor; }
     static std::uint32_t bitsOf(std::uint32_t hash)
     {
         return std::uint32_t{1} << (hash >> firstBit) % wordBits |
-               std::uint32_t{1} << (hash >> secondBit) % wordBits;
+               std::uint32_t{1} << (hash >> secondBit) % wordBits |
+               std::uint32_t{1} << (hash >> thirdBit) % wordBits;
+    }
+    [[nodiscard]] bool has(std::uint32_t hash, std::uint32_t bits) const
+    {
+        return (_words[hash >> _shift] & bits) == bits;
     }
 
-    template <std::size_t Gram>
+    template <bool Fours, bool Eights>
     [[nodiscard]] std::size_t skipByEight(std::string_view text, std::size_t at) const;
 
     std::vector<std::uint32_t> _words; ///< a power of two
     unsigned _shift = 0;
+    bool _fours = false;
+    bool _eights = false;
 };
 
 } // namespace agent

@@ -53,7 +53,7 @@ void Masker::scan(std::string_view in)
         if (at == in.size())
             break;
         if (state.depth >= filterReach && (in[at] == '\n' || in[at] == '\r'))
-            _lineEnds.push_back({.at = _at + at, .state = state});
+            _walkedEnds.push_back({.at = _at + at, .state = state});
         const std::size_t matched = automaton.step(state, in[at++]);
         if (matched > 0)
             cover(_at + at - matched, _at + at);
@@ -66,52 +66,56 @@ void Masker::scan(std::string_view in)
 void Masker::scanLines(std::string_view in)
 {
     const std::uint64_t begin = _at;
-    _lineEnds.clear();
+    _walkedEnds.clear();
     scan(in);
-    auto known = _lineEnds.begin();
-    WrappedText::Search breaks(_text, in);
+    auto known = _walkedEnds.begin();
+    _ends.find(in);
     std::size_t done = 0;
-    for (std::size_t at = breaks.next(); at != in.npos; at = breaks.next())
+    for (const std::size_t at : _ends)
     {
-        if (_wrapped.depth > 0)
+        while (known != _walkedEnds.end() && known->at < begin + at)
+            ++known;
+        const bool walked = known != _walkedEnds.end() && known->at == begin + at;
+        const bool goesOn = _wrapped.depth > 0;
+        if (!goesOn && !walked && !mayReachOver(in, at))
+            continue;
+        const WrappedText::Kind kind = _text.kindAt(in, at);
+        if (kind == WrappedText::Kind::None)
+            continue;
+        if (goesOn)
             scanWrapped(in.substr(done, at - done), begin + done);
         done = at;
         if (_text.open())
             continue; // it belongs to the break before it
-        while (known != _lineEnds.end() && known->at < begin + at)
-            ++known;
-        if (_wrapped.depth == 0 && known != _lineEnds.end() && known->at == begin + at)
+        if (_wrapped.depth == 0 && walked)
             _wrapped = known->state;
-        else if (_wrapped.depth == 0 && mayReachOver(in, at, breaks.kind()))
+        else if (_wrapped.depth == 0 && (!goesOn || mayReachOver(in, at)))
             for (std::size_t back = filterReach - 1; back > 0; --back)
                 _secrets->automaton().step(_wrapped, _text.before(in, at, back));
         if (_wrapped.depth == 0)
             continue;
         _text.forget(_text.beginOf(begin + at, _wrapped.depth));
-        _text.begin(begin + at, breaks.kind());
+        _text.begin(begin + at, kind);
     }
     scanWrapped(in.substr(done), begin + done);
     _text.passed(in);
 }
 
-/// Whether a form may begin in the last bytes before the break and go on behind it. One that has more there than the
-/// filters need is known: the walk over the stream as it is comes by.
-bool Masker::mayReachOver(std::string_view in, std::size_t at, WrappedText::Kind kind) const
+/// Returns false where no form begins in the last bytes before the break and goes on behind it. One of which more stands
+/// there than the filters need is known: the walk over the stream as it is comes by.
+bool Masker::mayReachOver(std::string_view in, std::size_t at) const
 {
-    constexpr std::size_t ahead = filterReach;
     std::size_t next = at;
     while (next < in.size() && WrappedText::continues(in[next]))
         ++next;
-    if (in.size() - next < ahead)
+    if (in.size() - next < BreakFilter::looked)
         return true; // not known yet
-    std::array<char, filterReach + ahead> joined;
-    std::size_t size = 0;
-    for (std::size_t back = filterReach - 1; back > 0; --back)
-        joined[size++] = _text.before(in, at, back);
-    if (kind == WrappedText::Kind::Blank)
-        joined[size++] = ' ';
-    std::copy_n(in.begin() + static_cast<std::ptrdiff_t>(next), ahead, joined.begin() + size);
-    return SecretSet::Search(*_secrets, {joined.data(), size + ahead}).next(0) < filterReach - 1;
+    if (at >= BreakFilter::looked)
+        return _secrets->mayReachOver(in.data() + at, in.data() + next);
+    std::array<char, BreakFilter::looked> before;
+    for (std::size_t back = 1; back <= before.size(); ++back)
+        before[before.size() - back] = _text.before(in, at, back);
+    return _secrets->mayReachOver(before.data() + before.size(), in.data() + next);
 }
 
 /// `begin`: where `in` begins in the stream.

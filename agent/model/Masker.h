@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/model/LineEnds.h"
 #include "agent/model/SecretSet.h"
 #include "agent/model/TextPieces.h"
 #include "agent/model/WrappedText.h"
@@ -68,8 +69,7 @@ private:
     };
 
     void scanLines(std::string_view in);
-    [[nodiscard]] bool mayReachOver(std::string_view in, std::size_t at,
-                                    WrappedText::Kind kind) const;
+    [[nodiscard]] bool mayReachOver(std::string_view in, std::size_t at) const;
     void scan(std::string_view in);
     void scanWrapped(std::string_view in, std::uint64_t begin);
     void stepWrapped(char byte, std::uint64_t end);
@@ -89,13 +89,15 @@ private:
     std::string _held;           ///< the bytes from _decided to _at
     std::vector<Cover> _covers;  ///< not yet appended, ascending, with bytes between them
 
-    struct LineEnd
+    struct WalkedEnd
     {
         std::uint64_t at = 0;
         PatternAutomaton::State state;
     };
-    bool _mayShow = false;          ///< of showable(): as of the last feed
-    std::vector<LineEnd> _lineEnds; ///< of scan(): within a form of which much stands before them
+    bool _mayShow = false; ///< of showable(): as of the last feed
+    LineEnds _ends;        ///< of a slice of what is fed
+    std::vector<WalkedEnd>
+        _walkedEnds; ///< of scan(): within a form of which much stands before them
     WrappedText _text;
     PatternAutomaton::State
         _wrapped; ///< in the stream without its breaks; depth 0: no other than _state

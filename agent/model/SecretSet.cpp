@@ -26,19 +26,18 @@ void SecretSet::prepare()
 
 void SecretSet::addForm(std::string_view form)
 {
-    static_assert(decltype(_short)::reach == shortestSecret);
+    static_assert(ShortGramFilter::reach == shortestSecret);
     const std::size_t known = _automaton.add(form);
-    if (form.size() < _middle.reach)
+    _breaks.add(form, mostReach - 1, known);
+    if (form.size() < GramFilter::shortest)
         _short.add(form);
-    else if (form.size() < _long.reach)
-        _middle.add(form);
     else if (known <
-             _long.reach) // else it begins like another long one, whose grams find it as well
-        _long.add(form);
+             GramFilter::reach) // else it begins like another one, whose grams find it as well
+        _filter.add(form);
 }
 
-template <std::size_t Gram, std::size_t Stride>
-std::size_t SecretSet::Search::nextOf(const GramFilter<Gram, Stride>& filter, TextRange& range,
+template <typename Filter>
+std::size_t SecretSet::Search::nextOf(const Filter& filter, TextRange& range,
                                       std::size_t from) const
 {
     if (from >= range.end && range.end < _text.size())
@@ -48,8 +47,7 @@ std::size_t SecretSet::Search::nextOf(const GramFilter<Gram, Stride>& filter, Te
 
 std::size_t SecretSet::Search::next(std::size_t from)
 {
-    return std::min({nextOf(_set._long, _longRange, from), nextOf(_set._middle, _middleRange, from),
-                     nextOf(_set._short, _shortRange, from)});
+    return std::min(nextOf(_set._filter, _range, from), nextOf(_set._short, _shortRange, from));
 }
 
 } // namespace agent

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/model/BreakFilter.h"
 #include "agent/model/GramFilter.h"
 #include "agent/model/PatternAutomaton.h"
 
@@ -15,8 +16,8 @@ namespace agent
 ///
 /// Two parts look for them. The filters tell for nearly all of a text, at several GB/s, that no form begins
 /// there; the automaton walks over the rest. Long forms are found by few looks at long grams, which occur
-/// nowhere else in a log of any kind; the shorter a form, the more looks it takes. A class of lengths
-/// without a form costs nothing.
+/// nowhere else in a log of any kind; forms of fewer than seven bytes take a look at each byte, and cost nothing
+/// where there are none.
 ///
 /// Nothing is encoded before the first stream asks, which a stage's shim does when its command already runs.
 ///
@@ -25,7 +26,7 @@ class SecretSet
 {
 public:
     /// Of a form of which so many bytes stand in a row, at its beginning, Search finds the beginning.
-    static constexpr std::size_t mostReach = GramFilter<8, 4>::reach;
+    static constexpr std::size_t mostReach = GramFilter::reach;
 
     /// Adds a secret.
     /// Errors: std::invalid_argument for fewer than `shortestSecret` bytes; nothing changed then.
@@ -36,6 +37,13 @@ public:
 
     [[nodiscard]] bool empty() const { return _empty; }
     [[nodiscard]] PatternAutomaton& automaton() { return _automaton; }
+
+    /// Returns false where no form goes on over a break of a text of which fewer than `mostReach` bytes stand before it: see
+    /// BreakFilter.
+    [[nodiscard]] bool mayReachOver(const char* before, const char* behind) const
+    {
+        return _breaks.mayGoOn(before, behind);
+    }
 
     /// A look for beginnings in one text.
     class Search
@@ -48,14 +56,12 @@ public:
         [[nodiscard]] std::size_t next(std::size_t from);
 
     private:
-        template <std::size_t Gram, std::size_t Stride>
-        std::size_t nextOf(const GramFilter<Gram, Stride>& filter, TextRange& range,
-                           std::size_t from) const;
+        template <typename Filter>
+        std::size_t nextOf(const Filter& filter, TextRange& range, std::size_t from) const;
 
         const SecretSet& _set;
         std::string_view _text;
-        TextRange _longRange;
-        TextRange _middleRange;
+        TextRange _range;
         TextRange _shortRange;
     };
 
@@ -65,9 +71,9 @@ private:
     bool _empty = true;
     std::vector<std::string> _added; ///< not yet encoded
     PatternAutomaton _automaton;
-    GramFilter<8, 4> _long;
-    GramFilter<4, 4> _middle;
-    GramFilter<4, 1> _short;
+    GramFilter _filter;
+    ShortGramFilter _short;
+    BreakFilter _breaks;
 };
 
 } // namespace agent

@@ -29,25 +29,6 @@ constexpr std::array<std::uint8_t, 256> classes = []
 
 } // namespace
 
-WrappedText::Search::Search(const WrappedText& stream, std::string_view text)
-    : _stream(stream), _text(text), _newLine(text.find('\n')), _carriage(text.find('\r'))
-{
-}
-
-std::size_t WrappedText::Search::next()
-{
-    while (true)
-    {
-        const std::size_t at = std::min(_newLine, _carriage);
-        if (at == _text.npos)
-            return at;
-        (at == _newLine ? _newLine : _carriage) = _text.find(_text[at], at + 1);
-        _kind = _stream.kindAt(_text, at);
-        if (_kind != Kind::None)
-            return at;
-    }
-}
-
 WrappedText::Kind WrappedText::kindAt(std::string_view text, std::size_t at) const
 {
     unsigned common = Base64 | Hex;

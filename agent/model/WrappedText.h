@@ -26,25 +26,8 @@ public:
         Blank
     };
 
-    /// Looks for breaks in the stream's next bytes.
-    class Search
-    {
-    public:
-        Search(const WrappedText& stream, std::string_view text);
-
-        /// Returns where the next break begins; npos: there is none.
-        [[nodiscard]] std::size_t next();
-
-        /// Returns which one that is.
-        [[nodiscard]] Kind kind() const { return _kind; }
-
-    private:
-        const WrappedText& _stream;
-        std::string_view _text;
-        std::size_t _newLine;
-        std::size_t _carriage;
-        Kind _kind = Kind::None;
-    };
+    /// Whether the line end at `at` in the stream's next bytes begins a break, and which.
+    [[nodiscard]] Kind kindAt(std::string_view text, std::size_t at) const;
 
     /// The byte `back` before `at`; a zero before the stream's first. At most 24 before the text.
     [[nodiscard]] char before(std::string_view text, std::size_t at, std::size_t back) const
@@ -100,8 +83,6 @@ public:
     void passed(std::string_view text);
 
 private:
-    [[nodiscard]] Kind kindAt(std::string_view text, std::size_t at) const;
-
     static constexpr std::size_t mostBefore = 24;
     static constexpr std::uint64_t longestBreak = 256;
 

@@ -8,6 +8,7 @@ namespace
 {
 
 using agent::GramFilter;
+using agent::ShortGramFilter;
 using agent::TextRange;
 
 bool holds(const TextRange& range, std::size_t position)
@@ -24,6 +25,7 @@ class GramFilterTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testLeavesTheLastBytesUntold);
     CPPUNIT_TEST(testTellsNothingWithoutPatterns);
     CPPUNIT_TEST(testTellsOffsetsApart);
+    CPPUNIT_TEST(testFindsLongAndShortPatternsTogether);
     CPPUNIT_TEST(testFindsGramsOfAnyBytes);
     CPPUNIT_TEST(testFindsAllAfterItsTableGrew);
     CPPUNIT_TEST_SUITE_END();
@@ -42,14 +44,14 @@ class GramFilterTest: public CppUnit::TestFixture
 
     void testFindsAPatternWhereverItBegins()
     {
-        assertFindsEverywhere<GramFilter<8, 4>>("swordfishes");
-        assertFindsEverywhere<GramFilter<4, 4>>("swordfi");
-        assertFindsEverywhere<GramFilter<4, 1>>("swor");
+        assertFindsEverywhere<GramFilter>("swordfishes");
+        assertFindsEverywhere<GramFilter>("swordfi");
+        assertFindsEverywhere<ShortGramFilter>("swor");
     }
 
     void testLeavesTheLastBytesUntold()
     {
-        GramFilter<8, 4> filter;
+        GramFilter filter;
         filter.add("swordfishes");
         for (std::size_t size = 0; size < 60; ++size)
         {
@@ -63,30 +65,45 @@ class GramFilterTest: public CppUnit::TestFixture
 
     void testTellsNothingWithoutPatterns()
     {
-        const TextRange range = GramFilter<4, 1>().next("some text", 2);
+        const TextRange range = ShortGramFilter().next("some text", 2);
         CPPUNIT_ASSERT_EQUAL(std::size_t(9), range.begin);
         CPPUNIT_ASSERT_EQUAL(std::size_t(9), range.end);
     }
 
     void testTellsOffsetsApart()
     {
-        GramFilter<8, 4> filter;
+        GramFilter filter;
         filter.add("abcdefghijk");
         const TextRange range = filter.next("..........abcdefghijk..........", 0);
         CPPUNIT_ASSERT_EQUAL(std::size_t(10), range.begin);
         CPPUNIT_ASSERT_EQUAL(std::size_t(11), range.end);
     }
 
+    void testFindsLongAndShortPatternsTogether()
+    {
+        GramFilter filter;
+        filter.add("swordfishes");
+        filter.add("wordfish"); // its grams of four are within the other's of eight
+        filter.add("trumpet");
+        const std::string text = "a trumpet, a swordfishes, a wordfish and no more ............";
+        for (const char* pattern : {"trumpet", "swordfishes", "wordfish and"})
+        {
+            const std::size_t at = text.find(pattern);
+            CPPUNIT_ASSERT_MESSAGE(pattern, holds(filter.next(text, at), at));
+        }
+        CPPUNIT_ASSERT_EQUAL(text.find("trumpet"), filter.next(text, 0).begin);
+    }
+
     void testFindsGramsOfAnyBytes()
     {
-        assertFindsEverywhere<GramFilter<8, 4>>(std::string(11, '\xFF'));
-        assertFindsEverywhere<GramFilter<8, 4>>(std::string(11, '\0'));
-        assertFindsEverywhere<GramFilter<4, 1>>(std::string(4, '\xFF'));
+        assertFindsEverywhere<GramFilter>(std::string(11, '\xFF'));
+        assertFindsEverywhere<GramFilter>(std::string(11, '\0'));
+        assertFindsEverywhere<ShortGramFilter>(std::string(4, '\xFF'));
     }
 
     void testFindsAllAfterItsTableGrew()
     {
-        GramFilter<8, 4> filter;
+        GramFilter filter;
         constexpr int patterns = 5000; // twenty times what the first table is for
         for (int i = 0; i < patterns; ++i)
             filter.add("pattern-" + std::to_string(1000000 + i * 7919));
