@@ -97,6 +97,7 @@ add_executable(unit-tests
     tests/unit/HttpServerTest.cpp
     tests/unit/HttpServerLoadTest.cpp
     tests/unit/FollowersTest.cpp
+    tests/unit/StateFolderTest.cpp
     tests/unit/TableTest.cpp
     tests/unit/SettingsTest.cpp
     tests/unit/AgentsTest.cpp

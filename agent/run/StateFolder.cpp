@@ -9,9 +9,11 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <linux/fs.h>
 #include <sstream>
 #include <stdexcept>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
@@ -34,6 +36,21 @@ void makePrivate(const std::filesystem::path& folder)
                                  (error ? error.message() : std::strerror(errno)) +
                                  ". Set state.dir to one that this user may write");
     ::chmod(folder.c_str(), 0700);
+}
+
+/// Tells ext4 that the folders in this one don't belong together. It then puts each of them where much is free, and what is
+/// made in it next to it. Else all runs stand in the same groups of blocks as what else was written to that disk, and where
+/// compilers remove their temporary files there, the search for an inode that was not freed within the last seconds takes
+/// most of the time between two stages: 1 to 2 ms of processor time for an attempt's files instead of 0.1 ms, measured
+/// beside a build. Other file systems have no such flag, and need none.
+void spreadFoldersOf(const std::filesystem::path& folder)
+{
+    const FileDescriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int flags = 0; // not a long, whatever the number of the ioctl says
+    if (!opened.valid() || ::ioctl(opened.get(), FS_IOC_GETFLAGS, &flags) != 0)
+        return;
+    flags |= FS_TOPDIR_FL;
+    (void)::ioctl(opened.get(), FS_IOC_SETFLAGS, &flags);
 }
 
 /// Opens the lock with a number above those of all that is opened at start. A process's descriptors are closed in
@@ -94,6 +111,7 @@ StateFolder::StateFolder(const std::filesystem::path& root) : _root(std::filesys
     (void)writeOver(_lock.get(), std::to_string(::getpid()) + "\n");
     for (const auto& folder : {_root / "runs", mirrors(), trash()})
         makePrivate(folder);
+    spreadFoldersOf(_root / "runs");
 }
 
 std::filesystem::path StateFolder::run(const std::string& runId) const

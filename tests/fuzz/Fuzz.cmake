@@ -18,7 +18,10 @@ add_library(fuzzed STATIC EXCLUDE_FROM_ALL
     agent/model/Isolation.cpp
     agent/model/Masker.cpp
     agent/model/TextPieces.cpp
+    agent/model/BreakFilter.cpp
+    agent/model/GramFilter.cpp
     agent/model/GramTable.cpp
+    agent/model/LineEnds.cpp
     agent/model/PatternAutomaton.cpp
     agent/model/PipelineSpec.cpp
     agent/model/Run.cpp
