@@ -82,21 +82,32 @@ template <bool Fours, bool Eights>
 }
 #endif
 
-std::size_t GramTable::find(std::string_view text, std::size_t at) const
+template <bool Fours, bool Eights>
+std::size_t GramTable::skip(std::string_view text, std::size_t at) const
 {
 #if defined(__x86_64__)
     if (hasAvx2())
-        at = !_fours    ? skipByEight<false, true>(text, at)
-             : !_eights ? skipByEight<true, false>(text, at)
-                        : skipByEight<true, true>(text, at);
+        at = skipByEight<Fours, Eights>(text, at);
 #endif
-    const auto mayBeAt = [&](const char* bytes) {
-        return (_fours && mayHave(GramBytes<4>(bytes))) ||
-               (_eights && mayHave(GramBytes<8>(bytes)));
+    const auto mayBe = [&](std::size_t position)
+    {
+        const char* const bytes = text.data() + position;
+        return unsigned{Fours && mayHave(GramBytes<4>(bytes))} |
+               unsigned{Eights && mayHave(GramBytes<8>(bytes))};
     };
-    while (at + longest <= text.size() && !mayBeAt(text.data() + at))
+    while (at + 3 * stride + longest <= text.size() &&
+           (mayBe(at) | mayBe(at + stride) | mayBe(at + 2 * stride) | mayBe(at + 3 * stride)) == 0)
+        at += 4 * stride;
+    while (at + longest <= text.size() && mayBe(at) == 0)
         at += stride;
     return at;
+}
+
+std::size_t GramTable::find(std::string_view text, std::size_t at) const
+{
+    return !_fours    ? skip<false, true>(text, at)
+           : !_eights ? skip<true, false>(text, at)
+                      : skip<true, true>(text, at);
 }
 
 } // namespace agent

@@ -92,6 +92,8 @@ private:
     }
 
     template <bool Fours, bool Eights>
+    [[nodiscard]] std::size_t skip(std::string_view text, std::size_t at) const;
+    template <bool Fours, bool Eights>
     [[nodiscard]] std::size_t skipByEight(std::string_view text, std::size_t at) const;
 
     std::vector<std::uint32_t> _words; ///< a power of two

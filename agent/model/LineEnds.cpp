@@ -67,9 +67,14 @@ void LineEnds::find(std::string_view text)
     if (hasAvx2())
         at = findInBlocks(text, end);
 #endif
-    for (; at < text.size(); ++at)
-        if (text[at] == '\n' || text[at] == '\r')
-            *end++ = static_cast<std::uint32_t>(at);
+    std::size_t newLine = text.find('\n', at);
+    std::size_t carriage = text.find('\r', at);
+    while (newLine != carriage) // both npos at last
+    {
+        std::size_t& next = newLine < carriage ? newLine : carriage;
+        *end++ = static_cast<std::uint32_t>(next);
+        next = text.find(text[next], next + 1);
+    }
     _count = static_cast<std::size_t>(end - _places.data());
 }
 
