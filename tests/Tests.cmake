@@ -41,6 +41,7 @@ add_executable(unit-tests
     tests/unit/WireTest.cpp
     tests/unit/ShimTest.cpp
     tests/unit/ShimLogTest.cpp
+    tests/unit/LeftBehindTest.cpp
     tests/unit/ShimRecordTest.cpp
     tests/unit/MaskerTest.cpp
     tests/unit/MaskerCostTest.cpp

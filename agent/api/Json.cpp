@@ -370,7 +370,8 @@ std::string logLineJson(const LogLine& line, const std::string& stageId, int att
             put(out, "id", std::to_string(attempt) + "." + std::to_string(line.number));
             put(out, "message", validUtf8(line.text));
             put(out, "timestamp", formatTime(line.timeMs));
-            put(out, "type", line.stream == 1 ? "stdout" : "stderr");
+            put(out, "type",
+                line.stream == 2 ? "stderr" : "stdout"); // the shim's words are no error
             put(out, "stageId", stageId);
             putNumber(out, "score", std::optional(line.timeMs));
         });

@@ -45,6 +45,7 @@ std::string causeWords(const std::string& cause)
         {"LOG_LIMIT", "the log reached its limit"},
         {"LOG_CUT_BY_POWER_LOSS", "a power cut took the end of the log"},
         {"OUTCOME_REFUSED", "its outcome was not written by its shim"},
+        {"LEFT_BEHIND", "processes that it left behind were ended"},
         {"SHIM_STOPPED", "another process had stopped its shim"},
         {"PLUGIN_MISSING", "the plugin is missing"},
         {"PLUGIN_ERROR", "the plugin failed"},

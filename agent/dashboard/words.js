@@ -28,6 +28,7 @@ export function causeWords(stage) {
     case 'LOG_LIMIT': return 'the log reached its limit';
     case 'LOG_CUT_BY_POWER_LOSS': return 'a power cut took the end of the log';
     case 'OUTCOME_REFUSED': return 'its outcome was not written by its shim';
+    case 'LEFT_BEHIND': return 'processes that it left behind were ended';
     case 'SHIM_STOPPED': return 'another process had stopped its shim';
     case 'PLUGIN_MISSING': return 'the plugin is missing';
     case 'PLUGIN_ERROR': return 'the plugin failed';

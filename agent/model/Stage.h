@@ -55,6 +55,7 @@ enum class Cause
     LogLimit,          ///< only a note, never an end: the log was cut
     LogCutByPowerLoss, ///< only a note, never an end: a power cut took the end of the log
     OutcomeRefused,    ///< only a note, never an end: its outcome was not written by its shim
+    LeftBehind,        ///< only a note, never an end: processes outlived its command and were ended
     ShimStopped,       ///< only a note, never an end: another process had stopped its shim
     PluginMissing,     ///< its plugin does not exist (any more)
     PluginError,       ///< the plugin failed: crash, invalid outputs, missing secret

@@ -246,6 +246,7 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     order.limits = spec.limits;
     order.umask = defaults.umask;
     order.output = spec.output;
+    order.knowsLeftBehind = true;
 
     auto& env = order.env;
     env = pipeline.env; // first: what the agent says of the stage can't be overridden

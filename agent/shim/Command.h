@@ -49,6 +49,12 @@ public:
     /// Returns the wait status of the command itself; `ofChild`: that of the child, which was reaped.
     [[nodiscard]] int status(int ofChild);
 
+    /// Returns leftBehindLine() of what outlived the command in its sandbox; nothing where there is none, or none was told.
+    [[nodiscard]] std::optional<std::string> leftBehind() const
+    {
+        return _sandbox ? std::optional(_sandbox->leftBehind()) : std::nullopt;
+    }
+
     /// What kept it from being executed; empty when it was. To be asked when it was reaped.
     [[nodiscard]] std::string failure();
 

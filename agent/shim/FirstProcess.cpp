@@ -2,6 +2,7 @@
 
 #include "agent/os/Files.h"
 #include "agent/shim/ChildProcess.h"
+#include "agent/shim/LeftBehind.h"
 #include "agent/shim/Sandbox.h"
 
 #include <cerrno>
@@ -78,6 +79,17 @@ int await(pid_t command)
     return ofCommand;
 }
 
+/// What the command left behind in this pid namespace, where pids are those that the stage knows.
+std::string leftBehind()
+{
+    siginfo_t child{};
+    if (::waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) != 0)
+        return {}; // no child: every orphan would be one
+    auto others = allProcesses();
+    std::erase_if(others, [](const ProcessStat& one) { return one.pid == ::getpid(); });
+    return leftBehindLine(others);
+}
+
 } // namespace
 
 int runFirstProcess()
@@ -106,7 +118,10 @@ int runFirstProcess()
 
     const int status = await(command.pid());
     const std::string failure = command.failure();
-    tell(failure.empty() ? sandboxed::Kind::Ended : sandboxed::Kind::Failed, status, failure);
+    if (failure.empty())
+        tell(sandboxed::Kind::Ended, status, stageIsToEnd() ? "" : leftBehind());
+    else
+        tell(sandboxed::Kind::Failed, status, failure);
     return 0;
 }
 

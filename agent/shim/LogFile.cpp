@@ -97,6 +97,8 @@ void LogFile::append(LogStream stream, std::string_view bytes)
 
 void LogFile::append(LogStream stream, std::span<const std::string_view> texts)
 {
+    for (const std::string_view text : texts)
+        _lastByte = text.empty() ? _lastByte : text.back();
     std::uint64_t room = _headSize > _bytes && _tailBytes == 0 ? _headSize - _bytes : 0;
     if (sizeOf(texts) <= room)
         return write(stream, texts, wallClockUs());

@@ -49,6 +49,9 @@ public:
     /// Whether bytes were left out.
     [[nodiscard]] bool cut() const { return _tailBytes > _tailSize; }
 
+    /// Whether the last byte that was appended ends a line, or none was.
+    [[nodiscard]] bool atLineStart() const { return _lastByte == '\n'; }
+
     /// Size of `log`.
     [[nodiscard]] std::int64_t bytes() const { return static_cast<std::int64_t>(_bytes); }
 
@@ -77,6 +80,7 @@ private:
     std::uint64_t _bytes = 0;
     std::uint64_t _lines = 0;
     std::uint64_t _records = 0;
+    char _lastByte = '\n';
     std::uint64_t _tailBytes = 0; ///< all that ever went there
     std::deque<TailChunk> _tailChunks;
     std::atomic<int> _error = 0;

@@ -107,13 +107,21 @@ void LogWriter::showDue()
     }
 }
 
-void LogWriter::finish()
+void LogWriter::finish(const std::string& lastLine)
 {
     readMaskFile();
     for (Stream* stream : {&_output, &_errors})
     {
         stream->masker.flush(stream->pending);
         showPending(*stream);
+    }
+    if (!lastLine.empty())
+    {
+        std::string shown = _file.atLineStart() ? "" : "\n";
+        Masker masker(_secrets); // the names of processes are the stage's words
+        masker.feed(lastLine, shown);
+        masker.flush(shown);
+        append(LogStream::Shim, shown);
     }
     _file.finish();
     _maskFile.remove();

@@ -38,8 +38,8 @@ public:
     /// Blocks until all that is not held is written.
     void settle() { _thread.wait(); }
 
-    /// Writes what is still held of both streams.
-    void finish();
+    /// Writes what is still held of both streams, and then `lastLine`, masked, as the shim's; empty: none.
+    void finish(const std::string& lastLine = {});
 
     /// Brings all of it to disk; a failure is the file's error.
     void sync() { _file.sync(); }

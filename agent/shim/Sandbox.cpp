@@ -126,8 +126,8 @@ std::optional<int> Sandbox::told()
     {
         std::memcpy(&report, text.data(), sizeof report);
         _status = report.status;
-        if (report.kind == sandboxed::Kind::Failed)
-            _failure = text.substr(sizeof report);
+        (report.kind == sandboxed::Kind::Failed ? _failure : _leftBehind) =
+            text.substr(sizeof report);
     }
     if (_status || errno != EAGAIN)
         _report.reset();

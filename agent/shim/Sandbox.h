@@ -28,7 +28,7 @@ constexpr char isToEnd = '1';
 /// What it reports, once.
 enum class Kind : int
 {
-    Ended, ///< `status` is the command's wait status
+    Ended, ///< `status` is the command's wait status; leftBehindLine() follows
     Failed ///< nothing was executed; a text follows
 };
 struct Report
@@ -74,6 +74,9 @@ public:
     /// Returns the wait status of the command; `ofBubblewrap`: that of bubblewrap, which was reaped.
     int status(int ofBubblewrap);
 
+    /// leftBehindLine() of what outlived the command, once told() has its end.
+    [[nodiscard]] const std::string& leftBehind() const { return _leftBehind; }
+
     /// Why there is no sandbox, or nothing was executed in it; empty when something was.
     [[nodiscard]] const std::string& failure() const { return _failure; }
 
@@ -86,6 +89,7 @@ private:
     FileDescriptor _report;
     FileDescriptor _words; ///< what bubblewrap says
     std::optional<int> _status;
+    std::string _leftBehind;
     std::string _failure;
 };
 

@@ -40,6 +40,9 @@ public:
     /// Sends SIGKILL to all; children forked meanwhile are found by the next call.
     void kill();
 
+    /// Returns those that live now, the command's too.
+    [[nodiscard]] std::vector<ProcessStat> list() const;
+
     /// Returns whether processes are left and all are in state D.
     [[nodiscard]] bool held() const;
 
@@ -47,8 +50,6 @@ public:
     [[nodiscard]] Usage usage() const;
 
 private:
-    [[nodiscard]] std::vector<ProcessStat> list() const;
-
     /// Sends SIGSTOP to all, which prevents a tree from growing faster than it is walked; returns them.
     [[nodiscard]] std::vector<ProcessStat> hold() const;
 

@@ -2,6 +2,7 @@
 
 #include "agent/os/Files.h"
 #include "agent/os/FreeSpace.h"
+#include "agent/shim/LeftBehind.h"
 #include "agent/shim/OrderFile.h"
 #include "agent/shim/PluginCheck.h"
 #include "agent/wire/Failpoint.h"
@@ -202,7 +203,7 @@ void Supervisor::execute()
     }
     if (_command)
         _evidence.spawnFailure = _command->failure();
-    _log->finish();
+    _log->finish(_leftBehind);
     _ended = Clock::now();
     if (_durable == Durable::Yes || _evidence.ended == Cause::Stopped)
         _log->sync();
@@ -216,6 +217,8 @@ void Supervisor::execute()
     judge(_outcome, _order, _evidence);
     if (_log->file().cut())
         _outcome.notes.push_back(Cause::LogLimit);
+    if (!_leftBehind.empty() && _order.knowsLeftBehind)
+        _outcome.notes.push_back(Cause::LeftBehind);
     _outcome.logBytes = _log->file().bytes();
     _outcome.containment = _processes->containment();
     _outcome.usage = _processes->usage();
@@ -340,6 +343,8 @@ bool Supervisor::advance(const Command& command, bool processesLeft)
             // A host that goes down asks all processes at once: then this is no end of its own.
             if (_stopAsked && endedByTerm(*status))
                 _evidence.ended = Cause::Stopped;
+            else if (processesLeft)
+                _leftBehind = command.leftBehind().value_or(leftBehindLine(_processes->list()));
             _phase = Phase::Killing;
             if (!_processes->commandStatus())
                 _nextKill = now + killInterval; // the sandbox's first process ends all with itself

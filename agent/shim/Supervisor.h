@@ -41,7 +41,8 @@ namespace agent
 // that could not run is not charged for it, and a wall clock that jumps changes nothing.
 //
 // When it ends by itself. The exit of the command is the end of the stage; its exit code or signal is
-// the outcome even where a TERM arrived in the same moment. Whatever it left behind is killed at once.
+// the outcome even where a TERM arrived in the same moment. Whatever it left behind is killed at once, and the log's last
+// line names it (LEFT_BEHIND in the outcome's notes), but for what was ending by itself in that moment.
 //
 // When it is ended: by TERM to the shim (STOPPED), timeoutMs (TIMEOUT), silenceMs (SILENT) or a log
 // that can't be written (DISK_FULL). The first of these wins. Every process of the stage gets TERM and
@@ -131,6 +132,7 @@ private:
     Start _start;
     OutcomeFile _outcomeFile;
     int _unreserved = 0;       ///< why there is no room for the outcome; 0: there is
+    std::string _leftBehind;   ///< the log's last line; empty: nothing was
     std::string _orderProblem; ///< why the order can't be executed; empty: it can
     Claim _claim;
     MaskFile _mask;

@@ -182,6 +182,8 @@ std::string toJson(const Order& order)
     json.text("bootId", order.bootId);
     if (order.bootRecorded)
         json.key("bootRecorded").Bool(true);
+    if (order.knowsLeftBehind)
+        json.key("knowsLeftBehind").Bool(true);
     json.number("umask", order.umask);
     json.text("output", toString(order.output));
     return json.finish();
@@ -277,6 +279,7 @@ std::optional<Order> orderFrom(const std::string& json, std::string* why)
                 order.sandbox = sandboxFrom(ObjectReader(*sandbox));
             order.outside = reader.flag("outside");
             order.bootRecorded = reader.flag("bootRecorded");
+            order.knowsLeftBehind = reader.flag("knowsLeftBehind");
             if (reader.find("umask") != nullptr)
                 order.umask = static_cast<unsigned>(reader.natural("umask")) & 0777U;
             if (reader.find("output") != nullptr)

@@ -76,6 +76,9 @@ struct Order
     /// The attempt's row in the record names the boot, so the shim syncs nothing: see docs/durability.md.
     bool bootRecorded = false;
 
+    /// The daemon knows the note LEFT_BEHIND: one before would refuse the outcome.
+    bool knowsLeftBehind = false;
+
     /// Proves the attempt's files. In memory only, never in order.json.
     Seal seal;
 

@@ -19,6 +19,7 @@ class ContainmentTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testWhatHoldsAStageIsShownWhileItRunsAndAfter);
     CPPUNIT_TEST(testTheStartWarnsOnceOfLimitsThatNothingHolds);
     CPPUNIT_TEST(testALimitThatIsHeldIsInTheCgroup);
+    CPPUNIT_TEST(testWhatACommandLeftBehindIsTold);
     CPPUNIT_TEST(testUsageIsPlausible);
     CPPUNIT_TEST_SUITE_END();
 
@@ -75,6 +76,25 @@ public:
                                           {"pids.max", "64\n"}})
             if (std::filesystem::exists(group / file))
                 CPPUNIT_ASSERT_EQUAL(std::string(value), contentOf(group / file));
+    }
+
+    /// Symptom: SUCCESS after 4 ms, the helper gone, and not a word. Cause: what a command leaves behind is killed at once, and
+    /// nothing told of it. Bound: the log's last line, the note, and a stage that left nothing.
+    void testWhatACommandLeftBehindIsTold()
+    {
+        const auto run = _daemon.submit(
+            listOf({shell("sleep 600 & until read c </proc/$!/comm; test $c = sleep; do :; done"),
+                    shell("echo clean")}));
+        _daemon.waitForRun(run, "SUCCESS");
+        const auto ids = _daemon.stagesOf(run);
+        CPPUNIT_ASSERT_EQUAL(std::string("LEFT_BEHIND"), _daemon.detail(ids[0], "notes"));
+        const auto log = _daemon.get("/api/stages/" + ids[0] + "/log").body;
+        CPPUNIT_ASSERT_MESSAGE(
+            log,
+            log.starts_with("[stage-agent: ended 1 process that the command left behind: sleep ("));
+        const auto line = _daemon.get("/api/logs?stageId=" + ids[0]).json();
+        CPPUNIT_ASSERT_EQUAL(std::string("stdout"), std::string(line[0]["type"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("null"), _daemon.detail(ids[1], "notes"));
     }
 
     void testUsageIsPlausible()
