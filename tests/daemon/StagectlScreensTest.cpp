@@ -1,5 +1,6 @@
 // What stagectl shows on a terminal, whole screens at 80 and at 130 columns. Ids, times and pids are replaced by text of
 // the same width.
+#include "tests/support/Stagectl.h"
 #include "tests/support/TerminalProgram.h"
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -11,7 +12,9 @@
 
 using agent::test::Daemon;
 using agent::test::Ended;
-using agent::test::runProgram;
+using agent::test::stagectl;
+using agent::test::stagectlEnded;
+using agent::test::terminalOf;
 using agent::test::TerminalProgram;
 using agent::test::waitFor;
 
@@ -263,7 +266,7 @@ public:
 
     void testWatchShowsTheListAgain()
     {
-        TerminalProgram shown(command({"runs", "--watch"}), environment(), 24, 80);
+        TerminalProgram shown(stagectl({"runs", "--watch"}), terminalOf(_daemon), 24, 80);
         shown.untilShown("RUN  STATUS");
         ran("payment", "FAILURE", "");
         shown.untilShown("Failed  payment");
@@ -302,23 +305,10 @@ private:
                 [&] { return _daemon.detail(_daemon.stagesOf(run)[0], "stuckSince") != "null"; });
     }
 
-    static Words command(const Words& arguments)
-    {
-        Words all{STAGE_AGENT_BIN_DIR "/stagectl"};
-        all.insert(all.end(), arguments.begin(), arguments.end());
-        return all;
-    }
-
-    [[nodiscard]] Words environment() const
-    {
-        return {"STAGE_AGENT_URL=" + _daemon.url(), "HOME=" + _daemon.folder().string(),
-                "TERM=xterm-256color"};
-    }
-
     /// Returns what stands on a terminal of so many columns; nothing may have been wrapped.
     [[nodiscard]] std::string screen(const Words& arguments, std::size_t columns) const
     {
-        TerminalProgram shown(command(arguments), environment(), 50, columns);
+        TerminalProgram shown(stagectl(arguments), terminalOf(_daemon), 50, columns);
         CPPUNIT_ASSERT_EQUAL(0, shown.end());
         CPPUNIT_ASSERT_EQUAL_MESSAGE(shown.screen.text(), std::size_t{0}, shown.screen.wrapped());
         std::string text = shown.screen.text();
@@ -329,11 +319,7 @@ private:
 
     [[nodiscard]] Ended ended(int exitCode, const Words& arguments) const
     {
-        Ended ended =
-            runProgram(command(arguments), _daemon.folder(),
-                       {{"HOME", _daemon.folder().string()}, {"STAGE_AGENT_URL", _daemon.url()}});
-        CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.out + ended.err, exitCode, ended.exitCode);
-        return ended;
+        return stagectlEnded(_daemon, exitCode, arguments);
     }
     [[nodiscard]] std::string out(const Words& arguments) const { return ended(0, arguments).out; }
 

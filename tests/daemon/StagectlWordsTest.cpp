@@ -1,12 +1,14 @@
 // stagectl's messages and tables: usage errors, old runs, following, against the real daemon.
-#include "tests/support/Program.h"
+#include "tests/support/Stagectl.h"
 #include "tests/support/TerminalProgram.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
 using agent::test::Daemon;
 using agent::test::Ended;
-using agent::test::runProgram;
+using agent::test::stagectl;
+using agent::test::stagectlEnded;
+using agent::test::terminalOf;
 using agent::test::TerminalProgram;
 
 namespace
@@ -140,7 +142,7 @@ public:
         assertInOrder(ended(1, {"run", "named", "-f"}).out,
                       {"OTHER (lint) | a\n", "OTHER (lint) SUCCESS in",
                        "OTHER (all docs) FAILURE in ", "run FAILURE"});
-        TerminalProgram shown(command({"run", "named", "--follow"}), environment(), 24, 80);
+        TerminalProgram shown(stagectl({"run", "named", "--follow"}), terminalOf(_daemon), 24, 80);
         CPPUNIT_ASSERT_EQUAL(1, shown.end());
         assertInOrder(shown.screen.text(), {"OTHER (lint)      Success", "OTHER (all docs)  Failed",
                                             "\nBUILD             Waiting"});
@@ -161,13 +163,13 @@ public:
                                   {"--agent", _daemon.url(), "--agent", other, "runs"}})
             for (const std::size_t columns : {40U, 60U, 80U})
             {
-                TerminalProgram shown(command(verb), environment(), 24, columns);
+                TerminalProgram shown(stagectl(verb), terminalOf(_daemon), 24, columns);
                 CPPUNIT_ASSERT_EQUAL(0, shown.end());
                 CPPUNIT_ASSERT_EQUAL_MESSAGE(shown.screen.text(), std::size_t{0},
                                              shown.screen.wrapped());
                 assertLacks(shown.screen.text(), longName);
             }
-        TerminalProgram shown(command({"runs"}), environment(), 24, 80);
+        TerminalProgram shown(stagectl({"runs"}), terminalOf(_daemon), 24, 80);
         CPPUNIT_ASSERT_EQUAL(0, shown.end());
         assertHas(shown.screen.text(), run.substr(0, 8) + "  Success  llllll");
         assertHas(ended(0, {"services"}).out, longName); // in a pipe nothing is cut
@@ -179,26 +181,9 @@ private:
         _daemon.writeService(name, "name: " + name + "\nstages:\n  - " + stage + "\n");
     }
 
-    static Words command(const Words& arguments)
-    {
-        Words all{STAGE_AGENT_BIN_DIR "/stagectl"};
-        all.insert(all.end(), arguments.begin(), arguments.end());
-        return all;
-    }
-
-    [[nodiscard]] Words environment() const
-    {
-        return {"STAGE_AGENT_URL=" + _daemon.url(), "HOME=" + _daemon.folder().string(),
-                "TERM=xterm-256color"};
-    }
-
     [[nodiscard]] Ended ended(int exitCode, const Words& arguments) const
     {
-        const std::string home = _daemon.folder().string();
-        Ended ended = runProgram(command(arguments), _daemon.folder(),
-                                 {{"HOME", home}, {"STAGE_AGENT_URL", _daemon.url()}});
-        CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.out + ended.err, exitCode, ended.exitCode);
-        return ended;
+        return stagectlEnded(_daemon, exitCode, arguments);
     }
 
     const std::string longName = std::string(62, 'l');
