@@ -185,6 +185,7 @@ Response followLog(const ApiParts& api, const Request& request, const Stage& sta
         response.headers["Log-Offset"] = std::to_string(first);
     }
     response.headers["Cache-Control"] = "no-store";
+    response.headers["X-Accel-Buffering"] = "no"; // nginx would keep lines back until it has 4 KiB
     const auto room = api.followers.room();
     if (!room)
         throw tooManyFollowers();

@@ -53,6 +53,9 @@ public:
     {
         const auto id = started("echo one; while test ! -e go; do sleep 0.05; done; echo two");
         StreamClient client(_daemon.url(), log(id, "?follow=1"));
+        // A proxy such as nginx would keep lines back until it has 4 KiB.
+        CPPUNIT_ASSERT_MESSAGE(client.head,
+                               client.head.find("X-Accel-Buffering: no") != std::string::npos);
         CPPUNIT_ASSERT_EQUAL(200, client.status);
         CPPUNIT_ASSERT_EQUAL(std::string("one\n"), client.untilText("one\n"));
         go();
