@@ -27,6 +27,7 @@ add_executable(unit-tests
     tests/unit/RecordCheckTest.cpp
     tests/unit/RecordReserveTest.cpp
     tests/unit/RunStoreTest.cpp
+    tests/unit/RunTest.cpp
     tests/unit/AttemptEndsTest.cpp
     tests/unit/HistoryTest.cpp
     tests/unit/TokenStoreTest.cpp
@@ -76,6 +77,7 @@ add_executable(unit-tests
     tests/unit/InputRulesTest.cpp
     tests/unit/RequestBodyTest.cpp
     tests/unit/PipelineParserTest.cpp
+    tests/unit/ServiceLinksTest.cpp
     tests/unit/PipelineJsonTest.cpp
     tests/unit/ServiceCatalogTest.cpp
     tests/unit/PluginHostTest.cpp
@@ -260,9 +262,10 @@ endforeach()
 add_executable(browser-record tests/browser/record.cpp)
 target_link_libraries(browser-record PRIVATE agent_store Poco::Net)
 
-# The dashboard in Chromium. Pictures of it are in build/<preset>/browser/screenshots.
+# The dashboard in Chromium. Pictures of each page, in both themes and on a phone, are
+# in build/browser-out/screenshots: CI keeps them.
 add_test(NAME BrowserTest COMMAND ${CMAKE_SOURCE_DIR}/tests/browser/run
-    ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} ${CMAKE_BINARY_DIR}/browser ${CMAKE_SOURCE_DIR}/build/browser-modules)
+    ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} ${CMAKE_SOURCE_DIR}/build/browser-out ${CMAKE_SOURCE_DIR}/build/browser-modules)
 set_tests_properties(BrowserTest PROPERTIES TIMEOUT 300 SKIP_RETURN_CODE 77 RUN_SERIAL TRUE)
 
 # A slice of scripts/fuzz-api, with another seed each time, which it prints.

@@ -61,7 +61,7 @@ std::string commandCell(const rapidjson::Value& process)
 /// columns; nothing for a process that runs. `width` 0: no limit.
 std::vector<std::string> waitLines(const rapidjson::Value& process, std::size_t width)
 {
-    const std::string kernel = visible(text(process, "waitChannel"));
+    const std::string kernel = visible(text(process, "waitsIn"));
     const rapidjson::Value* wait = member(process, "waitsFor");
     const std::string words =
         wait == nullptr || wait->IsNull() ? "" : visible(text(*wait, "words"));

@@ -1,5 +1,6 @@
-# Puts files into a program: writes a source that takes their bytes in and lists them. Of scripts and style sheets only
-# indentation and lines that are comments are left out, a fifth of the page's weight.
+# Puts files into a program: writes a source that takes their bytes in and lists them. Of scripts and style sheets
+# indentation and lines that are comments are left out, and line ends and blanks that mean nothing: a fifth of the
+# page's weight.
 #   embed_dashboard(TARGET FILE…)
 function(strip_file file stripped)
     file(READ ${file} text)
@@ -8,6 +9,18 @@ function(strip_file file stripped)
     string(REGEX REPLACE "\n/\\*[^\n]*\\*/(\n)" "\\1" text "${text}")
     string(REGEX REPLACE "\n\n+" "\n" text "${text}")
     string(REGEX REPLACE "^\n" "" text "${text}")
+    if(file MATCHES "\\.css$")
+        string(REGEX REPLACE " ?([{};,])[ \n]+" "\\1" text "${text}")
+        string(REGEX REPLACE " {" "{" text "${text}")
+        string(REGEX REPLACE ";}" "}" text "${text}")
+        string(REGEX REPLACE "([a-z]): " "\\1:" text "${text}")
+    else()
+        # A line end behind these ends no statement. It ends a comment, though: lines with one keep theirs.
+        string(ASCII 1 kept)
+        string(REGEX REPLACE "(//[^\n]*)\n" "\\1${kept}" text "${text}")
+        string(REGEX REPLACE "([{(,;])\n" "\\1" text "${text}")
+        string(REPLACE "${kept}" "\n" text "${text}")
+    endif()
     file(CONFIGURE OUTPUT ${stripped} CONTENT "${text}" @ONLY)
 endfunction()
 

@@ -2,7 +2,7 @@
 import { addressOf, getJson, request, isShowable, may } from './api.js';
 import { confirm } from './dialog.js';
 import { el, problem, refill, retext } from './dom.js';
-import { bytesWords, countWords, shortId, timeWords, typeWords, waitsWords } from './words.js';
+import { bytesWords, countWords, durationWords, shortId, timeWords, typeWords, waitsWords } from './words.js';
 
 const pollMs = 5000;
 const mostWaiting = 50; // shown
@@ -58,6 +58,23 @@ function targets(list) {
         target.name, target.url, `${targetWords[target.state] ?? target.state}${target.nextAttemptAt ? `, again at ${timeWords(target.nextAttemptAt)}` : ''}`,
         target.waiting.toLocaleString('en'), target.oldestAt && timeWords(target.oldestAt), target.sent.toLocaleString('en'),
         target.failures.toLocaleString('en'), target.dropped.toLocaleString('en'), target.lastError]));
+}
+
+function limitFacts(limits) {
+    const time = (ms) => (ms === null ? 'none' : durationWords(ms));
+    const kept = (ms) => (ms === null ? 'for ever' : durationWords(ms));
+    const all = [
+        ['Runs that may wait', limits.queueMax?.toLocaleString('en') ?? 'any number'],
+        ['Time limit of a stage', time(limits.stageTimeoutMs)],
+        ['From TERM to KILL', durationWords(limits.stageGraceMs)],
+        ['Stuck after', limits.stuckAfterMs === null ? 'never' : time(limits.stuckAfterMs)],
+        ['Log of a stage', limits.logMaxBytes === null ? 'any length' : bytesWords(limits.logMaxBytes)],
+        ['Disk kept free', `${bytesWords(limits.minFreeBytes)}, ${countWords(limits.minFreeInodes, 'inode', 'inodes')}`],
+        ['Runs kept', [kept(limits.keepRunsMs), limits.keepRuns && `at most ${limits.keepRuns.toLocaleString('en')}`].filter(Boolean).join(', ')],
+        ['Workspaces kept', kept(limits.keepWorkspacesMs)],
+        ['Logs compressed', limits.compressLogsAfterMs === null ? 'never' : `after ${time(limits.compressLogsAfterMs)}`],
+    ];
+    return el('section', {}, el('h2', {}, 'Limits'), el('dl', { class: 'facts' }, all.map(([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, value)))));
 }
 
 function askDrain(agent) {
@@ -120,11 +137,12 @@ export function mountAgent(main, _, { stream, signal }) {
         if (asideNow !== drawnAside)
             refill(aside, setAside(agent.setAsideStages ?? []), broken(agent.brokenServices ?? []));
         drawnAside = asideNow;
-        const now = JSON.stringify([agent.plugins, services]);
+        const now = JSON.stringify([agent.plugins, agent.limits, services]);
         if (now === drawnLists)
             return;
         drawnLists = now;
         refill(lists,
+            whole && limitFacts(agent.limits),
             table('Services', ['Name', 'Stages', 'Repository', 'Branch', 'Concurrency'], services.map((service) => [
                 el('a', { href: `#/services/${service.name}` }, service.name),
                 service.stages.map((stage) => (stage.name === stage.type ? typeWords(stage.type) : stage.name)).join(', '),

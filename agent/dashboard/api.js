@@ -132,8 +132,8 @@ export function patchStage(stage, body) {
     return request('PATCH', `/api/stages/${stage.id}`, { body, headers: { 'If-Match': `"${stage.version}"` } });
 }
 
-/** Returns the names of the current services by id. */
-export async function serviceNames(options) {
+/** Returns the current services by id. */
+export async function servicesById(options) {
     const services = await getJson('/api/services', options);
-    return new Map(services.map((service) => [service.id, service.name]));
+    return new Map(services.map((service) => [service.id, service]));
 }

@@ -78,6 +78,12 @@ export function picture(status) {
     return svg('svg', { viewBox: '0 0 16 16', class: 'picture', 'aria-hidden': 'true' }, ...shapes[status]());
 }
 
+/** Returns `children` as a link to where the forge shows `value`; as they are if the service does not say where. */
+export function forgeLink(address, value, ...children) {
+    const href = address?.replace(/\{\w+\}/, () => String(value).split('/').map(encodeURIComponent).join('/'));
+    return href ? el('a', { href, target: '_blank', rel: 'noopener noreferrer' }, ...children) : children;
+}
+
 /** Returns an error as an alert. */
 export function problem(error) {
     return el('p', { role: 'alert', class: 'problem' }, error.message);

@@ -4,8 +4,11 @@ import { durationWords } from './words.js';
 
 const states = { R: 'runs', S: 'waits', D: 'in the kernel', T: 'stopped', t: 'stopped', Z: 'zombie', I: 'idle' };
 
+const mostShown = 200; // bubblewrap's have two thousand characters
+
 function command(process) {
-    return process.arguments.length > 0 ? process.arguments.join(' ') : `[${process.command}]`;
+    const words = process.arguments.length > 0 ? process.arguments.join(' ') : `[${process.command}]`;
+    return words.length > mostShown ? `${words.slice(0, mostShown)}…` : words;
 }
 
 export function processTable(processes) {
@@ -14,7 +17,7 @@ export function processTable(processes) {
         el('tbody', {}, processes.map((process) => el('tr', {},
             el('td', {}, String(process.pid)),
             el('td', { title: process.state }, states[process.state] ?? process.state),
-            el('td', { class: 'waits' }, process.waitsFor?.words, process.waitsFor && ' ', process.waitChannel && el('code', { class: 'hint' }, process.waitChannel)),
+            el('td', { class: 'waits' }, process.waitsFor?.words, process.waitsFor && ' ', process.waitsIn && el('code', { class: 'hint' }, process.waitsIn)),
             el('td', {}, el('code', {}, command(process))),
             el('td', {}, durationWords(process.cpuMs)),
             el('td', {}, durationWords(process.ageMs)))))));

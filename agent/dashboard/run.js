@@ -1,11 +1,11 @@
 // One run: its facts, its timeline and the selected stage.
-import { getJson, serviceNames, stageDetail, isShowable } from './api.js';
+import { getJson, servicesById, stageDetail, isShowable } from './api.js';
 import { runActions } from './changes.js';
 import { attemptsIn, neighboursOf, usualTimes } from './earlier.js';
-import { el, picture, problem, refill } from './dom.js';
+import { el, forgeLink, picture, problem, refill } from './dom.js';
 import { StagePanel } from './stage.js';
 import { Timeline } from './timeline.js';
-import { runWords, shortId, timeWords, took, triggerWords, waitsWords } from './words.js';
+import { labelWords, runWords, shortId, timeWords, triggerWords, waitsWords, worked } from './words.js';
 
 /** Returns the stage to show by default. */
 function defaultStage(stages) {
@@ -28,6 +28,7 @@ export function mountRun(main, parameters, { stream, signal }) {
     let run = null;
     let stages = [];
     let service = '';
+    let links = {};
     let gone = false;
     let shownStage = '';
     let beside = { before: null, after: null };
@@ -54,8 +55,9 @@ export function mountRun(main, parameters, { stream, signal }) {
     let drawnHead = '';
 
     function drawHead() {
-        took$.textContent = took(run, Date.now()) || '–';
-        const now = JSON.stringify([run, service, beside, stages.map((stage) => stage.status)]);
+        const timed = stages.map((stage) => ({ ...stage, earlierMs: attempts.get(stage.id)?.reduce((sum, { begin, end }) => sum + end - begin, 0) }));
+        took$.textContent = worked({ ...run, stages: timed }, Date.now()) || '–';
+        const now = JSON.stringify([run, service, links, beside, stages.map((stage) => stage.status)]);
         if (now === drawnHead)
             return;
         drawnHead = now;
@@ -70,11 +72,13 @@ export function mountRun(main, parameters, { stream, signal }) {
                     besideLink(beside.before, '← Previous'), besideLink(beside.after, 'Next →')),
                 el('span', { class: 'actions' }, runActions(run, stages, refresh))),
             (run.commitHash || message) && el('p', { class: 'commit' },
-                run.commitHash && el('code', { title: run.commitHash }, run.commitHash.slice(0, 12)), ' ', message),
+                run.commitHash && forgeLink(links.commit, run.commitHash, el('code', { title: run.commitHash }, run.commitHash.slice(0, 12))), ' ', message),
             el('dl', { class: 'facts' },
                 waitsWords(run) && fact('Waits for', run.waitingFor.runId
                     ? el('a', { href: `#/runs/${run.waitingFor.runId}` }, waitsWords(run)) : waitsWords(run)),
-                run.branch && fact('Branch', run.branch),
+                run.branch && fact('Branch', forgeLink(links.branch, run.branch, run.branch)),
+                run.pullNumber !== null && fact('Pull request', forgeLink(links.pull, run.pullNumber, `#${run.pullNumber}`)),
+                labelWords(run) && fact('Labels', labelWords(run)),
                 run.committer && fact('Committer', run.committer),
                 fact('Started', run.startedAt ? el('time', { datetime: run.startedAt, title: run.startedAt }, timeWords(run.startedAt)) : 'not yet'),
                 fact('Took', took$),
@@ -112,7 +116,7 @@ export function mountRun(main, parameters, { stream, signal }) {
     async function read() {
         try {
             const [nextRun, list, services] = await Promise.all([
-                getJson(`/api/runs/${id}`, { signal }), getJson(`/api/stages?runId=${id}`, { signal }), serviceNames({ signal })]);
+                getJson(`/api/runs/${id}`, { signal }), getJson(`/api/stages?runId=${id}`, { signal }), servicesById({ signal })]);
             // Unchanged stages are not requested again.
             const known = new Map(stages.map((stage) => [stage.id, stage]));
             stages = await Promise.all(list.map((stage) => {
@@ -121,7 +125,8 @@ export function mountRun(main, parameters, { stream, signal }) {
                     ? had : stageDetail(stage.id, { signal });
             }));
             run = nextRun;
-            service = run.serviceId ? services.get(run.serviceId) ?? shortId(run.serviceId) : 'Inline pipeline';
+            service = services.get(run.serviceId)?.name ?? (run.serviceId ? shortId(run.serviceId) : 'Inline pipeline');
+            links = services.get(run.serviceId)?.links ?? {};
             gone = false;
             refill(notice);
             draw();

@@ -1,8 +1,8 @@
 // The list of runs, newest first, with filters and search.
-import { getJson, request, serviceNames, isShowable } from './api.js';
+import { getJson, request, servicesById, isShowable } from './api.js';
 import { el, picture, problem, refill, retext } from './dom.js';
 import { WindowedList } from './windowed.js';
-import { stageName, countWords, runWords, shortId, stageLook, stageOf, stageWords, statusWords, timeWords, took, triggerWords, waitsWords } from './words.js';
+import { stageName, countWords, labelWords, runWords, shortId, stageLook, stageOf, stageWords, statusWords, timeWords, triggerWords, waitsWords, worked, workedMs } from './words.js';
 
 // Small, for a fast first screen.
 const firstPage = 100;
@@ -64,11 +64,14 @@ class Runs {
     }
 
     /** Takes a change of a stage of a run that is known. */
-    takeStage({ id, runId, status, cause, stuckSince }) {
+    takeStage({ id, runId, status, cause, startedAt, endedAt, stuckSince }) {
         const run = this.#byId.get(runId);
         const stage = run?.stages?.find((each) => each.id === id);
-        if (stage)
-            Object.assign(stage, { status, cause });
+        if (stage) {
+            if (stage.endedAt && !endedAt) // one more attempt
+                stage.earlierMs = workedMs([stage]);
+            Object.assign(stage, { status, cause, startedAt, endedAt });
+        }
         if (run?.currentStage?.id === id)
             run.currentStage.stuckSince = stuckSince ?? null;
         return Boolean(stage);
@@ -97,7 +100,7 @@ function pips(run) {
 }
 
 function holds(run, service, wanted) {
-    return [run.id, run.commitHash, run.commitMessage, run.committer, run.branch, service]
+    return [run.id, run.commitHash, run.commitMessage, run.committer, run.branch, service, labelWords(run)]
         .some((text) => text && text.toLowerCase().includes(wanted));
 }
 
@@ -108,7 +111,7 @@ export function mountRuns(main, parameters, { stream, signal }) {
     let active = 0;
 
     const search = el('input', { type: 'search', placeholder: 'Search runs', 'aria-label': 'Search runs',
-        title: 'Id, branch, commit, message, committer or service. Key: /', value: parameters.search ?? '' });
+        title: 'Id, branch, commit, message, committer, label or service. Key: /', value: parameters.search ?? '' });
     const status = el('select', { 'aria-label': 'Status' }, el('option', { value: '' }, 'Any status'),
         Object.entries(statusWords).map(([value, words]) => el('option', { value }, words)));
     status.value = parameters.status ?? '';
@@ -125,7 +128,7 @@ export function mountRuns(main, parameters, { stream, signal }) {
         heads, notice, scroller);
 
     function serviceOf(run) {
-        return run.serviceId ? services.get(run.serviceId) ?? shortId(run.serviceId) : 'inline pipeline';
+        return run.serviceId ? services.get(run.serviceId)?.name ?? shortId(run.serviceId) : 'inline pipeline';
     }
 
     const list = new WindowedList({
@@ -142,7 +145,7 @@ export function mountRuns(main, parameters, { stream, signal }) {
             const drawn = `${run.id} ${run.updatedAt} ${serviceOf(run)} ${waitsWords(run)} ${stage?.id} ${stage?.stuckSince} ${
                 (run.stages ?? []).map((each) => each.status)}`;
             if (item.dataset.drawn === drawn) {
-                retext(item.querySelector('.took'), took(run, Date.now()));
+                retext(item.querySelector('.took'), worked(run, Date.now()));
                 return item;
             }
             item.dataset.drawn = drawn;
@@ -158,7 +161,7 @@ export function mountRuns(main, parameters, { stream, signal }) {
                     run.committer && el('span', { class: 'hint' }, ` ${run.committer}`),
                     waitsWords(run) && el('span', { class: 'hint' }, ` waits for ${waitsWords(run)}`)),
                 el('span', { class: 'time' }, timeWords(run.startedAt ?? run.createdAt)),
-                el('span', { class: 'took' }, took(run, Date.now())),
+                el('span', { class: 'took' }, worked(run, Date.now())),
                 el('code', { class: 'id' }, shortId(run.id)));
             return item;
         },
@@ -305,12 +308,12 @@ export function mountRuns(main, parameters, { stream, signal }) {
 
     async function readServices() {
         try {
-            services = await serviceNames({ signal });
+            services = await servicesById({ signal });
         } catch {
             return;
         }
         const chosen = service.value || parameters.service || '';
-        refill(service, service.firstChild, ...[...services].map(([id, name]) => el('option', { value: id }, name)));
+        refill(service, service.firstChild, ...[...services].map(([id, { name }]) => el('option', { value: id }, name)));
         service.value = services.has(chosen) ? chosen : '';
         if (runs)
             list.refresh();

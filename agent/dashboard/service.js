@@ -1,8 +1,8 @@
 // The services, and one of them: how it stands, how long it takes, and a button that starts it.
 import { getJson, isShowable, may, request } from './api.js';
 import { startRun } from './changes.js';
-import { el, picture, problem, refill, svg } from './dom.js';
-import { countWords, durationWords, runWords, shortId, stageName, stageOf, timeWords, took } from './words.js';
+import { el, forgeLink, picture, problem, refill, svg } from './dom.js';
+import { countWords, durationWords, runWords, shortId, stageName, stageOf, timeWords, worked, workedMs } from './words.js';
 
 const mostRuns = 100; // that a page looks at
 
@@ -11,7 +11,7 @@ function ended(run) {
 }
 
 function durationOf(run) {
-    return Date.parse(run.endedAt) - Date.parse(run.startedAt);
+    return workedMs(run.stages);
 }
 
 function median(numbers) {
@@ -82,15 +82,15 @@ export function mountService(main, { name }, { stream, signal }) {
     async function refresh() {
         try {
             const service = await getJson(`/api/services/${encodeURIComponent(name)}`, { signal });
-            const runs = await getJson(`/api/runs?serviceId=${service.id}&limit=${mostRuns}`, { signal });
+            const runs = await getJson(`/api/runs?serviceId=${service.id}&view=detail&limit=${mostRuns}`, { signal });
             refill(root,
                 el('div', { class: 'title' }, el('h1', {}, service.name), el('span', { class: 'actions' }, startButton(service))),
                 service.repository && el('p', { class: 'hint' }, service.repository, service.branch && `, branch ${service.branch}`),
                 facts(runs), chart(runs),
                 runs.length > 0 && table('Latest runs', ['Run', 'Status', 'Branch', 'Commit', 'Started', 'Took'], runs.slice(0, 20).map((run) => [
-                    el('a', { href: `#/runs/${run.id}` }, el('code', {}, shortId(run.id))), runLink(run), run.branch,
-                    [run.commitHash && el('code', {}, shortId(run.commitHash)), ' ', (run.commitMessage ?? '').split('\n')[0]],
-                    timeWords(run.startedAt ?? run.createdAt), took(run, Date.now())])),
+                    el('a', { href: `#/runs/${run.id}` }, el('code', {}, shortId(run.id))), runLink(run), forgeLink(service.links.branch, run.branch, run.branch),
+                    [run.commitHash && forgeLink(service.links.commit, run.commitHash, el('code', {}, shortId(run.commitHash))), ' ', (run.commitMessage ?? '').split('\n')[0]],
+                    timeWords(run.startedAt ?? run.createdAt), worked(run, Date.now())])),
                 el('p', {}, el('a', { href: `#/?service=${service.id}` }, 'All its runs')),
                 table('Stages', ['Name', 'Type', 'Plugin', 'Approval'], service.stages.map((stage) => [
                     stageName(stage), el('code', {}, stage.type), stage.plugin, stage.approval ? 'required' : 'none'])));
@@ -113,13 +113,13 @@ export function mountServices(main, _, { stream, signal }) {
         try {
             const services = await getJson('/api/services', { signal });
             const last = await Promise.all(services.map(async (service) =>
-                (await (await request('GET', `/api/runs?serviceId=${service.id}&limit=1`, { signal })).json())[0]));
+                (await (await request('GET', `/api/runs?serviceId=${service.id}&view=detail&limit=1`, { signal })).json())[0]));
             refill(root, services.length === 0
                 ? el('p', { class: 'empty' }, 'No service yet. ', el('code', {}, 'stagectl init'), ' in a repository writes a first one into services.d of the agent.')
                 : table('Declared in services.d', ['Service', 'Last run', 'Branch', 'Started', 'Took', 'Start'], services.map((service, i) => [
                     el('a', { href: `#/services/${service.name}` }, service.name),
                     last[i] && runLink(last[i]), last[i]?.branch, last[i] && timeWords(last[i].startedAt ?? last[i].createdAt),
-                    last[i] && took(last[i], Date.now()), startButton(service)])));
+                    last[i] && worked(last[i], Date.now()), startButton(service)])));
         } catch (error) {
             if (isShowable(error))
                 refill(root, problem(error));

@@ -5,7 +5,7 @@ import { el, picture, refill } from './dom.js';
 import { drawHistory } from './history.js';
 import { LogView } from './log.js';
 import { processTable } from './processes.js';
-import { bytesWords, causeWords, countWords, stageLook, stageName, stageWords, timeWords } from './words.js';
+import { bytesWords, causeWords, countWords, notesWords, stageLook, stageName, stageWords, timeWords } from './words.js';
 
 /** Returns how the process ended, whatever an operator decided afterwards. */
 function processWords(stage) {
@@ -34,12 +34,11 @@ function facts(stage) {
         ['Attempt', stage.attempt > 0 && String(stage.attempt)],
         ['Started', stage.startedAt && timeWords(stage.startedAt)],
         ['Ended', stage.endedAt && timeWords(stage.endedAt)],
-        ['Why', whyWords(stage)],
-        ['Cause', stage.cause && el('code', {}, stage.cause)],
+        ['Why', whyWords(stage) && [whyWords(stage), ' ', el('code', { class: 'hint' }, stage.cause)]],
         ['CPU', stage.usage.cpuMs !== null && `${(stage.usage.cpuMs / 1000).toFixed(1)} s`],
         ['Memory', stage.usage.maxRssBytes !== null && bytesWords(stage.usage.maxRssBytes)],
         ['Log', stage.logBytes > 0 && bytesWords(stage.logBytes)],
-        ['Notes', stage.notes],
+        ['Notes', notesWords(stage)],
         ['Stuck since', stage.stuckSince && `${timeWords(stage.stuckSince)}: ${stage.stuckWhy ?? ''}`],
         ['Limits not enforced', stage.limitsMissing.join(', ')],
         ['Containment', stage.containment],

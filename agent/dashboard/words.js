@@ -122,6 +122,27 @@ export function took(record, now) {
     return durationWords(end - Date.parse(record.startedAt));
 }
 
+/** Returns for how many ms stages have run until `now`, their earlier attempts too, without what their run waited for in between. */
+export function workedMs(stages, now) {
+    return stages.reduce((sum, stage) => sum + (stage.earlierMs ?? 0) +
+        (stage.startedAt ? Math.max(0, (stage.endedAt ? Date.parse(stage.endedAt) : now) - Date.parse(stage.startedAt)) : 0), 0);
+}
+
+/** The same in words for a run with its stages; empty before it started. */
+export function worked(run, now) {
+    return run.startedAt && run.stages ? durationWords(workedMs(run.stages, now)) : took(run, now);
+}
+
+/** `team:pay, ticket:4711` */
+export function labelWords(run) {
+    return Object.entries(run.labels ?? {}).map(([key, value]) => `${key}:${value}`).join(', ');
+}
+
+/** Returns the notes of a stage in words. */
+export function notesWords(stage) {
+    return (stage.notes ?? '').split(',').filter(Boolean).map((cause) => causeWords({ cause })).join('; ');
+}
+
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
 const day = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
 

@@ -114,10 +114,16 @@ export async function axeFindsNoViolation({ page, daemon, open, axe, picture }) 
             await page.getByRole('button', { name: 'Token' }).click();
             await page.getByRole('dialog').waitFor();
         },
+        start: async () => {
+            await page.keyboard.press('Escape');
+            await open('#/services');
+            await page.getByRole('button', { name: 'Run' }).first().click();
+            await page.getByRole('dialog').waitFor();
+        },
         stuck: async () => { await page.keyboard.press('Escape'); await open('#/stuck'); await page.locator('.card').waitFor(); },
         services: async () => { await open('#/services'); await page.getByRole('link', { name: 'payment' }).waitFor(); },
         service: async () => { await open('#/services/payment'); await page.getByRole('heading', { name: 'payment' }).waitFor(); await page.getByText('All its runs').waitFor(); },
-        agent: async () => { await open('#/agent'); await page.locator('table').nth(1).waitFor(); },
+        agent: async () => { await open('#/agent'); await page.locator('table').nth(1).waitFor(); await page.getByText('Time limit of a stage').waitFor(); },
         missing: async () => {
             await open('#/runs/6f1b3c52-8f0e-4c5a-9a37-2f4f0f1d9b10'); await page.getByRole('alert').waitFor();
         },

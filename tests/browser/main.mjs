@@ -19,6 +19,8 @@ const caseMs = 90_000;
 const allMs = 290_000;
 
 const screenshots = join(output, 'screenshots');
+if (words.length === 0) // of an earlier run
+    rmSync(screenshots, { recursive: true, force: true });
 mkdirSync(screenshots, { recursive: true });
 
 const cases = [runs, actions, log, connection, safety, access].flatMap((suite) => Object.entries(suite))

@@ -1,6 +1,6 @@
 // The list of runs, and a followed run.
 import assert from 'node:assert/strict';
-import { shell } from './daemon.mjs';
+import { shell, until } from './daemon.mjs';
 
 export async function watchesARunLiveToItsEnd({ page, daemon, open, picture }) {
     const run = await daemon.submit([
@@ -96,6 +96,37 @@ export async function aRunHasItsNeighboursUsualTimesAndEarlierAttempts({ page, d
     }
     await page.getByRole('link', { name: 'Next' }).click();
     await page.locator('h1', { hasText: past[1].slice(0, 8) }).waitFor();
+}
+
+export async function aRunLinksToItsForgeAndCountsNoWaiting({ page, daemon, open, picture }) {
+    await daemon.writeService('shop', `name: shop\nrepository: https://git.example.org/acme/shop.git
+links: { commit: "https://git.example.org/c/{commit}", branch: "https://git.example.org/b/{branch}", pull: "https://git.example.org/p/{pull}" }
+labels: { team: checkout }\nstages:
+  - { type: BUILD, plugin: shell, with: { command: "sleep 0.3" } }
+  - { type: DEPLOY_STAGING, plugin: shell, with: { command: "true" }, approval: required }\n`);
+    const run = await daemon.post('/api/runs', { service: 'shop', commit: '8c2f1d7a90b3e4f5', branch: 'feature/a#1', pullNumber: 7, labels: { ticket: '4711' } });
+    await daemon.runIs(run.id, 'AWAITING_APPROVAL');
+    const { endedAt } = (await daemon.get(`/api/stages?runId=${run.id}`))[0];
+    await until('some waiting', () => Date.now() - Date.parse(endedAt) > 2500);
+    await daemon.request('POST', `/api/runs/${run.id}/approve-deployment`);
+    await daemon.runIs(run.id, 'SUCCESS');
+    assert.ok((await daemon.get(`/api/runs/${run.id}`)).duration >= 3);
+    await open(`#/runs/${run.id}`);
+    const facts = page.locator('.run-head');
+    await facts.getByText('team:checkout, ticket:4711').waitFor();
+    for (const [name, href] of [['8c2f1d7a90b3', 'https://git.example.org/c/8c2f1d7a90b3e4f5'], ['feature/a#1', 'https://git.example.org/b/feature/a%231'], ['#7', 'https://git.example.org/p/7']])
+        assert.equal(await facts.getByRole('link', { name, exact: true }).getAttribute('href'), href);
+    const took = facts.locator('.facts div', { hasText: 'Took' }).locator('dd');
+    assert.match(await took.textContent(), /^\d+ ms$/);
+    await picture('run-links-desktop-light');
+    await open('#/');
+    const row = page.locator('.row', { hasText: run.id.slice(0, 8) });
+    assert.match(await row.locator('.took').textContent(), /^\d+ ms$/);
+    // Without links there are none, and a search finds labels.
+    await daemon.submit([shell('true')], { commit: 'abcdef1234567' });
+    await page.getByLabel('Search runs').fill('ticket:4711');
+    await page.waitForFunction(() => document.querySelectorAll('.row').length === 1);
+    await row.waitFor();
 }
 
 export async function aPhoneShowsOneStageAndAHighLog({ page, daemon, open, picture }) {
