@@ -133,6 +133,7 @@ Response listStuck(const ApiParts& api, const Request& request, const std::strin
 Response showAgent(const ApiParts& api, const Request& request, const std::string&)
 {
     return {.body = agentJson({.facts = api.engine.status(),
+                               .options = api.engine.options(),
                                .plugins = api.plugins,
                                .refused = api.services.allRefused(),
                                .actor = request.actor,

@@ -1,6 +1,7 @@
 // What the API says of the agent itself and of who may use it.
 #include "agent/api/Json.h"
 #include "agent/api/JsonMembers.h"
+#include "agent/run/EngineOptions.h"
 
 #include <unistd.h>
 
@@ -58,6 +59,27 @@ void putWholeAgent(Writer& out, const EngineStatus& facts, const PluginRegistry&
         out.EndObject();
     }
     out.EndArray();
+}
+
+/// None and 0 of the configuration are null: no limit.
+void putLimits(Writer& out, const EngineOptions& options)
+{
+    const auto putLimit = [&out](const char* key, std::int64_t value)
+    { putNumber(out, key, value > 0 ? std::optional(value) : std::nullopt); };
+    out.Key("limits");
+    out.StartObject();
+    putNumber(out, "queueMax", options.queueMax);
+    putLimit("stageTimeoutMs", options.orders.timeoutMs);
+    putNumber(out, "stageGraceMs", std::optional(options.orders.graceMs));
+    putLimit("stuckAfterMs", options.stuckAfterMs);
+    putLimit("logMaxBytes", options.orders.logMaxBytes);
+    putNumber(out, "minFreeBytes", std::optional(options.disk.minFreeBytes));
+    putNumber(out, "minFreeInodes", std::optional(options.disk.minFreeInodes));
+    putLimit("keepRunsMs", options.retention.runsMs);
+    putLimit("keepRuns", options.retention.runsCount);
+    putLimit("keepWorkspacesMs", options.retention.workspaceMs);
+    putLimit("compressLogsAfterMs", options.retention.plainLogsMs);
+    out.EndObject();
 }
 
 void putRefused(Writer& out, const std::vector<ServiceCatalog::Refused>& files)
@@ -125,6 +147,7 @@ std::string agentJson(const AgentView& view)
             {
                 putWholeAgent(out, view.facts, view.plugins);
                 putRefused(out, view.refused);
+                putLimits(out, view.options);
             }
             out.Key("caller");
             out.StartObject();

@@ -206,6 +206,31 @@ std::map<std::string, std::string> environment(const Document& document)
     return env;
 }
 
+Labels labels(const Document& document)
+{
+    Labels labels;
+    const auto member = document.FindMember("labels");
+    if (member == document.MemberEnd())
+        return labels;
+    if (!member->value.IsObject() || member->value.MemberCount() > bounds::labels)
+        throw invalid("labels", "'labels' must be an object of at most " +
+                                    std::to_string(bounds::labels) + " strings");
+    for (const auto& entry : member->value.GetObject())
+    {
+        const std::string key(entry.name.GetString(), entry.name.GetStringLength());
+        if (const auto problem = labelKeyProblem(key); !problem.empty())
+            throw invalid("labels." + key, "the key of a label " + problem);
+        if (!entry.value.IsString())
+            throw invalid("labels." + key, "its value must be a string");
+        const std::string value(entry.value.GetString(), entry.value.GetStringLength());
+        if (const auto problem = labelValueProblem(value); !problem.empty())
+            throw invalid("labels." + key, "its value " + problem);
+        if (!labels.emplace(key, value).second)
+            throw invalid("labels." + key, "is given twice");
+    }
+    return labels;
+}
+
 } // namespace
 
 Token tokenFrom(const std::string& body)
@@ -280,7 +305,7 @@ RunRequest runRequestFrom(const std::string& body)
 {
     const Document document =
         parse(body, {"service", "pipeline", "commit", "branch", "triggerType", "pullNumber",
-                     "commitMessage", "committer", "env", "priority"});
+                     "commitMessage", "committer", "env", "priority", "labels"});
     RunRequest request;
     request.service = text(document, "service", bounds::name).value_or("");
     if (const auto pipeline = document.FindMember("pipeline"); pipeline != document.MemberEnd())
@@ -302,6 +327,7 @@ RunRequest runRequestFrom(const std::string& body)
     submission.trigger = trigger(document).value_or(TriggerType::Manual);
     submission.pullNumber = pullNumber(document);
     submission.priority = priority(document).value_or(0);
+    submission.labels = labels(document);
     request.env = environment(document);
     return request;
 }

@@ -72,6 +72,7 @@ void putRun(Writer& out, const Run& run)
     putOrNull(out, "serviceName", run.serviceName);
     putOrNull(out, "branch", run.branch);
     putNumber(out, "pullNumber", run.pullNumber);
+    putLabels(out, run.labels);
 }
 
 void putFailed(Writer& out, const RunOutlook::FailedStage& stage)
@@ -105,6 +106,9 @@ void putStates(Writer& out, const std::vector<RunOutlook::StageState>& stages)
         put(out, "name", stage.name);
         put(out, "status", stage.status);
         putOrNull(out, "cause", stage.cause ? std::string(toString(*stage.cause)) : "");
+        putTime(out, "startedAt", stage.startedAt);
+        putTime(out, "endedAt", stage.endedAt);
+        putNumber(out, "earlierMs", std::optional(stage.earlierMs));
         out.EndObject();
     }
     out.EndArray();
@@ -138,43 +142,6 @@ void write(Writer& out, const RunFacts& facts)
     facts.currentStage ? putCurrent(out, *facts.currentStage) : static_cast<void>(out.Null());
     if (facts.stages)
         putStates(out, *facts.stages);
-    out.EndObject();
-}
-
-/// A repository as it may be shown: without a user and password in its URL.
-std::string shown(const std::string& repository)
-{
-    const auto scheme = repository.find("://");
-    if (scheme == std::string::npos)
-        return repository;
-    const auto host = scheme + 3;
-    const auto at = repository.substr(0, repository.find('/', host)).rfind('@');
-    return at == std::string::npos || at < host
-               ? repository
-               : repository.substr(0, host) + "***" + repository.substr(at);
-}
-
-void write(Writer& out, const Service& service)
-{
-    out.StartObject();
-    put(out, "id", service.id);
-    put(out, "name", service.name);
-    putOrNull(out, "repository", shown(service.pipeline.repository));
-    putOrNull(out, "branch", service.pipeline.branch);
-    putNumber(out, "concurrency", std::optional(service.concurrency));
-    out.Key("stages");
-    out.StartArray();
-    for (const auto& stage : service.pipeline.stages)
-    {
-        out.StartObject();
-        put(out, "type", toString(stage.type));
-        put(out, "name", stage.name.empty() ? toString(stage.type) : std::string_view(stage.name));
-        put(out, "plugin", stage.plugin);
-        out.Key("approval");
-        out.Bool(stage.approval);
-        out.EndObject();
-    }
-    out.EndArray();
     out.EndObject();
 }
 
@@ -261,6 +228,7 @@ void write(Writer& out, const ProcessDetail& detail)
     putNumber(out, "parent", std::optional(process.ppid));
     put(out, "command", validUtf8(process.comm));
     put(out, "state", std::string_view(&process.state, 1));
+    putOrNull(out, "waitsIn", process.wchan);
     putOrNull(out, "waitChannel", process.wchan);
     putNumber(out, "cpuMs", std::optional(process.cpuMs));
     putNumber(out, "ageMs", std::optional(process.ageMs));
@@ -319,11 +287,6 @@ std::string toApiJson(const std::vector<Stage>& stages)
 std::string toApiJson(const RunFacts& facts)
 {
     return one(facts);
-}
-
-std::string toApiJson(const Service& service)
-{
-    return one(service);
 }
 
 std::string toApiJson(const HistoryEntry& entry)

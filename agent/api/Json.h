@@ -48,9 +48,11 @@ std::string toApiJson(const StuckStage& stage);
 std::string toApiJson(const TokenCatalog::Listed& token);
 
 /// The agent as this caller sees it: whoever is narrowed to services gets version, host and himself only.
+struct EngineOptions;
 struct AgentView
 {
     const EngineStatus& facts;
+    const EngineOptions& options;
     const PluginRegistry& plugins;
     const std::vector<ServiceCatalog::Refused>& refused;
     const std::string& actor;

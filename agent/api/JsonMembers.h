@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/model/Labels.h"
 #include "agent/model/Timestamp.h"
 
 #include <rapidjson/stringbuffer.h>
@@ -48,6 +49,15 @@ inline void putTexts(Writer& out, const char* key, const std::vector<std::string
     for (const auto& text : texts)
         out.String(text);
     out.EndArray();
+}
+
+inline void putLabels(Writer& out, const Labels& labels)
+{
+    out.Key("labels");
+    out.StartObject();
+    for (const auto& [key, value] : labels)
+        put(out, key.c_str(), value);
+    out.EndObject();
 }
 
 /// Returns what `fill` writes.

@@ -76,8 +76,8 @@ constexpr Needs adminAgent{Role::Admin, Concerns::Agent};
 const Parameters ofLog{"attempt", "follow", "timestamps", "since"};
 const Parameters ofLines{"stageId", "attempt", "after", "limit", "search"};
 const Parameters ofEvents{"runId", "stageId", "logs", "after", "lastEventId"};
-const Parameters ofRuns{"serviceId", "status", "branch", "commit", "since",
-                        "until",     "limit",  "before", "view"};
+const Parameters ofRuns{"serviceId", "status", "branch", "commit", "label",
+                        "since",     "until",  "limit",  "before", "view"};
 
 /// All there is, on one page.
 const std::vector<Route> routes{

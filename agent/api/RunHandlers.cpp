@@ -90,6 +90,7 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
             throw noService(api, caller, request.service, serviceField);
         submission.serviceId = service->id;
         submission.serviceName = service->name;
+        submission.labels.insert(service->labels.begin(), service->labels.end());
         pipeline = service->pipeline;
     }
     else
@@ -229,6 +230,15 @@ std::pair<RunFilter, std::string> filterOf(const ApiParts& api, const Request& r
             throw invalid("commit", commit->empty() ? "commit is empty" : "commit " + problem);
         filter.commit = *commit;
         next += "commit=" + escaped(*commit) + "&";
+    }
+    if (const auto label = request.parameter("label"))
+    {
+        const auto colon = std::min(label->find(':'), label->size());
+        filter.labelKey = label->substr(0, colon);
+        filter.labelValue = label->substr(std::min(colon + 1, label->size()));
+        if (colon == label->size() || !labelKeyProblem(filter.labelKey).empty())
+            throw invalid("label", "label must be key:value, such as team:payments");
+        next += "label=" + escaped(*label) + "&";
     }
     for (const auto& [name, into] :
          {std::pair{"since", &filter.since}, std::pair{"until", &filter.until}})

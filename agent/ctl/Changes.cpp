@@ -77,6 +77,19 @@ std::string environmentJson(const std::vector<std::string>& entries)
     return env.done();
 }
 
+std::string labelsJson(const std::vector<std::string>& entries)
+{
+    ObjectWriter labels;
+    for (const std::string& entry : entries)
+    {
+        const std::size_t colon = entry.find(':');
+        if (colon == 0 || colon == std::string::npos)
+            throw Failure(Exit::Usage, "--label takes KEY:VALUE, not '" + visible(entry) + "'");
+        labels.add(entry.substr(0, colon), entry.substr(colon + 1));
+    }
+    return labels.done();
+}
+
 /// Posts the run, once more if the answer was lost: the key prevents a second run.
 Answer postRun(const Client& client, const Call& call)
 {
@@ -223,6 +236,8 @@ Exit startRun(const Session& session, const RunRequest& request)
         body.add("commitMessage", request.message);
     if (!request.env.empty())
         body.addJson("env", environmentJson(request.env));
+    if (!request.labels.empty())
+        body.addJson("labels", labelsJson(request.labels));
     if (request.priority)
         body.addNumber("priority", *request.priority);
     const std::string key = request.idempotencyKey.empty() ? newId() : request.idempotencyKey;

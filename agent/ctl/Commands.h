@@ -30,6 +30,7 @@ struct RunsQuery
     std::string service;               ///< name or id; empty: all
     std::vector<std::string> statuses; ///< in the API's spelling; none: all
     std::string branch;
+    std::string label; ///< `key:value`; empty: all
     std::string since; ///< a time, or an age
     std::int64_t limit = 20;
 };
@@ -52,7 +53,8 @@ struct RunRequest
     std::string commit;
     std::string branch;
     std::string message;
-    std::vector<std::string> env; ///< each `K=V`
+    std::vector<std::string> env;    ///< each `K=V`
+    std::vector<std::string> labels; ///< each `key:value`
     std::optional<std::int64_t> priority;
     std::string idempotencyKey;
 };

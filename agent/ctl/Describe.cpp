@@ -75,6 +75,26 @@ std::string indented(const std::string& lines)
     return out;
 }
 
+/// `LOG_LIMIT,LEFT_BEHIND` in words.
+std::string noteWords(const std::string& notes)
+{
+    std::istringstream in(notes);
+    std::string words;
+    for (std::string note; std::getline(in, note, ',');)
+        words += (words.empty() ? "" : "; ") + visible(causeWords(note));
+    return words;
+}
+
+/// `team:pay, ticket:4711`
+std::string labelWords(const rapidjson::Value& labels)
+{
+    std::string words;
+    if (labels.IsObject())
+        for (const auto& label : labels.GetObject())
+            words += (words.empty() ? "" : ", ") + asText(label.name) + ":" + asText(label.value);
+    return words;
+}
+
 void addRun(Facts& facts, const Terminal& terminal, const rapidjson::Value& run)
 {
     const std::string pull = shown(run, "pullNumber");
@@ -85,6 +105,8 @@ void addRun(Facts& facts, const Terminal& terminal, const rapidjson::Value& run)
     facts.add("Message", visible(firstLine(text(run, "commitMessage"))));
     facts.add("Committer", shown(run, "committer"));
     facts.add("Trigger", shown(run, "triggerType"));
+    if (const rapidjson::Value* labels = member(run, "labels"); labels != nullptr)
+        facts.add("Labels", visible(labelWords(*labels)));
     facts.add("Created", when(run, "createdAt"));
     facts.add("Started", when(run, "startedAt"));
     facts.add("Ended", when(run, "endedAt"));
@@ -195,7 +217,7 @@ Exit describeStage(const Session& session, const Target& target)
     facts.add("Took", tookCell(stage));
     facts.add("Plugin", shown(stage, "plugin"));
     facts.add("Isolation", shown(stage, "isolation"));
-    facts.add("Notes", shown(stage, "notes"));
+    facts.add("Notes", noteWords(text(stage, "notes")));
     if (defined)
         addDefinition(facts, *definition);
     writeOut(facts.render() + (defined ? settings(*definition) : ""));

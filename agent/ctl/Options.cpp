@@ -25,6 +25,9 @@ void addRunOptions(CLI::App& verb, RunRequest& to)
     verb.add_option("--env", to.env, "Environment variable for its stages (repeatable)")
         ->type_name("NAME=VALUE")
         ->allow_extra_args(false);
+    verb.add_option("--label", to.labels, "Label KEY:VALUE to find it by (repeatable)")
+        ->type_name("LABEL")
+        ->allow_extra_args(false);
     verb.add_option("--priority", to.priority, "Runs with a higher priority start first")
         ->type_name("N");
     verb.add_option("--message", to.message, "The run's commit message")->type_name("TEXT");
@@ -49,6 +52,7 @@ void addRunsOptions(CLI::App& verb, RunsQuery& to)
             std::string("Only with this status: ") + anyStatus + ", several with commas")
         ->type_name("STATUS");
     verb.add_option("--branch", to.branch, "Only of this branch")->type_name("NAME");
+    verb.add_option("--label", to.label, "Only with this label, KEY:VALUE")->type_name("LABEL");
     verb.add_option("--since", to.since,
                     "Only created from this time on: an age (1d), or 2026-03-20T17:17:13.760Z")
         ->type_name("TIME");

@@ -35,6 +35,8 @@ std::string pathOf(const RunsQuery& query)
         path += "&status=" + statuses;
     if (!query.branch.empty())
         path += "&branch=" + encoded(query.branch);
+    if (!query.label.empty())
+        path += "&label=" + encoded(query.label);
     if (const auto since = sinceFrom(query.since))
         path += "&since=" + formatTime(*since);
     return path;

@@ -193,6 +193,7 @@ commands::Delivered Hooks::decide(Forge forge, const HookHeaders& headers, const
                      .committer = fittedText(event.committer, bounds::committer),
                      .trigger = triggerOf(event),
                      .pullNumber = event.pullNumber,
+                     .labels = service->labels,
                      .actor = fittedText(delivery.forge + ":" + event.sender, longestName)});
             }
             catch (const Declined& declined)

@@ -104,6 +104,16 @@ struct OnRules
     bool operator==(const OnRules&) const = default;
 };
 
+/// Where the forge shows what runs are about. Addresses with a placeholder; empty: nowhere.
+struct Links
+{
+    std::string commit; ///< `{commit}`
+    std::string branch; ///< `{branch}`
+    std::string pull;   ///< `{pull}`
+
+    bool operator==(const Links&) const = default;
+};
+
 /// A service of `services.d/`.
 struct Service
 {
@@ -112,6 +122,8 @@ struct Service
     std::string file; ///< where it was declared
     int concurrency = 1;
     PipelineSpec pipeline;
+    Labels labels; ///< of its runs, but for those that a request gives another value
+    Links links;
     std::optional<OnRules> on; ///< none: no delivery starts a run
     std::string
         hookSecret; ///< name of the file in secrets.dir; empty: hooks.secret of the configuration

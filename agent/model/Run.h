@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/model/Labels.h"
 #include "agent/model/Stage.h"
 
 #include <cstdint>
@@ -21,6 +22,13 @@ enum class TriggerType
 std::string_view toString(TriggerType type);
 std::optional<TriggerType> triggerTypeFrom(std::string_view text);
 
+/// The time since the host's boot, its sleep included, and which boot that was.
+struct BootTime
+{
+    std::string bootId;
+    std::int64_t ms = 0;
+};
+
 /// A run as recorded: one execution of a pipeline on one commit.
 struct Run
 {
@@ -39,6 +47,7 @@ struct Run
     std::string serviceName; ///< the key for `concurrency`; empty for an inline pipeline
     std::string branch;
     std::optional<std::int64_t> pullNumber;
+    Labels labels;
     std::int64_t priority = 0; ///< higher starts first
     std::string pipeline;      ///< PipelineSpec as JSON, fixed at submit
     bool resumed = false;      ///< retried: first in the queue
@@ -46,6 +55,17 @@ struct Run
     bool wantsSlot = false;    ///< is in the queue
     bool stopping = false;     ///< a stop was committed; no more of its stages start
     std::int64_t version = 1;
+
+    /// When it began by a clock that nobody sets: CLOCK_BOOTTIME of this boot, in ms. Empty: not yet, or by a release before.
+    std::string beganBootId;
+    std::int64_t beganBootMs = 0;
+
+    /// Takes `now` as its start.
+    void begin(TimeMs now, const BootTime& clock);
+
+    /// Returns when it ends that ends now: as long after its start as has passed, whatever the wall clock did meanwhile. Over
+    /// a reboot only the wall clock tells; a run never ends before its start.
+    [[nodiscard]] TimeMs endOf(TimeMs now, const BootTime& clock) const;
 
     [[nodiscard]] bool ended() const
     {

@@ -205,6 +205,14 @@ std::string bootId()
     return *text;
 }
 
+BootTime bootTime()
+{
+    static const std::string id = bootId(); // a boot outlives a process
+    timespec now{};
+    ::clock_gettime(CLOCK_BOOTTIME, &now);
+    return {.bootId = id, .ms = std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000};
+}
+
 std::vector<ProcessStat> remainsOf(const Order& order, const Claim& claim)
 {
     if (order.runId.empty() || order.stageId.empty() || order.bootId != bootId())

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/model/Run.h"
 #include "agent/os/ProcessStat.h"
 #include "agent/wire/Order.h"
 
@@ -29,6 +30,9 @@ struct ProcessInfo
 /// The id of this boot of the kernel.
 /// Errors: std::system_error.
 std::string bootId();
+
+/// Now by a clock that nobody sets. Errors: as bootId().
+BootTime bootTime();
 
 /// The living processes that an attempt left behind: those with its ids in their environment, their
 /// descendants and sessions. Never one that is older than the claim, nor the caller itself.

@@ -83,6 +83,9 @@ public:
     /// Returns whether the thread answered within `timeout`. Threads: any.
     [[nodiscard]] bool ping(std::chrono::milliseconds timeout);
 
+    /// Returns how it was set up. Threads: any; it never changes.
+    [[nodiscard]] const EngineOptions& options() const { return _parts.options; }
+
     /// Returns the state after the last transaction, and the disk as it is now. Threads: any.
     [[nodiscard]] EngineStatus status() const;
 

@@ -231,6 +231,39 @@ std::string serviceNameProblem(std::string_view text)
     return "";
 }
 
+std::string labelKeyProblem(std::string_view text)
+{
+    const auto isPlain = [](char c) { return isLetter(c) || isDigit(c); };
+    if (text.empty() || text.size() > bounds::labelKey || !isPlain(text[0]) ||
+        !std::all_of(text.begin(), text.end(),
+                     [&](char c)
+                     { return isPlain(c) || c == '.' || c == '_' || c == '/' || c == '-'; }))
+        return "must be 1 to 63 letters, digits, '.', '_', '/' and '-', a letter or digit first";
+    return "";
+}
+
+std::string labelValueProblem(std::string_view text)
+{
+    if (text.find_first_of("\n\t") != std::string_view::npos)
+        return "must be one line, without tabs";
+    return textProblem(text, bounds::labelValue);
+}
+
+std::string linkProblem(std::string_view text, std::string_view placeholder)
+{
+    if (!text.starts_with("https://") && !text.starts_with("http://"))
+        return "must begin with https:// or http://";
+    if (text.size() > maxRepository || hasControlOrBlank(text))
+        return "must be an address of at most " + std::to_string(maxRepository) +
+               " bytes without blanks";
+    if (!contains(text, placeholder))
+    {
+        std::string problem = "must have ";
+        return problem.append(placeholder).append(" in it, which the page replaces");
+    }
+    return "";
+}
+
 std::string artifactProblem(std::string_view text)
 {
     if (text.empty())

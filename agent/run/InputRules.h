@@ -14,7 +14,10 @@ namespace bounds
 inline constexpr std::size_t commitMessage = 8192; ///< bytes, as those below
 inline constexpr std::size_t committer = 1024;
 inline constexpr std::size_t reason = 4096;
-inline constexpr std::size_t name = 255;       ///< of what is looked up: a service, a commit, a key
+inline constexpr std::size_t name = 255;  ///< of what is looked up: a service, a commit, a key
+inline constexpr std::size_t labels = 32; ///< of a run
+inline constexpr std::size_t labelKey = 63;
+inline constexpr std::size_t labelValue = 255;
 inline constexpr int remarks = 1000;           ///< changes with a free text, of a stage or of a run
 inline constexpr std::size_t variables = 1000; ///< of a request's `env`
 inline constexpr std::size_t variablesSize = 262'144; ///< their names and values together
@@ -50,6 +53,15 @@ std::string environmentValueProblem(std::string_view text);
 
 /// A commit, tag or branch as `commit` of a run takes it: no option of Git's, no blanks.
 std::string commitProblem(std::string_view text);
+
+/// The key of a label: letters, digits and `._/-`, at most 63, the first a letter or digit.
+std::string labelKeyProblem(std::string_view text);
+
+/// The value of a label: one line of at most 255 bytes.
+std::string labelValueProblem(std::string_view text);
+
+/// The address of a page of a forge: http or https, with `placeholder` such as `{commit}` in it.
+std::string linkProblem(std::string_view text, std::string_view placeholder);
 
 /// A service's name: `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`, but no UUID, which would be taken for an id.
 std::string serviceNameProblem(std::string_view text);

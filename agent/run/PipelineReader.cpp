@@ -119,7 +119,7 @@ void PipelineReader::readService(const DocumentValue& root, Service& service) co
     const DocumentMap map(root,
                           {"id", "name", "repository", "branch", "concurrency", "env", "secrets",
                            "isolation", "network", "binds", "stages", "on", "hook_secret",
-                           "secrets_for_pull_requests"},
+                           "secrets_for_pull_requests", "labels", "links"},
                           DocumentMap::Others::Prefixed);
     service.id = idOf(map);
     if (const auto value = map.require("name"))
@@ -127,6 +127,8 @@ void PipelineReader::readService(const DocumentValue& root, Service& service) co
     service.concurrency = concurrencyOf(map);
     readKeys(map, service.pipeline);
     readHooks(map, service);
+    readLabels(map, service);
+    readLinks(map, service);
 }
 
 void PipelineReader::readPipeline(const DocumentValue& root, PipelineSpec& spec) const
@@ -134,7 +136,7 @@ void PipelineReader::readPipeline(const DocumentValue& root, PipelineSpec& spec)
     const DocumentMap map(root,
                           {"id", "name", "repository", "branch", "concurrency", "env", "secrets",
                            "isolation", "network", "binds", "stages", "on", "hook_secret",
-                           "secrets_for_pull_requests"},
+                           "secrets_for_pull_requests", "labels", "links"},
                           DocumentMap::Others::Prefixed);
     // A service's file may be sent as it is; what only a declared service has is checked and has no effect.
     (void)idOf(map);
@@ -145,6 +147,8 @@ void PipelineReader::readPipeline(const DocumentValue& root, PipelineSpec& spec)
         value->problem("an inline pipeline may not name secrets");
     Service unused;
     readHooks(map, unused);
+    readLabels(map, unused);
+    readLinks(map, unused);
     readKeys(map, spec);
 }
 

@@ -23,6 +23,8 @@ public:
 
 private:
     void readHooks(const DocumentMap& map, Service& service) const;
+    static void readLabels(const DocumentMap& map, Service& service);
+    static void readLinks(const DocumentMap& map, Service& service);
     [[nodiscard]] static std::vector<std::string> patternsOf(const DocumentValue& list);
     void readKeys(const DocumentMap& map, PipelineSpec& spec) const;
     void readEnv(const DocumentValue& value, PipelineSpec& spec) const;

@@ -1,5 +1,6 @@
 #include "agent/run/RunFlow.h"
 
+#include "agent/process/ProcessTree.h"
 #include "agent/run/AttemptSync.h"
 
 namespace agent
@@ -38,7 +39,7 @@ void RunFlow::advance(Batch& batch, Run& run)
             return _writer.setStatus(batch, run, Status::Idle, agentActor, "");
         }
         if (!run.startedAt)
-            run.startedAt = nowMs();
+            run.begin(nowMs(), bootTime());
         if (_approvals.required(run, stage))
         {
             _approvals.request(batch, stage);

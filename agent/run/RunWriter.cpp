@@ -1,5 +1,7 @@
 #include "agent/run/RunWriter.h"
 
+#include "agent/process/ProcessTree.h"
+
 #include <algorithm>
 
 namespace agent
@@ -8,7 +10,7 @@ namespace agent
 void RunWriter::endRun(Batch& batch, Run& run, Status status, const std::string& actor,
                        const std::string& reason)
 {
-    run.endedAt = std::max(nowMs(), run.startedAt.value_or(0));
+    run.endedAt = run.endOf(nowMs(), bootTime());
     run.holdsSlot = run.wantsSlot = run.resumed = run.stopping = false;
     setStatus(batch, run, status, actor, reason);
     batch.afterCommit.push_back([this, id = run.id] { _specs.release(id); });

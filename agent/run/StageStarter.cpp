@@ -1,6 +1,7 @@
 #include "agent/run/StageStarter.h"
 
 #include "agent/plugin/PluginRegistry.h"
+#include "agent/process/ProcessTree.h"
 
 #include <algorithm>
 
@@ -37,7 +38,7 @@ void StageStarter::start(Batch& batch, Run& run, Stage& stage, StageEvent event,
     _writer.stageChanged(batch, stage, from, actor, reason);
 
     if (!run.startedAt)
-        run.startedAt = stage.startedAt;
+        run.begin(*stage.startedAt, bootTime());
     run.wantsSlot = false;
     run.resumed = false;
     run.holdsSlot = !external;

@@ -63,6 +63,7 @@ Run create(Batch& batch, EngineParts& parts, const Submission& submission)
     run.serviceName = submission.serviceName;
     run.branch = submission.branch;
     run.pullNumber = submission.pullNumber;
+    run.labels = submission.labels;
     run.priority = submission.priority;
     run.pipeline = submission.pipeline.json();
     run.wantsSlot = true;
@@ -208,6 +209,7 @@ std::string rerun(Engine& engine, const std::string& runId, const std::string& a
                                    .committer = run.committer,
                                    .trigger = run.trigger,
                                    .pullNumber = run.pullNumber,
+                                   .labels = run.labels,
                                    .priority = run.priority,
                                    .actor = actor};
             return create(batch, parts, again).id;

@@ -24,6 +24,7 @@ struct Submission
     std::string committer;
     TriggerType trigger = TriggerType::Manual;
     std::optional<std::int64_t> pullNumber;
+    Labels labels;
     std::int64_t priority = 0;
     std::string idempotencyKey; ///< empty: none
     std::string bodyHash;

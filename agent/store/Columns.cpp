@@ -81,6 +81,14 @@ void bindValue(Statement& statement, const std::vector<std::string>& value)
     statement.bindText(lines);
 }
 
+void bindValue(Statement& statement, const Labels& value)
+{
+    std::string lines;
+    for (const auto& [key, text] : value)
+        lines.append(key).append(1, ':').append(text).append(1, '\n');
+    statement.bindText(lines);
+}
+
 void readValue(Statement& row, std::int64_t& value)
 {
     value = row.integer();
@@ -155,6 +163,15 @@ void readValue(Statement& row, std::vector<std::string>& value)
     std::istringstream lines(row.text());
     for (std::string line; std::getline(lines, line);)
         value.push_back(line);
+}
+
+void readValue(Statement& row, Labels& value)
+{
+    value.clear();
+    std::istringstream lines(row.text());
+    for (std::string line; std::getline(lines, line);)
+        if (const auto colon = line.find(':'); colon != std::string::npos)
+            value[line.substr(0, colon)] = line.substr(colon + 1);
 }
 
 } // namespace agent

@@ -37,7 +37,7 @@ template <typename Record> struct Column
 };
 
 /// How each type of value is kept: enumerations as their words, an empty text and Sync::None as NULL, texts
-/// one a line.
+/// one a line, labels as `key:value`.
 void bindValue(Statement& statement, std::int64_t value);
 void bindValue(Statement& statement, int value);
 void bindValue(Statement& statement, bool value);
@@ -52,6 +52,7 @@ void bindValue(Statement& statement, Intent value);
 void bindValue(Statement& statement, Sync value);
 void bindValue(Statement& statement, Role value);
 void bindValue(Statement& statement, const std::vector<std::string>& value);
+void bindValue(Statement& statement, const Labels& value);
 void readValue(Statement& row, std::int64_t& value);
 void readValue(Statement& row, int& value);
 void readValue(Statement& row, bool& value);
@@ -66,6 +67,7 @@ void readValue(Statement& row, Intent& value);
 void readValue(Statement& row, Sync& value);
 void readValue(Statement& row, Role& value);
 void readValue(Statement& row, std::vector<std::string>& value);
+void readValue(Statement& row, Labels& value);
 
 namespace columns
 {

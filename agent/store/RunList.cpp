@@ -38,8 +38,16 @@ const Query seqsOfCommit{"SELECT seq FROM runs WHERE commit_hash >= ? AND commit
 const Query seqsOfTime{
     "SELECT MIN(seq), MAX(seq) FROM runs WHERE created_at >= ? AND created_at < ?"};
 
+const Query runsOfLabel{
+    runTable.select("JOIN run_labels ON run_seq = seq WHERE key = ?9 AND value = ?10 AND " +
+                        anyService + anyStatus + anyBranch + within +
+                        "AND run_seq < ?6 AND run_seq >= ?7 ORDER BY run_seq DESC LIMIT ?8",
+                    "pipeline")};
+
 const Query& queryFor(const RunFilter& filter)
 {
+    if (!filter.labelKey.empty())
+        return runsOfLabel;
     if (!filter.branch.empty())
         return runsOfBranch;
     if (filter.serviceId.empty())
@@ -92,6 +100,8 @@ public:
         _query = &connection.prepare(queryFor(filter));
         bindFilter(*_query, filter);
         _query->bind(last < before - 1 ? last + 1 : before).bind(first).bind(limit);
+        if (!filter.labelKey.empty())
+            _query->bind(filter.labelKey).bind(filter.labelValue);
     }
 
     ~Rows()
@@ -121,6 +131,7 @@ public:
             if (found)
                 runTable.read(query, run);
             query.reset();
+            found = found && hasLabel(run);
             if (found)
                 return _left-- > 0;
         }
@@ -128,6 +139,13 @@ public:
     }
 
 private:
+    [[nodiscard]] bool hasLabel(const Run& run) const
+    {
+        const auto label = run.labels.find(_filter.labelKey);
+        return _filter.labelKey.empty() ||
+               (label != run.labels.end() && label->second == _filter.labelValue);
+    }
+
     /// The places between which the runs of that time are: a clock may have been set back.
     std::pair<std::int64_t, std::int64_t> bounds()
     {

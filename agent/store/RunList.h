@@ -18,6 +18,8 @@ struct RunFilter
     std::vector<Status> statuses;          ///< one of them; empty: all
     std::string branch;                    ///< empty: all
     std::string commit;                    ///< what its hash begins with; empty: all
+    std::string labelKey;                  ///< empty: all
+    std::string labelValue;                ///< of that label
     std::optional<TimeMs> since;           ///< created then or later
     std::optional<TimeMs> until;           ///< created before
     std::optional<std::int64_t> beforeSeq; ///< only older ones

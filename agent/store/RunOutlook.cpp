@@ -15,8 +15,10 @@ const Query failedOfRun{"SELECT id, type, name, cause FROM stages "
                         "WHERE run_id = ? AND status = 'FAILURE' ORDER BY ordinal LIMIT 1"};
 const Query currentOfRun{"SELECT id, type, name, stuck_since FROM stages WHERE run_id = ? AND "
                          "status IN ('IN_PROGRESS', 'AWAITING_APPROVAL') ORDER BY ordinal LIMIT 1"};
-const Query statesOfRun{"SELECT id, type, name, status, cause FROM stages "
-                        "WHERE run_id = ? ORDER BY ordinal"};
+const Query statesOfRun{"SELECT id, type, name, status, cause, started_at, ended_at, attempt "
+                        "FROM stages WHERE run_id = ? ORDER BY ordinal"};
+const Query earlierOfStage{"SELECT attempt, ended_at - started_at FROM attempts WHERE stage_id = ? "
+                           "AND started_at IS NOT NULL AND ended_at IS NOT NULL"};
 const Query pauseOfRun{"SELECT retry_at, status FROM stages WHERE run_id = ? AND "
                        "(retry_at IS NOT NULL OR (status = 'IN_PROGRESS' AND plugin = 'external')) "
                        "ORDER BY ordinal LIMIT 1"};
@@ -63,6 +65,7 @@ std::vector<RunOutlook::StageState> RunOutlook::stageStates(const std::string& r
 {
     Statement& query = _connection.prepare(statesOfRun).bind(runId);
     std::vector<StageState> states;
+    std::vector<std::pair<std::size_t, std::int64_t>> tried; // more than once, and the last attempt
     while (query.step())
     {
         StageState& state = states.emplace_back();
@@ -71,8 +74,21 @@ std::vector<RunOutlook::StageState> RunOutlook::stageStates(const std::string& r
         state.name = query.text();
         state.status = query.text();
         state.cause = causeFrom(query.text());
+        state.startedAt = query.maybeInteger();
+        state.endedAt = query.maybeInteger();
+        if (const std::int64_t attempt = query.integer();
+            attempt > 1 || (attempt == 1 && !state.startedAt))
+            tried.emplace_back(states.size() - 1, attempt);
     }
     query.reset();
+    for (const auto& [index, last] : tried)
+    {
+        Statement& earlier = _connection.prepare(earlierOfStage).bind(states[index].id);
+        while (earlier.step())
+            if (earlier.integer() < last || !states[index].startedAt)
+                states[index].earlierMs += earlier.integer();
+        earlier.reset();
+    }
     return states;
 }
 

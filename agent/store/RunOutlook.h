@@ -49,6 +49,9 @@ public:
         std::string name;
         std::string status;
         std::optional<Cause> cause;
+        std::optional<TimeMs> startedAt;
+        std::optional<TimeMs> endedAt;
+        std::int64_t earlierMs = 0; ///< how long its earlier attempts took together
     };
 
     /// Returns the stages of the run in order, as far as a list of runs shows them.

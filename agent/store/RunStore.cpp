@@ -19,6 +19,7 @@ const Query openRunsOldestFirst{
     "FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE') ORDER BY seq"};
 const Query insertRun{runTable.insert()};
 const Query lastInserted{"SELECT last_insert_rowid()"};
+const Query insertLabel{"INSERT INTO run_labels (key, value, run_seq) VALUES (?, ?, ?)"};
 const Query updateRun{runTable.update()};
 const Query updateRunOfSameStatus{runTable.update(Written::Always)};
 const Query deleteRun{"DELETE FROM runs WHERE id = ?"};
@@ -130,6 +131,8 @@ void RunStore::insert(Run& run)
     seq.step();
     run.seq = seq.integer();
     seq.reset();
+    for (const auto& [key, value] : run.labels)
+        _connection.prepare(insertLabel).bind(key).bind(value).bind(run.seq).run();
 }
 
 void RunStore::insert(const Stage& stage)

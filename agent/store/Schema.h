@@ -237,6 +237,20 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
         ))",
         "CREATE INDEX deliveries_by_age ON deliveries (at)",
     },
+    {
+        // What clients mark runs with; the table is what a list by label is looked up in.
+        "ALTER TABLE runs ADD COLUMN labels TEXT",
+        R"(CREATE TABLE run_labels (
+            key TEXT NOT NULL,
+            value TEXT NOT NULL,
+            run_seq INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+            PRIMARY KEY (key, value, run_seq)
+        ) WITHOUT ROWID)",
+        "CREATE INDEX run_labels_by_run ON run_labels (run_seq)",
+        // When a run began, by the clock that nobody sets.
+        "ALTER TABLE runs ADD COLUMN began_boot_id TEXT",
+        "ALTER TABLE runs ADD COLUMN began_boot_ms INTEGER NOT NULL DEFAULT 0",
+    },
 };
 
 } // namespace agent

@@ -15,6 +15,9 @@ class RunListTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(RunListTest);
     CPPUNIT_TEST(testFiltersNarrowTheList);
     CPPUNIT_TEST(testFiltersArePaged);
+    CPPUNIT_TEST(testRunsAreFoundByTheirLabels);
+    CPPUNIT_TEST(testLabelsHaveRules);
+    CPPUNIT_TEST(testAListSaysHowLongStagesRan);
     CPPUNIT_TEST(testAnUnknownParameterIsRefused);
     CPPUNIT_TEST(testARunSaysWhatFailedInIt);
     CPPUNIT_TEST(testARunSaysWhatItWaitsFor);
@@ -82,6 +85,83 @@ public:
                                          paged("/api/runs?limit=2&" + query));
         CPPUNIT_ASSERT_EQUAL(joined({wanted[2], wanted[5], wanted[8]}),
                              paged("/api/runs?limit=1&branch=a%26b"));
+    }
+
+    /// A service's labels are those of its runs, but for what a request says otherwise; a rerun has the same.
+    void testRunsAreFoundByTheirLabels()
+    {
+        _daemon.writeService("one", service("one", "true") + "labels: { team: pay, tier: a }\n");
+        _daemon.start();
+        const auto first = run(R"({"service":"one","branch":"main","commit":"abc"})", "SUCCESS");
+        const auto second =
+            run(R"({"service":"one","commit":"abc","labels":{"team":"web","id":"4711: a=b&c"}})",
+                "SUCCESS");
+        const auto again = _daemon.post("/api/runs/" + second + "/rerun").body;
+        _daemon.waitForRun(again, "SUCCESS");
+        const auto labels = _daemon.get("/api/runs/" + again).json();
+        CPPUNIT_ASSERT_EQUAL(std::string("4711: a=b&c"),
+                             std::string(labels["labels"]["id"].GetString()));
+        for (const auto& [query, wanted] :
+             std::vector<std::pair<std::string, std::vector<std::string>>>{
+                 {"label=team:pay", {first}},
+                 {"label=team:web", {again, second}},
+                 {"label=tier:a", {again, second, first}},
+                 {"label=tier:", {}},
+                 {"label=none:a", {}},
+                 {"label=id:4711:%20a%3Db%26c", {again, second}},
+                 {"label=tier:a&branch=main&status=SUCCESS,FAILURE", {first}},
+                 {"label=tier:a&commit=ab&serviceId=one", {again, second, first}},
+                 {"label=team:pay&commit=ab", {first}},
+                 {"label=tier:a&status=FAILURE", {}}})
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(query, joined(wanted), idsOf("/api/runs?" + query));
+        CPPUNIT_ASSERT_EQUAL(idsOf("/api/runs?label=tier:a"),
+                             paged("/api/runs?limit=1&label=tier:a"));
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.request("DELETE", "/api/runs/" + second).status);
+        CPPUNIT_ASSERT_EQUAL(joined({again}), idsOf("/api/runs?label=team:web"));
+    }
+
+    void testLabelsHaveRules()
+    {
+        _daemon.start();
+        std::string many;
+        for (int i = 0; i < 33; ++i)
+            many += (many.empty() ? "\"k" : ",\"k") + std::to_string(i) + "\":\"v\"";
+        for (const std::string& labels :
+             {std::string(R"({"a b":"x"})"), std::string(R"({"":"x"})"),
+              std::string(R"({"-a":"x"})"), std::string(R"({"a:b":"x"})"),
+              std::string(R"({"a":1})"), std::string(R"({"a":"x\ny"})"),
+              std::string(R"({"a":"x","a":"y"})"), std::string(R"(["a"])"), "{" + many + "}",
+              R"({"a":")" + std::string(256, 'x') + "\"}"})
+        {
+            std::string body = R"({"pipeline":{"stages":[{"type":"OTHER","plugin":"external"}]},)";
+            body += R"("labels":)" + labels + "}";
+            const auto answer = _daemon.post("/api/runs", body);
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(labels + answer.body, 400, answer.status);
+            CPPUNIT_ASSERT_MESSAGE(
+                answer.body,
+                std::string(answer.json()["error"]["field"].GetString()).starts_with("labels"));
+        }
+        for (const std::string query : {"label=team", "label=", "label=:x", "label=a%20b:x"})
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(query, 400, _daemon.get("/api/runs?" + query).status);
+    }
+
+    /// Symptom: what a run took counted the hours in which it waited for an approval. Bound: with the times of its stages and
+    /// of their earlier attempts a list has what it takes to leave them out.
+    void testAListSaysHowLongStagesRan()
+    {
+        _daemon.start();
+        const auto id =
+            _daemon.submit(listOf({shell("sleep 0.2; test -e retried || { touch retried; exit 3; }",
+                                         R"("retry":{"attempts":2})"),
+                                   shell("true", R"("approval":"required")")}));
+        _daemon.waitForRun(id, "AWAITING_APPROVAL");
+        const auto list = _daemon.get("/api/runs?view=detail").json();
+        const auto& stages = list[0]["stages"];
+        CPPUNIT_ASSERT(stages[0]["startedAt"].IsString() && stages[0]["endedAt"].IsString());
+        const auto earlier = stages[0]["earlierMs"].GetInt64();
+        CPPUNIT_ASSERT_MESSAGE(std::to_string(earlier), earlier >= 200 && earlier < 60'000);
+        CPPUNIT_ASSERT(stages[1]["startedAt"].IsNull());
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(0), stages[1]["earlierMs"].GetInt64());
     }
 
     /// Symptom: `?brnach=main` showed all runs. Bound: on every route, but after the right to use it.

@@ -56,6 +56,8 @@ inline std::string text(const Run& run)
     writeLine(out, "serviceName", run.serviceName);
     writeLine(out, "branch", run.branch);
     writeLine(out, "pullNumber", run.pullNumber);
+    for (const auto& [key, value] : run.labels)
+        writeLine(out, ("label " + key).c_str(), value);
     writeLine(out, "priority", run.priority);
     writeLine(out, "pipeline", run.pipeline);
     writeLine(out, "resumed", run.resumed);
@@ -63,6 +65,8 @@ inline std::string text(const Run& run)
     writeLine(out, "wantsSlot", run.wantsSlot);
     writeLine(out, "stopping", run.stopping);
     writeLine(out, "version", run.version);
+    writeLine(out, "beganBootId", run.beganBootId);
+    writeLine(out, "beganBootMs", run.beganBootMs);
     return out.str();
 }
 
@@ -129,9 +133,12 @@ inline Run fullRun()
             .serviceName = "name " + awkward,
             .branch = "branch " + awkward,
             .pullNumber = 1'004,
+            .labels = {{"id", "a:b c"}, {"team", "pay"}},
             .priority = -1'005,
             .pipeline = "pipeline " + awkward,
-            .version = 1'006};
+            .version = 1'006,
+            .beganBootId = "boot id",
+            .beganBootMs = 1'007};
 }
 
 inline Stage fullStage(const std::string& runId)

@@ -127,6 +127,11 @@ private:
         const std::string where = watched.name + " took " + std::to_string(took) + " ms";
         CPPUNIT_ASSERT_EQUAL_MESSAGE(where, watched.cause, _daemon.detail(id, "cause"));
         CPPUNIT_ASSERT_MESSAGE(where, took >= watched.limitMs && took <= watched.limitMs + 1000);
+        // The run as well, over a new daemon too; in whole seconds, and it began a moment before.
+        const auto run = _daemon.get("/api/runs/" + watched.run).json();
+        const auto lasted = run["duration"].GetInt64();
+        CPPUNIT_ASSERT_MESSAGE(watched.name + ": its run took " + std::to_string(lasted) + " s",
+                               lasted >= watched.limitMs / 1000 && lasted <= 6);
     }
 
     [[nodiscard]] std::string shell(const std::string& command,

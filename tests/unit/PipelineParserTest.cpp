@@ -50,6 +50,11 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("6f1b3c52-8f0e-4c5a-9a37-2f4f0f1d9b10"), service.id);
         CPPUNIT_ASSERT_EQUAL(1, service.concurrency);
         CPPUNIT_ASSERT(service.file.ends_with("full.yaml.example"));
+        CPPUNIT_ASSERT(service.labels == (Labels{{"team", "checkout"}}));
+        CPPUNIT_ASSERT_EQUAL(std::string("https://git.example.org/acme/payment/commit/{commit}"),
+                             service.links.commit);
+        CPPUNIT_ASSERT(service.links.branch.ends_with("/tree/{branch}"));
+        CPPUNIT_ASSERT(service.links.pull.ends_with("/pull/{pull}"));
         const PipelineSpec& spec = service.pipeline;
         CPPUNIT_ASSERT_EQUAL(std::string("https://git.example.org/acme/payment.git"),
                              spec.repository);

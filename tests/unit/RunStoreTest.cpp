@@ -140,6 +140,7 @@ public:
         changed.id = run.id;
         changed.seq = run.seq;
         changed.serviceId = run.serviceId; // it stays the run of its service
+        changed.labels = run.labels;       // and as it was marked
         _store->update(changed);
         CPPUNIT_ASSERT_EQUAL(text(changed), text(*_store->run(run.id)));
 
@@ -156,6 +157,7 @@ public:
         changed.id = run.id;
         changed.seq = run.seq;
         changed.serviceId = run.serviceId;
+        changed.labels = run.labels;
         _store->update(changed, true);
         changed.status = run.status;
         changed.endedAt = run.endedAt;

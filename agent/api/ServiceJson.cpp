@@ -1,0 +1,62 @@
+// What the API says of a service.
+#include "agent/api/Json.h"
+#include "agent/api/JsonMembers.h"
+
+namespace agent
+{
+
+namespace
+{
+
+using namespace json;
+
+/// A repository as it may be shown: without a user and password in its URL.
+std::string shown(const std::string& repository)
+{
+    const auto scheme = repository.find("://");
+    if (scheme == std::string::npos)
+        return repository;
+    const auto host = scheme + 3;
+    const auto at = repository.substr(0, repository.find('/', host)).rfind('@');
+    return at == std::string::npos || at < host
+               ? repository
+               : repository.substr(0, host) + "***" + repository.substr(at);
+}
+
+void putService(Writer& out, const Service& service)
+{
+    put(out, "id", service.id);
+    put(out, "name", service.name);
+    putOrNull(out, "repository", shown(service.pipeline.repository));
+    putOrNull(out, "branch", service.pipeline.branch);
+    putNumber(out, "concurrency", std::optional(service.concurrency));
+    putLabels(out, service.labels);
+    out.Key("links");
+    out.StartObject();
+    putOrNull(out, "commit", service.links.commit);
+    putOrNull(out, "branch", service.links.branch);
+    putOrNull(out, "pull", service.links.pull);
+    out.EndObject();
+    out.Key("stages");
+    out.StartArray();
+    for (const auto& stage : service.pipeline.stages)
+    {
+        out.StartObject();
+        put(out, "type", toString(stage.type));
+        put(out, "name", stage.name.empty() ? toString(stage.type) : std::string_view(stage.name));
+        put(out, "plugin", stage.plugin);
+        out.Key("approval");
+        out.Bool(stage.approval);
+        out.EndObject();
+    }
+    out.EndArray();
+}
+
+} // namespace
+
+std::string toApiJson(const Service& service)
+{
+    return object([&](Writer& out) { putService(out, service); });
+}
+
+} // namespace agent
