@@ -219,6 +219,10 @@ try
                    { commands::removeReports(*reported, seqs); },
                    .removeAll = [&](const std::string& target)
                    { commands::removeReportsOf(*reported, target); },
+                   .update = [&](std::int64_t seq, const std::string& body)
+                   { commands::updateReport(*reported, seq, body); },
+                   .logFolder = [&](const Stage& stage, int attempt)
+                   { return state.attempt(stage, attempt); },
                    .log = warn},
                   [&](std::vector<Subscription> list) { subscriptions.set(std::move(list)); });
     const auto loadTargets = [&]

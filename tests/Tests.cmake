@@ -34,7 +34,7 @@ add_executable(unit-tests
     tests/unit/OutboxStoreTest.cpp
     tests/unit/TargetQueueTest.cpp
     tests/unit/TargetWorkerTest.cpp
-    tests/unit/WebhookTest.cpp
+    tests/unit/TargetConnectionTest.cpp
     tests/unit/ForgeTest.cpp
     tests/unit/Sha256Test.cpp
     tests/unit/FolderIdentityTest.cpp
@@ -175,6 +175,8 @@ add_executable(daemon-tests
     tests/daemon/TokensApiTest.cpp
     tests/daemon/OutboxTest.cpp
     tests/daemon/OutboxKillTest.cpp
+    tests/daemon/CommitStatusTest.cpp
+    tests/daemon/SeamlessTest.cpp
     tests/daemon/HooksTest.cpp
     tests/daemon/NarrowedTokenTest.cpp
     tests/daemon/InheritedTest.cpp

@@ -325,21 +325,6 @@ std::string stoppedJson(int stopped)
     return "{\"executionsStopped\":" + std::to_string(stopped) + "}";
 }
 
-std::string logLineJson(const LogLine& line, const std::string& stageId, int attempt)
-{
-    return object(
-        [&](Writer& out)
-        {
-            put(out, "id", std::to_string(attempt) + "." + std::to_string(line.number));
-            put(out, "message", validUtf8(line.text));
-            put(out, "timestamp", formatTime(line.timeMs));
-            put(out, "type",
-                line.stream == 2 ? "stderr" : "stdout"); // the shim's words are no error
-            put(out, "stageId", stageId);
-            putNumber(out, "score", std::optional(line.timeMs));
-        });
-}
-
 std::string stageEventJson(const Stage& stage)
 {
     return object(
@@ -386,8 +371,25 @@ std::string reportJson(const ReportFacts& facts, const ReportOrigin& origin)
             }
             else
                 out.Null();
+            if (facts.stages != nullptr)
+            {
+                out.Key("stages");
+                out.StartArray();
+                for (const Stage& one : *facts.stages)
+                {
+                    out.StartObject();
+                    put(out, "id", one.id);
+                    put(out, "type", toString(one.type));
+                    put(out, "name", one.name);
+                    put(out, "status", toString(one.status));
+                    out.EndObject();
+                }
+                out.EndArray();
+            }
             put(out, "actor", facts.actor);
             putOrNull(out, "reason", facts.reason);
+            putOrNull(out, "repository", facts.repository);
+            put(out, "runUrl", origin.url + "/#/runs/" + report.runId);
             putOrNull(out, "logUrl",
                       stage == nullptr ? "" : origin.url + "/api/stages/" + stage->id + "/log");
             out.EndObject();

@@ -67,8 +67,4 @@ ForgeEvent eventOf(Forge forge, const HookHeaders& headers, const std::string& b
 bool proves(Forge forge, const HookHeaders& headers, const std::string& body,
             const std::string& secret);
 
-/// Returns what two URLs of one repository have in common: `git.example.org/acme/payment`, whether it is fetched by
-/// https, ssh or `user@host:path`. Empty for what is no such URL.
-std::string repositoryName(std::string_view url);
-
 } // namespace agent

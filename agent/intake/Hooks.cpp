@@ -1,6 +1,7 @@
 #include "agent/intake/Hooks.h"
 
 #include "agent/model/Declined.h"
+#include "agent/model/RepositoryName.h"
 #include "agent/model/Token.h"
 #include "agent/os/SecretFile.h"
 #include "agent/os/Sha256.h"

@@ -207,7 +207,9 @@ std::optional<TargetQueue::Standing> Outbox::standing(const Report& report) cons
 {
     const Workers all = workers();
     const auto found = all.find(report.target);
-    return found == all.end() ? std::nullopt : found->second->standing(report.runId, report.seq);
+    return found == all.end() ? std::nullopt
+                              : found->second->standing(
+                                    laneOf(report.runId, report.seq, report.event), report.seq);
 }
 
 bool Outbox::retry(const Report& report)
@@ -216,7 +218,7 @@ bool Outbox::retry(const Report& report)
     const auto found = all.find(report.target);
     if (found == all.end() || found->second->status().state == "ended")
         return false;
-    found->second->retry(report.runId);
+    found->second->retry(laneOf(report.runId, report.seq, report.event));
     return true;
 }
 

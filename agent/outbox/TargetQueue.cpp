@@ -7,37 +7,37 @@ namespace agent
 
 void TargetQueue::add(Entry entry)
 {
-    const std::string runId = entry.runId;
-    Lane& lane = _lanes[runId];
+    const std::string name = entry.lane;
+    Lane& lane = _lanes[name];
     lane.entries.push_back(std::move(entry));
     ++_size;
     if (lane.entries.size() == 1)
-        schedule(runId, lane);
+        schedule(name, lane);
 }
 
-void TargetQueue::schedule(const std::string& runId, Lane& lane)
+void TargetQueue::schedule(const std::string& name, Lane& lane)
 {
     if (lane.at == 0)
-        _due.emplace(lane.entries.front().seq, runId);
+        _due.emplace(lane.entries.front().seq, name);
     else
-        _waiting.emplace(lane.at, runId);
+        _waiting.emplace(lane.at, name);
 }
 
-void TargetQueue::unschedule(const std::string& runId, const Lane& lane)
+void TargetQueue::unschedule(const std::string& name, const Lane& lane)
 {
-    _due.erase({lane.entries.front().seq, runId});
-    _waiting.erase({lane.at, runId});
+    _due.erase({lane.entries.front().seq, name});
+    _waiting.erase({lane.at, name});
 }
 
 std::optional<TargetQueue::Entry> TargetQueue::due(std::int64_t now)
 {
     while (!_waiting.empty() && _waiting.begin()->first <= now)
     {
-        const std::string runId = _waiting.begin()->second;
-        Lane& lane = _lanes.at(runId);
+        const std::string name = _waiting.begin()->second;
+        Lane& lane = _lanes.at(name);
         _waiting.erase(_waiting.begin());
         lane.at = 0;
-        schedule(runId, lane);
+        schedule(name, lane);
     }
     if (const auto asked = _lanes.find(_asked); asked != _lanes.end())
         return asked->second.entries.front();
@@ -59,40 +59,65 @@ void TargetQueue::done(const Entry& entry, bool confirmed)
 {
     if (confirmed)
         _asked.clear(); // else it was dropped or refused, and the next of its run is meant
-    const auto found = _lanes.find(entry.runId);
+    const auto found = _lanes.find(entry.lane);
     if (found == _lanes.end() || found->second.entries.front().seq != entry.seq)
         return; // taken out meanwhile
     Lane& lane = found->second;
-    unschedule(entry.runId, lane);
+    unschedule(entry.lane, lane);
     lane.entries.pop_front();
     --_size;
-    lane.failures = 0;
-    lane.at = 0;
+    recover(lane);
     if (lane.entries.empty())
     {
         _lanes.erase(found);
-        if (_asked == entry.runId)
+        if (_asked == entry.lane)
             _asked.clear();
     }
     else
-        schedule(entry.runId, lane);
-    if (!confirmed)
-        return;
+        schedule(entry.lane, lane);
+    if (confirmed)
+        gotThrough();
+}
+
+void TargetQueue::later(const Entry& entry, std::int64_t at, bool confirmed)
+{
+    if (_asked == entry.lane)
+        _asked.clear();
+    const auto found = _lanes.find(entry.lane);
+    if (found != _lanes.end() && found->second.entries.front().seq == entry.seq)
+    {
+        unschedule(entry.lane, found->second);
+        recover(found->second);
+        found->second.at = at;
+        schedule(entry.lane, found->second);
+    }
+    if (confirmed)
+        gotThrough();
+}
+
+void TargetQueue::gotThrough()
+{
     if (down())
         forgive();
     _failuresInRow = 0;
     _pausedUntil = 0;
 }
 
+void TargetQueue::recover(Lane& lane)
+{
+    _failing -= lane.failures > 0 ? 1 : 0;
+    lane.failures = 0;
+    lane.at = 0;
+}
+
 /// What failed while the target was down did not fail for itself.
 void TargetQueue::forgive()
 {
-    for (const auto& [at, runId] : std::exchange(_waiting, {}))
+    for (const auto& [at, name] : std::exchange(_waiting, {}))
     {
-        Lane& lane = _lanes.at(runId);
-        lane.at = 0;
-        lane.failures = 0;
-        schedule(runId, lane);
+        Lane& lane = _lanes.at(name);
+        recover(lane);
+        schedule(name, lane);
     }
 }
 
@@ -112,44 +137,43 @@ void TargetQueue::failed(const Entry& entry, std::int64_t now, std::optional<std
         _pausedUntil = now + pause(_failuresInRow - failuresUntilDown + 1);
     if (waitMs)
         _pausedUntil = std::max(_pausedUntil, now + *waitMs);
-    const auto found = _lanes.find(entry.runId);
+    const auto found = _lanes.find(entry.lane);
     if (found == _lanes.end() || found->second.entries.front().seq != entry.seq)
         return;
     Lane& lane = found->second;
-    unschedule(entry.runId, lane);
+    unschedule(entry.lane, lane);
+    _failing += lane.failures == 0 ? 1 : 0;
     lane.at = now + pause(++lane.failures);
-    schedule(entry.runId, lane);
+    schedule(entry.lane, lane);
 }
 
-void TargetQueue::retry(const std::string& runId)
+void TargetQueue::retry(const std::string& name)
 {
-    if (_lanes.contains(runId))
-        _asked = runId;
+    if (_lanes.contains(name))
+        _asked = name;
 }
 
-std::vector<TargetQueue::Entry> TargetQueue::takeOlderThan(TimeMs at)
+std::vector<TargetQueue::Entry> TargetQueue::take(const std::function<bool(const Entry&)>& wanted)
 {
     std::vector<Entry> taken;
     for (auto lane = _lanes.begin(); lane != _lanes.end();)
     {
-        auto& [runId, one] = *lane;
-        const auto isOld = [at](const Entry& entry) { return entry.at < at; };
-        if (std::none_of(one.entries.begin(), one.entries.end(), isOld))
+        auto& [name, one] = *lane;
+        if (std::none_of(one.entries.begin(), one.entries.end(), wanted))
         {
             ++lane;
             continue;
         }
-        unschedule(runId, one);
-        const auto kept = std::stable_partition(one.entries.begin(), one.entries.end(), isOld);
+        unschedule(name, one);
+        const auto kept = std::stable_partition(one.entries.begin(), one.entries.end(), wanted);
         taken.insert(taken.end(), one.entries.begin(), kept);
         one.entries.erase(one.entries.begin(), kept);
-        one.failures = 0;
-        one.at = 0;
+        recover(one);
         if (one.entries.empty())
             lane = _lanes.erase(lane);
         else
         {
-            schedule(runId, one);
+            schedule(name, one);
             ++lane;
         }
     }
@@ -159,10 +183,10 @@ std::vector<TargetQueue::Entry> TargetQueue::takeOlderThan(TimeMs at)
     return taken;
 }
 
-std::optional<TargetQueue::Standing> TargetQueue::standing(const std::string& runId,
+std::optional<TargetQueue::Standing> TargetQueue::standing(const std::string& name,
                                                            std::int64_t seq) const
 {
-    const auto found = _lanes.find(runId);
+    const auto found = _lanes.find(name);
     if (found == _lanes.end() || found->second.entries.front().seq != seq)
         return std::nullopt;
     return Standing{found->second.failures, std::max(found->second.at, _pausedUntil)};

@@ -18,7 +18,7 @@ namespace agent
 {
 
 /// Which report of one target is sent next. The reports of a run keep their order: while one waits for its next
-/// attempt, those behind it wait too, and other runs go on. A report that failed waits 1 s, then twice as long each
+/// attempt, those behind it wait too, and other runs go on; a log has a lane of its own. A report that failed waits 1 s, then twice as long each
 /// time, 10 min at most, and up to half as long on top, so that many agents do not come back at once. After five
 /// failures in a row, whatever their runs, the target itself counts as down: then one report at a time is tried, and
 /// all are due again when one gets through.
@@ -54,11 +54,14 @@ public:
     /// It could not be sent. `waitMs`: what the target asked for; it concerns all of its reports.
     void failed(const Entry& entry, std::int64_t now, std::optional<std::int64_t> waitMs);
 
-    /// Makes the first report of the run due at once and before all others, also where the target is down.
-    void retry(const std::string& runId);
+    /// There is more to come of the report, not before `at`; nothing failed. `confirmed`: a part of it got through.
+    void later(const Entry& entry, std::int64_t at, bool confirmed);
 
-    /// Takes out all reports from before `at`, on the wall clock.
-    std::vector<Entry> takeOlderThan(TimeMs at);
+    /// Makes the first report of the lane due at once and before all others, also where the target is down.
+    void retry(const std::string& name);
+
+    /// Takes out all reports that are wanted.
+    std::vector<Entry> take(const std::function<bool(const Entry&)>& wanted);
 
     /// How a report stands.
     struct Standing
@@ -66,12 +69,11 @@ public:
         int failures = 0;    ///< since it came first of its run
         std::int64_t at = 0; ///< when it is tried again, no earlier than the target itself
     };
-    /// Of the first report of the run, if it is this one.
-    [[nodiscard]] std::optional<Standing> standing(const std::string& runId,
-                                                   std::int64_t seq) const;
+    /// Of the first report of the lane, if it is this one.
+    [[nodiscard]] std::optional<Standing> standing(const std::string& name, std::int64_t seq) const;
 
     /// Whether a report waits for another attempt.
-    [[nodiscard]] bool hasFailed() const { return !_waiting.empty(); }
+    [[nodiscard]] bool hasFailed() const { return _failing > 0; }
 
     /// Whether the target counts as down.
     [[nodiscard]] bool down() const { return _failuresInRow >= failuresUntilDown; }
@@ -79,15 +81,17 @@ public:
 private:
     struct Lane
     {
-        std::deque<Entry> entries; ///< of one run
+        std::deque<Entry> entries; ///< of one run, or one log
         int failures = 0;          ///< of the first one
         std::int64_t at = 0;       ///< when that is due
     };
     using Lanes = std::map<std::string, Lane>;
 
-    void schedule(const std::string& runId, Lane& lane);
-    void unschedule(const std::string& runId, const Lane& lane);
+    void schedule(const std::string& name, Lane& lane);
+    void unschedule(const std::string& name, const Lane& lane);
     void forgive();
+    void gotThrough();
+    void recover(Lane& lane);
     [[nodiscard]] std::int64_t pause(int failures);
 
     Lanes _lanes;                                        ///< none is empty
@@ -95,9 +99,10 @@ private:
     std::set<std::pair<std::int64_t, std::string>>
         _waiting; ///< by the time; `at` of these is not 0
     std::size_t _size = 0;
+    int _failing = 0; ///< lanes whose first report failed
     int _failuresInRow = 0;
     std::int64_t _pausedUntil = 0;
-    std::string _asked; ///< the run that an operator wants to be tried next; empty: none
+    std::string _asked; ///< the lane that an operator wants to be tried next; empty: none
     std::mt19937_64 _random;
 };
 

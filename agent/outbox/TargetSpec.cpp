@@ -3,16 +3,17 @@
 #include "agent/document/DocumentValue.h"
 #include "agent/model/Token.h"
 #include "agent/os/SecretFile.h"
+#include "agent/outbox/CommitStatus.h"
 
 #include <Poco/Base64Decoder.h>
 #include <Poco/Exception.h>
 #include <Poco/StreamCopier.h>
+#include <Poco/String.h>
 #include <Poco/URI.h>
 
 #include <algorithm>
 #include <sstream>
 #include <stdexcept>
-#include <system_error>
 
 namespace agent
 {
@@ -22,7 +23,6 @@ namespace
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t mostTargets = 50;
 constexpr std::size_t longestUrl = 2048;
 
 /// Why this can't be the address of a target; empty when it can.
@@ -125,11 +125,40 @@ void readSecretKeys(const DocumentMap& map, const fs::path& secrets, TargetSpec&
     }
 }
 
-void readTarget(const DocumentValue& root, const fs::path& secrets, TargetSpec& target)
+/// What only forges have, and what they do without.
+void readForgeKeys(const DocumentMap& map, TargetSpec& target)
 {
-    const DocumentMap map(
-        root, {"name", "type", "url", "secret", "token", "services", "events", "allow_link_local"},
-        DocumentMap::Others::Prefixed);
+    const bool forge = isForge(target.type);
+    for (const char* key : {"events", "secret"})
+        if (const auto found = map.find(key); found && target.type != "webhook")
+            found->problem("is for webhooks");
+    for (const char* key : {"context", "hosts"})
+        if (const auto found = map.find(key); found && !forge)
+            found->problem("is for commit statuses: types github, gitlab, gitea");
+    if (!forge)
+        return;
+    (void)map.require("token");
+    if (const auto url = map.find("url"); url && target.url.find('?') != std::string::npos)
+        url->problem("must be that of the forge's API, such as https://api.github.com, "
+                     "https://gitlab.com/api/v4 or https://codeberg.org/api/v1");
+    if (const auto context = map.find("context"))
+    {
+        const std::string text = context->text().value_or("");
+        target.perStage = text == "stage";
+        if (text != "stage" && text != "service")
+            context->expected("service or stage");
+    }
+    if (const auto hosts = map.find("hosts"))
+        for (const DocumentValue& item : hosts->list())
+            target.hosts.push_back(Poco::toLower(item.word().value_or("")));
+}
+
+void readKeys(const DocumentValue& root, const fs::path& secrets, TargetSpec& target)
+{
+    const DocumentMap map(root,
+                          {"name", "type", "url", "secret", "token", "services", "events",
+                           "log_bytes", "context", "hosts", "allow_link_local"},
+                          DocumentMap::Others::Prefixed);
     if (const auto name = map.require("name"))
     {
         target.name = name->text().value_or("");
@@ -139,8 +168,8 @@ void readTarget(const DocumentValue& root, const fs::path& secrets, TargetSpec& 
     if (const auto type = map.require("type"))
     {
         target.type = type->text().value_or("");
-        if (target.type != "webhook")
-            type->expected("webhook");
+        if (target.type != "webhook" && target.type != "seamless" && !isForge(target.type))
+            type->expected("webhook, github, gitlab, gitea or seamless");
     }
     if (const auto url = map.require("url"))
     {
@@ -165,61 +194,47 @@ void readTarget(const DocumentValue& root, const fs::path& secrets, TargetSpec& 
                 event != reportEvents::stageChanged)
                 item.expected("run.changed, run.ended or stage.changed");
         }
+    readForgeKeys(map, target);
+    if (const auto bytes = map.find("log_bytes"))
+    {
+        target.logBytes = bytes->integer(0, 1L << 40).value_or(0);
+        if (target.type != "seamless")
+            bytes->problem("is for the type seamless");
+    }
     if (const auto allowed = map.find("allow_link_local"))
         target.linkLocal = allowed->boolean().value_or(false);
 }
 
-std::vector<fs::path> targetFiles(const fs::path& folder, std::vector<Problem>& problems)
-{
-    std::vector<fs::path> files;
-    std::error_code error;
-    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error))
-    {
-        const fs::path& file = it->path();
-        const bool hidden = file.filename().string().starts_with('.');
-        if (!hidden && (file.extension() == ".yaml" || file.extension() == ".yml"))
-            files.push_back(file);
-    }
-    if (error && error != std::errc::no_such_file_or_directory)
-        problems.push_back(
-            {.file = folder.string(), .message = "cannot be read: " + error.message()});
-    std::sort(files.begin(), files.end());
-    return files;
-}
-
 } // namespace
 
-std::vector<TargetSpec> readTargets(const fs::path& folder, const fs::path& secrets,
-                                    std::vector<Problem>& problems,
-                                    std::vector<std::string>& refused)
+Subscription TargetSpec::subscription() const
 {
-    std::vector<TargetSpec> targets;
-    for (const fs::path& file : targetFiles(folder, problems))
-    {
-        std::vector<Problem> found;
-        TargetSpec target{.file = file.string()};
-        const auto text = readText(file, DocumentLimits{}.bytes, found);
-        const auto root = text ? parseYaml(*text, target.file, found) : std::nullopt;
-        if (root)
-            readTarget(DocumentValue(*root, "", target.file, found), secrets, target);
-        const auto same =
-            std::find_if(targets.begin(), targets.end(),
-                         [&](const TargetSpec& other) { return other.name == target.name; });
-        if (found.empty() && same != targets.end())
-            found.push_back({.file = target.file,
-                             .key = "name",
-                             .message = "a target of this name is declared in " + same->file});
-        if (found.empty() && targets.size() == mostTargets)
-            found.push_back({.file = target.file,
-                             .message = "there are " + std::to_string(mostTargets) +
-                                        " targets already, which are the most"});
-        if (found.empty())
-            targets.push_back(std::move(target));
-        else
-            refused.push_back(target.file);
-        problems.insert(problems.end(), found.begin(), found.end());
-    }
-    return targets;
+    if (type == "seamless")
+        return {name, services, events, true, true};
+    if (!isForge(type))
+        return {name, services, events};
+    if (perStage)
+        return {name, services, {reportEvents::stageChanged}};
+    return {name, services, {reportEvents::runChanged, reportEvents::runEnded}};
+}
+
+std::vector<std::string> TargetSpec::repositoryHosts() const
+{
+    if (!hosts.empty())
+        return hosts;
+    const std::string api = "api.";
+    std::string host = Poco::toLower(Poco::URI(url).getHost());
+    if (host.starts_with(api + "github."))
+        host.erase(0, api.size());
+    return {host};
+}
+
+TargetSpec readTarget(const DocumentNode& root, const std::string& file, const fs::path& secrets,
+                      std::vector<Problem>& problems)
+{
+    TargetSpec target{.file = file};
+    readKeys(DocumentValue(root, "", target.file, problems), secrets, target);
+    return target;
 }
 
 std::string shownUrl(const std::string& url)

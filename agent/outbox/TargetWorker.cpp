@@ -46,7 +46,7 @@ TargetWorker::TargetWorker(TargetSpec target, OutboxParts& parts, std::function<
     : _target(std::move(target)),
       _parts(parts),
       _ended(std::move(ended)),
-      _webhook(_target, parts.caFile),
+      _connection(_target, parts.caFile),
       _queue(seedOf(_target.name))
 {
     _status.name = _target.name;
@@ -78,7 +78,7 @@ void TargetWorker::askToStop()
         _stopping = true;
         _changed.notify_one();
     }
-    _webhook.abort();
+    _connection.abort();
 }
 
 void TargetWorker::stop()
@@ -88,10 +88,10 @@ void TargetWorker::stop()
         _thread.join();
 }
 
-void TargetWorker::retry(const std::string& runId)
+void TargetWorker::retry(const std::string& lane)
 {
     const std::lock_guard lock(_mutex);
-    _queue.retry(runId);
+    _queue.retry(lane);
     _changed.notify_one();
 }
 
@@ -163,20 +163,93 @@ void TargetWorker::readOn()
 
 void TargetWorker::send(const TargetQueue::Entry& entry)
 {
-    std::optional<Report> report;
+    std::vector<TargetRequest> requests;
     try
     {
         auto reader = _parts.database.reader();
-        report = OutboxStore(*reader).find(entry.seq);
+        const auto report = OutboxStore(*reader).find(entry.seq);
+        if (!report)
+        {
+            _logs.erase(entry.seq);
+            const std::lock_guard lock(_mutex); // an operator dropped it
+            return _queue.done(entry, false);
+        }
+        if (report->event == reportEvents::stageLog)
+            return sendPiece(entry, *report);
+        requests = requestsFor(_target, *report);
     }
     catch (const std::exception& error)
     {
         return take(entry, {.text = "the report can't be read: " + textOf(error)});
     }
-    if (report)
-        return take(entry, _webhook.post(*report));
-    const std::lock_guard lock(_mutex); // an operator dropped it
-    _queue.done(entry, false);
+    if (requests.empty())
+        return pass(entry);
+    Reply reply;
+    for (const auto& request : requests)
+    {
+        reply = _connection.post(request);
+        if (reply.kind != Reply::Kind::Confirmed)
+            break;
+    }
+    take(entry, reply);
+}
+
+/// Sends what has been written of a log since the last piece. Errors: any; it is tried again.
+void TargetWorker::sendPiece(const TargetQueue::Entry& entry, const Report& report)
+{
+    LogPush& log =
+        _logs.try_emplace(entry.seq, report, static_cast<std::uint64_t>(_target.logBytes))
+            .first->second;
+    const bool planned = log.planned();
+    LogPush::Next next = LogPush::Next::End;
+    {
+        auto reader = _parts.database.reader();
+        next = log.plan(*reader, _parts.logFolder);
+    }
+    if (next == LogPush::Next::Piece)
+    {
+        if (!planned)
+            _parts.update(entry.seq, log.body());
+        const Reply reply = _connection.post(log.request(_target));
+        if (reply.kind != Reply::Kind::Confirmed)
+        {
+            if (reply.kind != Reply::Kind::Failed)
+                _logs.erase(entry.seq);
+            return take(entry, reply);
+        }
+        log.confirmed();
+    }
+    if (next == LogPush::Next::End)
+    {
+        _logs.erase(entry.seq);
+        return pass(entry);
+    }
+    const bool sent = next == LogPush::Next::Piece;
+    {
+        const std::lock_guard lock(_mutex);
+        _queue.later(entry, steadyMs() + log.pauseMs(), sent);
+        _status.sent += sent ? 1 : 0;
+    }
+    if (sent)
+        logChange("");
+}
+
+/// The report does not concern the target.
+void TargetWorker::pass(const TargetQueue::Entry& entry)
+{
+    {
+        const std::lock_guard lock(_mutex);
+        _queue.done(entry, false);
+    }
+    remember(entry.seq);
+}
+
+/// To be taken off the record.
+void TargetWorker::remember(std::int64_t seq)
+{
+    if (_done.empty())
+        _doneSince = steadyMs();
+    _done.push_back(seq);
 }
 
 void TargetWorker::take(const TargetQueue::Entry& entry, const Reply& reply)
@@ -202,9 +275,7 @@ void TargetWorker::take(const TargetQueue::Entry& entry, const Reply& reply)
     if (reply.kind == Reply::Kind::Refused)
         _parts.log("the target " + _target.name + " refuses a report of run " + entry.runId +
                    " for good (" + reply.text + "): dropped");
-    if (_done.empty())
-        _doneSince = steadyMs();
-    _done.push_back(entry.seq);
+    remember(entry.seq);
 }
 
 /// Tells when a target begins to fail and when it is well again; not of each attempt between.
@@ -239,17 +310,16 @@ void TargetWorker::dropOld()
     std::vector<TargetQueue::Entry> old;
     {
         const std::lock_guard lock(_mutex);
-        old = _queue.takeOlderThan(nowMs() - _parts.keepMs);
+        old = _queue.take([before = nowMs() - _parts.keepMs](const TargetQueue::Entry& entry)
+                          { return entry.at < before; });
         _status.dropped += old.size();
     }
     if (old.empty())
         return;
     _parts.log(std::to_string(old.size()) + " reports for " + _target.name +
                " are older than outbox.keep: dropped");
-    if (_done.empty())
-        _doneSince = steadyMs();
     for (const auto& entry : old)
-        _done.push_back(entry.seq);
+        remember(entry.seq);
 }
 
 /// Returns whether all that is done is off the record.
@@ -321,11 +391,11 @@ TargetStatus TargetWorker::status() const
     return status;
 }
 
-std::optional<TargetQueue::Standing> TargetWorker::standing(const std::string& runId,
+std::optional<TargetQueue::Standing> TargetWorker::standing(const std::string& lane,
                                                             std::int64_t seq) const
 {
     const std::lock_guard lock(_mutex);
-    auto standing = _queue.standing(runId, seq);
+    auto standing = _queue.standing(lane, seq);
     if (standing)
         standing->at = nowMs() + std::max<std::int64_t>(0, standing->at - steadyMs());
     return standing;

@@ -1,12 +1,14 @@
 #pragma once
 
+#include "agent/outbox/LogPush.h"
+#include "agent/outbox/TargetConnection.h"
 #include "agent/outbox/TargetQueue.h"
-#include "agent/outbox/Webhook.h"
 #include "agent/store/Database.h"
 
 #include <condition_variable>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -25,7 +27,10 @@ struct OutboxParts
     /// Removes reports from the record, and blocks until that is on disk. Errors: any; nothing was removed then.
     std::function<void(const std::vector<std::int64_t>& seqs)> remove;
     std::function<void(const std::string& target)> removeAll; ///< of a target
-    std::function<void(const std::string& line)> log;         ///< one line of the journal
+    /// Replaces the body of a report, and blocks until that is on disk. Errors: any; it is as it was then.
+    std::function<void(std::int64_t seq, const std::string& body)> update;
+    LogPush::FolderOf logFolder;                      ///< where an attempt has its log
+    std::function<void(const std::string& line)> log; ///< one line of the journal
 };
 
 /// How a target does.
@@ -67,21 +72,24 @@ public:
     void askToStop();
     void stop();
 
-    /// Makes the first report of the run due at once.
-    void retry(const std::string& runId);
+    /// Makes the first report of its lane due at once.
+    void retry(const std::string& lane);
 
     [[nodiscard]] const TargetSpec& target() const { return _target; }
     [[nodiscard]] TargetStatus status() const;
 
-    /// How a report stands, if it is the first of its run; `at` on the wall clock.
-    [[nodiscard]] std::optional<TargetQueue::Standing> standing(const std::string& runId,
+    /// How a report stands, if it is the first of its lane; `at` on the wall clock.
+    [[nodiscard]] std::optional<TargetQueue::Standing> standing(const std::string& lane,
                                                                 std::int64_t seq) const;
 
 private:
     void work();
     void readOn();
     void send(const TargetQueue::Entry& entry);
+    void sendPiece(const TargetQueue::Entry& entry, const Report& report);
     void take(const TargetQueue::Entry& entry, const Reply& reply);
+    void pass(const TargetQueue::Entry& entry);
+    void remember(std::int64_t seq);
     void dropOld();
     bool recordDone();
     void end();
@@ -91,7 +99,7 @@ private:
     const TargetSpec _target;
     OutboxParts& _parts;
     const std::function<void()> _ended;
-    Webhook _webhook;
+    TargetConnection _connection;
     std::thread _thread;
 
     // Of the worker's thread.
@@ -99,6 +107,7 @@ private:
     std::int64_t _doneSince = 0;     ///< when the first of them came in
     std::int64_t _read = 0;          ///< reports up to this seq are in the queue, or gone
     std::int64_t _oldLookedAt = 0;
+    std::map<std::int64_t, LogPush> _logs; ///< on their way, by seq
 
     mutable std::mutex _mutex;
     std::condition_variable _changed;

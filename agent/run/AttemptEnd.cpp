@@ -74,6 +74,7 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
     Status status = outcome.succeeded() ? Status::Success : Status::Failure;
     std::string actor = agentActor;
     std::string reason;
+    const std::string commit = run.commitHash;
 
     // … and what was decided about it. A decision that came too late does not change a true end.
     const bool decided = stage.intent != Intent::None &&
@@ -114,6 +115,8 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
         _writer.stageChanged(batch, stage, Status::InProgress, actor,
                              decided ? reason : stage.message);
     }
+    if (run.commitHash != commit)
+        _writer.commitResolved(batch, run);
     if (end.stage.cause == Cause::ShimLost)
         batch.log.push_back("stage " + stage.id + " (" + stage.name + " of run " + stage.runId +
                             "): " + end.stage.message);

@@ -49,7 +49,7 @@ struct EngineParts
           waiters(runner),
           sync(state, runner),
           specs(options, plugins),
-          reports(options.reports),
+          reports(specs, options.reports),
           writer(specs, reports),
           approvals(specs, writer),
           externalStages(specs, writer, timers),

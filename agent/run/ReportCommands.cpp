@@ -18,6 +18,16 @@ void removeReports(Engine& engine, const std::vector<std::int64_t>& seqs)
         });
 }
 
+void updateReport(Engine& engine, std::int64_t seq, const std::string& body)
+{
+    engine.call<Done>(
+        [&](Batch& batch, EngineParts&)
+        {
+            OutboxStore(batch.connection).update(seq, body);
+            return Done{};
+        });
+}
+
 int removeReportsOf(Engine& engine, const std::string& target)
 {
     return engine.call<int>([&target](Batch& batch, EngineParts&)

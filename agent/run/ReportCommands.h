@@ -16,6 +16,9 @@ namespace commands
 /// are passed over. Errors: Declined Unavailable, and nothing is removed.
 void removeReports(Engine& engine, const std::vector<std::int64_t>& seqs);
 
+/// Replaces what is sent of a report; one that is gone is passed over. Errors: Declined Unavailable; it is as it was.
+void updateReport(Engine& engine, std::int64_t seq, const std::string& body);
+
 /// Removes all reports of a target. Returns how many. Errors: as removeReports().
 int removeReportsOf(Engine& engine, const std::string& target);
 

@@ -2,6 +2,7 @@
 
 #include "agent/model/Id.h"
 #include "agent/run/Batch.h"
+#include "agent/run/RunSpecs.h"
 #include "agent/store/OutboxStore.h"
 
 #include <algorithm>
@@ -35,13 +36,16 @@ void Reports::ofRun(Batch& batch, const char* event, const Run& run, const std::
         write(batch, *list, event, run, nullptr, actor, reason);
 }
 
-void Reports::ofStage(Batch& batch, const Stage& stage, const std::string& actor,
+void Reports::ofStage(Batch& batch, const Stage& stage, bool began, const std::string& actor,
                       const std::string& reason)
 {
     const auto list = wanted();
     const auto run = list ? batch.runs.run(stage.runId) : std::nullopt;
-    if (run)
-        write(batch, *list, reportEvents::stageChanged, *run, &stage, actor, reason);
+    if (!run)
+        return;
+    write(batch, *list, reportEvents::stageChanged, *run, &stage, actor, reason);
+    if (began && stage.plugin != "external" && stage.type != StageType::Other)
+        write(batch, *list, reportEvents::stageLog, *run, &stage, actor, reason);
 }
 
 void Reports::write(Batch& batch, const Subscriptions::List& list, const char* event,
@@ -52,20 +56,27 @@ void Reports::write(Batch& batch, const Subscriptions::List& list, const char* e
     if (std::none_of(list.begin(), list.end(), wants))
         return;
     OutboxStore outbox(batch.connection);
+    const bool log = event == std::string_view(reportEvents::stageLog);
     Report report{.runId = run.id,
-                  .number = outbox.takeNumber(run.id),
+                  .number = log ? 0 : outbox.takeNumber(run.id), // receivers of all events see each
                   .event = event,
                   .at = stage == nullptr ? run.updatedAt : stage->updatedAt};
     const auto failed = run.status == Status::Failure
                             ? RunOutlook(batch.connection).failedStage(run.id)
                             : std::nullopt;
+    const std::string repository = _specs.repository(run);
+    std::optional<std::vector<Stage>> stages;
     for (const Subscription& one : list)
     {
         if (!wants(one))
             continue;
+        const bool whole = one.wholeRun && !log;
+        if (whole && !stages)
+            stages = batch.runs.stages(run.id);
         report.id = newId();
         report.target = one.target;
-        report.body = _options.body({report, run, failed, stage, actor, reason});
+        report.body = _options.body(
+            {report, run, failed, stage, actor, reason, repository, whole ? &*stages : nullptr});
         outbox.append(report);
         batch.reported = true;
     }

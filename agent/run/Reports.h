@@ -16,6 +16,7 @@ namespace agent
 {
 
 struct Batch;
+class RunSpecs;
 
 /// A change that a report tells of.
 struct ReportFacts
@@ -25,7 +26,9 @@ struct ReportFacts
     const std::optional<RunOutlook::FailedStage>& failedStage; ///< of the run
     const Stage* stage = nullptr; ///< that changed; null: the run itself did
     const std::string& actor;
-    const std::string& reason; ///< masked
+    const std::string& reason;                  ///< masked
+    const std::string& repository;              ///< of the run's pipeline; empty: none
+    const std::vector<Stage>* stages = nullptr; ///< all of the run; null: they are not wanted
 };
 
 /// Who wants reports. Threads: any.
@@ -54,14 +57,16 @@ struct ReportOptions
 class Reports
 {
 public:
-    explicit Reports(const ReportOptions& options) : _options(options) {}
+    Reports(const RunSpecs& specs, const ReportOptions& options) : _specs(specs), _options(options)
+    {
+    }
 
     /// `event`: runChanged or runEnded. `reason`: masked.
     void ofRun(Batch& batch, const char* event, const Run& run, const std::string& actor,
                const std::string& reason);
 
-    /// The stage changed. Its run is read from the record.
-    void ofStage(Batch& batch, const Stage& stage, const std::string& actor,
+    /// The stage changed. Its run is read from the record. `began`: an attempt of it begins now.
+    void ofStage(Batch& batch, const Stage& stage, bool began, const std::string& actor,
                  const std::string& reason);
 
 private:
@@ -69,6 +74,7 @@ private:
     void write(Batch& batch, const Subscriptions::List& list, const char* event, const Run& run,
                const Stage* stage, const std::string& actor, const std::string& reason);
 
+    const RunSpecs& _specs;
     const ReportOptions& _options;
 };
 

@@ -10,6 +10,16 @@ const StageSpec& RunSpecs::stage(const Run& run, const Stage& stage)
     return pipeline(run).stages.at(static_cast<std::size_t>(stage.ordinal));
 }
 
+std::string RunSpecs::repository(const Run& run) const
+try
+{
+    return _pipelines.peek(run).spec().repository;
+}
+catch (const std::runtime_error&)
+{
+    return "";
+}
+
 bool RunSpecs::external(const Stage& stage) const
 {
     const auto plugin = _plugins.find(stage.plugin);

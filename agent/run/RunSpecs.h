@@ -31,6 +31,9 @@ public:
     /// Valid until release().
     const PipelineSpec& pipeline(const Run& run) { return _pipelines.of(run).spec(); }
 
+    /// Returns where the run's pipeline has its sources; empty where it says nothing, or can't be read.
+    [[nodiscard]] std::string repository(const Run& run) const;
+
     /// Hands on the pipeline of a new run, after its commit.
     void keep(const std::string& runId, const Pipeline& pipeline)
     {

@@ -38,6 +38,11 @@ void RunWriter::setStatus(Batch& batch, Run& run, Status status, const std::stri
                    actor, shown);
 }
 
+void RunWriter::commitResolved(Batch& batch, const Run& run)
+{
+    _reports.ofRun(batch, reportEvents::runChanged, run, agentActor, "commit resolved");
+}
+
 void RunWriter::stageChanged(Batch& batch, const Stage& stage, Status from,
                              const std::string& actor, const std::string& reason)
 {
@@ -61,7 +66,8 @@ void RunWriter::stageChanged(Batch& batch, const Stage& stage, Status from,
                           .cause = stage.cause,
                           .reason = shown,
                           .attempt = stage.attempt});
-    _reports.ofStage(batch, stage, actor, shown);
+    _reports.ofStage(batch, stage, from != Status::InProgress && stage.status == Status::InProgress,
+                     actor, shown);
 }
 
 void RunWriter::endStage(Batch& batch, Stage& stage, Status status, Cause cause,

@@ -33,6 +33,10 @@ public:
     void endStage(Batch& batch, Stage& stage, Status status, Cause cause, const std::string& actor,
                   const std::string& reason);
 
+    /// Reports that the run has another commit than it was submitted with: the git plugin found it. The row is the
+    /// caller's to write.
+    void commitResolved(Batch& batch, const Run& run);
+
 private:
     RunSpecs& _specs;
     Reports& _reports;

@@ -13,13 +13,14 @@ const Query takeReportNumber{"INSERT INTO report_numbers (run_id, last) VALUES (
                              "ON CONFLICT (run_id) DO UPDATE SET last = last + 1 RETURNING last"};
 const Query appendReport{reportTable.insert()};
 const Query waitingReports{
-    "SELECT seq, run_id, at FROM outbox WHERE target = ? AND seq > ? ORDER BY seq LIMIT ?"};
+    "SELECT seq, run_id, at, event FROM outbox WHERE target = ? AND seq > ? ORDER BY seq LIMIT ?"};
 const Query reportBySeq{reportTable.select("WHERE seq = ?")};
 const Query reportById{reportTable.select("WHERE id = ?")};
 const Query reportsAfter{reportTable.select("WHERE seq > ? ORDER BY seq LIMIT ?", "body")};
 const Query reportsOfTarget{"SELECT COUNT(*) FROM (SELECT 1 FROM outbox WHERE target = ? LIMIT ?)"};
 const Query oldestOfTarget{"SELECT at FROM outbox WHERE target = ? ORDER BY seq LIMIT 1"};
 const Query nextTarget{"SELECT target FROM outbox WHERE target > ? ORDER BY target LIMIT 1"};
+const Query updateReport{"UPDATE outbox SET body = ? WHERE seq = ?"};
 const Query deleteReport{"DELETE FROM outbox WHERE seq = ?"};
 const Query deleteReportsOfTarget{"DELETE FROM outbox WHERE target = ?"};
 
@@ -48,6 +49,11 @@ void OutboxStore::append(const Report& report)
     reportTable.bindInsert(_connection.prepare(appendReport), report).run();
 }
 
+void OutboxStore::update(std::int64_t seq, const std::string& body)
+{
+    _connection.prepare(updateReport).bind(body).bind(seq).run();
+}
+
 std::vector<OutboxStore::Waiting> OutboxStore::waiting(const std::string& target,
                                                        std::int64_t after, int limit)
 {
@@ -59,6 +65,7 @@ std::vector<OutboxStore::Waiting> OutboxStore::waiting(const std::string& target
         one.seq = query.integer();
         one.runId = query.text();
         one.at = query.integer();
+        one.lane = laneOf(one.runId, one.seq, query.text());
     }
     query.reset();
     return found;

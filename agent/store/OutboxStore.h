@@ -23,12 +23,16 @@ public:
 
     void append(const Report& report);
 
+    /// Replaces what is sent of a report: how far a log has come. One that is gone is passed over.
+    void update(std::int64_t seq, const std::string& body);
+
     /// A report without what is sent.
     struct Waiting
     {
         std::int64_t seq = 0;
         std::string runId;
         TimeMs at = 0;
+        std::string lane; ///< laneOf()
     };
 
     /// At most `limit` of the target's reports with a greater seq than `after`, oldest first.

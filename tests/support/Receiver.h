@@ -61,8 +61,9 @@ public:
         return (_secure ? "https://" : "http://") + _socket->address().toString() + path;
     }
 
-    /// Headers of every answer; set before the first request.
+    /// Headers of every answer, and bodies of those with a status; set before the first request.
     std::map<std::string, std::string> headers;
+    std::map<int, std::string> bodies;
 
     /// Everything so far, in the order in which it came in.
     [[nodiscard]] std::vector<Received> all() const
@@ -105,8 +106,10 @@ private:
             response.setStatus(static_cast<Poco::Net::HTTPResponse::HTTPStatus>(status));
             for (const auto& [name, value] : _receiver.headers)
                 response.set(name, value);
-            response.setContentLength(0);
-            response.send();
+            const auto body = _receiver.bodies.find(status);
+            const std::string text = body == _receiver.bodies.end() ? "" : body->second;
+            response.setContentLength64(static_cast<Poco::Int64>(text.size()));
+            response.send() << text;
         }
 
     private:

@@ -17,13 +17,13 @@ namespace agent::test
 
 /// Writes a file of outbox.d/; `more`: further lines.
 inline void writeTarget(Daemon& daemon, const std::string& name, const std::string& url,
-                        const std::string& more = "")
+                        const std::string& more = "", const std::string& type = "webhook")
 {
     const auto folder = daemon.folder() / "outbox.d";
     std::filesystem::create_directories(folder);
     daemon.set("outbox.dir", folder.string());
     std::ofstream(folder / (name + ".yaml"))
-        << "name: " << name << "\ntype: webhook\nurl: " << url << "\n"
+        << "name: " << name << "\ntype: " << type << "\nurl: " << url << "\n"
         << more;
 }
 

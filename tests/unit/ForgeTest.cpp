@@ -1,5 +1,6 @@
 #include "agent/intake/Forge.h"
 #include "agent/intake/Hooks.h"
+#include "agent/model/RepositoryName.h"
 #include "tests/support/HookPayloads.h"
 
 #include <cppunit/TestFixture.h>

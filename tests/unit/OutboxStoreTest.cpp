@@ -131,6 +131,8 @@ public:
         std::filesystem::permissions(_files.path() / "secrets/OPEN", std::filesystem::perms(0644));
         secret("SPLIT", "two words");
         const std::string head = "name: a\ntype: webhook\n";
+        const std::string forge = "name: a\ntype: gitlab\n";
+        secret("TOKEN", "glpat-token");
         const std::string url = "url: https://ci.example.org\n";
         for (const auto& [text, key] : std::vector<std::pair<std::string, std::string>>{
                  {"type: webhook\n" + url, "name"},
@@ -152,7 +154,17 @@ public:
                  {head + url + "token: SPLIT\n", "token"},
                  {head + url + "services: x\n", "services"},
                  {head + url + "events: [run.end]\n", "events[0]"},
-                 {head + url + "retries: 3\n", "retries"}})
+                 {head + url + "retries: 3\n", "retries"},
+                 {head + url + "context: stage\n", "context"},
+                 {head + url + "hosts: [x]\n", "hosts"},
+                 {head + url + "log_bytes: 5\n", "log_bytes"},
+                 {forge + url, "token"},
+                 {forge + url + "token: OPEN\n", "token"},
+                 {forge + "url: https://x/api?private_token=1\ntoken: TOKEN\n", "url"},
+                 {forge + url + "token: TOKEN\nevents: [run.ended]\n", "events"},
+                 {forge + url + "token: TOKEN\nsecret: TOKEN\n", "secret"},
+                 {forge + url + "token: TOKEN\ncontext: commit\n", "context"},
+                 {forge + url + "token: TOKEN\nhosts: x\n", "hosts"}})
         {
             file("a.yaml", text);
             const auto targets = read();

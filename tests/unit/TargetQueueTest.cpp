@@ -74,9 +74,9 @@ public:
             least = std::min<std::int64_t>(least * 2, 600'000);
         }
         TargetQueue other(77);
-        other.add({1, "a", 0});
+        other.add({1, "a", 0, "a"});
         TargetQueue third(78);
-        third.add({1, "a", 0});
+        third.add({1, "a", 0, "a"});
         other.failed(*other.due(1), 1, {});
         third.failed(*third.due(1), 1, {});
         CPPUNIT_ASSERT(*other.nextAt() != *third.nextAt());
@@ -150,11 +150,11 @@ public:
 
     void testOldReportsAreTakenOutAndTheOthersStay()
     {
-        _queue.add({1, "a", 100});
-        _queue.add({2, "b", 900});
-        _queue.add({3, "a", 950});
-        _queue.add({4, "c", 50});
-        const auto old = _queue.takeOlderThan(500);
+        _queue.add({1, "a", 100, "a"});
+        _queue.add({2, "b", 900, "b"});
+        _queue.add({3, "a", 950, "a"});
+        _queue.add({4, "c", 50, "c"});
+        const auto old = _queue.take([](const TargetQueue::Entry& one) { return one.at < 500; });
         CPPUNIT_ASSERT_EQUAL(std::size_t(2), old.size());
         CPPUNIT_ASSERT_EQUAL(std::size_t(2), _queue.size());
         CPPUNIT_ASSERT_EQUAL(std::int64_t(2), _queue.due(1)->seq);
@@ -179,7 +179,7 @@ public:
                 if (step < 600 && chance(40))
                 {
                     const std::string run(1, static_cast<char>('a' + random() % 9));
-                    queue.add({++seq, run, 0});
+                    queue.add({++seq, run, 0, run});
                     wanted[run].push_back(seq);
                 }
                 if (chance(5))
@@ -207,7 +207,7 @@ private:
     void add(const std::vector<std::string>& runs)
     {
         for (const auto& run : runs)
-            _queue.add({++_seq, run, 0});
+            _queue.add({++_seq, run, 0, run});
     }
 
     void fail(std::int64_t now)

@@ -48,6 +48,8 @@ public:
                           .caFile = {},
                           .remove = [](const auto&) {},
                           .removeAll = [](const auto&) {},
+                          .update = [](auto, const auto&) {},
+                          .logFolder = {},
                           .log = [](const auto&) {}};
         TargetSpec target;
         target.name = "all";

@@ -1,5 +1,6 @@
-#include "agent/outbox/Webhook.h"
+#include "agent/outbox/TargetConnection.h"
 #include "agent/outbox/Destination.h"
+#include "agent/outbox/Webhook.h"
 #include "tests/support/Certificates.h"
 #include "tests/support/FilesFolder.h"
 #include "tests/support/Receiver.h"
@@ -24,10 +25,32 @@ using test::Certificate;
 using test::Received;
 using test::Receiver;
 
-/// How one report is sent: docs/outbox.md, "What a target gets".
-class WebhookTest: public CppUnit::TestFixture
+namespace
 {
-    CPPUNIT_TEST_SUITE(WebhookTest);
+
+/// A connection that sends reports as a webhook.
+class Webhook
+{
+public:
+    Webhook(TargetSpec target, std::filesystem::path caFile)
+        : _target(std::move(target)), _connection(_target, std::move(caFile))
+    {
+    }
+
+    Reply post(const Report& report) { return _connection.post(webhookRequest(_target, report)); }
+    void abort() { _connection.abort(); }
+
+private:
+    const TargetSpec _target;
+    TargetConnection _connection;
+};
+
+} // namespace
+
+/// How one report is sent: docs/outbox.md, "What a target gets".
+class TargetConnectionTest: public CppUnit::TestFixture
+{
+    CPPUNIT_TEST_SUITE(TargetConnectionTest);
     CPPUNIT_TEST(testTheSignatureIsThatOfStandardWebhooks);
     CPPUNIT_TEST(testWhatAnAnswerMeans);
     CPPUNIT_TEST(testSendsTheBodyUnderItsIdSigned);
@@ -77,6 +100,10 @@ public:
                                                                             {102, Kind::Failed}})
             CPPUNIT_ASSERT_MESSAGE(std::to_string(status), kind == replyOf(status, "", 0).kind);
         CPPUNIT_ASSERT_EQUAL(std::int64_t(30'000), *replyOf(503, "30", 0).waitMs);
+        // A limit of GitHub; without a time it is a right that is missing.
+        CPPUNIT_ASSERT(Kind::Failed == replyOf(403, "30", 0).kind);
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(30'000), *replyOf(403, "30", 0).waitMs);
+        CPPUNIT_ASSERT(Kind::Refused == replyOf(403, "", 0).kind);
         CPPUNIT_ASSERT_EQUAL(std::int64_t(3'600'000), *replyOf(429, "99999999999", 0).waitMs);
         CPPUNIT_ASSERT_EQUAL(std::int64_t(0), *replyOf(429, "-5", 0).waitMs);
         CPPUNIT_ASSERT_EQUAL(std::int64_t(60'000), *replyOf(503, "Fri, 27 Nov 2026 15:01:00 GMT",
@@ -273,6 +300,6 @@ private:
     }
 };
 
-CPPUNIT_TEST_SUITE_REGISTRATION(WebhookTest);
+CPPUNIT_TEST_SUITE_REGISTRATION(TargetConnectionTest);
 
 } // namespace agent

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace agent
+{
+
+/// Returns what two URLs of one repository have in common: `git.example.org/acme/payment`, whether it is fetched by
+/// https, ssh or `user@host:path`. Empty for what is no such URL.
+std::string repositoryName(std::string_view url);
+
+} // namespace agent
