@@ -5,6 +5,9 @@
 #include <cppunit/TestFixture.h>
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <fstream>
+#include <sys/stat.h>
+
 namespace fs = std::filesystem;
 
 using agent::test::Ended;
@@ -26,9 +29,35 @@ class ConfigurationTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testNothingButLoopbackIsListenedOn);
     CPPUNIT_TEST(testWhoMayWhatIsChecked);
     CPPUNIT_TEST(testAWrongCommandLineIsNoConfiguration);
+    CPPUNIT_TEST(testOnlyTheJournalGetsPriorities);
     CPPUNIT_TEST_SUITE_END();
 
 public:
+    /// Symptom: `<4>` and `<6>` before the lines of a plain terminal or file. Bound: only where stdout is what systemd named.
+    void testOnlyTheJournalGetsPriorities()
+    {
+        agent::test::Daemon daemon;
+        const fs::path output = daemon.folder() / "output";
+        std::ofstream(output).close();
+        struct stat info = {};
+        CPPUNIT_ASSERT_EQUAL(0, ::stat(output.c_str(), &info));
+        const std::string stream = std::to_string(info.st_dev) + ":" + std::to_string(info.st_ino);
+        for (const auto& [named, ready] : {std::pair<std::string, std::string>{"", "\nready: "},
+                                           {stream.substr(0, stream.find(':')) + ":1", "\nready: "},
+                                           {stream, "\n<6>ready: "}})
+        {
+            std::ofstream(output, std::ios::trunc).close(); // the same file
+            if (!named.empty())
+                daemon.setEnvironment("JOURNAL_STREAM", named);
+            daemon.start();
+            const std::string said = "\n" + daemon.output();
+            CPPUNIT_ASSERT_MESSAGE(named + said, said.find(ready) != std::string::npos);
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(said, named == stream,
+                                         said.find("\n<") != std::string::npos);
+            daemon.kill();
+        }
+    }
+
     void testAFoldersPlaceIsBesideTheFileThatNamesIt()
     {
         // Symptom: under systemd `services.dir = services.d` was /services.d, and no service was there.

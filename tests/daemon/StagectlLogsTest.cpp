@@ -29,6 +29,7 @@ class StagectlLogsTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testFollowLosesNoLineOfAnAttemptThatEndedMeanwhile);
     CPPUNIT_TEST(testFollowEndsQuietlyWhenItIsInterrupted);
     CPPUNIT_TEST(testFollowWithTailBeginsAtTheLastLines);
+    CPPUNIT_TEST(testAProgressBarIsItsLastState);
     CPPUNIT_TEST(testSinceSelectsLinesByTheirBeginning);
     CPPUNIT_TEST(testSinceTakesATimeOrAnAge);
     CPPUNIT_TEST_SUITE_END();
@@ -58,6 +59,18 @@ public:
         const Ended ended = follow({"logs", id, "-f"}).get();
         CPPUNIT_ASSERT_EQUAL(std::string("try 1\ntry 2\n"), ended.out);
         CPPUNIT_ASSERT_EQUAL(std::string("stagectl: attempt 2\n"), ended.err);
+    }
+
+    /// Symptom: `\\x0dDownloading 0%\\x0dDownloading 5%…`, where the dashboard has one line. Cause: each carriage return was
+    /// escaped. Bound: as the dashboard, and --raw has all bytes.
+    void testAProgressBarIsItsLastState()
+    {
+        const auto id = submit("printf '\\rDownloading 0%%\\rDownloading 100%%\\r\\ndone\\n'");
+        _daemon.waitForStage(id, "SUCCESS");
+        CPPUNIT_ASSERT_EQUAL(std::string("Downloading 100%\ndone\n"),
+                             follow({"logs", id}).get().out);
+        CPPUNIT_ASSERT_EQUAL(std::string("\rDownloading 0%\rDownloading 100%\r\ndone\n"),
+                             follow({"logs", id, "--raw"}).get().out);
     }
 
     /// Symptom: the rest of an attempt was skipped when the next one had begun before stagectl came back.

@@ -5,9 +5,12 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <regex>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 using agent::test::Daemon;
@@ -62,6 +65,7 @@ class StagectlScreensTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testStagesThatWereSkippedAndAccepted);
     CPPUNIT_TEST(testProcesses);
     CPPUNIT_TEST(testALockIsToldWithItsFileAndHolder);
+    CPPUNIT_TEST(testASocketIsToldWithItsPeer);
     CPPUNIT_TEST(testDescribeShowsCommandWorkspaceAndEnvironment);
     CPPUNIT_TEST(testHelpFitsEightyColumnsAndHasItsOwnExamples);
     CPPUNIT_TEST(testWatchShowsTheListAgain);
@@ -205,6 +209,31 @@ public:
         CPPUNIT_ASSERT_MESSAGE(shown, shown.find("flock " + file + " echo --password=") !=
                                           std::string::npos);
         ::close(held);
+    }
+
+    void testASocketIsToldWithItsPeer()
+    {
+        // A server that accepts and says nothing: ourselves.
+        const int server = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_in place{};
+        place.sin_family = AF_INET;
+        place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        socklen_t size = sizeof place;
+        CPPUNIT_ASSERT_EQUAL(0, ::bind(server, reinterpret_cast<sockaddr*>(&place), size));
+        CPPUNIT_ASSERT_EQUAL(0, ::listen(server, 1));
+        ::getsockname(server, reinterpret_cast<sockaddr*>(&place), &size);
+        const std::string port = std::to_string(ntohs(place.sin_port));
+        const std::string peer = "127.0.0.1:" + port;
+        write("fetch", "  - type: BUILD\n    plugin: shell\n    with:\n      command: exec bash -c "
+                       "'read x </dev/tcp/127.0.0.1/" +
+                           port + "'\n");
+        reload("fetch");
+        ran("fetch", "IN_PROGRESS", "");
+        waitFor("the peer to be told",
+                [&] {
+                    return out({"ps", "fetch"}).find(peer) != std::string::npos;
+                });
+        ::close(server);
     }
 
     void testDescribeShowsCommandWorkspaceAndEnvironment()
