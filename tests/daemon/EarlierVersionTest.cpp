@@ -133,7 +133,8 @@ private:
         _daemon.kill();
         agent::test::cutPower(attempt(), _id);
         takeRecordBack();
-        rewrite(attempt() / "order.json", R"(,"bootRecorded":true)", "");
+        for (const char* later : {R"(,"bootRecorded":true)", R"(,"knowsLeftBehind":true)"})
+            rewrite(attempt() / "order.json", later, "");
         for (const char* file : {"shim.lock", "outcome.json.tmp", "log", "log.idx"})
             fs::remove(attempt() / file);
         startShim();
@@ -182,6 +183,8 @@ private:
             ALTER TABLE stages DROP COLUMN isolation; ALTER TABLE stages DROP COLUMN network;
             ALTER TABLE attempts DROP COLUMN isolation; ALTER TABLE attempts DROP COLUMN network;
             DROP TABLE outbox; DROP TABLE report_numbers; DROP TABLE reserve; DROP TABLE deliveries;
+            DROP TABLE run_labels; ALTER TABLE runs DROP COLUMN labels;
+            ALTER TABLE runs DROP COLUMN began_boot_id; ALTER TABLE runs DROP COLUMN began_boot_ms;
             PRAGMA user_version = 2;)");
     }
 
