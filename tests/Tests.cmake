@@ -78,6 +78,7 @@ add_executable(unit-tests
     tests/unit/RequestBodyTest.cpp
     tests/unit/PipelineParserTest.cpp
     tests/unit/ServiceLinksTest.cpp
+    tests/unit/FilePipelineTest.cpp
     tests/unit/PipelineJsonTest.cpp
     tests/unit/ServiceCatalogTest.cpp
     tests/unit/PluginHostTest.cpp
@@ -195,6 +196,7 @@ add_executable(daemon-tests
     tests/daemon/ContainmentTest.cpp
     tests/daemon/SandboxTest.cpp
     tests/daemon/GitStageTest.cpp
+    tests/daemon/PipelineInRepositoryTest.cpp
     tests/daemon/LimitsTest.cpp
     tests/daemon/LogsApiTest.cpp
     tests/daemon/EventsTest.cpp

@@ -47,6 +47,7 @@ std::string causeWords(const std::string& cause)
         {"OUTCOME_REFUSED", "its outcome was not written by its shim"},
         {"LEFT_BEHIND", "processes that it left behind were ended"},
         {"SHIM_STOPPED", "another process had stopped its shim"},
+        {"PIPELINE", "the repository's pipeline file"},
         {"PLUGIN_MISSING", "the plugin is missing"},
         {"PLUGIN_ERROR", "the plugin failed"},
         {"SPAWN_ERROR", "could not be started"},

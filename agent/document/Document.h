@@ -13,6 +13,13 @@
 namespace agent
 {
 
+/// Where something stands; from 1; 0 where it is not told.
+struct Place
+{
+    int line = 0;
+    int column = 0;
+};
+
 /// A value of a YAML or JSON document, and where it stands. Aliases are expanded.
 struct DocumentNode
 {
@@ -29,6 +36,7 @@ struct DocumentNode
     Kind kind = Kind::Null;
     std::string key;  ///< of a map's member
     int line = 0;     ///< from 1; a map's member: the line of its key
+    int column = 0;   ///< the same; 0 where it is not told
     std::string text; ///< of a scalar, as written
     std::vector<DocumentNode>
         items; ///< of a list; of a map its members, in the order of the document
@@ -40,6 +48,7 @@ struct DocumentLimits
     std::size_t bytes = 262'144; ///< also four times that after the expansion of aliases
     std::size_t nodes = 10'000;  ///< after the expansion of aliases
     std::size_t depth = 32;
+    bool columns = false; ///< problems of YAML tell the column too
 };
 
 /// Reads a regular file whole; never blocks on a FIFO.

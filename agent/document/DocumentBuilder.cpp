@@ -49,12 +49,17 @@ Size sizeOf(const DocumentNode& node)
 
 } // namespace
 
-void DocumentBuilder::begin(DocumentNode::Kind kind, int line, std::size_t anchor)
+void DocumentBuilder::begin(DocumentNode::Kind kind, Place at, std::size_t anchor)
 {
-    charge(1, 0, line);
+    charge(1, 0, at);
     if (_open.size() >= _limits.depth)
-        throw LimitPassed{line, "nested deeper than " + std::to_string(_limits.depth)};
-    _open.push_back({.node = {.kind = kind, .key = {}, .line = line, .text = {}, .items = {}},
+        throw LimitPassed{at, "nested deeper than " + std::to_string(_limits.depth)};
+    _open.push_back({.node = {.kind = kind,
+                              .key = {},
+                              .line = at.line,
+                              .column = at.column,
+                              .text = {},
+                              .items = {}},
                      .anchor = anchor});
 }
 
@@ -66,28 +71,29 @@ void DocumentBuilder::end()
     add(std::move(done.node), done.anchor);
 }
 
-void DocumentBuilder::scalar(DocumentNode::Kind kind, const std::string& text, int line,
+void DocumentBuilder::scalar(DocumentNode::Kind kind, const std::string& text, Place at,
                              std::size_t anchor)
 {
-    charge(1, text.size(), line);
-    DocumentNode node{.kind = kind, .key = {}, .line = line, .text = text, .items = {}};
+    charge(1, text.size(), at);
+    DocumentNode node{
+        .kind = kind, .key = {}, .line = at.line, .column = at.column, .text = text, .items = {}};
     if (hasHiddenCharacter(text))
     {
-        problem(line, "holds a control character");
+        problem(at, "holds a control character");
         node.text.clear();
     }
     add(std::move(node), anchor);
 }
 
-void DocumentBuilder::alias(std::size_t anchor, int line)
+void DocumentBuilder::alias(std::size_t anchor, Place at)
 {
     const auto found = _anchored.find(anchor);
     if (found == _anchored.end())
-        throw LimitPassed{line, "an alias inside what it stands for never ends"};
+        throw LimitPassed{at, "an alias inside what it stands for never ends"};
     const Size size = sizeOf(found->second);
-    charge(size.nodes, size.bytes, line);
+    charge(size.nodes, size.bytes, at);
     if (_open.size() + size.height > _limits.depth)
-        throw LimitPassed{line, "nested deeper than " + std::to_string(_limits.depth)};
+        throw LimitPassed{at, "nested deeper than " + std::to_string(_limits.depth)};
     add(found->second, 0);
 }
 
@@ -114,7 +120,8 @@ void DocumentBuilder::add(DocumentNode node, std::size_t anchor)
         if (_mergeKeys && parent.key == mergeKey)
             return takeMerged(parent, std::move(node));
         node.key = parent.key;
-        node.line = parent.keyLine;
+        node.line = parent.keyAt.line;
+        node.column = parent.keyAt.column;
     }
     parent.node.items.push_back(std::move(node));
 }
@@ -133,7 +140,7 @@ void DocumentBuilder::takeMerged(Open& map, DocumentNode node) const
         if (each.kind == Kind::Map)
             map.merged.push_back(std::move(each));
         else
-            problem(map.keyLine, "a merge key (<<) takes a map, or a list of maps");
+            problem(map.keyAt, "a merge key (<<) takes a map, or a list of maps");
 }
 
 /// After the map's own members, whichever come first in the file.
@@ -147,39 +154,41 @@ void DocumentBuilder::merge(Open& map)
 
 void DocumentBuilder::addKey(Open& map, const DocumentNode& node)
 {
+    const Place at{node.line, node.column};
     const bool plain = node.kind == DocumentNode::Kind::String ||
                        node.kind == DocumentNode::Kind::Number ||
                        node.kind == DocumentNode::Kind::Boolean;
     const bool wrong = !plain || node.text.empty() || node.text.size() > maxKeyBytes ||
                        std::any_of(node.text.begin(), node.text.end(), isControl);
     if (wrong)
-        problem(node.line, "a key must be text of 1 to " + std::to_string(maxKeyBytes) +
-                               " bytes without control characters");
+        problem(at, "a key must be text of 1 to " + std::to_string(maxKeyBytes) +
+                        " bytes without control characters");
     map.key = wrong ? "?" : node.text;
-    map.keyLine = node.line;
+    map.keyAt = at;
     map.keyRead = true;
     map.dropValue = wrong;
     if (!wrong && !map.keys.insert(node.text).second)
     {
-        problem(node.line, "this key is here twice");
+        problem(at, "this key is here twice");
         map.dropValue = true;
     }
 }
 
-void DocumentBuilder::charge(std::size_t nodes, std::size_t bytes, int line)
+void DocumentBuilder::charge(std::size_t nodes, std::size_t bytes, Place at)
 {
     _nodes += nodes;
     _bytes += bytes;
     if (_nodes > _limits.nodes)
-        throw LimitPassed{line, "more than " + std::to_string(_limits.nodes) + " values"};
+        throw LimitPassed{at, "more than " + std::to_string(_limits.nodes) + " values"};
     if (_bytes > 4 * _limits.bytes)
-        throw LimitPassed{line, "more than " + std::to_string(4 * _limits.bytes) +
-                                    " bytes of text with its aliases expanded"};
+        throw LimitPassed{at, "more than " + std::to_string(4 * _limits.bytes) +
+                                  " bytes of text with its aliases expanded"};
 }
 
-void DocumentBuilder::problem(int line, const std::string& message) const
+void DocumentBuilder::problem(Place at, const std::string& message) const
 {
-    _problems.push_back({.file = _file, .line = line, .key = path(), .message = message});
+    _problems.push_back(
+        {.file = _file, .line = at.line, .column = at.column, .key = path(), .message = message});
 }
 
 std::string DocumentBuilder::path() const

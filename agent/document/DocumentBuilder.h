@@ -17,7 +17,7 @@ public:
     /// Thrown when a limit is passed: reading on would be the harm.
     struct LimitPassed
     {
-        int line;
+        Place at;
         std::string message;
     };
 
@@ -30,12 +30,12 @@ public:
     }
 
     /// Anchor 0 is none.
-    void begin(DocumentNode::Kind kind, int line, std::size_t anchor = 0);
+    void begin(DocumentNode::Kind kind, Place at, std::size_t anchor = 0);
     void end();
-    void scalar(DocumentNode::Kind kind, const std::string& text, int line, std::size_t anchor = 0);
-    void alias(std::size_t anchor, int line);
+    void scalar(DocumentNode::Kind kind, const std::string& text, Place at, std::size_t anchor = 0);
+    void alias(std::size_t anchor, Place at);
 
-    void problem(int line, const std::string& message) const;
+    void problem(Place at, const std::string& message) const;
     [[nodiscard]] const DocumentNode& root() const { return _root; }
 
 private:
@@ -46,7 +46,7 @@ private:
         bool keyRead = false; ///< a map: its next value belongs to `key`
         bool dropValue = false;
         std::string key{};
-        int keyLine = 0;
+        Place keyAt{};
         std::set<std::string> keys{};
         std::vector<DocumentNode> merged{}; ///< maps of its `<<`
     };
@@ -55,7 +55,7 @@ private:
     void addKey(Open& map, const DocumentNode& node);
     void takeMerged(Open& map, DocumentNode node) const;
     static void merge(Open& map);
-    void charge(std::size_t nodes, std::size_t bytes, int line);
+    void charge(std::size_t nodes, std::size_t bytes, Place at);
     [[nodiscard]] std::string path() const;
 
     const std::string& _file;

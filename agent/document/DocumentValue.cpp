@@ -67,7 +67,11 @@ std::string inQuotes(std::string_view text)
 
 void DocumentValue::problem(const std::string& message) const
 {
-    _problems->push_back({.file = *_file, .line = _node->line, .key = _path, .message = message});
+    _problems->push_back({.file = *_file,
+                          .line = _node->line,
+                          .column = _node->column,
+                          .key = _path,
+                          .message = message});
 }
 
 void DocumentValue::expected(std::string_view what, const std::string& hint) const
@@ -166,7 +170,7 @@ std::optional<Setting> DocumentValue::setting() const
     return std::nullopt;
 }
 
-DocumentMap::DocumentMap(DocumentValue value, std::initializer_list<std::string_view> known,
+DocumentMap::DocumentMap(DocumentValue value, const std::vector<std::string_view>& known,
                          Others others)
     : _value(std::move(value))
 {

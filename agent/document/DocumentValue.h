@@ -3,7 +3,6 @@
 #include "agent/document/Document.h"
 
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -72,7 +71,7 @@ public:
         Prefixed ///< keys that begin with `x-` are free, as a place for YAML anchors
     };
 
-    DocumentMap(DocumentValue value, std::initializer_list<std::string_view> known,
+    DocumentMap(DocumentValue value, const std::vector<std::string_view>& known,
                 Others others = Others::Refused);
 
     [[nodiscard]] std::optional<DocumentValue> find(std::string_view key) const;

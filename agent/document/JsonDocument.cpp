@@ -80,7 +80,7 @@ private:
     bool scalar(Kind kind, const std::string& text)
     {
         _bytes += text.size();
-        _tree.scalar(kind, text, line());
+        _tree.scalar(kind, text, place());
         return true;
     }
 
@@ -94,7 +94,7 @@ private:
 
     bool begin(Kind kind)
     {
-        _tree.begin(kind, line());
+        _tree.begin(kind, place());
         return true;
     }
 
@@ -104,7 +104,7 @@ private:
         return true;
     }
 
-    int line() { return _lines ? _lines->current() : 0; }
+    Place place() { return {.line = _lines ? _lines->current() : 0}; }
 
     DocumentBuilder& _tree;
     Lines* _lines;
@@ -186,7 +186,7 @@ std::optional<DocumentNode> parseJson(const std::string& text, const std::string
     }
     catch (const DocumentBuilder::LimitPassed& limit)
     {
-        return refuse(limit.line, limit.message);
+        return refuse(limit.at.line, limit.message);
     }
 }
 

@@ -17,19 +17,19 @@ using Kind = DocumentNode::Kind;
 class YamlEvents: public YAML::EventHandler
 {
 public:
-    explicit YamlEvents(DocumentBuilder& tree) : _tree(tree) {}
+    YamlEvents(DocumentBuilder& tree, bool columns) : _tree(tree), _columns(columns) {}
 
     void OnDocumentStart(const YAML::Mark&) override {}
     void OnDocumentEnd() override {}
 
     void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override
     {
-        _tree.scalar(Kind::Null, "", mark.line + 1, anchor);
+        _tree.scalar(Kind::Null, "", placeOf(mark), anchor);
     }
 
     void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override
     {
-        _tree.alias(anchor, mark.line + 1);
+        _tree.alias(anchor, placeOf(mark));
     }
 
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -45,7 +45,7 @@ public:
         }
         else if (tag != "!" && tag != "tag:yaml.org,2002:str")
             refuseTag(mark);
-        _tree.scalar(kind, value, mark.line + 1, anchor);
+        _tree.scalar(kind, value, placeOf(mark), anchor);
     }
 
     void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -64,20 +64,26 @@ public:
     void OnMapEnd() override { _tree.end(); }
 
 private:
+    [[nodiscard]] Place placeOf(const YAML::Mark& mark) const
+    {
+        return {.line = mark.line + 1, .column = _columns ? mark.column + 1 : 0};
+    }
+
     void begin(Kind kind, const char* own, const YAML::Mark& mark, const std::string& tag,
                YAML::anchor_t anchor)
     {
         if (!tag.empty() && tag != "?" && tag != "!" && tag != own)
             refuseTag(mark);
-        _tree.begin(kind, mark.line + 1, anchor);
+        _tree.begin(kind, placeOf(mark), anchor);
     }
 
     void refuseTag(const YAML::Mark& mark)
     {
-        _tree.problem(mark.line + 1, "tags (`!name`) are not supported");
+        _tree.problem(placeOf(mark), "tags (`!name`) are not supported");
     }
 
     DocumentBuilder& _tree;
+    bool _columns;
 };
 
 } // namespace
@@ -87,9 +93,10 @@ std::optional<DocumentNode> parseYaml(const std::string& text, const std::string
 {
     if (!checkText(text, file, limits, problems))
         return std::nullopt;
-    const auto refuse = [&](int line, const std::string& message)
+    const auto refuse = [&](Place at, const std::string& message)
     {
-        problems.push_back({.file = file, .line = line, .key = {}, .message = message});
+        problems.push_back(
+            {.file = file, .line = at.line, .column = at.column, .key = {}, .message = message});
         return std::nullopt;
     };
     try
@@ -97,25 +104,27 @@ std::optional<DocumentNode> parseYaml(const std::string& text, const std::string
         std::istringstream stream(text);
         YAML::Parser parser(stream);
         DocumentBuilder tree(file, problems, limits, true);
-        YamlEvents events(tree);
+        YamlEvents events(tree, limits.columns);
         if (!parser.HandleNextDocument(events))
-            return refuse(0, "holds nothing");
+            return refuse({}, "holds nothing");
         if (parser)
-            return refuse(0, "holds more than one document");
+            return refuse({}, "holds more than one document");
         return tree.root();
     }
     catch (const DocumentBuilder::LimitPassed& limit)
     {
-        return refuse(limit.line, limit.message);
+        return refuse(limit.at, limit.message);
     }
     catch (const YAML::Exception& error)
     {
-        return refuse(error.mark.is_null() ? 0 : error.mark.line + 1,
+        const bool told = !error.mark.is_null();
+        return refuse({.line = told ? error.mark.line + 1 : 0,
+                       .column = told && limits.columns ? error.mark.column + 1 : 0},
                       "malformed YAML: " + error.msg);
     }
     catch (const std::exception& error) // the parser's own containers may throw too
     {
-        return refuse(0, std::string("malformed YAML: ") + error.what());
+        return refuse({}, std::string("malformed YAML: ") + error.what());
     }
 }
 

@@ -28,6 +28,8 @@ std::string Problem::describe() const
     std::string text = file;
     if (line > 0)
         text += (text.empty() ? "line " : ":") + std::to_string(line);
+    if (line > 0 && column > 0)
+        text += ":" + std::to_string(column);
     for (const auto* part : {&key, &message})
         if (!part->empty())
             text += (text.empty() ? "" : ": ") + *part;

@@ -74,7 +74,29 @@ struct StageSpec
     bool operator==(const StageSpec&) const = default;
 };
 
-/// What a run executes; fixed at submit and stored with it as JSON.
+/// What a pipeline file of a repository may have: docs/pipeline-in-repository.md.
+struct FileRules
+{
+    std::vector<std::string> plugins{"shell"};
+    std::vector<StageType> withoutApproval; ///< of the DEPLOY types; others of these need one
+    Limits limits;                          ///< of each stage; 0: any
+    std::optional<std::int64_t> timeoutMs;  ///< of each stage; none: any
+
+    bool operator==(const FileRules&) const = default;
+};
+
+/// A file of the repository that has the stages of a run.
+struct PipelineFile
+{
+    std::string path; ///< relative to the repository's root
+    FileRules allow;
+    bool deploys = true; ///< its DEPLOY stages count; else they are left out
+
+    bool operator==(const PipelineFile&) const = default;
+};
+
+/// What a run executes; fixed at submit and stored with it as JSON. With `file` it has one stage, PREPARE, until the file
+/// has been read; then all of them, and no `file`.
 struct PipelineSpec
 {
     std::string repository;
@@ -84,6 +106,7 @@ struct PipelineSpec
     std::optional<Isolation> isolation; ///< none: as the configuration has it
     Network network = Network::Host;
     std::vector<Bind> binds;
+    std::optional<PipelineFile> file;
     std::vector<StageSpec> stages; ///< in the order of execution, at least one
 
     bool operator==(const PipelineSpec&) const = default;
@@ -135,10 +158,11 @@ struct Problem
 {
     std::string file; ///< empty for a request
     int line = 0;     ///< from 1; 0 when unknown
+    int column = 0;   ///< from 1; 0 when it is not told
     std::string key;  ///< a path such as `stages[1].timeout`; empty for the file as a whole
     std::string message;
 
-    /// `services.d/a.yaml:7: stages[1].timeout: message`
+    /// `services.d/a.yaml:7: stages[1].timeout: message`, or with a column `a.yaml:7:5: …`
     [[nodiscard]] std::string describe() const;
 };
 

@@ -57,6 +57,7 @@ enum class Cause
     OutcomeRefused,    ///< only a note, never an end: its outcome was not written by its shim
     LeftBehind,        ///< only a note, never an end: processes outlived its command and were ended
     ShimStopped,       ///< only a note, never an end: another process had stopped its shim
+    Pipeline,          ///< the file with the run's stages is missing or wrong
     PluginMissing,     ///< its plugin does not exist (any more)
     PluginError,       ///< the plugin failed: crash, invalid outputs, missing secret
     SpawnError,        ///< the command could not be started
@@ -82,6 +83,12 @@ enum class Sync
     OnDisk = 1,
     Lost = 2 ///< the power was cut before they were on disk
 };
+
+/// Whether a stage of this type brings something to where it is used.
+constexpr bool deploys(StageType type)
+{
+    return type == StageType::DeployStaging || type == StageType::DeployProd;
+}
 
 std::string_view toString(StageType type);
 std::string_view toString(Status status);

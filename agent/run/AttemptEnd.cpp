@@ -93,6 +93,8 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
     else if (status == Status::Success)
     {
         takeOutputs(batch, run, stage);
+        if (stage.cause == Cause::Exit)
+            takeStages(batch, run, stage);
         if (stage.cause != Cause::Exit)
             status = Status::Failure;
     }
@@ -128,6 +130,16 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
             _runner.forget(finished);
             _waiters.ended(end);
         });
+}
+
+/// A run whose stages stand in its repository gets them with the end of the stage that fetched it.
+void AttemptEnd::takeStages(Batch& batch, Run& run, Stage& stage)
+{
+    const std::string wrong = _repository.take(batch, run, stage);
+    if (wrong.empty())
+        return;
+    stage.cause = Cause::Pipeline;
+    stage.message = wrong;
 }
 
 /// Reads what the plugin gave to later stages. Outputs that can't be used are the plugin's fault.

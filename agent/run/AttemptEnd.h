@@ -2,6 +2,7 @@
 
 #include "agent/run/AttemptSync.h"
 #include "agent/run/EndWaiters.h"
+#include "agent/run/RepositoryStages.h"
 #include "agent/run/Retries.h"
 #include "agent/run/RunFlow.h"
 #include "agent/run/StageRunner.h"
@@ -15,13 +16,14 @@ class AttemptEnd
 {
 public:
     AttemptEnd(RunSpecs& specs, RunWriter& writer, Retries& retries, RunFlow& flow, Timers& timers,
-               EndWaiters& waiters, AttemptSync& sync, const StateFolder& state,
-               StageRunner& runner)
+               RepositoryStages& repository, EndWaiters& waiters, AttemptSync& sync,
+               const StateFolder& state, StageRunner& runner)
         : _specs(specs),
           _writer(writer),
           _retries(retries),
           _flow(flow),
           _timers(timers),
+          _repository(repository),
           _waiters(waiters),
           _sync(sync),
           _state(state),
@@ -35,12 +37,14 @@ public:
 
 private:
     void takeOutputs(Batch& batch, Run& run, Stage& stage);
+    void takeStages(Batch& batch, Run& run, Stage& stage);
 
     RunSpecs& _specs;
     RunWriter& _writer;
     Retries& _retries;
     RunFlow& _flow;
     Timers& _timers;
+    RepositoryStages& _repository;
     EndWaiters& _waiters;
     AttemptSync& _sync;
     const StateFolder& _state;

@@ -2,6 +2,7 @@
 
 #include "agent/run/Engine.h"
 #include "agent/run/Lookup.h"
+#include "agent/run/StageControl.h"
 
 #include <algorithm>
 
@@ -38,6 +39,9 @@ Stage deleteStage(Engine& engine, const std::string& stageId,
             if (transition(parts.specs.state(stage), StageEvent::Delete).effect != Effect::Remove)
                 throw Declined::conflict("stage_in_progress",
                                          "the stage is IN_PROGRESS; end it first");
+            Run run = needRun(batch, stage.runId);
+            if (!run.ended())
+                needStages(parts, run, stage);
             batch.runs.removeStage(stageId);
             batch.changedRuns.insert(stage.runId);
             batch.history.append({.at = nowMs(),
@@ -48,7 +52,6 @@ Stage deleteStage(Engine& engine, const std::string& stageId,
                                   .cause = stage.cause,
                                   .reason = "deleted",
                                   .attempt = stage.attempt});
-            Run run = needRun(batch, stage.runId);
             if (!run.ended())
                 parts.flow.advance(batch, run);
             batch.afterCommit.push_back(

@@ -11,6 +11,7 @@
 #include "agent/run/Queue.h"
 #include "agent/run/Recovery.h"
 #include "agent/run/Reports.h"
+#include "agent/run/RepositoryStages.h"
 #include "agent/run/Retention.h"
 #include "agent/run/Retries.h"
 #include "agent/run/RunFlow.h"
@@ -57,7 +58,9 @@ struct EngineParts
           starter(specs, writer, externalStages, stuckWatch, state, plugins, runner, timers),
           flow(specs, writer, approvals, starter, disk),
           retries(specs, writer, timers),
-          attemptEnd(specs, writer, retries, flow, timers, waiters, sync, state, runner),
+          repository(specs, reports, plugins, state),
+          attemptEnd(specs, writer, retries, flow, timers, repository, waiters, sync, state,
+                     runner),
           scheduler(queue, disk, flow, timers),
           recovery(specs, retries, externalStages, stuckWatch, starter, flow, sync, state, runner),
           retention(options.retention, state, cleanup, timers)
@@ -82,6 +85,7 @@ struct EngineParts
     StageStarter starter;
     RunFlow flow;
     Retries retries;
+    RepositoryStages repository;
     AttemptEnd attemptEnd;
     Scheduler scheduler;
     Recovery recovery;

@@ -264,6 +264,26 @@ std::string linkProblem(std::string_view text, std::string_view placeholder)
     return "";
 }
 
+std::string pipelineFileProblem(std::string_view text)
+{
+    if (text.size() > bounds::name)
+        return "must not be longer than " + std::to_string(bounds::name) + " bytes";
+    if (const std::string wrong = textProblem(text, bounds::name); !wrong.empty())
+        return wrong;
+    if (text.find_first_of("\n\t") != std::string_view::npos)
+        return "must be one line";
+    for (std::size_t start = 0; start <= text.size();)
+    {
+        const std::size_t end = std::min(text.find('/', start), text.size());
+        const std::string_view part = text.substr(start, end - start);
+        if (part.empty() || part == "." || part == "..")
+            return "must be a path from the root of the repository, without empty parts, '.' and "
+                   "'..'";
+        start = end + 1;
+    }
+    return "";
+}
+
 std::string artifactProblem(std::string_view text)
 {
     if (text.empty())

@@ -69,4 +69,7 @@ std::string serviceNameProblem(std::string_view text);
 /// A pattern for artifacts: relative, and without `..`.
 std::string artifactProblem(std::string_view text);
 
+/// A file of a repository, from its root: `.stage-agent.yaml`, `ci/pipeline.yaml`.
+std::string pipelineFileProblem(std::string_view text);
+
 } // namespace agent

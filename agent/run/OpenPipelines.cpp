@@ -1,5 +1,7 @@
 #include "agent/run/OpenPipelines.h"
 
+#include <utility>
+
 namespace agent
 {
 
@@ -23,6 +25,17 @@ const Pipeline& OpenPipelines::of(const Run& run)
     if (kept == _pipelines.end())
         kept = _pipelines.emplace(run.id, Pipeline::fromJson(run.pipeline)).first;
     return kept->second;
+}
+
+std::optional<Pipeline> OpenPipelines::replace(const std::string& runId, const Pipeline& pipeline)
+{
+    const auto kept = _pipelines.find(runId);
+    if (kept == _pipelines.end())
+    {
+        _pipelines.emplace(runId, pipeline);
+        return std::nullopt;
+    }
+    return std::exchange(kept->second, pipeline);
 }
 
 Pipeline OpenPipelines::peek(const Run& run) const

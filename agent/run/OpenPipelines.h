@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace agent
@@ -24,6 +25,9 @@ public:
 
     /// The same, but keeps none that it did not have.
     [[nodiscard]] Pipeline peek(const Run& run) const;
+
+    /// Keeps another one for the run. Returns the one before, if it was kept.
+    std::optional<Pipeline> replace(const std::string& runId, const Pipeline& pipeline);
 
     void forget(const std::string& runId) { _pipelines.erase(runId); }
 

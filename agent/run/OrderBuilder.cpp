@@ -4,6 +4,7 @@
 #include "agent/model/SecretEncodings.h"
 #include "agent/model/Utf8.h"
 #include "agent/run/InputRules.h"
+#include "agent/run/RepositoryStages.h"
 
 #include <rapidjson/document.h>
 #include <rapidjson/stringbuffer.h>
@@ -160,6 +161,9 @@ bool steersTheProcess(const std::string& variable)
                                                   "UBSAN_OPTIONS",
                                                   "STAGE_AGENT_GIT_CONFIG",
                                                   "STAGE_AGENT_TRUSTED_MIRRORS",
+                                                  "STAGE_AGENT_PIPELINE",
+                                                  "STAGE_AGENT_PIPELINE_REF",
+                                                  "STAGE_AGENT_PIPELINE_COPY",
                                                   "STAGE_AGENT_SANDBOX"};
     return names.contains(variable) || variable.starts_with("LD_") ||
            variable.starts_with("MALLOC_");
@@ -199,8 +203,13 @@ SandboxOrder sandboxOf(const OrderContext& context, const OrderDefaults& default
 }
 
 /// What the agent tells its git plugin, and no service may.
-void addSurroundings(Order& order, const OrderDefaults& defaults)
+void addSurroundings(Order& order, const OrderContext& context, const OrderDefaults& defaults)
 {
+    if (const auto& file = context.pipeline.file; file && context.stage.ordinal == 0)
+    {
+        order.env["STAGE_AGENT_PIPELINE"] = file->path;
+        order.env["STAGE_AGENT_PIPELINE_COPY"] = (context.attemptFolder / pipelineCopy).string();
+    }
     order.env["HOME"] =
         defaults.inherited.home; // of ssh keys and credentials; the checkout has the run's
     if (!defaults.gitConfig.empty())
@@ -280,7 +289,7 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
 
     order.outside = worksOutside(plugin, defaults);
     if (order.outside)
-        addSurroundings(order, defaults);
+        addSurroundings(order, context, defaults);
     if (order.library)
         order.argv = {defaults.pluginHost.string(), plugin.library.string(),
                       cacheOf(plugin, defaults)};

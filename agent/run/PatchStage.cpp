@@ -82,6 +82,10 @@ private:
     {
         const StageState state = _parts.specs.state(_stage);
         const Transition next = transition(state, patchTo(wanted));
+        const bool lets = next.effect == Effect::EndProcesses || next.effect == Effect::Skip ||
+                          next.effect == Effect::Accept;
+        if (lets && next.to == Status::Success)
+            needStages(_parts, _run, _stage);
         switch (next.effect)
         {
         case Effect::Nothing:

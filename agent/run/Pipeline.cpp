@@ -1,6 +1,7 @@
 #include "agent/run/Pipeline.h"
 
 #include "agent/document/Document.h"
+#include "agent/run/PipelineFileReader.h"
 #include "agent/run/PipelineReader.h"
 
 #include <rapidjson/stringbuffer.h>
@@ -173,6 +174,31 @@ void writeIsolation(JsonWriter& writer, const PipelineSpec& spec)
     writeStrings(writer, "binds", binds);
 }
 
+void writeFile(JsonWriter& writer, const PipelineFile& file)
+{
+    writer.Key(storedFileKey);
+    writer.StartObject();
+    writer.Key("path");
+    writer.String(file.path);
+    writer.Key("deploys");
+    writer.Bool(file.deploys);
+    writer.Key("allow");
+    writer.StartObject();
+    writer.Key("plugins");
+    writer.StartArray();
+    for (const std::string& plugin : file.allow.plugins)
+        writer.String(plugin);
+    writer.EndArray();
+    std::vector<std::string> types;
+    for (const StageType type : file.allow.withoutApproval)
+        types.emplace_back(toString(type));
+    writeStrings(writer, "without_approval", types);
+    writeLimits(writer, file.allow.limits);
+    writeDuration(writer, "timeout", file.allow.timeoutMs);
+    writer.EndObject();
+    writer.EndObject();
+}
+
 std::string written(const PipelineSpec& spec)
 {
     rapidjson::StringBuffer buffer;
@@ -201,6 +227,8 @@ std::string written(const PipelineSpec& spec)
     }
     writeStrings(writer, "secrets", spec.secrets);
     writeIsolation(writer, spec);
+    if (spec.file)
+        writeFile(writer, *spec.file);
     writer.Key("stages");
     writer.StartArray();
     for (const StageSpec& stage : spec.stages)

@@ -2,6 +2,7 @@
 
 #include "agent/document/DocumentValue.h"
 #include "agent/plugin/PluginRegistry.h"
+#include "agent/run/PipelineKeys.h"
 #include "agent/run/PipelineReader.h"
 
 namespace agent
@@ -13,31 +14,17 @@ namespace
 // `stages[i].with.<setting>` is the deepest key that a later check speaks of.
 constexpr int deepestLine = 4;
 
-void collectLines(const DocumentValue& value, int depth, KeyLines& lines)
+void collectPlaces(const DocumentValue& value, int depth, KeyPlaces& places)
 {
-    lines.emplace(value.path(), value.node().line);
+    places.emplace(value.path(), Place{value.node().line, value.node().column});
     if (depth == deepestLine)
         return;
     if (value.node().kind == DocumentNode::Kind::List)
         for (const DocumentValue& item : value.list())
-            collectLines(item, depth + 1, lines);
+            collectPlaces(item, depth + 1, places);
     if (value.node().kind == DocumentNode::Kind::Map)
         for (const DocumentValue& member : value.members())
-            collectLines(member, depth + 1, lines);
-}
-
-/// The line of `key`, or of the nearest thing around it that the document has.
-int lineOf(const KeyLines& lines, std::string key)
-{
-    for (;;)
-    {
-        if (const auto found = lines.find(key); found != lines.end())
-            return found->second;
-        if (key.empty())
-            return 0;
-        const std::size_t cut = key.find_last_of(".[");
-        key.resize(cut == std::string::npos ? 0 : cut);
-    }
+            collectPlaces(member, depth + 1, places);
 }
 
 } // namespace
@@ -48,6 +35,19 @@ ParsedPipeline parsePipeline(const std::optional<DocumentNode>& root, std::vecto
     if (root)
         PipelineReader(PipelineReader::Source::Request)
             .readPipeline(DocumentValue(*root, "", "", parsed.problems), parsed.spec);
+    return parsed;
+}
+
+ParsedPipeline parsePipelineFile(const std::string& text, const std::string& file)
+{
+    ParsedPipeline parsed;
+    const DocumentLimits limits{.bytes = pipelineBounds::file, .columns = true};
+    const auto root = parseYaml(text, file, parsed.problems, limits);
+    if (!root)
+        return parsed;
+    const DocumentValue value(*root, "", file, parsed.problems);
+    PipelineReader(PipelineReader::Source::File).readFile(value, parsed.spec);
+    collectPlaces(value, 0, parsed.places);
     return parsed;
 }
 
@@ -62,12 +62,29 @@ ParsedService parseService(const std::filesystem::path& file)
         return parsed;
     const DocumentValue value(*root, "", name, parsed.problems);
     PipelineReader(PipelineReader::Source::Service).readService(value, parsed.service);
-    collectLines(value, 0, parsed.lines);
+    collectPlaces(value, 0, parsed.places);
     return parsed;
 }
 
+void findPlace(Problem& problem, const KeyPlaces& places)
+{
+    for (std::string key = problem.key;;)
+    {
+        if (const auto found = places.find(key); found != places.end())
+        {
+            problem.line = found->second.line;
+            problem.column = found->second.column;
+            return;
+        }
+        if (key.empty())
+            return;
+        const std::size_t cut = key.find_last_of(".[");
+        key.resize(cut == std::string::npos ? 0 : cut);
+    }
+}
+
 std::vector<Problem> checkPlugins(const PipelineSpec& spec, const PluginRegistry& registry,
-                                  const std::string& file, const KeyLines& lines)
+                                  const std::string& file, const KeyPlaces& places)
 {
     std::vector<Problem> problems;
     for (std::size_t i = 0; i < spec.stages.size(); ++i)
@@ -102,7 +119,7 @@ std::vector<Problem> checkPlugins(const PipelineSpec& spec, const PluginRegistry
     for (Problem& problem : problems)
     {
         problem.file = file;
-        problem.line = lineOf(lines, problem.key);
+        findPlace(problem, places);
     }
     return problems;
 }

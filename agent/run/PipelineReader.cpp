@@ -3,11 +3,11 @@
 #include "agent/model/Id.h"
 #include "agent/model/Suggestion.h"
 #include "agent/run/InputRules.h"
+#include "agent/run/PipelineFileReader.h"
+#include "agent/run/PipelineKeys.h"
+#include "agent/run/PipelineValues.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <cmath>
 #include <limits>
 
 namespace agent
@@ -16,85 +16,8 @@ namespace agent
 namespace
 {
 
-constexpr std::size_t maxStages = 100;
-constexpr std::size_t maxStageName = 128;
 constexpr std::size_t maxPattern = 256;
-constexpr std::int64_t maxCpuPercent = 102'400; // 1024 cores: more is a slip of the pen
 constexpr std::int64_t maxConcurrency = 10'000;
-
-// Decisions of an operator and externally reported ends are never retried.
-constexpr std::array<Cause, 11> retryable{
-    Cause::Exit,       Cause::Signal,   Cause::Timeout,       Cause::Silent,
-    Cause::Oom,        Cause::DiskFull, Cause::PluginMissing, Cause::PluginError,
-    Cause::SpawnError, Cause::ShimLost, Cause::HostReboot};
-
-const std::vector<std::string_view>& stageTypes()
-{
-    static const std::vector<std::string_view> names = []
-    {
-        std::vector<std::string_view> all;
-        for (int i = 0; i <= static_cast<int>(StageType::Other); ++i)
-            all.push_back(toString(static_cast<StageType>(i)));
-        return all;
-    }();
-    return names;
-}
-
-std::string joined(const std::vector<std::string_view>& words)
-{
-    std::string text;
-    for (const std::string_view word : words)
-        text += (text.empty() ? "" : ", ") + std::string(word);
-    return text;
-}
-
-/// One of a few words, as `from` reads them.
-template <typename From>
-auto oneOf(const DocumentValue& value, From from, const std::vector<std::string_view>& known)
-{
-    const auto text = value.text();
-    const auto found = text ? from(*text) : decltype(from(*text)){};
-    if (text && !found)
-        value.expected("one of " + joined(known), suggestion(*text, known));
-    return found;
-}
-
-/// A length of time of at least `least` ms.
-std::optional<std::int64_t> duration(const DocumentValue& value, std::int64_t least)
-{
-    const auto text = value.text();
-    if (!text)
-        return std::nullopt;
-    const auto ms = parseDurationMs(*text);
-    if (!ms)
-        value.expected("a duration such as 500ms, 30s, 10m or 2h");
-    else if (*ms < least)
-        value.problem("must be longer than 0");
-    else
-        return ms;
-    return std::nullopt;
-}
-
-/// `150%`, or a number of cores such as 1.5.
-std::optional<std::int64_t> cpuPercent(const DocumentValue& value)
-{
-    const auto text = value.text();
-    if (!text)
-        return std::nullopt;
-    const bool percent = text->ends_with('%');
-    const char* const end = text->data() + text->size() - (percent ? 1 : 0);
-    double number = 0;
-    const auto [rest, error] = std::from_chars(text->data(), end, number, std::chars_format::fixed);
-    const double result = percent ? number : number * 100;
-    if (error != std::errc{} || rest != end || !std::isfinite(result) || std::lround(result) < 1 ||
-        result > static_cast<double>(maxCpuPercent))
-    {
-        value.expected("a number of cores such as 1.5, or a share of one such as 150%, up to " +
-                       std::to_string(maxCpuPercent / 100) + " cores");
-        return std::nullopt;
-    }
-    return std::lround(result);
-}
 
 /// Returns an empty text if there is none.
 std::string idOf(const DocumentMap& map)
@@ -116,11 +39,7 @@ int concurrencyOf(const DocumentMap& map)
 
 void PipelineReader::readService(const DocumentValue& root, Service& service) const
 {
-    const DocumentMap map(root,
-                          {"id", "name", "repository", "branch", "concurrency", "env", "secrets",
-                           "isolation", "network", "binds", "stages", "on", "hook_secret",
-                           "secrets_for_pull_requests", "labels", "links"},
-                          DocumentMap::Others::Prefixed);
+    const DocumentMap map(root, serviceKeys, DocumentMap::Others::Prefixed);
     service.id = idOf(map);
     if (const auto value = map.require("name"))
         service.name = ruled(*value, serviceNameProblem);
@@ -133,11 +52,10 @@ void PipelineReader::readService(const DocumentValue& root, Service& service) co
 
 void PipelineReader::readPipeline(const DocumentValue& root, PipelineSpec& spec) const
 {
-    const DocumentMap map(root,
-                          {"id", "name", "repository", "branch", "concurrency", "env", "secrets",
-                           "isolation", "network", "binds", "stages", "on", "hook_secret",
-                           "secrets_for_pull_requests", "labels", "links"},
-                          DocumentMap::Others::Prefixed);
+    std::vector<std::string_view> known = serviceKeys;
+    if (_source == Source::Stored)
+        known.push_back(storedFileKey);
+    const DocumentMap map(root, known, DocumentMap::Others::Prefixed);
     // A service's file may be sent as it is; what only a declared service has is checked and has no effect.
     (void)idOf(map);
     if (const auto value = map.find("name"))
@@ -149,6 +67,10 @@ void PipelineReader::readPipeline(const DocumentValue& root, PipelineSpec& spec)
     readHooks(map, unused);
     readLabels(map, unused);
     readLinks(map, unused);
+    if (const auto value = map.find("pipeline"))
+        value->problem("an inline pipeline has its stages in the request");
+    if (const auto value = map.find(storedFileKey); value && _source == Source::Stored)
+        readStoredFile(*value, spec);
     readKeys(map, spec);
 }
 
@@ -163,6 +85,31 @@ void PipelineReader::readKeys(const DocumentMap& map, PipelineSpec& spec) const
     if (const auto value = map.find("secrets"); value && _source != Source::Request)
         readSecrets(*value, spec);
     readIsolation(map, spec);
+    if (_source == Source::Service && readFileKeys(map, spec))
+        return readCheckout(map, spec);
+    if (const auto value = map.require("stages"))
+        readStages(*value, spec);
+}
+
+/// The stage PREPARE of a service whose other stages stand in its repository.
+void PipelineReader::readCheckout(const DocumentMap& map, PipelineSpec& spec) const
+{
+    const auto value = map.find("stages");
+    if (value)
+        readStages(*value, spec);
+    checkCheckout(map, spec);
+}
+
+/// A file of a repository has no more than fileKeys; what is the service's is told as such.
+void PipelineReader::readFile(const DocumentValue& root, PipelineSpec& spec) const
+{
+    std::vector<std::string_view> known = namesOf(fileKeys);
+    for (const std::string_view key : serviceKeys)
+        known.push_back(key);
+    const DocumentMap map(root, known, DocumentMap::Others::Prefixed);
+    refuseServiceKeys(map);
+    if (const auto value = map.find("env"))
+        readEnv(*value, spec);
     if (const auto value = map.require("stages"))
         readStages(*value, spec);
 }
@@ -294,9 +241,9 @@ void PipelineReader::readStages(const DocumentValue& value, PipelineSpec& spec) 
 {
     const auto items = value.list();
     if (value.node().kind == DocumentNode::Kind::List && _source != Source::Stored &&
-        (items.empty() || items.size() > maxStages))
-        value.problem("must hold 1 to " + std::to_string(maxStages) + " stages, holds " +
-                      std::to_string(items.size()));
+        (items.empty() || items.size() > pipelineBounds::stages))
+        value.problem("must hold 1 to " + std::to_string(pipelineBounds::stages) +
+                      " stages, holds " + std::to_string(items.size()));
     for (const DocumentValue& item : items)
     {
         readStage(item, spec.stages.emplace_back());
@@ -306,23 +253,23 @@ void PipelineReader::readStages(const DocumentValue& value, PipelineSpec& spec) 
 
 void PipelineReader::readStage(const DocumentValue& value, StageSpec& stage) const
 {
-    const DocumentMap map(value,
-                          {"type", "name", "plugin", "with", "timeout", "silence", "grace",
-                           "stuck_after", "output", "retry", "limits", "approval", "artifacts"});
+    const DocumentMap map(value, namesOf(stageKeys));
     if (const auto type = map.require("type"))
     {
         const auto text = type->text();
         const auto known = text ? stageTypeFrom(*text) : std::nullopt;
         if (text && !known)
-            type->expected("one of " + joined(stageTypes()), suggestion(*text, stageTypes()));
+            type->expected("one of " + joined(stageTypeNames()),
+                           suggestion(*text, stageTypeNames()));
         stage.type = known.value_or(StageType::Other);
     }
     if (const auto name = map.find("name"))
     {
         stage.name = name->word().value_or("");
-        if (stage.name.size() > maxStageName ||
+        if (stage.name.size() > pipelineBounds::stageName ||
             stage.name.find_first_of("\n\r\t") != std::string::npos)
-            name->problem("must be one line of at most " + std::to_string(maxStageName) + " bytes");
+            name->problem("must be one line of at most " +
+                          std::to_string(pipelineBounds::stageName) + " bytes");
     }
     if (const auto plugin = map.require("plugin"))
         stage.plugin = plugin->word().value_or("");
@@ -362,10 +309,10 @@ void PipelineReader::readStage(const DocumentValue& value, StageSpec& stage) con
 
 void PipelineReader::readRetry(const DocumentValue& value, RetrySpec& retry)
 {
-    const DocumentMap map(value, {"attempts", "delay", "on", "on_loss"});
-    constexpr std::int64_t maxAttempts = 10;
+    const DocumentMap map(value, namesOf(retryKeys));
     if (const auto attempts = map.find("attempts"))
-        retry.attempts = static_cast<int>(attempts->integer(1, maxAttempts).value_or(1));
+        retry.attempts =
+            static_cast<int>(attempts->integer(1, pipelineBounds::attempts).value_or(1));
     if (const auto delay = map.find("delay"))
         retry.delayMs = duration(*delay, 0).value_or(0);
     if (const auto on = map.find("on"))
@@ -379,8 +326,8 @@ void PipelineReader::readRetry(const DocumentValue& value, RetrySpec& retry)
 void PipelineReader::readRetryOn(const DocumentValue& value, RetrySpec& retry)
 {
     std::vector<std::string_view> known;
-    known.reserve(retryable.size());
-    for (const Cause cause : retryable)
+    known.reserve(retryableCauses.size());
+    for (const Cause cause : retryableCauses)
         known.push_back(toString(cause));
 
     const auto items = value.list();
@@ -388,16 +335,16 @@ void PipelineReader::readRetryOn(const DocumentValue& value, RetrySpec& retry)
         value.problem("must hold an exit code or a cause; leave it out for any failure");
     for (const DocumentValue& item : items)
     {
-        constexpr std::int64_t maxExitCode = 255;
         if (item.node().kind == DocumentNode::Kind::Number)
         {
-            if (const auto code = item.integer(1, maxExitCode))
+            if (const auto code = item.integer(1, pipelineBounds::exitCode))
                 retry.onExitCodes.push_back(static_cast<int>(*code));
             continue;
         }
         const auto text = item.text();
         const auto cause = text ? causeFrom(*text) : std::nullopt;
-        if (cause && std::find(retryable.begin(), retryable.end(), *cause) != retryable.end())
+        if (cause && std::find(retryableCauses.begin(), retryableCauses.end(), *cause) !=
+                         retryableCauses.end())
             retry.onCauses.push_back(*cause);
         else if (cause)
             item.problem(std::string(toString(*cause)) + " is never tried again");
@@ -409,7 +356,7 @@ void PipelineReader::readRetryOn(const DocumentValue& value, RetrySpec& retry)
 
 void PipelineReader::readLimits(const DocumentValue& value, Limits& limits)
 {
-    const DocumentMap map(value, {"memory", "cpu", "pids"});
+    const DocumentMap map(value, namesOf(limitKeys));
     if (const auto memory = map.find("memory"))
     {
         const auto text = memory->text();

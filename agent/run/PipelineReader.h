@@ -13,6 +13,7 @@ public:
     {
         Service, ///< a file of services.d/
         Request, ///< an inline pipeline: no secrets; id, name and concurrency have no effect
+        File,    ///< of a repository: variables and stages only
         Stored   ///< our own JSON: only the shape is checked
     };
 
@@ -20,6 +21,8 @@ public:
 
     void readService(const DocumentValue& root, Service& service) const;
     void readPipeline(const DocumentValue& root, PipelineSpec& spec) const;
+    void readFile(const DocumentValue& root, PipelineSpec& spec) const;
+    static void readLimits(const DocumentValue& value, Limits& limits);
 
 private:
     void readHooks(const DocumentMap& map, Service& service) const;
@@ -33,11 +36,11 @@ private:
                    const StageSpec& stage) const;
     void readSecrets(const DocumentValue& value, PipelineSpec& spec) const;
     static void readIsolation(const DocumentMap& map, PipelineSpec& spec);
+    void readCheckout(const DocumentMap& map, PipelineSpec& spec) const;
     void readStages(const DocumentValue& value, PipelineSpec& spec) const;
     void readStage(const DocumentValue& value, StageSpec& stage) const;
     static void readRetry(const DocumentValue& value, RetrySpec& retry);
     static void readRetryOn(const DocumentValue& value, RetrySpec& retry);
-    static void readLimits(const DocumentValue& value, Limits& limits);
 
     /// Reads text and holds it against a rule of InputRules.h.
     template <typename Rule> std::string ruled(const DocumentValue& value, Rule rule) const

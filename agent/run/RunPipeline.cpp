@@ -27,8 +27,11 @@ void checkPipeline(PipelineSpec& pipeline, std::vector<Problem> problems,
     }
     if (const auto problem = isolation.pullRequestProblem(trigger); !problem.empty())
         throw Declined(Declined::Kind::Invalid, "invalid_value", problem, "triggerType");
-    if (isPullRequest(trigger))
-        pipeline.isolation = Isolation::Sandbox;
+    if (!isPullRequest(trigger))
+        return;
+    pipeline.isolation = Isolation::Sandbox;
+    if (pipeline.file)
+        pipeline.file->deploys = false;
 }
 
 } // namespace agent

@@ -20,6 +20,18 @@ catch (const std::runtime_error&)
     return "";
 }
 
+void RunSpecs::replace(Batch& batch, const std::string& runId, const Pipeline& pipeline)
+{
+    batch.onRollback(
+        [this, runId, before = _pipelines.replace(runId, pipeline)]
+        {
+            if (before)
+                _pipelines.replace(runId, *before);
+            else
+                _pipelines.forget(runId);
+        });
+}
+
 bool RunSpecs::external(const Stage& stage) const
 {
     const auto plugin = _plugins.find(stage.plugin);

@@ -28,7 +28,7 @@ public:
 
     [[nodiscard]] const OrderDefaults& orders() const { return _options.orders; }
 
-    /// Valid until release().
+    /// Valid until release() and replace().
     const PipelineSpec& pipeline(const Run& run) { return _pipelines.of(run).spec(); }
 
     /// Returns where the run's pipeline has its sources; empty where it says nothing, or can't be read.
@@ -40,8 +40,17 @@ public:
         _pipelines.add(runId, pipeline);
     }
 
+    /// Has another pipeline for the run: its stages were read. `batch` takes that back where it is rolled back.
+    void replace(Batch& batch, const std::string& runId, const Pipeline& pipeline);
+
     /// Valid until release().
     const StageSpec& stage(const Run& run, const Stage& stage);
+
+    /// Whether the other stages of the run stand in its repository, and were not read yet.
+    [[nodiscard]] bool stagesUnread(const Run& run) const
+    {
+        return _pipelines.peek(run).spec().file.has_value();
+    }
 
     /// Drops what is kept of a run that ended.
     void release(const std::string& runId) { _pipelines.forget(runId); }

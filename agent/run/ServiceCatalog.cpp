@@ -54,9 +54,8 @@ void checkSecrets(const ParsedService& parsed, const fs::path& folder,
         catch (const std::runtime_error& error) // it names the secret and never its value
         {
             const std::string key = "secrets[" + std::to_string(i) + ']';
-            const auto line = parsed.lines.find(key);
             problems.push_back({.file = parsed.service.file,
-                                .line = line == parsed.lines.end() ? 0 : line->second,
+                                .line = parsed.lineOf(key),
                                 .key = key,
                                 .message = error.what()});
         }
@@ -69,8 +68,7 @@ void checkIsolation(ParsedService& parsed, const IsolationPolicy& isolation)
     for (Problem& problem : isolation.check(parsed.service.pipeline, parsed.service.name))
     {
         problem.file = parsed.service.file;
-        if (const auto line = parsed.lines.find(problem.key); line != parsed.lines.end())
-            problem.line = line->second;
+        problem.line = parsed.lineOf(problem.key);
         parsed.problems.push_back(std::move(problem));
     }
 }
@@ -112,11 +110,8 @@ void checkIdentity(ParsedService& parsed,
     Service& service = parsed.service;
     const auto tell = [&](const std::string& key, const std::string& message)
     {
-        const auto line = parsed.lines.find(key);
-        parsed.problems.push_back({.file = service.file,
-                                   .line = line == parsed.lines.end() ? 0 : line->second,
-                                   .key = key,
-                                   .message = message});
+        parsed.problems.push_back(
+            {.file = service.file, .line = parsed.lineOf(key), .key = key, .message = message});
     };
 
     if (const auto other = others.find(service.name); other != others.end())
@@ -154,7 +149,7 @@ std::vector<Problem> ServiceCatalog::load(const fs::path& folder, const PluginRe
         const Service& service = parsed.service;
         std::vector<Problem>& problems = parsed.problems;
         // Also where there are others: whoever writes a service shall see all at once.
-        for (auto& problem : checkPlugins(service.pipeline, registry, service.file, parsed.lines))
+        for (auto& problem : checkPlugins(service.pipeline, registry, service.file, parsed.places))
             problems.push_back(std::move(problem));
         if (problems.empty())
             checkIsolation(parsed, isolation);

@@ -45,6 +45,14 @@ void needWorkspace(Batch& batch, const EngineParts& parts, const Run& run)
     }
 }
 
+void needStages(const EngineParts& parts, const Run& run, const Stage& stage)
+{
+    if (stage.ordinal == 0 && parts.specs.stagesUnread(run))
+        throw Declined::conflict("stages_unread",
+                                 "the run's other stages stand in its repository, and this one is "
+                                 "to read them: without it the run would do nothing");
+}
+
 void startByHand(Batch& batch, EngineParts& parts, Run& run, Stage& stage, const std::string& actor,
                  const std::string& reason)
 {

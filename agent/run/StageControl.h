@@ -16,6 +16,9 @@ std::optional<Stage> unfinishedBefore(Batch& batch, const Stage& stage);
 /// Errors: Declined, Conflict, where the workspace that the run needs to go on was removed.
 void needWorkspace(Batch& batch, const EngineParts& parts, const Run& run);
 
+/// Errors: Declined, Conflict, where the run would go on without stages: `stage` is to read them from the repository.
+void needStages(const EngineParts& parts, const Run& run, const Stage& stage);
+
 /// Starts a stage that is IDLE or awaits approval, and opens its run again where that has ended. Writes the
 /// stage; the run is written by the caller.
 /// Errors: Declined: Conflict, Unavailable.

@@ -329,6 +329,16 @@ Arguments listLinks(const std::string& mirror, const std::string& commit,
     return argv;
 }
 
+Arguments sizeOfFile(const std::string& mirror, const std::string& id)
+{
+    return git({"--git-dir=" + mirror, "cat-file", "-s", id});
+}
+
+Arguments printFile(const std::string& mirror, const std::string& id)
+{
+    return git({"--git-dir=" + mirror, "cat-file", "blob", id});
+}
+
 Arguments describe(const std::string& mirror, const std::string& commit)
 {
     return git({"--git-dir=" + mirror, "log", "-1", "--no-color", "--no-show-signature",

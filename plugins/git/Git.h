@@ -71,6 +71,10 @@ Arguments listSubmoduleSettings(const std::string& mirror, const std::string& co
 Arguments listLinks(const std::string& mirror, const std::string& commit,
                     const std::vector<std::string>& paths);
 
+/// Prints the size of a file's content, `id`; prints the content.
+Arguments sizeOfFile(const std::string& mirror, const std::string& id);
+Arguments printFile(const std::string& mirror, const std::string& id);
+
 /// Makes a repository in the empty folder `workspace`. `trusted`: objects are copied unread.
 Arguments clone(const std::string& mirror, const std::string& workspace, bool trusted);
 

@@ -1,6 +1,7 @@
 #include "agent/plugin/StagePlugin.h"
 #include "plugins/git/Checkout.h"
 #include "plugins/git/Mirror.h"
+#include "plugins/git/PipelineFile.h"
 #include "plugins/git/Submodules.h"
 #include "plugins/git/Workspace.h"
 
@@ -54,6 +55,7 @@ private:
         emptyFolder(context.workspace); // before any use of git there
 
         const Checkout checkout(surroundings, context.workspace);
+        const PipelineFile pipeline = PipelineFile::read();
         std::vector<Submodule> submodules;
         {
             Mirror mirror(repository, context.cache / mirrors, surroundings.mirrorsTrusted);
@@ -64,6 +66,8 @@ private:
                     // Before any use of git there, see emptyFolder.
                     emptyFolder(context.workspace);
                     checkout.create(repository, mirror.path(), found.commit, mirror.trusted());
+                    if (pipeline.wanted())
+                        pipeline.handOver(repository, mirror, found.commit);
                 });
             if (context.enabled("submodules"))
                 submodules = submodulesOf(repository, mirror.path(), target.commit);

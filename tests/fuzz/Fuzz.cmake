@@ -47,6 +47,9 @@ add_library(fuzzed STATIC EXCLUDE_FROM_ALL
     agent/run/Pipeline.cpp
     agent/run/PipelineParser.cpp
     agent/run/PipelineReader.cpp
+    agent/run/PipelineFileReader.cpp
+    agent/run/PipelineKeys.cpp
+    agent/run/PipelineValues.cpp
     agent/store/CompressedLog.cpp
     agent/store/LineCursor.cpp
     agent/store/LogIndex.cpp

@@ -425,7 +425,7 @@ public:
                                     "  - type: BUILD\n    plugin: dmo\n");
         CPPUNIT_ASSERT_EQUAL(std::string(), all(parsed.problems));
         const auto problems =
-            checkPlugins(parsed.service.pipeline, registry, "a.yaml", parsed.lines);
+            checkPlugins(parsed.service.pipeline, registry, "a.yaml", parsed.places);
         CPPUNIT_ASSERT_EQUAL(
             std::string("a.yaml:3: stages[0].with.command: the plugin 'demo' requires it\n"
                         "a.yaml:9: stages[1].with.count: expected a number, found text\n"
@@ -462,7 +462,7 @@ public:
         const PluginRegistry registry = demoRegistry();
         const std::string stages = "stages:\n  - { type: BUILD, plugin: login }\n";
         const auto refused = service("name: a\nsecrets: [TOK]\n" + stages);
-        const auto told = checkPlugins(refused.service.pipeline, registry, "a.yaml", refused.lines);
+        const auto told = checkPlugins(refused.service.pipeline, registry, "a.yaml", refused.places);
         CPPUNIT_ASSERT(all(told).starts_with(
             "a.yaml:4: stages[0].plugin: the plugin 'login' has ${TOK} in its run"));
         const auto other = service("name: a\nsecrets: [TOKEN]\nenv: { TOK: open }\n" + stages);

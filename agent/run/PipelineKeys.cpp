@@ -1,0 +1,60 @@
+#include "agent/run/PipelineKeys.h"
+
+namespace agent
+{
+
+const PipelineKeys fileKeys{
+    {"env", Shape::Environment,
+     "Variables of every stage. Those that the service or the request sets keep their value."},
+    {"stages", Shape::Stages, "They run in this order, after the checkout.", true},
+};
+
+const PipelineKeys stageKeys{
+    {"type", Shape::Type, "What the stage is; may repeat.", true},
+    {"name", Shape::StageName, "The displayed name. Default: the type."},
+    {"plugin", Shape::Plugin, "What executes the stage, such as shell.", true},
+    {"with", Shape::Settings, "The plugin's settings: {command: …} of shell."},
+    {"timeout", Shape::Span, "The stage ends in FAILURE after this: 500ms, 30s, 10m, 2h."},
+    {"silence", Shape::Span, "The same after this time without output. Default: no limit."},
+    {"grace", Shape::Duration, "Time from SIGTERM to SIGKILL."},
+    {"stuck_after", Shape::Span, "Reported as stuck after this time without output."},
+    {"output", Shape::Output, "Whether stdout and stderr are one stream. Default: merged."},
+    {"retry", Shape::Retry, "When and how often a failed stage is tried again."},
+    {"limits", Shape::Limits, "What its processes may use together."},
+    {"approval", Shape::Approval, "required: waits until somebody approves it."},
+    {"artifacts", Shape::Patterns, "Files of the workspace to keep: [\"dist/**\"]."},
+};
+
+const PipelineKeys retryKeys{
+    {"attempts", Shape::Attempts, "In total. Default: 2."},
+    {"delay", Shape::Duration, "Between two attempts. Default: none."},
+    {"on", Shape::RetryOn, "Exit codes and causes. Default: any failure of the command."},
+    {"on_loss", Shape::Boolean, "Also if the host rebooted or the shim was killed."},
+};
+
+const PipelineKeys limitKeys{
+    {"memory", Shape::Bytes, "512MiB, 2GiB."},
+    {"cpu", Shape::Cpu, "Cores, or percent of one: 1.5 is 150%."},
+    {"pids", Shape::Count, "Processes and threads."},
+};
+
+const std::vector<std::string_view> serviceKeys{"id",          "name",
+                                                "repository",  "branch",
+                                                "concurrency", "env",
+                                                "secrets",     "stages",
+                                                "isolation",   "network",
+                                                "binds",       "on",
+                                                "hook_secret", "secrets_for_pull_requests",
+                                                "pipeline",    "allow",
+                                                "labels",      "links"};
+
+std::vector<std::string_view> namesOf(const PipelineKeys& keys)
+{
+    std::vector<std::string_view> names;
+    names.reserve(keys.size());
+    for (const PipelineKey& key : keys)
+        names.push_back(key.name);
+    return names;
+}
+
+} // namespace agent

@@ -1,0 +1,81 @@
+#pragma once
+
+#include "agent/model/Stage.h"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+namespace agent
+{
+
+/// What a value may be, as PipelineSchema writes it for editors.
+enum class Shape
+{
+    Text,        ///< any scalar
+    StageName,   ///< one line
+    Plugin,      ///< a word
+    Type,        ///< of a stage
+    Duration,    ///< 0 too
+    Span,        ///< a duration longer than 0
+    Bytes,       ///< at least 1
+    Cpu,         ///< cores, or percent of one
+    Count,       ///< a whole number of at least 1
+    Attempts,    ///< a whole number up to bounds of retry
+    Boolean,     ///< true or false
+    Output,      ///< merged or separate
+    Approval,    ///< `required`
+    RetryOn,     ///< exit codes and causes
+    Patterns,    ///< of files
+    Environment, ///< names with texts
+    Settings,    ///< of a plugin
+    Retry,       ///< a map of retryKeys
+    Limits,      ///< a map of limitKeys
+    Stages       ///< a list of maps of stageKeys
+};
+
+/// A key that the reader knows.
+struct PipelineKey
+{
+    std::string_view name;
+    Shape shape;
+    std::string_view says; ///< for people, in editors
+    bool required = false;
+};
+
+using PipelineKeys = std::vector<PipelineKey>;
+
+// The keys of each map, as the reader knows them and the schema tells them.
+extern const PipelineKeys fileKeys; ///< of a pipeline file in a repository
+extern const PipelineKeys stageKeys;
+extern const PipelineKeys retryKeys;
+extern const PipelineKeys limitKeys;
+
+/// Of a service, and of an inline pipeline.
+extern const std::vector<std::string_view> serviceKeys;
+
+/// Returns their names.
+std::vector<std::string_view> namesOf(const PipelineKeys& keys);
+
+/// What the numbers and texts of a pipeline may be at most.
+namespace pipelineBounds
+{
+inline constexpr std::size_t stages = 100;
+inline constexpr std::size_t stageName = 128; ///< bytes
+inline constexpr std::int64_t attempts = 10;
+inline constexpr std::int64_t exitCode = 255;
+inline constexpr std::int64_t cpuPercent = 102'400; ///< 1024 cores: more is a slip of the pen
+inline constexpr std::size_t file = 131'072;        ///< bytes of a pipeline file
+inline constexpr std::int64_t fileGraceMs =
+    60'000; ///< of a stage there: nobody else waits longer for a slot
+} // namespace pipelineBounds
+
+/// Causes that `retry` may name. Decisions of an operator and externally reported ends are never retried.
+inline constexpr std::array<Cause, 11> retryableCauses{
+    Cause::Exit,       Cause::Signal,   Cause::Timeout,       Cause::Silent,
+    Cause::Oom,        Cause::DiskFull, Cause::PluginMissing, Cause::PluginError,
+    Cause::SpawnError, Cause::ShimLost, Cause::HostReboot};
+
+} // namespace agent
