@@ -1,10 +1,12 @@
 #include "agent/AgentApplication.h"
 
+#include "agent/Lint.h"
 #include "agent/doctor/Doctor.h"
 #include "agent/doctor/SandboxProbe.h"
 #include "agent/exec/ExecStage.h"
 #include "agent/model/Id.h"
 #include "agent/outbox/TargetSpec.h"
+#include "agent/run/PipelineSchema.h"
 
 #include <Poco/Exception.h>
 #include <Poco/Util/HelpFormatter.h>
@@ -48,6 +50,14 @@ void AgentApplication::defineOptions(Poco::Util::OptionSet& options)
                "check this host, print the findings as JSON, then exit (readable: stagectl "
                "doctor)"));
     options.addOption(Option("record", "", "with --doctor: check the whole record too"));
+    options.addOption(Option("lint", "",
+                             "check a pipeline file of a repository, then exit; what `stagectl "
+                             "lint` does")
+                          .argument("FILE"));
+    options.addOption(
+        Option("lint-service", "", "with --lint: by the rules of this service").argument("NAME"));
+    options.addOption(
+        Option("pipeline-schema", "", "print the JSON Schema of such a file, then exit"));
     ExecRequest::defineOptions(options);
 }
 
@@ -61,7 +71,12 @@ void AgentApplication::handleOption(const std::string& name, const std::string& 
     _check = _check || name == "check";
     _doctor = _doctor || name == "doctor";
     _wholeRecord = _wholeRecord || name == "record";
+    _schema = _schema || name == "pipeline-schema";
     _exec.take(name, value);
+    if (name == "lint")
+        _lint = value;
+    if (name == "lint-service")
+        _lintService = value;
     if (name == "config")
         _file = value;
     if (name == "define")
@@ -89,6 +104,11 @@ int AgentApplication::main(const std::vector<std::string>& args)
         help.format(std::cout);
         return EXIT_OK;
     }
+    if (_schema)
+    {
+        std::cout << pipelineSchema() << std::flush;
+        return EXIT_OK;
+    }
     _programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
     if (_exec.given())
         return exec(args);
@@ -101,6 +121,8 @@ int AgentApplication::main(const std::vector<std::string>& args)
     _config = readConfig(_file, _definitions, problems);
     if (_doctor)
         return examineHost(problems);
+    if (!_lint.empty() && problems.empty())
+        return lintFile();
     if (!problems.empty())
     {
         for (const auto& problem : problems)
@@ -150,6 +172,26 @@ int AgentApplication::check()
               << counted(_services.all().size(), "service") << ", "
               << counted(problems.size(), "problem") << std::endl;
     return problems.empty() ? 0 : exitConfig;
+}
+
+int AgentApplication::lintFile()
+{
+    constexpr int usage = 2;
+    std::vector<Problem> problems;
+    loadPlugins(_plugins, problems);
+    if (_lintService.empty())
+        return lint(_lint, nullptr, _plugins, _config.stageTimeoutMs);
+    const auto told = _services.load(
+        _config.servicesDir, _plugins, [](const std::string& name) { return name; }, {},
+        _config.isolation);
+    const auto service = _services.find(_lintService);
+    if (service && service->pipeline.file)
+        return lint(_lint, service.get(), _plugins, _config.stageTimeoutMs);
+    std::cerr << "there is no service '" << _lintService << "' with the key pipeline in "
+              << _config.servicesDir.string() << '\n';
+    for (const auto& problem : told)
+        std::cerr << problem.describe() << '\n';
+    return usage;
 }
 
 int AgentApplication::examineHost(const std::vector<Problem>& problems) const

@@ -44,6 +44,7 @@ private:
     int check();
     int examineHost(const std::vector<Problem>& problems) const;
     int exec(const std::vector<std::string>& args);
+    int lintFile();
     int serve();
     [[nodiscard]] AccessOptions accessOptions() const;
     void probeSandbox();
@@ -58,7 +59,10 @@ private:
     bool _check = false;
     bool _doctor = false;
     bool _wholeRecord = false; ///< of the doctor
-    unsigned _umask = 0;       ///< of who started us
+    std::string _lint;         ///< a pipeline file to check; empty: none
+    std::string _lintService;  ///< whose rules count; empty: nobody's
+    bool _schema = false;
+    unsigned _umask = 0; ///< of who started us
     ExecRequest _exec;
     std::filesystem::path _file;
     std::vector<std::string> _definitions; ///< of -D, unparsed

@@ -206,6 +206,7 @@ add_executable(daemon-tests
     tests/daemon/StagectlWordsTest.cpp
     tests/daemon/StagectlLogsTest.cpp
     tests/daemon/StagectlInitTest.cpp
+    tests/daemon/StagectlLintTest.cpp
     tests/daemon/StagectlScreensTest.cpp
     tests/daemon/StagectlAgentsTest.cpp
     tests/daemon/StagectlHelpTest.cpp

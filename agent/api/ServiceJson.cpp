@@ -30,6 +30,7 @@ void putService(Writer& out, const Service& service)
     putOrNull(out, "repository", shown(service.pipeline.repository));
     putOrNull(out, "branch", service.pipeline.branch);
     putNumber(out, "concurrency", std::optional(service.concurrency));
+    putOrNull(out, "pipelineFile", service.pipeline.file ? service.pipeline.file->path : "");
     putLabels(out, service.labels);
     out.Key("links");
     out.StartObject();

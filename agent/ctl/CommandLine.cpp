@@ -62,7 +62,6 @@ private:
     void addAccessVerbs();
     void addOutboxVerbs();
     void addLocalVerbs();
-    void addExec();
     CLI::App* watchable(CLI::App* verb);
     [[nodiscard]] Terminal terminal() const;
     [[nodiscard]] Exit help() const;
@@ -95,6 +94,8 @@ private:
     ExecCommand _execCommand;
     CLI::App* _init = nullptr;
     InitRequest _initRequest;
+    CLI::App* _lint = nullptr;
+    LintRequest _lintRequest;
     CLI::App* _help = nullptr;
 };
 
@@ -120,7 +121,6 @@ CommandLine::CommandLine()
     addAccessVerbs();
     addOutboxVerbs();
     addLocalVerbs();
-    addExec();
     addFooters(_app);
 }
 
@@ -326,15 +326,13 @@ void CommandLine::addLocalVerbs()
     _init = _app.add_subcommand(
         "init", "Write a first service file for the repository in this folder, and check it");
     addInitOptions(*_init, _initRequest);
-    _help = _app.add_subcommand("help", "Show the help of a verb, or of a topic");
-    _help->add_option("TOPIC", _name, "A verb, or ids, output, agents, exit-codes")->type_name("");
-}
-
-void CommandLine::addExec()
-{
+    _lint = _app.add_subcommand("lint", "Check a repository's pipeline file, without the agent");
+    addLintOptions(*_lint, _lintRequest);
     _exec =
         _app.add_subcommand("exec", "Execute one stage of a service locally, without the agent");
     addExecOptions(*_exec, _execCommand);
+    _help = _app.add_subcommand("help", "Show the help of a verb, or of a topic");
+    _help->add_option("TOPIC", _name, "A verb, or ids, output, agents, exit-codes")->type_name("");
 }
 
 Exit CommandLine::run(int argc, char** argv)
@@ -363,6 +361,8 @@ Exit CommandLine::run(int argc, char** argv)
         return help();
     if (_init->parsed())
         return initService(_initRequest);
+    if (_lint->parsed())
+        lint(_lintRequest);
     if (_exec->parsed() && _execCommand.from.empty())
         execStage(_execCommand);
     if (_doctor->parsed())

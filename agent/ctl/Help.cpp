@@ -140,6 +140,9 @@ const std::map<std::string, std::string>& examples()
                    "  sudo stagectl doctor --record"},
         {"init", "  cd ~/src/payment && stagectl init\n"
                  "  stagectl init --services ~/services.d --name payment"},
+        {"lint", "  stagectl lint\n"
+                 "  stagectl lint ci/pipeline.yaml --service payment\n"
+                 "  stagectl lint --schema >pipeline.schema.json"},
         {"drain", "  stagectl drain && stagectl agent --watch"}};
     return all;
 }

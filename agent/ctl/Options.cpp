@@ -117,4 +117,17 @@ void addInitOptions(CLI::App& verb, InitRequest& to)
     verb.add_flag("--force", to.force, "Overwrite the service file");
 }
 
+void addLintOptions(CLI::App& verb, LintRequest& to)
+{
+    verb.add_option("FILE", to.file, "The file (default: .stage-agent.yaml)")->type_name("");
+    verb.add_option("--service", to.service, "By the rules of this service of this host")
+        ->type_name("NAME");
+    verb.add_option("-c,--config", to.config, "With --service: the agent's configuration")
+        ->type_name("FILE");
+    verb.add_option("-D,--define", to.definitions, "A configuration key (repeatable)")
+        ->type_name("KEY=VALUE")
+        ->allow_extra_args(false);
+    verb.add_flag("--schema", to.schema, "Print the JSON Schema of such files");
+}
+
 } // namespace agent::ctl

@@ -3,6 +3,7 @@
 #include "agent/ctl/Commands.h"
 #include "agent/ctl/Exec.h"
 #include "agent/ctl/Init.h"
+#include "agent/ctl/Lint.h"
 
 #include <CLI/App.hpp>
 
@@ -18,5 +19,6 @@ void addRunsOptions(CLI::App& verb, RunsQuery& to);
 void addLogsOptions(CLI::App& verb, LogsQuery& to);
 void addExecOptions(CLI::App& verb, ExecCommand& to);
 void addInitOptions(CLI::App& verb, InitRequest& to);
+void addLintOptions(CLI::App& verb, LintRequest& to);
 
 } // namespace agent::ctl

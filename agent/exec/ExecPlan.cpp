@@ -1,9 +1,11 @@
 #include "agent/exec/ExecPlan.h"
 
 #include "agent/model/Id.h"
+#include "agent/os/RegularFile.h"
 #include "agent/plugin/PluginRegistry.h"
+#include "agent/run/FilePipeline.h"
 #include "agent/run/Pipeline.h"
-#include "agent/run/PipelineParser.h"
+#include "agent/run/PipelineKeys.h"
 #include "agent/run/ServiceCatalog.h"
 
 #include <Poco/String.h>
@@ -120,6 +122,37 @@ void seeThatItMay(const Stage& stage, const StageSpec& spec, const PluginRegistr
                               request.workspace.string() + "; if that may be lost, say --yes");
 }
 
+/// The stages of a service that has them in its repository: as the file in the folder at hand says.
+PipelineSpec fromFile(const PipelineSpec& pipeline, const ExecRequest& request,
+                      const PluginRegistry& plugins)
+{
+    const auto folder = !request.workspace.empty() ? request.workspace
+                        : !request.from.empty()    ? request.from
+                                                   : std::filesystem::current_path();
+    const std::string file = folder / pipeline.file->path;
+    std::optional<std::string> text;
+    try
+    {
+        text = readRegularFile(file, pipelineBounds::file);
+    }
+    catch (const std::runtime_error& error)
+    {
+        throw ExecRefusal(ExecExit::Usage, file + ": " + error.what());
+    }
+    if (!text)
+        throw ExecRefusal(ExecExit::NotFound,
+                          "the stages of the service stand in " + pipeline.file->path +
+                              " of its repository, and there is no " + file +
+                              ": call it in a working copy, or with --workspace");
+    auto parsed = filePipeline(pipeline, *text, plugins, 0);
+    std::string message;
+    for (const auto& problem : parsed.problems)
+        message += (message.empty() ? "" : "\n") + problem.describe();
+    if (!message.empty())
+        throw ExecRefusal(ExecExit::Usage, message);
+    return parsed.spec;
+}
+
 } // namespace
 
 ExecPlan planExec(const ExecRequest& request, const ServiceCatalog& services,
@@ -127,7 +160,8 @@ ExecPlan planExec(const ExecRequest& request, const ServiceCatalog& services,
 {
     const auto service = findService(request.service, services, problems);
     ExecPlan plan;
-    plan.pipeline = service->pipeline;
+    plan.pipeline =
+        service->pipeline.file ? fromFile(service->pipeline, request, plugins) : service->pipeline;
     for (const auto& [name, value] : request.env)
         plan.pipeline.env[name] = value;
     try

@@ -28,11 +28,6 @@ public:
     {
         for (const auto& [name, value] : _file.spec.env)
             checkVariable(name);
-        const std::size_t most = pipelineBounds::stages - _submitted.stages.size();
-        if (_file.spec.stages.size() > most)
-            tell("stages", "must hold at most " + std::to_string(most) +
-                               " stages beside the checkout, holds " +
-                               std::to_string(_file.spec.stages.size()));
         for (std::size_t i = 0; i < _file.spec.stages.size(); ++i)
             checkStage(_file.spec.stages[i], "stages[" + std::to_string(i) + ']');
     }

@@ -240,10 +240,11 @@ void PipelineReader::readIsolation(const DocumentMap& map, PipelineSpec& spec)
 void PipelineReader::readStages(const DocumentValue& value, PipelineSpec& spec) const
 {
     const auto items = value.list();
+    const std::size_t most = pipelineBounds::stages - (_source == Source::File ? 1 : 0);
     if (value.node().kind == DocumentNode::Kind::List && _source != Source::Stored &&
-        (items.empty() || items.size() > pipelineBounds::stages))
-        value.problem("must hold 1 to " + std::to_string(pipelineBounds::stages) +
-                      " stages, holds " + std::to_string(items.size()));
+        (items.empty() || items.size() > most))
+        value.problem("must hold 1 to " + std::to_string(most) + " stages, holds " +
+                      std::to_string(items.size()));
     for (const DocumentValue& item : items)
     {
         readStage(item, spec.stages.emplace_back());

@@ -176,8 +176,8 @@ std::string requestVariableProblem(std::string_view name)
     for (const auto& [what, names] : refusedVariables())
         if (std::any_of(names.begin(), names.end(),
                         [&](std::string_view pattern) { return matches(pattern, name); }))
-            return "a request for a declared service can't set " + std::string(name) + ": it " +
-                   std::string(what) + ". The service's own env can; docs/variables.md lists all";
+            return "only the service's own env can set " + std::string(name) + ": it " +
+                   std::string(what) + "; docs/variables.md lists all";
     return "";
 }
 

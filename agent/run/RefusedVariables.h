@@ -19,7 +19,8 @@ struct RefusedVariables
 /// The whole table.
 const std::vector<RefusedVariables>& refusedVariables();
 
-/// Returns why a request for a declared service can't set the variable; empty if it can.
+/// Returns why neither a request for a declared service nor a file of its repository can set the variable; empty if they
+/// can.
 std::string requestVariableProblem(std::string_view name);
 
 } // namespace agent

@@ -1,6 +1,7 @@
 // Runs whose stages stand in a file of their repository: docs/pipeline-in-repository.md.
 #include "tests/support/CanSandbox.h"
 #include "tests/support/GitOrigin.h"
+#include "tests/support/Program.h"
 #include "tests/support/Stages.h"
 
 #include <cppunit/TestFixture.h>
@@ -34,7 +35,9 @@ class PipelineInRepositoryTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testRerunHasTheSameStages);
     CPPUNIT_TEST(testADaemonThatIsKilledLosesNothing);
     CPPUNIT_TEST(testAPullRequestDeploysNothing);
-    CPPUNIT_TEST(testTargetsAndHistoryHearOfTheStages);
+    CPPUNIT_TEST(testHistoryTellsOfTheStages);
+    CPPUNIT_TEST(testServiceTellsItsFile);
+    CPPUNIT_TEST(testExecTakesTheFileOfTheWorkingFolder);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -169,7 +172,7 @@ public:
         const fs::path script = _daemon->folder() / "gitconfig";
         std::ofstream(script)
             << "[filter \"other\"]\n\tsmudge = \"d=$(dirname $STAGE_OUTPUTS); cat; "
-               "env | grep PIPELINE; ls $d | grep pipeline; "
+               "env | grep ^STAGE_AGENT_PIPELINE; ls $d | grep pipeline; "
                "printf 'file x\\\\nstages: []\\\\n' >$d/pipeline.yaml; true\"\n";
         std::ofstream(_origin->path() / ".gitattributes") << "probe filter=other\n";
         _origin->commit("probe", "nothing");
@@ -187,8 +190,8 @@ public:
         _daemon->writeService("app", service("allow: {without_approval: [DEPLOY_STAGING], "
                                              "limits: {pids: 400}, timeout: 90s}\n"));
         _origin->commit(".stage-agent.yaml",
-                        file(stage("DEPLOY_STAGING", "ulimit -u; true") +
-                             stage("DEPLOY_PROD", "true") + stage("OTHER", "true")));
+                        file(stage("DEPLOY_STAGING", "true") + stage("DEPLOY_PROD", "true") +
+                             stage("OTHER", "true")));
         _daemon->start();
         const std::string run = _daemon->submitService("app");
         _daemon->waitForRun(run, "AWAITING_APPROVAL");
@@ -324,7 +327,7 @@ public:
                              _daemon->detail(_daemon->stagesOf(run)[1], "isolation"));
     }
 
-    void testTargetsAndHistoryHearOfTheStages()
+    void testHistoryTellsOfTheStages()
     {
         _origin->commit(".stage-agent.yaml", file(passes("BUILD") + passes("OTHER")));
         _daemon->start();
@@ -333,6 +336,40 @@ public:
         const std::string history = _daemon->get("/api/runs/" + run + "/history").body;
         CPPUNIT_ASSERT_MESSAGE(history, history.find("2 stages from .stage-agent.yaml") !=
                                             std::string::npos);
+    }
+
+    void testServiceTellsItsFile()
+    {
+        _daemon->start();
+        const auto shown = _daemon->get("/api/services/app").json();
+        CPPUNIT_ASSERT_EQUAL(std::string(".stage-agent.yaml"),
+                             std::string(shown["pipelineFile"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(1U, shown["stages"].Size());
+    }
+
+    void testExecTakesTheFileOfTheWorkingFolder()
+    {
+        const auto exec = [&](const std::string& stage)
+        {
+            return agent::test::runProgram(
+                {std::string(STAGE_AGENT_BIN_DIR) + "/stagectl", "exec", "app", stage, "-D",
+                 "services.dir=" + (_daemon->folder() / "services.d").string(), "-D",
+                 "isolation.default=none", "--workspace", _origin->path().string()},
+                _daemon->folder());
+        };
+        const auto missing = exec("BUILD");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(missing.err, 4, missing.exitCode);
+        CPPUNIT_ASSERT(missing.err.find("there is no " + _origin->path().string() +
+                                        "/.stage-agent.yaml") != std::string::npos);
+        std::ofstream(_origin->path() / ".stage-agent.yaml") << file(stage("BUILD", "echo $MODE"));
+        const auto ran = exec("BUILD");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(ran.err, 0, ran.exitCode);
+        CPPUNIT_ASSERT_EQUAL(std::string("of the service\n"), ran.out);
+        std::ofstream(_origin->path() / ".stage-agent.yaml") << "isolation: none\n"
+                                                             << file(stage("BUILD", "true"));
+        const auto refused = exec("BUILD");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(refused.err, 2, refused.exitCode);
+        CPPUNIT_ASSERT(refused.err.find(".stage-agent.yaml:1:1: isolation: ") != std::string::npos);
     }
 
 private:

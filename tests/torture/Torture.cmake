@@ -15,6 +15,7 @@ add_executable(torture-tests
     tests/torture/FailpointTest.cpp
     tests/torture/SyncOrderTest.cpp
     tests/torture/PowerLossTest.cpp
+    tests/torture/PipelineFileTest.cpp
     tests/torture/ClockTest.cpp)
 target_link_libraries(torture-tests PRIVATE agent_wire Poco::Net SQLite::SQLite3 OpenSSL::SSL cppunit)
 target_compile_definitions(torture-tests PRIVATE
@@ -23,7 +24,7 @@ target_compile_definitions(torture-tests PRIVATE
     STAGE_AGENT_FAILPOINT_DIR="${CMAKE_BINARY_DIR}/failpoints")
 target_compile_options(torture-tests PRIVATE ${TEST_OPTIONS})
 add_dependencies(torture-tests stage-agent stage-shim failpoint-agent failpoint-shim
-    stage-plugin-host plugin-shell-files plugin-external-files)
+    stage-plugin-host plugin-git plugin-git-files plugin-shell-files plugin-external-files)
 
 # The daemon and the shim once more, with failpoints. Only the files that have some are compiled again: as
 # objects they come before the libraries, whose own versions of them the linker then never takes.
@@ -41,6 +42,7 @@ add_library(failpoint_agent_parts OBJECT
     agent/run/Engine.cpp
     agent/run/SyncWorker.cpp
     agent/run/AdminToken.cpp
+    agent/run/RepositoryStages.cpp
     tests/torture/failpoints/MovedClock.cpp
     tests/torture/failpoints/CallLog.cpp)
 target_link_libraries(failpoint_agent_parts PRIVATE agent_run PkgConfig::ZSTD)

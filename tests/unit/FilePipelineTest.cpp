@@ -129,7 +129,7 @@ public:
             many += stage("type: OTHER");
         CPPUNIT_ASSERT_EQUAL(std::size_t{100}, right(service(""), many).stages.size());
         wrong(service(""), many + stage("type: OTHER"),
-              "ci/pipeline.yaml:1:1: stages: must hold at most 99 stages beside the checkout");
+              "ci/pipeline.yaml:1:1: stages: must hold 1 to 99 stages, holds 100");
     }
 
     void testVariablesOfServiceAndRequestStay()
@@ -206,7 +206,7 @@ public:
     {
         const std::string git = "stages:\n  - {type: PREPARE, plugin: git}\n";
         wrong(service(""), git,
-              "ci/pipeline.yaml:2:26: stages[0].plugin: the service does not allow the plugin "
+              "ci/pipeline.yaml:2:21: stages[0].plugin: the service does not allow the plugin "
               "'git' to this file; it allows: shell; the commit is checked out already");
         wrong(service("allow: {plugins: []}\n"), "stages:\n" + stage("type: OTHER"),
               "it allows: none");
