@@ -197,7 +197,7 @@ public:
         _daemon->waitForRun(run, "AWAITING_APPROVAL");
         const auto stages = _daemon->stagesOf(run);
         CPPUNIT_ASSERT_EQUAL(std::string("SUCCESS"), _daemon->detail(stages[1], "status"));
-        CPPUNIT_ASSERT_EQUAL(std::string("90000"), _daemon->detail(stages[1], "timeoutMs"));
+        CPPUNIT_ASSERT_EQUAL(std::string("90000"), definitionOf(stages[1], "timeoutMs"));
         CPPUNIT_ASSERT_EQUAL(std::string("AWAITING_APPROVAL"),
                              _daemon->detail(stages[2], "status"));
         CPPUNIT_ASSERT_EQUAL(200, _daemon->post("/api/runs/" + run + "/approve-deployment").status);
@@ -403,6 +403,12 @@ private:
         for (const auto& stage : stages.GetArray())
             all += (all.empty() ? "" : " ") + std::string(stage["type"].GetString());
         return all;
+    }
+
+    [[nodiscard]] std::string definitionOf(const std::string& stage, const char* key) const
+    {
+        const auto shown = _daemon->get("/api/stages/" + stage).json();
+        return std::to_string(shown["definition"][key].GetInt64());
     }
 
     [[nodiscard]] fs::path folderOf(const std::string& run) const
