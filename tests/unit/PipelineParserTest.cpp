@@ -462,7 +462,8 @@ public:
         const PluginRegistry registry = demoRegistry();
         const std::string stages = "stages:\n  - { type: BUILD, plugin: login }\n";
         const auto refused = service("name: a\nsecrets: [TOK]\n" + stages);
-        const auto told = checkPlugins(refused.service.pipeline, registry, "a.yaml", refused.places);
+        const auto told =
+            checkPlugins(refused.service.pipeline, registry, "a.yaml", refused.places);
         CPPUNIT_ASSERT(all(told).starts_with(
             "a.yaml:4: stages[0].plugin: the plugin 'login' has ${TOK} in its run"));
         const auto other = service("name: a\nsecrets: [TOKEN]\nenv: { TOK: open }\n" + stages);
