@@ -27,7 +27,7 @@ constexpr Names<Status, 5> statuses{{{Status::Idle, "IDLE"},
                                      {Status::Success, "SUCCESS"},
                                      {Status::Failure, "FAILURE"}}};
 
-constexpr Names<Cause, 21> causes{{{Cause::Exit, "EXIT"},
+constexpr Names<Cause, 22> causes{{{Cause::Exit, "EXIT"},
                                    {Cause::Signal, "SIGNAL"},
                                    {Cause::External, "EXTERNAL"},
                                    {Cause::Timeout, "TIMEOUT"},
