@@ -175,6 +175,7 @@ add_executable(daemon-tests
     tests/daemon/AccessApiTest.cpp
     tests/daemon/TokensApiTest.cpp
     tests/daemon/OutboxTest.cpp
+    tests/daemon/OutboxApiTest.cpp
     tests/daemon/OutboxKillTest.cpp
     tests/daemon/CommitStatusTest.cpp
     tests/daemon/SeamlessTest.cpp

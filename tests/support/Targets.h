@@ -5,6 +5,7 @@
 
 #include <cppunit/TestAssert.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -81,6 +82,46 @@ inline bool complete(const Taken& taken, const std::vector<Received>& received)
         if (!last.contains(run) || static_cast<int>(numbers.size()) != last.at(run))
             return false;
     return true;
+}
+
+inline bool contains(const std::string& text, const std::string& part)
+{
+    return text.find(part) != std::string::npos;
+}
+
+/// Waits for the report of the run's end.
+inline Received ended(const Receiver& receiver, const std::string& run)
+{
+    Received last;
+    waitFor("the report of the run's end",
+            [&]
+            {
+                for (const auto& one : receiver.taken())
+                    if (contains(one.body, "\"run.ended\"") && contains(one.body, run))
+                    {
+                        last = one;
+                        return true;
+                    }
+                return false;
+            });
+    return last;
+}
+
+/// Has the daemon read services and targets again.
+inline void reload(const Daemon& daemon)
+{
+    const auto count = [&]
+    {
+        const std::string output = daemon.output();
+        std::size_t found = 0;
+        for (std::size_t at = output.find("services reloaded"); at != std::string::npos;
+             at = output.find("services reloaded", at + 1))
+            ++found;
+        return found;
+    };
+    const std::size_t before = count();
+    daemon.signal(SIGHUP);
+    waitFor("the reload", [&] { return count() > before; });
 }
 
 } // namespace agent::test
