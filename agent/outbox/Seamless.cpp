@@ -16,14 +16,14 @@ namespace agent
 namespace
 {
 
-struct Place
+struct Asked
 {
     const char* type; ///< as the API names it
     const char* key;  ///< as the orchestrator does
     bool required;
 };
 
-constexpr std::array<Place, 7> places{{{"PREPARE", "prepare", true},
+constexpr std::array<Asked, 7> places{{{"PREPARE", "prepare", true},
                                        {"CODE_QUALITY", "codeQuality", true},
                                        {"UNIT_TEST", "unitTest", true},
                                        {"BUILD", "build", true},
@@ -115,7 +115,7 @@ std::vector<TargetRequest> seamlessRequests(const TargetSpec& target, const Repo
     out.EndObject();
     out.Key("stages");
     out.StartObject();
-    for (const Place& place : places)
+    for (const Asked& place : places)
     {
         StageStanding stage = standingOf(stages, place.type);
         if (stage.id.empty() && !place.required)
