@@ -17,6 +17,8 @@ set(fuzzed_sources
     agent/run/PipelineReader.cpp
     agent/run/PipelineReaderService.cpp
     agent/run/PipelineValues.cpp
+    agent/run/FilePipeline.cpp
+    agent/run/RefusedVariables.cpp
     agent/store/CompressedLog.cpp
     agent/store/LineCursor.cpp
     agent/store/LogIndex.cpp
@@ -34,7 +36,7 @@ add_library(fuzzed STATIC EXCLUDE_FROM_ALL ${fuzzed_sources})
 target_compile_options(fuzzed PRIVATE ${instrument})
 target_link_libraries(fuzzed PUBLIC Poco::Foundation yaml-cpp PkgConfig::ZSTD)
 
-foreach(name Masker LogIndex Request Chunk Target Body Service Manifest Wire)
+foreach(name Masker LogIndex Request Chunk Target Body Service File Manifest Wire)
     string(REGEX REPLACE "([a-z])([A-Z])" "\\1-\\2" target ${name})
     string(TOLOWER ${target}-fuzz target)
     add_executable(${target} EXCLUDE_FROM_ALL tests/fuzz/${name}Fuzz.cpp)
