@@ -65,9 +65,13 @@ Exit listServices(const Session& session)
         const rapidjson::Value& service = *entry.value;
         const rapidjson::Value* stages = member(service, "stages");
         const bool counted = stages != nullptr && stages->IsArray();
+        const std::string file = text(service, "pipelineFile"); // it has the stages
         table.add(services.row(
             entry, {text(service, "name"), idCell(session.terminal, text(service, "id")),
-                    text(service, "branch"), counted ? std::to_string(stages->Size()) : "",
+                    text(service, "branch"),
+                    !file.empty() ? file
+                    : counted     ? std::to_string(stages->Size())
+                                  : "",
                     text(service, "repository"), problemOf(broken, entry, text(service, "name"))}));
     }
     for (const Entry& entry : agents.entries())

@@ -345,6 +345,12 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string(".stage-agent.yaml"),
                              std::string(shown["pipelineFile"].GetString()));
         CPPUNIT_ASSERT_EQUAL(1U, shown["stages"].Size());
+        const auto listed = agent::test::runProgram(
+            {std::string(STAGE_AGENT_BIN_DIR) + "/stagectl", "--agent", _daemon->url(),
+             "--token-file", (_daemon->state() / "admin.token").string(), "services"},
+            _daemon->folder());
+        CPPUNIT_ASSERT_MESSAGE(listed.out + listed.err,
+                               listed.out.find(".stage-agent.yaml") != std::string::npos);
     }
 
     void testExecTakesTheFileOfTheWorkingFolder()
