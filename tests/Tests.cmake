@@ -78,6 +78,7 @@ add_executable(unit-tests
     tests/unit/RequestBodyTest.cpp
     tests/unit/PipelineParserTest.cpp
     tests/unit/ServiceLinksTest.cpp
+    tests/unit/ServiceKeysTest.cpp
     tests/unit/FilePipelineTest.cpp
     tests/unit/PipelineJsonTest.cpp
     tests/unit/ServiceCatalogTest.cpp

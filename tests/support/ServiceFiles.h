@@ -31,21 +31,20 @@ inline ParsedPipeline inlined(const std::string& text)
     return parsePipeline(root, std::move(problems));
 }
 
-/// A service's file with these stages, and one with a stage that has this key in line 5.
-inline std::string withStages(const std::string& list)
-{
-    return "name: a\nstages:\n" + list + "\n";
-}
-
-inline std::string withStageKey(const std::string& key)
-{
-    return withStages("- type: BUILD\n  plugin: p\n  " + key);
-}
-
 /// A folder with a service's file.
 class ServiceFiles
 {
 public:
+    /// A file with these stages, and one with a stage that has this key in line 5.
+    static std::string stages(const std::string& list)
+    {
+        return "name: a\nstages:\n" + list + "\n";
+    }
+    static std::string stage(const std::string& key)
+    {
+        return stages("- type: BUILD\n  plugin: p\n  " + key);
+    }
+
     ParsedService service(const std::string& text)
     {
         return parseService(_folder.write("a.yaml", text));

@@ -2,17 +2,19 @@
 #include "agent/run/Pipeline.h"
 
 #include "agent/plugin/PluginRegistry.h"
-#include "tests/support/FilesFolder.h"
+#include "tests/support/ServiceFiles.h"
 
 #include <cppunit/TestFixture.h>
 #include <cppunit/extensions/HelperMacros.h>
-#include <memory>
 #include <sys/stat.h>
 
 namespace agent
 {
 
-class PipelineParserTest: public CppUnit::TestFixture
+using test::all;
+using test::inlined;
+
+class PipelineParserTest: public CppUnit::TestFixture, private test::ServiceFiles
 {
     CPPUNIT_TEST_SUITE(PipelineParserTest);
     CPPUNIT_TEST(testReadsTheExampleWithEveryKey);
@@ -20,17 +22,11 @@ class PipelineParserTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testGivesDefaults);
     CPPUNIT_TEST(testKeepsOrderAndRepeatedTypes);
     CPPUNIT_TEST(testReadsJsonAndYamlAlike);
-    CPPUNIT_TEST(testTellsWrongServices);
-    CPPUNIT_TEST(testTellsWrongIsolation);
     CPPUNIT_TEST(testTellsWrongStages);
     CPPUNIT_TEST(testTellsWrongRetryAndLimits);
     CPPUNIT_TEST(testTellsAllProblemsInOrderOfTheKeys);
-    CPPUNIT_TEST(testInlinePipelineMayNotNameSecrets);
-    CPPUNIT_TEST(testAServicesFileIsAnInlinePipeline);
-    CPPUNIT_TEST(testInlineProblemsHaveNoFile);
     CPPUNIT_TEST(testKeysThatBeginWithXAreFree);
     CPPUNIT_TEST(testTellsWhatOtherToolsCallOtherwise);
-    CPPUNIT_TEST(testRefusesWhatNoProgramGets);
     CPPUNIT_TEST(testRefusesUnreadableFiles);
     CPPUNIT_TEST(testChecksPluginsWithLines);
     CPPUNIT_TEST(testRequiresRepositoryForDefaultFrom);
@@ -38,9 +34,6 @@ class PipelineParserTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void setUp() override { _folder = std::make_unique<FilesFolder>(); }
-    void tearDown() override { _folder.reset(); }
-
     void testReadsTheExampleWithEveryKey()
     {
         const auto parsed = example("full.yaml.example");
@@ -121,30 +114,6 @@ public:
         }
     }
 
-    /// Symptom: a command of 140,000 bytes was accepted, and failed hours later with `Argument list too long`.
-    /// Cause: execve(2) takes no string of 128 KiB. Bound: what fits is taken.
-    void testRefusesWhatNoProgramGets()
-    {
-        const auto with = [this](const std::string& keys)
-        { return all(service("name: a\n" + keys + "\n").problems); };
-        const std::string most(130'000, 'x');
-        const std::string more(131'500, 'x');
-        const std::string stage = "stages: [{type: OTHER, plugin: p, with: {command: ";
-        CPPUNIT_ASSERT_EQUAL(std::string(), with(stage + most + "}}]"));
-        CPPUNIT_ASSERT(
-            with(stage + more + "}}]").find("stages[0].with.command: must not be longer than") !=
-            std::string::npos);
-        CPPUNIT_ASSERT(with("env: {LONG: " + more + "}\nstages: [{type: OTHER, plugin: p}]")
-                           .find("env.LONG: must not be longer than") != std::string::npos);
-        std::string env = "env:\n";
-        for (int i = 0; i < 9; ++i)
-            env += "  V" + std::to_string(i) + ": " + most + "\n";
-        const std::string sum = with(env + "stages: [{type: OTHER, plugin: p}]");
-        CPPUNIT_ASSERT_MESSAGE(sum,
-                               sum.find("stages[0]: env and with together") != std::string::npos ||
-                                   sum.find("longer than") != std::string::npos);
-    }
-
     void testReadsTheSmallExample()
     {
         const auto parsed = example("hello.yaml.example");
@@ -194,74 +163,6 @@ public:
                              json.spec.stages[0].with.at("list").text);
         CPPUNIT_ASSERT_EQUAL(std::string("1.50"), json.spec.stages[0].with.at("n").text);
         CPPUNIT_ASSERT_EQUAL(std::string("2"), json.spec.env.at("B"));
-    }
-
-    void testTellsWrongServices()
-    {
-        const std::string rest = "stages: [{type: OTHER, plugin: p}]\n";
-        const std::string name = "name: a\n";
-        check(rest, ":1: name: is missing");
-        check("name: -a\n" + rest, ":1: name: must be 1 to 64 letters");
-        check("name: " + std::string(65, 'a') + "\n" + rest, ":1: name: must be 1 to 64 letters");
-        check("name: 6f1b3c52-8f0e-4c5a-9a37-2f4f0f1d9b10\n" + rest,
-              ":1: name: must not be a UUID");
-        check("name: [a]\n" + rest, ":1: name: expected text, found a list");
-        check("name:\n" + rest, ":1: name: expected text, found nothing");
-        check(name + rest + "id: 12\n",
-              ":3: id: expected a UUID of version 4 in lower case, found the number 12");
-        check(name + rest + "id: 6F1B3C52-8f0e-4c5a-9a37-2f4f0f1d9b10\n", ":3: id: expected");
-        check(name + rest + "concurrency: 0\n",
-              ":3: concurrency: expected a whole number from 1 to 10000, found the number 0");
-        check(name + rest + "concurrency: '2'\n", "found the text '2'");
-        check(name + rest + "concurrency: 1.5\n", "found the number 1.5");
-        check(name + rest + "concurency: 1\n",
-              ":3: concurency: unknown key, did you mean 'concurrency'?");
-        check(name + rest + "name: b\n", ":3: name: this key is here twice");
-        check(name + rest + "env: [A]\n", ":3: env: expected a map, found a list");
-        check(name + rest + "env:\n  A: 1\n  1A: x\n", ":5: env.1A: must be letters");
-        check(name + rest + "env: {A: [1]}\n", ":3: env.A: expected text, found a list");
-        check(name + rest + "env: {A: }\n", ":3: env.A: expected text ('' is an empty one)");
-        for (const char* own : {"STAGE_ID", "STAGE_X", "RUN_ID", "PLUGIN_A", "OUTPUT_B", "CI",
-                                "WORKSPACE", "SERVICE_NAME", "COMMIT_HASH", "BRANCH"})
-        {
-            check(name + rest + "env: {" + own + ": x}\n",
-                  ":3: env." + std::string(own) + ": is set by the agent itself");
-            check(name + rest + "secrets: [" + own + "]\n",
-                  ":3: secrets[0]: is set by the agent itself");
-        }
-        check(name + rest + "secrets: A\n", ":3: secrets: expected a list, found the text 'A'");
-        check(name + rest + "secrets: [../a]\n", ":3: secrets[0]: must be letters");
-        check(name + rest + "secrets: [A,\n  A]\n", ":4: secrets[1]: is here twice");
-        check(name + rest + "secrets: [A]\nenv: {A: x}\n", ":3: secrets[0]: is in env too");
-        check(name + rest + "repository: ext::sh -c x\n", ":3: repository: must not hold blanks");
-        check(name + rest + "repository: ''\n", ":3: repository: must not be empty");
-        check(name + rest + "branch: a..b\n", ":3: branch: must not hold '..'");
-        check(name, ":1: stages: is missing");
-        check(name + "stages: []\n", ":2: stages: must hold 1 to 100 stages, holds 0");
-        check(name + "stages: {}\n", ":2: stages: expected a list, found a map");
-        std::string many = name + "stages:\n";
-        for (int i = 0; i < 101; ++i)
-            many += "- {type: OTHER, plugin: p}\n";
-        check(many, ":2: stages: must hold 1 to 100 stages, holds 101");
-        check("- a\n", ":1: expected a map, found a list");
-        check("text\n", ":1: expected a map, found the text 'text'");
-        check("name: a\nstages: [\n", "malformed YAML: ");
-    }
-
-    void testTellsWrongIsolation()
-    {
-        const std::string rest = "name: a\nstages: [{type: OTHER, plugin: p}]\n";
-        check(rest + "isolation: sandbx\n",
-              ":3: isolation: expected one of sandbox, none, found the text 'sandbx', did you mean "
-              "'sandbox'?");
-        check(rest + "isolation: [none]\n", ":3: isolation: expected text, found a list");
-        check(rest + "network: hots\n",
-              ":3: network: expected one of host, none, found the text 'hots', did you mean "
-              "'host'?");
-        check(rest + "binds: /a\n", ":3: binds: expected a list, found the text '/a'");
-        for (const char* wrong : {"a", "/", "/a/../b", "/a/"})
-            check(rest + "binds:\n- /ok\n- " + wrong + "\n",
-                  ":5: binds[1]: expected an absolute path such as /dev/kvm");
     }
 
     void testTellsWrongStages()
@@ -361,56 +262,17 @@ public:
                                                     std::string::npos);
     }
 
-    void testInlinePipelineMayNotNameSecrets()
-    {
-        for (const char* secrets : {"[\"A\"]", "[]", "\"x\""})
-        {
-            const auto parsed =
-                inlined(std::string(R"({"stages":[{"type":"BUILD","plugin":"p"}],"secrets":)") +
-                        secrets + "}");
-            CPPUNIT_ASSERT_EQUAL(std::string("line 1: secrets: an inline pipeline may not name "
-                                             "secrets\n"),
-                                 all(parsed.problems));
-            CPPUNIT_ASSERT(parsed.spec.secrets.empty());
-        }
-    }
-
-    void testAServicesFileIsAnInlinePipeline()
-    {
-        const std::string stages = "stages: [{type: BUILD, plugin: p}]\n";
-        const std::string whole = "id: 6f1b3c52-8f0e-4c5a-9a37-2f4f0f1d9b10\nname: payment\n"
-                                  "concurrency: 2\n";
-        const auto parsed = inlined(whole + stages);
-        CPPUNIT_ASSERT_EQUAL(std::string(), all(parsed.problems));
-        CPPUNIT_ASSERT(parsed.spec == inlined(stages).spec);
-        for (const auto& [wrong, told] : std::map<std::string, std::string>{
-                 {"id: 1\n", "line 1: id: expected a UUID of version 4"},
-                 {"name: a b\n", "line 1: name: "},
-                 {"concurrency: 0\n", "line 1: concurrency: expected a whole number from 1"}})
-            CPPUNIT_ASSERT_MESSAGE(wrong, all(inlined(wrong + stages).problems).starts_with(told));
-    }
-
-    void testInlineProblemsHaveNoFile()
-    {
-        for (const char* text : {"", "{", "{\"stages\": 1}", "stages: 1", "[", "null", "{}x"})
-        {
-            const auto parsed = inlined(text);
-            CPPUNIT_ASSERT_MESSAGE(text, !parsed.problems.empty());
-            CPPUNIT_ASSERT(parsed.problems[0].file.empty());
-        }
-    }
-
     void testRefusesUnreadableFiles()
     {
-        auto parsed = parseService(_folder->path() / "none.yaml");
-        CPPUNIT_ASSERT_EQUAL((_folder->path() / "none.yaml").string() +
+        auto parsed = parseService(folder().path() / "none.yaml");
+        CPPUNIT_ASSERT_EQUAL((folder().path() / "none.yaml").string() +
                                  ": cannot be opened: No such file or directory\n",
                              all(parsed.problems));
-        const auto fifo = _folder->path() / "fifo.yaml";
+        const auto fifo = folder().path() / "fifo.yaml";
         CPPUNIT_ASSERT_EQUAL(0, ::mkfifo(fifo.c_str(), 0600));
         CPPUNIT_ASSERT(all(parseService(fifo).problems).find("is no regular file") !=
                        std::string::npos);
-        CPPUNIT_ASSERT(all(parseService(_folder->path()).problems).find("is no regular file") !=
+        CPPUNIT_ASSERT(all(parseService(folder().path()).problems).find("is no regular file") !=
                        std::string::npos);
         check("name: " + std::string(300'000, 'x'), ": longer than 262144 bytes");
     }
@@ -458,7 +320,7 @@ public:
     {
         // Symptom: `${TOK}` in a plugin's run was an empty argument. Cause: secrets come to the stage past the
         // agent's environment. Bound: any user could read the argument, so it is refused, not filled in.
-        _folder->write("plugins/login/plugin.yaml", "name: login\nrun: [a, '${TOK}']\n");
+        folder().write("plugins/login/plugin.yaml", "name: login\nrun: [a, '${TOK}']\n");
         const PluginRegistry registry = demoRegistry();
         const std::string stages = "stages:\n  - { type: BUILD, plugin: login }\n";
         const auto refused = service("name: a\nsecrets: [TOK]\n" + stages);
@@ -477,68 +339,21 @@ private:
                             name);
     }
 
-    ParsedService service(const std::string& text)
-    {
-        return parseService(_folder->write("a.yaml", text));
-    }
-
-    static std::string stages(const std::string& list)
-    {
-        return "name: a\nstages:\n" + list + "\n";
-    }
-
-    static std::string stage(const std::string& key)
-    {
-        return stages("- type: BUILD\n  plugin: p\n  " + key);
-    }
-
-    /// The service is refused, and a line of the problems is the file's name and then `wanted`.
-    void check(const std::string& text, const std::string& wanted)
-    {
-        const auto parsed = service(text);
-        const std::string found = all(parsed.problems);
-        const std::string file = (_folder->path() / "a.yaml").string();
-        CPPUNIT_ASSERT_MESSAGE(wanted + " not in " + found,
-                               found.find(wanted) != std::string::npos);
-        CPPUNIT_ASSERT_MESSAGE(found, found.find(file + ":") != std::string::npos);
-    }
-
     PluginRegistry demoRegistry()
     {
-        _folder->write("plugins/demo/plugin.yaml",
+        folder().write("plugins/demo/plugin.yaml",
                        "name: demo\nrun: [a]\nsettings:\n"
                        "  command: {type: string, required: true}\n  count: {type: number}\n");
-        _folder->write("plugins/source/plugin.yaml",
+        folder().write("plugins/source/plugin.yaml",
                        "name: source\nrun: [a]\nsettings:\n"
                        "  repository: {type: string, required: true, default_from: repository}\n");
-        ::chmod((_folder->path() / "plugins").c_str(), 0755);
+        ::chmod((folder().path() / "plugins").c_str(), 0755);
         PluginRegistry registry;
         std::vector<Problem> problems;
-        registry.load(_folder->path() / "plugins", problems);
+        registry.load(folder().path() / "plugins", problems);
         CPPUNIT_ASSERT_EQUAL(std::string(), all(problems));
         return registry;
     }
-
-    /// As a request's, but with lines.
-    static ParsedPipeline inlined(const std::string& text)
-    {
-        std::vector<Problem> problems;
-        const std::size_t first = text.find_first_not_of(" \n");
-        const auto root = first != std::string::npos && text[first] == '{'
-                              ? parseJson(text, "", problems)
-                              : parseYaml(text, "", problems);
-        return parsePipeline(root, std::move(problems));
-    }
-
-    static std::string all(const std::vector<Problem>& problems)
-    {
-        std::string text;
-        for (const Problem& problem : problems)
-            text += problem.describe() + '\n';
-        return text;
-    }
-
-    std::unique_ptr<FilesFolder> _folder;
 };
 
 CPPUNIT_TEST_SUITE_REGISTRATION(PipelineParserTest);
