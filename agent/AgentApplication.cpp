@@ -119,6 +119,7 @@ int AgentApplication::main(const std::vector<std::string>& args)
     }
     std::vector<Problem> problems;
     _config = readConfig(_file, _definitions, problems);
+    _secrets = _config.secretsDir;
     if (_doctor)
         return examineHost(problems);
     if (!_lint.empty() && problems.empty())
@@ -222,7 +223,7 @@ OrderDefaults AgentApplication::orders(const std::filesystem::path& mirrors) con
             .logMaxBytes = _config.logMaxBytes,
             .pluginHost = _programs / "stage-plugin-host",
             .mirrors = mirrors,
-            .secretsDir = _config.secretsDir,
+            .secrets = _secrets,
             .gitConfig = _config.gitConfig,
             .inherited = InheritedEnvironment::ofThisProcess(),
             .umask = _umask,
@@ -235,6 +236,7 @@ try
     _exec.check(args);
     std::vector<Problem> problems;
     _config = readConfig(_file, _definitions, problems);
+    _secrets = _config.secretsDir;
     for (const auto& problem : problems)
         tellExec(problem.describe());
     if (!problems.empty())

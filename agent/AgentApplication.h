@@ -68,6 +68,7 @@ private:
     std::vector<std::string> _definitions; ///< of -D, unparsed
     std::filesystem::path _programs;       ///< the folder of this program
     Config _config;
+    SecretFolder _secrets; ///< of the configuration
     PluginRegistry _plugins;
     ServiceCatalog _services;
 };

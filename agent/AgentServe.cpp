@@ -1,6 +1,7 @@
 // The daemon at work: how its parts are made, in numbered order, and stopped in reverse.
 #include "agent/AgentApplication.h"
 
+#include "agent/PassedBySystemd.h"
 #include "agent/ServiceStatus.h"
 #include "agent/Watchdog.h"
 #include "agent/api/Followers.h"
@@ -113,7 +114,6 @@ ListenOptions AgentApplication::listening() const
             .socket = _config.httpSocket,
             .group = _config.operatorsGid,
             .tls = !_config.tlsCertificate.empty(),
-            .passed = ListeningSockets::passedBySystemd(),
             .warn = warn};
 }
 
@@ -154,7 +154,10 @@ try
     const StateFolder state(_config.stateDir);
     // Before the record: who disagrees with the configuration shall change nothing.
     PortKeeper keeper(_programs / "stage-shim", state.root(), warn);
+    PassedBySystemd passed = PassedBySystemd::take();
+    _secrets.rememberIn(SecretMemory(std::move(passed.memory)));
     ListenOptions options = listening();
+    options.passed = std::move(passed.sockets);
     options.kept = keeper.takeOver();
     ListeningSockets sockets(std::move(options));
     // Before the first child, whose group would be the unit's own: with a process in it that takes no controllers.
@@ -173,7 +176,8 @@ try
             error(problem.describe());
         std::set<std::string> names;
         for (const auto& service : _services.all())
-            names.insert(service->pipeline.secrets.begin(), service->pipeline.secrets.end());
+            for (auto& name : allSecrets(service->pipeline))
+                names.insert(std::move(name));
         for (const auto& line : doubtfulSecrets({names.begin(), names.end()}, _config.secretsDir))
             warn(line);
     };
@@ -292,7 +296,7 @@ try
     routes = std::make_unique<Routes>(
         ApiParts{engine, database, _services, _plugins, state, stageLists, followers, recordCheck,
                  access, outbox, hooks, _config.metricsPublic, url, tls.get(), _config.isolation,
-                 StageDefaults{_config.secretsDir, _config.stageTimeoutMs, _config.stageGraceMs}},
+                 StageDefaults{_secrets, _config.stageTimeoutMs, _config.stageGraceMs}},
         *guard);
     // Stop the engine first: it answers requests that block the server's threads.
     const std::shared_ptr<Engine> stopped(&engine, [](Engine* running) { running->stop(); });

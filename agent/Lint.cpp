@@ -22,7 +22,11 @@ PipelineSpec anyService(const std::string& text, const std::string& file)
     spec.stages.push_back({.type = StageType::Prepare, .plugin = "git"});
     std::vector<std::string> used;
     for (const StageSpec& stage : parsePipelineFile(text, file).spec.stages)
+    {
         used.push_back(stage.plugin);
+        for (const std::string& secret : stage.secrets)
+            spec.grants[secret]; // which a service may give to all
+    }
     spec.file = PipelineFile{.path = file, .allow = {.plugins = std::move(used)}};
     return spec;
 }

@@ -80,6 +80,7 @@ add_executable(unit-tests
     tests/unit/ServiceLinksTest.cpp
     tests/unit/ServiceKeysTest.cpp
     tests/unit/FilePipelineTest.cpp
+    tests/unit/SecretKeysTest.cpp
     tests/unit/PipelineJsonTest.cpp
     tests/unit/ServiceCatalogTest.cpp
     tests/unit/PluginHostTest.cpp
@@ -88,6 +89,10 @@ add_executable(unit-tests
     tests/unit/GitMirrorTest.cpp
     tests/unit/GitUrlTest.cpp
     tests/unit/GitInPracticeTest.cpp
+    tests/unit/GitCredentialTest.cpp
+    tests/unit/GitForkTest.cpp
+    tests/unit/SecretFolderTest.cpp
+    tests/unit/SecretGrantsTest.cpp
     tests/unit/FramingTest.cpp
     tests/unit/JsonArrayTest.cpp
     tests/unit/GuardTest.cpp
@@ -119,6 +124,7 @@ add_executable(unit-tests
     plugins/git/Mirror.cpp
     plugins/git/MirrorFolder.cpp
     plugins/git/Repository.cpp
+    plugins/git/Credential.cpp
     plugins/git/Submodules.cpp
     plugins/git/Surroundings.cpp
     plugins/git/Url.cpp
@@ -204,6 +210,8 @@ add_executable(daemon-tests
     tests/daemon/EventsTest.cpp
     tests/daemon/DashboardTest.cpp
     tests/daemon/SecretsTest.cpp
+    tests/daemon/RotationTest.cpp
+    tests/daemon/StrangersTest.cpp
     tests/daemon/StagectlTest.cpp
     tests/daemon/StagectlWordsTest.cpp
     tests/daemon/StagectlLogsTest.cpp

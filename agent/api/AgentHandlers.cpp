@@ -124,7 +124,7 @@ Response listStuck(const ApiParts& api, const Request& request, const std::strin
             return toApiJson(StuckStage{
                 .stage = stage,
                 .serviceName = run ? run->serviceName : "",
-                .processes = run ? shownProcesses(api.state, *run, stage, api.stages.secretsDir)
+                .processes = run ? shownProcesses(api.state, *run, stage, api.stages.secrets)
                                  : std::vector<ProcessDetail>(),
                 .lastLines = endOfLog(api, stage)});
         }));

@@ -3,6 +3,7 @@
 #include "agent/model/Utf8.h"
 
 #include "agent/run/InputRules.h"
+#include "agent/run/RunPipeline.h"
 
 #include <rapidjson/document.h>
 #include <rapidjson/error/en.h>
@@ -130,6 +131,38 @@ std::optional<TimeMs> time(const Document& document, const char* key, Zone zone 
     return value;
 }
 
+bool isTrue(const Document& document, const char* key)
+{
+    const auto member = document.FindMember(key);
+    if (member == document.MemberEnd())
+        return false;
+    if (!member->value.IsBool())
+        throw invalid(key, std::string("'") + key + "' must be true or false");
+    return member->value.GetBool();
+}
+
+std::string branchOf(const Document& document, const char* key)
+{
+    auto branch = text(document, key, bounds::name).value_or("");
+    if (const auto problem = branch.empty() ? "" : branchProblem(branch); !problem.empty())
+        throw invalid(key, problem);
+    return branch;
+}
+
+/// Whether the run is one of a fork, which gets another branch then: docs/secrets.md.
+std::optional<Fork> forkOf(const Document& document, Submission& submission)
+{
+    Fork fork{.base = branchOf(document, "baseBranch")};
+    if (!isTrue(document, "fork"))
+        return std::nullopt;
+    if (submission.commit.empty())
+        throw invalid("commit", "a run of a fork needs the commit of its pull request");
+    if (!submission.pullNumber)
+        throw invalid("pullNumber", "a run of a fork needs the number of its pull request");
+    submission.branch = branchOfFork(*submission.pullNumber);
+    return fork;
+}
+
 /// Patterns of services' names; none when the key is absent.
 std::vector<std::string> patterns(const Document& document, const char* key)
 {
@@ -248,12 +281,7 @@ Token tokenFrom(const std::string& body)
     if (token.role == Role::Admin && !token.services.empty())
         throw invalid("services", "an admin token can't be narrowed to services");
     token.expiresAt = time(document, "expiresAt", Zone::Any);
-    if (const auto proxy = document.FindMember("proxy"); proxy != document.MemberEnd())
-    {
-        if (!proxy->value.IsBool())
-            throw invalid("proxy", "'proxy' must be true or false");
-        token.proxy = proxy->value.GetBool();
-    }
+    token.proxy = isTrue(document, "proxy");
     return token;
 }
 
@@ -303,9 +331,9 @@ RunPatch runPatchFrom(const std::string& body)
 
 RunRequest runRequestFrom(const std::string& body)
 {
-    const Document document =
-        parse(body, {"service", "pipeline", "commit", "branch", "triggerType", "pullNumber",
-                     "commitMessage", "committer", "env", "priority", "labels"});
+    const Document document = parse(body, {"service", "pipeline", "commit", "branch", "triggerType",
+                                           "pullNumber", "commitMessage", "committer", "env",
+                                           "priority", "labels", "fork", "baseBranch"});
     RunRequest request;
     request.service = text(document, "service", bounds::name).value_or("");
     if (const auto pipeline = document.FindMember("pipeline"); pipeline != document.MemberEnd())
@@ -318,10 +346,7 @@ RunRequest runRequestFrom(const std::string& body)
     }
     auto& submission = request.submission;
     submission.commit = commitOf(document, "commit");
-    submission.branch = text(document, "branch", bounds::name).value_or("");
-    if (const auto problem = submission.branch.empty() ? "" : branchProblem(submission.branch);
-        !problem.empty())
-        throw invalid("branch", problem);
+    submission.branch = branchOf(document, "branch");
     submission.commitMessage = text(document, "commitMessage", bounds::commitMessage).value_or("");
     submission.committer = text(document, "committer", bounds::committer).value_or("");
     submission.trigger = trigger(document).value_or(TriggerType::Manual);
@@ -329,6 +354,7 @@ RunRequest runRequestFrom(const std::string& body)
     submission.priority = priority(document).value_or(0);
     submission.labels = labels(document);
     request.env = environment(document);
+    request.fork = forkOf(document, submission);
     return request;
 }
 

@@ -200,6 +200,11 @@ void write(Writer& out, const StageDefinition& definition)
     out.EndObject();
     putTexts(out, "environment", definition.environment);
     putTexts(out, "secrets", definition.secrets);
+    out.Key("secretsWithheld");
+    out.StartObject();
+    for (const auto& [name, why] : definition.secretsWithheld)
+        put(out, name.c_str(), why);
+    out.EndObject();
     putOrNull(out, "workspace", definition.workspace);
     putNumber(out, "timeoutMs", std::optional(definition.timeoutMs));
     putNumber(out, "graceMs", std::optional(definition.graceMs));

@@ -105,6 +105,7 @@ struct RunRequest
     std::optional<ParsedPipeline> pipeline; ///< inline, perhaps with problems; nothing: a service
     Submission submission;                  ///< all but service and pipeline
     std::map<std::string, std::string> env;
+    std::optional<Fork> fork; ///< none: the repository's own
 };
 
 /// Errors of all: Declined Invalid with the field. `{}` and unknown keys as api.md says.

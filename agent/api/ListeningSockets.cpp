@@ -7,7 +7,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <systemd/sd-daemon.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -137,16 +136,6 @@ ListeningSockets::ListeningSockets(ListenOptions options) : _options(std::move(o
     openUnix();
     // Now that nothing fails any more: with an agent that does not start they stay the keeper's.
     endAll(_unwanted, std::nullopt);
-}
-
-std::vector<FileDescriptor> ListeningSockets::passedBySystemd()
-{
-    std::vector<FileDescriptor> sockets;
-    const int count = ::sd_listen_fds(1);
-    sockets.reserve(static_cast<std::size_t>(std::max(count, 0)));
-    for (int i = 0; i < count; ++i)
-        sockets.emplace_back(SD_LISTEN_FDS_START + i);
-    return sockets;
 }
 
 void ListeningSockets::fail(const std::string& why) const

@@ -45,10 +45,6 @@ public:
 class ListeningSockets
 {
 public:
-    /// Returns the sockets that a systemd .socket unit has opened; once. Children are not told of them.
-    /// Threads: before any other is started. Source: sd_listen_fds(3).
-    static std::vector<FileDescriptor> passedBySystemd();
-
     /// Errors: ListenMismatch; std::runtime_error that names the address, and what to do.
     explicit ListeningSockets(ListenOptions options);
 

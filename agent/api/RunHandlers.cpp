@@ -81,6 +81,8 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
     Submission& submission = request.submission;
     PipelineSpec pipeline;
     std::vector<Problem> problems;
+    std::vector<std::string>
+        secrets; // which the request may not set, whether or not the run has them
     std::string prefix;
     const bool declared = !request.pipeline;
     if (declared)
@@ -91,10 +93,13 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
         submission.serviceId = service->id;
         submission.serviceName = service->name;
         submission.labels.insert(service->labels.begin(), service->labels.end());
-        pipeline = service->pipeline;
+        pipeline = pipelineFor(*service, submission.trigger, request.fork);
+        secrets = allSecrets(service->pipeline);
     }
     else
     {
+        if (request.fork)
+            throw invalid("fork", "a run of a fork is one of a declared service");
         pipeline = std::move(request.pipeline->spec);
         problems = std::move(request.pipeline->problems);
         prefix = "pipeline";
@@ -103,8 +108,7 @@ void fillPipeline(const ApiParts& api, RunRequest& request, const std::string& s
                   api.plugins, api.isolation, prefix);
     for (const auto& [name, value] : request.env)
     {
-        if (std::find(pipeline.secrets.begin(), pipeline.secrets.end(), name) !=
-            pipeline.secrets.end())
+        if (std::find(secrets.begin(), secrets.end(), name) != secrets.end())
             throw invalid("env." + name, "'" + name + "' is a secret of the service");
         if (const auto problem = declared ? requestVariableProblem(name) : ""; !problem.empty())
             throw invalid("env." + name, problem);

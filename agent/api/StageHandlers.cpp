@@ -193,7 +193,7 @@ Response stageProcesses(const ApiParts& api, const Request&, const std::string& 
     if (!run)
         throw noStage(id);
     return arrayOf(
-        elementsOf<ProcessDetail>(shownProcesses(api.state, *run, *stage, api.stages.secretsDir),
+        elementsOf<ProcessDetail>(shownProcesses(api.state, *run, *stage, api.stages.secrets),
                                   [](const ProcessDetail& each) { return toApiJson(each); }));
 }
 

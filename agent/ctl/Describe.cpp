@@ -149,6 +149,10 @@ void addDefinition(Facts& facts, const rapidjson::Value& definition)
     const rapidjson::Value* secrets = member(definition, "secrets");
     if (secrets != nullptr && secrets->IsArray() && !secrets->Empty())
         facts.add("Secrets", visible(asText(*secrets)));
+    const rapidjson::Value* withheld = member(definition, "secretsWithheld");
+    if (withheld != nullptr && withheld->IsObject())
+        for (const auto& [name, why] : withheld->GetObject())
+            facts.add("Withheld", visible(asText(name) + ": " + asText(why)));
 }
 
 /// Returns the settings of its plugin: those of one line beside their names, the command below.

@@ -37,7 +37,7 @@ std::map<std::string, std::string> secretsOf(const ServiceCatalog& services)
 {
     std::map<std::string, std::string> wanted;
     for (const auto& service : services.all())
-        for (const auto& name : service->pipeline.secrets)
+        for (const auto& name : allSecrets(service->pipeline))
             wanted.emplace(name, service->name);
     return wanted;
 }

@@ -107,7 +107,7 @@ private:
                  order.cwd);
         if (const auto missing = _executions.missing(order.limits); !missing.empty())
             tellExec("limits that nothing holds here: " + missing);
-        _executions.launch(folder, order, _defaults.secretsDir);
+        _executions.launch(folder, order, _defaults.secrets);
         const Finished finished = awaitEnd(order, folder, output);
         _executions.forget(finished);
         Outcome outcome = finished.outcome;
@@ -116,8 +116,8 @@ private:
         try
         {
             if (good)
-                takeOutputs(_plan.run, stage, {}, folder, _plan.pipeline.secrets,
-                            _defaults.secretsDir);
+                takeOutputs(_plan.run, stage, {}, folder, allSecrets(_plan.pipeline),
+                            _defaults.secrets);
         }
         catch (const std::runtime_error& error)
         {
@@ -125,7 +125,7 @@ private:
             outcome.cause = Cause::PluginError;
             outcome.message = error.what();
         }
-        outcome.message = masked(outcome.message, _plan.pipeline.secrets, _defaults.secretsDir);
+        outcome.message = masked(outcome.message, allSecrets(_plan.pipeline), _defaults.secrets);
         tellExec(stage.name + " ended in " +
                  std::string(toString(good ? Status::Success : Status::Failure)) + " after " +
                  ctl::durationTextMs(outcome.durationMs) + ": " + inWords(outcome));

@@ -49,6 +49,10 @@ std::string eventProblem(const ForgeEvent& event)
         return "it names no commit";
     if (const auto wrong = branchProblem(event.branch); !wrong.empty() || event.branch.empty())
         return "its branch or tag can't be built: " + wrong;
+    if (event.fork && (event.base.empty() || !branchProblem(event.base).empty()))
+        return "it names no branch that it is to go into";
+    if (event.fork && !event.pullNumber)
+        return "the pull request of a fork has no number";
     return "";
 }
 
@@ -57,26 +61,22 @@ std::string shownRef(const ForgeEvent& event)
     return event.pullNumber ? "#" + std::to_string(*event.pullNumber) : event.branch;
 }
 
-/// A pull request never deploys, and has no secrets unless the service says so.
-PipelineSpec pipelineFor(const Service& service, const ForgeEvent& event)
-{
-    PipelineSpec pipeline = service.pipeline;
-    if (!event.pullRequest())
-        return pipeline;
-    if (!service.secretsForPullRequests)
-        pipeline.secrets.clear();
-    std::erase_if(
-        pipeline.stages, [](const StageSpec& stage)
-        { return stage.type == StageType::DeployStaging || stage.type == StageType::DeployProd; });
-    return pipeline;
-}
-
 TriggerType triggerOf(const ForgeEvent& event)
 {
     if (event.kind == ForgeEvent::Kind::PullRequestOpened)
         return TriggerType::PrOpen;
     return event.kind == ForgeEvent::Kind::PullRequestUpdated ? TriggerType::PrSync
                                                               : TriggerType::Main;
+}
+
+/// A pull request never deploys.
+PipelineSpec pipelineOf(const Service& service, const ForgeEvent& event)
+{
+    PipelineSpec pipeline = pipelineFor(
+        service, triggerOf(event), event.fork ? std::optional(Fork{event.base}) : std::nullopt);
+    if (event.pullRequest())
+        std::erase_if(pipeline.stages, [](const StageSpec& stage) { return deploys(stage.type); });
+    return pipeline;
 }
 
 } // namespace
@@ -99,7 +99,9 @@ std::string noRunBecause(const Service& service, const ForgeEvent& event)
     if (!on.bases.empty() && !matchesAny(on.bases, event.base))
         return "the pull request is to go into " + fittedText(event.base, longestName) +
                ", none of on.pull_request.branches (" + list(on.bases) + ")";
-    return event.fork ? "the pull request comes from another repository: forks run nothing" : "";
+    return event.fork && !service.forksAllowed
+               ? "the pull request comes from another repository: forks run nothing"
+               : "";
 }
 
 Hooks::Services Hooks::concerned(const ForgeEvent& event) const
@@ -174,14 +176,15 @@ commands::Delivered Hooks::decide(Forge forge, const HookHeaders& headers, const
                 none(service->name, why);
                 continue;
             }
-            PipelineSpec pipeline = pipelineFor(*service, event);
-            if (pipeline.stages.empty())
-            {
-                none(service->name, "a pull request has no DEPLOY stages, and there are no others");
-                continue;
-            }
             try
             {
+                PipelineSpec pipeline = pipelineOf(*service, event);
+                if (pipeline.stages.empty())
+                {
+                    none(service->name,
+                         "a pull request has no DEPLOY stages, and there are no others");
+                    continue;
+                }
                 checkPipeline(pipeline, {}, service->name, triggerOf(event), _parts.plugins,
                               _parts.isolation);
                 submissions.push_back(
@@ -189,7 +192,7 @@ commands::Delivered Hooks::decide(Forge forge, const HookHeaders& headers, const
                      .serviceId = service->id,
                      .serviceName = service->name,
                      .commit = event.commit,
-                     .branch = event.branch,
+                     .branch = event.fork ? branchOfFork(*event.pullNumber) : event.branch,
                      .commitMessage = fittedText(event.message, bounds::commitMessage),
                      .committer = fittedText(event.committer, bounds::committer),
                      .trigger = triggerOf(event),

@@ -2,8 +2,29 @@
 
 #include "agent/model/Id.h"
 
+#include <algorithm>
+
 namespace agent
 {
+
+std::vector<std::string> allSecrets(const PipelineSpec& pipeline)
+{
+    std::vector<std::string> names;
+    const auto add = [&](const std::string& name)
+    {
+        if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
+            names.push_back(name);
+    };
+    std::for_each(pipeline.secrets.begin(), pipeline.secrets.end(), add);
+    for (const StageSpec& stage : pipeline.stages)
+        std::for_each(stage.secrets.begin(), stage.secrets.end(), add);
+    if (pipeline.file) // its stages may name them
+        for (const auto& [name, grant] : pipeline.grants)
+            add(name);
+    add(pipeline.git.token);
+    add(pipeline.git.sshKey);
+    return names;
+}
 
 std::vector<Stage> stagesOf(const PipelineSpec& pipeline, const Run& run)
 {

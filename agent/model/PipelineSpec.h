@@ -70,8 +70,39 @@ struct StageSpec
     bool approval = false;
     StageOutput output = StageOutput::Merged;
     std::vector<std::string> artifacts;
+    std::vector<std::string> secrets; ///< names, besides those of the pipeline
 
     bool operator==(const StageSpec&) const = default;
+};
+
+/// The stages and branches that a secret is for.
+struct SecretGrant
+{
+    std::vector<StageType> types;      ///< empty: all
+    std::vector<std::string> branches; ///< patterns; empty: all
+
+    bool operator==(const SecretGrant&) const = default;
+};
+
+/// What git fetches a service's repository with, and others on the same host. Names are files in secrets.dir.
+struct GitCredential
+{
+    std::string token;      ///< of https; empty: none
+    std::string user;       ///< that goes with it
+    std::string sshKey;     ///< empty: none
+    std::string knownHosts; ///< lines as in ssh's file: the only hosts that are believed
+
+    [[nodiscard]] bool none() const { return token.empty() && sshKey.empty(); }
+
+    bool operator==(const GitCredential&) const = default;
+};
+
+/// Of a run that comes of a fork's pull request.
+struct Fork
+{
+    std::string base; ///< the branch that it is to go into; empty: the repository's HEAD
+
+    bool operator==(const Fork&) const = default;
 };
 
 /// What a pipeline file of a repository may have: docs/pipeline-in-repository.md.
@@ -102,7 +133,11 @@ struct PipelineSpec
     std::string repository;
     std::string branch;
     std::map<std::string, std::string> env;
-    std::vector<std::string> secrets;   ///< names of files in secrets.dir
+    std::vector<std::string> secrets;          ///< of all stages: names of files in secrets.dir
+    std::map<std::string, SecretGrant> grants; ///< by secret; one that is not here is not narrowed
+    GitCredential git;
+    bool secretless = false;            ///< of a pull request: no stage gets a secret
+    std::optional<Fork> fork;           ///< none: of the repository itself
     std::optional<Isolation> isolation; ///< none: as the configuration has it
     Network network = Network::Host;
     std::vector<Bind> binds;
@@ -111,6 +146,10 @@ struct PipelineSpec
 
     bool operator==(const PipelineSpec&) const = default;
 };
+
+/// Returns the names of all secrets that a stage of the pipeline may have, git's credentials too, each once. What one
+/// stage was given, another may find in the workspace: all are masked in the logs of each.
+std::vector<std::string> allSecrets(const PipelineSpec& pipeline);
 
 /// Returns the stages of a new run of `pipeline`, in order, with new ids.
 std::vector<Stage> stagesOf(const PipelineSpec& pipeline, const Run& run);
@@ -151,6 +190,7 @@ struct Service
     std::string
         hookSecret; ///< name of the file in secrets.dir; empty: hooks.secret of the configuration
     bool secretsForPullRequests = false;
+    bool forksAllowed = false; ///< pull requests of forks start runs: docs/secrets.md
 };
 
 /// An error in a file or request.

@@ -19,7 +19,8 @@
 namespace agent
 {
 
-/// Names and values; they live in memory and in the shim's memfd only.
+/// Names and values; they live in memory and in the shim's memfd only. One without a name is no variable of the stage: its
+/// log shows it masked.
 using Secrets = std::vector<std::pair<std::string, std::string>>;
 
 /// A living shim, started by us or by a daemon before us.

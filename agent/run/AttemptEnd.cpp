@@ -151,7 +151,7 @@ void AttemptEnd::takeOutputs(Batch& batch, Run& run, Stage& stage)
         if (stage.plugin == "git")
             before = outputsBefore(stage.ordinal, batch.runs.stages(run.id));
         agent::takeOutputs(run, stage, before, _state.attempt(stage, stage.attempt),
-                           _specs.pipeline(run).secrets, _specs.orders().secretsDir);
+                           allSecrets(_specs.pipeline(run)), _specs.orders().secrets);
     }
     catch (const std::runtime_error& error)
     {

@@ -39,12 +39,12 @@ std::optional<Claim> claimOf(const Shim& shim, const Order& order)
 } // namespace
 
 void Executions::launch(const std::filesystem::path& folder, const Order& order,
-                        const std::filesystem::path& secretsDir)
+                        const SecretFolder& secrets)
 {
     Shim shim;
     try
     {
-        shim = _launcher.start(_preparer.take(folder, order, secretsDir));
+        shim = _launcher.start(_preparer.take(folder, order, secrets));
     }
     catch (const UnreadableSecret& error)
     {

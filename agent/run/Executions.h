@@ -25,14 +25,14 @@ public:
     explicit Executions(Launcher launcher) : _launcher(std::move(launcher)) {}
 
     void prepare(const std::filesystem::path& folder, const Order& order,
-                 const std::filesystem::path& secretsDir) override
+                 const SecretFolder& secrets) override
     {
-        _preparer.begin(folder, order, secretsDir);
+        _preparer.begin(folder, order, secrets);
     }
     void expect(const std::filesystem::path& folder) override { _preparer.expect(folder); }
     void dropPrepared(const std::string& stageId) override { _preparer.drop(stageId); }
     void launch(const std::filesystem::path& folder, const Order& order,
-                const std::filesystem::path& secretsDir) override;
+                const SecretFolder& secrets) override;
     void refuse(const std::string& stageId, int attempt, Cause cause,
                 const std::string& message) override;
     bool resume(const std::string& stageId, int attempt, const std::filesystem::path& folder,

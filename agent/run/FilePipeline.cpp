@@ -5,6 +5,7 @@
 #include "agent/run/Pipeline.h"
 #include "agent/run/PipelineKeys.h"
 #include "agent/run/RefusedVariables.h"
+#include "agent/run/SecretGrants.h"
 
 #include <algorithm>
 #include <stdexcept>
@@ -37,6 +38,8 @@ private:
     {
         if (const std::string wrong = requestVariableProblem(name); !wrong.empty())
             tell("env." + name, wrong);
+        if (_submitted.grants.contains(name))
+            tell("env." + name, "is a secret of the service");
     }
 
     void checkStage(const StageSpec& stage, const std::string& key)
@@ -53,6 +56,10 @@ private:
         checkMost(key + ".limits.pids", stage.limits.pids, _rules.limits.pids, "");
         checkMost(key + ".timeout", stage.timeoutMs.value_or(0), _rules.timeoutMs.value_or(0),
                   "ms");
+        for (std::size_t i = 0; i < stage.secrets.size(); ++i)
+            if (const auto wrong = grantProblem(_submitted, stage.secrets[i], stage.type);
+                !wrong.empty())
+                tell(key + ".secrets[" + std::to_string(i) + ']', wrong);
         if (stage.graceMs.value_or(0) > pipelineBounds::fileGraceMs)
             tell(key + ".grace", "must not be longer than " +
                                      std::to_string(pipelineBounds::fileGraceMs / 1000) + "s");

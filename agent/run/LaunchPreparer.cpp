@@ -1,7 +1,6 @@
 #include "agent/run/LaunchPreparer.h"
 
 #include "agent/process/AttemptFolder.h"
-#include "agent/run/OrderBuilder.h"
 
 #include <system_error>
 #include <utility>
@@ -14,11 +13,11 @@ namespace agent
 namespace
 {
 
-Secrets secretsOf(const Order& order, const std::filesystem::path& secretsDir)
+Secrets secretsOf(const Order& order, const SecretFolder& folder)
 {
     try
     {
-        return readSecrets(order.secrets, secretsDir);
+        return folder.ofStage(order.secrets, order.masks);
     }
     catch (const std::runtime_error& error)
     {
@@ -40,14 +39,14 @@ LaunchPreparer::~LaunchPreparer()
 }
 
 void LaunchPreparer::begin(const std::filesystem::path& folder, const Order& order,
-                           const std::filesystem::path& secretsDir)
+                           const SecretFolder& secrets)
 {
     Task task(
-        [this, folder, order, secretsDir]
+        [this, folder, order, secrets]
         {
-            const Secrets secrets = secretsOf(order, secretsDir);
+            const Secrets values = secretsOf(order, secrets);
             std::filesystem::create_directories(order.cwd);
-            auto launch = _launcher.prepare(folder, order, secrets);
+            auto launch = _launcher.prepare(folder, order, values);
             _launcher.arm(launch);
             return launch;
         });
@@ -77,10 +76,10 @@ void LaunchPreparer::startThread()
 }
 
 PreparedLaunch LaunchPreparer::take(const std::filesystem::path& folder, const Order& order,
-                                    const std::filesystem::path& secretsDir)
+                                    const SecretFolder& secrets)
 {
     if (!_begun.contains(order.stageId))
-        begin(folder, order, secretsDir);
+        begin(folder, order, secrets);
     return _begun.extract(order.stageId).mapped().get();
 }
 

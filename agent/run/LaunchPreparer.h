@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/process/Launcher.h"
+#include "agent/run/SecretFolder.h"
 #include "agent/wire/Order.h"
 
 #include <condition_variable>
@@ -36,7 +37,7 @@ public:
 
     /// Begins to prepare the attempt that `order` names. Replaces what was begun for its stage before.
     void begin(const std::filesystem::path& folder, const Order& order,
-               const std::filesystem::path& secretsDir);
+               const SecretFolder& secrets);
 
     /// Makes the folder of an attempt that may be prepared later, once there is nothing else to do.
     void expect(const std::filesystem::path& folder);
@@ -44,7 +45,7 @@ public:
     /// Returns what was begun for the stage of `order`, or makes it now. Blocks: until it is made.
     /// Errors: UnreadableSecret; those of Launcher::prepare().
     PreparedLaunch take(const std::filesystem::path& folder, const Order& order,
-                        const std::filesystem::path& secretsDir);
+                        const SecretFolder& secrets);
 
     /// Takes back what was begun for the stage.
     void drop(const std::string& stageId) { _begun.erase(stageId); }

@@ -1,27 +1,22 @@
 #include "agent/run/OrderBuilder.h"
 
-#include "agent/model/Masker.h"
-#include "agent/model/SecretEncodings.h"
 #include "agent/model/Utf8.h"
 #include "agent/run/InputRules.h"
+#include "agent/run/RefusedVariables.h"
 #include "agent/run/RepositoryStages.h"
+#include "agent/run/SecretGrants.h"
+#include "agent/run/SmallFile.h"
 
 #include <rapidjson/document.h>
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 
-#include <array>
+#include <algorithm>
 #include <cctype>
-#include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
-#include <set>
 #include <stdexcept>
 #include <string_view>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace agent
 {
@@ -30,61 +25,9 @@ namespace
 {
 
 constexpr std::size_t outputsLimit = 64 << 10;
-constexpr std::size_t secretLimit = 64 << 10;
 
 /// Bubblewrap and the first process of its pid namespace: a limit of processes is one of the stage's own.
 constexpr std::int64_t sandboxProcesses = 2;
-
-/// Errors: std::runtime_error when others than its owner may read or write the file.
-void seeThatItIsPrivate(const struct stat& info, const std::filesystem::path& path)
-{
-    constexpr mode_t others = S_IRWXG | S_IRWXO;
-    if ((info.st_mode & others) == 0)
-        return;
-    std::array<char, 8> mode{};
-    std::snprintf(mode.data(), mode.size(), "%04o", info.st_mode & 07777U);
-    throw std::runtime_error("its mode " + std::string(mode.data()) +
-                             " lets others than its owner use it: chmod 0600 " + path.string());
-}
-
-enum class Mode
-{
-    Any,
-    Private
-};
-
-/// Reads a regular file whole; a symlink, a device or a pipe that a stage put there is refused.
-std::string readSmallFile(const std::filesystem::path& path, std::size_t limit,
-                          Mode mode = Mode::Any)
-{
-    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    struct stat info = {};
-    if (!file.valid() && errno == ELOOP)
-        throw std::runtime_error("is a symbolic link, and none is followed");
-    if (!file.valid() || ::fstat(file.get(), &info) != 0)
-        throw std::runtime_error(std::strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        throw std::runtime_error("not a regular file");
-    if (mode == Mode::Private)
-        seeThatItIsPrivate(info, path);
-    std::string content(limit + 1, '\0');
-    std::size_t size = 0;
-    while (size < content.size())
-    {
-        const ssize_t got = ::read(file.get(), content.data() + size, content.size() - size);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            throw std::runtime_error(std::strerror(errno));
-        if (got == 0)
-            break;
-        size += static_cast<std::size_t>(got);
-    }
-    if (size > limit)
-        throw std::runtime_error("larger than " + std::to_string(limit) + " bytes");
-    content.resize(size);
-    return content;
-}
 
 std::map<std::string, std::string> parseOutputs(const std::string& json)
 {
@@ -139,36 +82,6 @@ void addSettings(std::map<std::string, std::string>& env, const OrderContext& co
     }
 }
 
-/// Says which programs, libraries and code tables a process takes, and whose files; the last are what the agent tells
-/// its git plugin (plugins/git/Surroundings.h). Source: ld.so(8)
-/// on secure-execution mode; OPENSSL_init_crypto(3); the sanitizers' runtime options.
-bool steersTheProcess(const std::string& variable)
-{
-    static const std::set<std::string_view> names{"PATH",
-                                                  "HOME",
-                                                  "GCONV_PATH",
-                                                  "GETCONF_DIR",
-                                                  "GLIBC_TUNABLES",
-                                                  "LOCPATH",
-                                                  "NLSPATH",
-                                                  "NIS_PATH",
-                                                  "OPENSSL_CONF",
-                                                  "OPENSSL_MODULES",
-                                                  "OPENSSL_ENGINES",
-                                                  "ASAN_OPTIONS",
-                                                  "LSAN_OPTIONS",
-                                                  "TSAN_OPTIONS",
-                                                  "UBSAN_OPTIONS",
-                                                  "STAGE_AGENT_GIT_CONFIG",
-                                                  "STAGE_AGENT_TRUSTED_MIRRORS",
-                                                  "STAGE_AGENT_PIPELINE",
-                                                  "STAGE_AGENT_PIPELINE_REF",
-                                                  "STAGE_AGENT_PIPELINE_COPY",
-                                                  "STAGE_AGENT_SANDBOX"};
-    return names.contains(variable) || variable.starts_with("LD_") ||
-           variable.starts_with("MALLOC_");
-}
-
 /// Whether it is the agent's own git plugin, which fetches outside of the sandbox and checks out in it. Another one of this
 /// name, or from another place, does not.
 bool worksOutside(const Plugin& plugin, const OrderDefaults& defaults)
@@ -202,6 +115,23 @@ SandboxOrder sandboxOf(const OrderContext& context, const OrderDefaults& default
     return sandbox;
 }
 
+/// The credential of the service's repository: its value is a secret of this stage, which reaches the plugin alone.
+void addCredential(Order& order, const PipelineSpec& pipeline)
+{
+    const GitCredential& git = pipeline.git;
+    if (git.none())
+        return;
+    const std::string& name = git.token.empty() ? git.sshKey : git.token;
+    if (std::find(order.secrets.begin(), order.secrets.end(), name) == order.secrets.end())
+        order.secrets.push_back(name);
+    order.env["STAGE_AGENT_CREDENTIAL"] = name;
+    order.env["STAGE_AGENT_CREDENTIAL_FOR"] = pipeline.repository;
+    if (git.token.empty())
+        order.env["STAGE_AGENT_KNOWN_HOSTS"] = git.knownHosts;
+    else
+        order.env["STAGE_AGENT_CREDENTIAL_USER"] = git.user;
+}
+
 /// What the agent tells its git plugin, and no service may.
 void addSurroundings(Order& order, const OrderContext& context, const OrderDefaults& defaults)
 {
@@ -216,6 +146,18 @@ void addSurroundings(Order& order, const OrderContext& context, const OrderDefau
         order.env["STAGE_AGENT_GIT_CONFIG"] = defaults.gitConfig.string();
     if (order.sandbox && !defaults.isolation.noneIsPossible())
         order.env["STAGE_AGENT_TRUSTED_MIRRORS"] = "1";
+    addCredential(order, context.pipeline);
+    if (const auto& fork = context.pipeline.fork)
+    {
+        order.env["STAGE_AGENT_FORK_OF"] = fork->base.empty() ? "HEAD" : fork->base;
+        order.env["STAGE_AGENT_PIPELINE_REF"] =
+            fork->base.empty() ? "HEAD" : "refs/heads/" + fork->base; // its file, not the fork's
+    }
+    const auto& with =
+        context.spec.with; // a stage that says what it checks out is not about the run's commit
+    if (!with.contains("ref") && !with.contains("repository"))
+        if (const auto branch = branchToProve(context.pipeline, context.run); !branch.empty())
+            order.env["STAGE_AGENT_BRANCH_OF_COMMIT"] = branch;
 }
 
 } // namespace
@@ -246,7 +188,8 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     order.pluginSha256 = plugin.sha256;
     order.pluginIdentity = plugin.identity;
     order.library = plugin.kind == Plugin::Kind::Library;
-    order.secrets = pipeline.secrets;
+    order.secrets = secretsFor(pipeline, spec, run).given;
+    order.masks = masksOf(pipeline);
     order.cwd = workspace.string();
     order.timeoutMs = spec.timeoutMs.value_or(defaults.timeoutMs);
     order.silenceMs = spec.silenceMs.value_or(0);
@@ -298,80 +241,6 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     return order;
 }
 
-Secrets readSecrets(const std::vector<std::string>& names, const std::filesystem::path& folder)
-{
-    Secrets secrets;
-    for (const auto& name : names)
-    {
-        try
-        {
-            if (steersTheProcess(name))
-                throw std::runtime_error("a secret of this name would choose what programs load");
-            std::string value = readSmallFile(folder / name, secretLimit, Mode::Private);
-            if (!value.empty() && value.back() == '\n')
-                value.pop_back();
-            if (value.find('\0') != std::string::npos)
-                throw std::runtime_error("holds a NUL");
-            if (value.size() < shortestSecret)
-                throw std::runtime_error("shorter than " + std::to_string(shortestSecret) +
-                                         " characters, so it can't be masked in logs");
-            secrets.emplace_back(name, std::move(value));
-        }
-        catch (const std::runtime_error& error)
-        {
-            throw std::runtime_error("secret '" + name + "' (" + (folder / name).string() +
-                                     "): " + error.what());
-        }
-    }
-    return secrets;
-}
-
-std::vector<std::string> doubtfulSecrets(const std::vector<std::string>& names,
-                                         const std::filesystem::path& folder)
-{
-    std::vector<std::string> lines;
-    for (const auto& name : names)
-    {
-        try
-        {
-            const Secrets secret = readSecrets({name}, folder);
-            if (mayBeAWord(secret.front().second))
-                lines.push_back("secret '" + name + "' (" + (folder / name).string() +
-                                ") is short and of one kind of characters: logs have *** wherever "
-                                "the same stands in other words; take one of 8 characters or more");
-        }
-        catch (const std::runtime_error&)
-        {
-            continue; // told when a stage needs it
-        }
-    }
-    return lines;
-}
-
-std::string masked(const std::string& text, const std::vector<std::string>& secretNames,
-                   const std::filesystem::path& folder)
-{
-    if (text.size() < shortestSecret)
-        return text;
-    std::vector<std::string> values;
-    for (const auto& name : secretNames)
-    {
-        try
-        {
-            values.push_back(readSecrets({name}, folder).front().second);
-        }
-        catch (const std::runtime_error&)
-        {
-            continue; // no stage could be launched with it, so none could tell it
-        }
-    }
-    std::string result;
-    Masker masker(values);
-    masker.feed(text, result);
-    masker.flush(result);
-    return result;
-}
-
 std::map<std::string, std::string> readOutputs(const std::filesystem::path& file)
 {
     if (!std::filesystem::exists(std::filesystem::symlink_status(file)))
@@ -390,11 +259,11 @@ std::map<std::string, std::string> readOutputs(const std::filesystem::path& file
 
 void takeOutputs(Run& run, Stage& stage, const std::map<std::string, std::string>& before,
                  const std::filesystem::path& folder, const std::vector<std::string>& secretNames,
-                 const std::filesystem::path& secretsDir)
+                 const SecretFolder& secrets)
 {
     auto outputs = readOutputs(folder / files::outputs);
     for (auto& [name, value] : outputs)
-        value = masked(value, secretNames, secretsDir);
+        value = masked(value, secretNames, secrets);
     const auto again = outputsFromJson(stage.outputs); // of this stage before it was executed again
     stage.outputs = outputsToJson(outputs);
     if (stage.plugin != "git")

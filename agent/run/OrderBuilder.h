@@ -5,6 +5,7 @@
 #include "agent/plugin/PluginRegistry.h"
 #include "agent/process/Launcher.h"
 #include "agent/run/IsolationPolicy.h"
+#include "agent/run/SecretFolder.h"
 #include "agent/wire/Order.h"
 
 #include <filesystem>
@@ -34,7 +35,7 @@ struct OrderDefaults
     std::int64_t logMaxBytes = 0;
     std::filesystem::path pluginHost; ///< the stage-plugin-host program
     std::filesystem::path mirrors;    ///< git's; in it a folder for each other library plugin
-    std::filesystem::path secretsDir;
+    SecretFolder secrets;
     std::filesystem::path gitConfig; ///< git's, in place of ~/.gitconfig; empty: none
     InheritedEnvironment inherited;  ///< its HOME is that of stages without a sandbox
     unsigned umask = defaultUmask;   ///< of the agent, before it made its own stricter
@@ -57,20 +58,6 @@ struct OrderContext
 /// Returns the order for the shim: argv, environment, limits.
 Order buildOrder(const OrderContext& context, const OrderDefaults& defaults);
 
-/// Reads the pipeline's secrets, one trailing newline stripped. A file that others than its owner may read or write is
-/// refused.
-/// Errors: std::runtime_error that names the secret and the reason.
-Secrets readSecrets(const std::vector<std::string>& names, const std::filesystem::path& folder);
-
-/// Returns what is to be said of the pipeline's secrets that mask ordinary words too (mayBeAWord()), a line each. Those that
-/// can't be read are ignored.
-std::vector<std::string> doubtfulSecrets(const std::vector<std::string>& names,
-                                         const std::filesystem::path& folder);
-
-/// Returns `text` with these secrets masked, as in a log. Secrets that can't be read are ignored.
-std::string masked(const std::string& text, const std::vector<std::string>& secretNames,
-                   const std::filesystem::path& folder);
-
 /// Reads a plugin's outputs.json: a flat JSON object of strings, at most 64 KiB.
 /// Returns an empty map if there is no file, or an empty one: a sandbox begins with that. Errors: std::runtime_error with the reason.
 std::map<std::string, std::string> readOutputs(const std::filesystem::path& file);
@@ -81,7 +68,7 @@ std::map<std::string, std::string> readOutputs(const std::filesystem::path& file
 /// Errors: as readOutputs(); nothing is changed then.
 void takeOutputs(Run& run, Stage& stage, const std::map<std::string, std::string>& before,
                  const std::filesystem::path& folder, const std::vector<std::string>& secretNames,
-                 const std::filesystem::path& secretsDir);
+                 const SecretFolder& secrets);
 
 /// Returns the outputs of the stages before `ordinal`; of the same name, the last one.
 std::map<std::string, std::string> outputsBefore(int ordinal, const std::vector<Stage>& stages);

@@ -3,6 +3,7 @@
 #include "agent/document/Document.h"
 #include "agent/run/PipelineFileReader.h"
 #include "agent/run/PipelineReader.h"
+#include "agent/run/SecretKeys.h"
 
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
@@ -153,6 +154,7 @@ void writeStage(JsonWriter& writer, const StageSpec& stage)
         writer.String("required");
     }
     writeStrings(writer, "artifacts", stage.artifacts);
+    writeStrings(writer, "secrets", stage.secrets);
     writer.EndObject();
 }
 
@@ -199,6 +201,63 @@ void writeFile(JsonWriter& writer, const PipelineFile& file)
     writer.EndObject();
 }
 
+void writeText(JsonWriter& writer, const char* key, const std::string& text)
+{
+    if (text.empty())
+        return;
+    writer.Key(key);
+    writer.String(text);
+}
+
+void writeGrants(JsonWriter& writer, const std::map<std::string, SecretGrant>& grants)
+{
+    if (grants.empty())
+        return;
+    writer.Key("grants");
+    writer.StartObject();
+    for (const auto& [name, grant] : grants)
+    {
+        std::vector<std::string> types;
+        for (const StageType type : grant.types)
+            types.emplace_back(toString(type));
+        writer.Key(name.data(), static_cast<rapidjson::SizeType>(name.size()));
+        writer.StartObject();
+        writeStrings(writer, "types", types);
+        writeStrings(writer, "branches", grant.branches);
+        writer.EndObject();
+    }
+    writer.EndObject();
+}
+
+void writeGit(JsonWriter& writer, const GitCredential& git)
+{
+    if (git == GitCredential{})
+        return;
+    writer.Key("git");
+    writer.StartObject();
+    writeText(writer, "token", git.token);
+    writeText(writer, "user", git.user);
+    writeText(writer, "ssh_key", git.sshKey);
+    writeText(writer, "known_hosts", git.knownHosts);
+    writer.EndObject();
+}
+
+/// No keys of a document have this meaning: they are free to begin with x-, and are read of ours alone.
+void writePullRequest(JsonWriter& writer, const PipelineSpec& spec)
+{
+    if (spec.secretless)
+    {
+        writer.Key(secretKeys::secretless);
+        writer.Bool(true);
+    }
+    if (!spec.fork)
+        return;
+    writer.Key(secretKeys::fork);
+    writer.StartObject();
+    writeText(writer, "base", spec.fork->base);
+    writer.EndObject();
+}
+
 std::string written(const PipelineSpec& spec)
 {
     rapidjson::StringBuffer buffer;
@@ -226,6 +285,9 @@ std::string written(const PipelineSpec& spec)
         writer.EndObject();
     }
     writeStrings(writer, "secrets", spec.secrets);
+    writeGrants(writer, spec.grants);
+    writeGit(writer, spec.git);
+    writePullRequest(writer, spec);
     writeIsolation(writer, spec);
     if (spec.file)
         writeFile(writer, *spec.file);

@@ -23,6 +23,7 @@ const PipelineKeys stageKeys{
     {"limits", Shape::Limits, "What its processes may use together."},
     {"approval", Shape::Approval, "required: waits until somebody approves it."},
     {"artifacts", Shape::Patterns, "Files of the workspace to keep: [\"dist/**\"]."},
+    {"secrets", Shape::SecretNames, "Secrets of this stage, which the service's grants must name."},
 };
 
 const PipelineKeys retryKeys{
@@ -46,7 +47,9 @@ const std::vector<std::string_view> serviceKeys{"id",          "name",
                                                 "binds",       "on",
                                                 "hook_secret", "secrets_for_pull_requests",
                                                 "pipeline",    "allow",
-                                                "labels",      "links"};
+                                                "labels",      "links",
+                                                "grants",      "git",
+                                                "forks"};
 
 std::vector<std::string_view> namesOf(const PipelineKeys& keys)
 {

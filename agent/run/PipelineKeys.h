@@ -29,6 +29,7 @@ enum class Shape
     Approval,    ///< `required`
     RetryOn,     ///< exit codes and causes
     Patterns,    ///< of files
+    SecretNames, ///< of files in secrets.dir
     Environment, ///< names with texts
     Settings,    ///< of a plugin
     Retry,       ///< a map of retryKeys

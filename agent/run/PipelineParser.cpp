@@ -97,7 +97,9 @@ std::vector<Problem> checkPlugins(const PipelineSpec& spec, const PluginRegistry
         const auto plugin = registry.find(stage.plugin);
         if (plugin == nullptr)
             continue;
-        for (const std::string& secret : spec.secrets)
+        std::vector<std::string> secrets = spec.secrets;
+        secrets.insert(secrets.end(), stage.secrets.begin(), stage.secrets.end());
+        for (const std::string& secret : secrets)
             if (plugin->showsInArgv(secret))
                 problems.push_back(
                     {.file = {},

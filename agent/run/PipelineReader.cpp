@@ -6,6 +6,7 @@
 #include "agent/run/PipelineFileReader.h"
 #include "agent/run/PipelineKeys.h"
 #include "agent/run/PipelineValues.h"
+#include "agent/run/SecretKeys.h"
 
 #include <algorithm>
 #include <limits>
@@ -61,8 +62,11 @@ void PipelineReader::readPipeline(const DocumentValue& root, PipelineSpec& spec)
     if (const auto value = map.find("name"))
         ruled(*value, serviceNameProblem);
     (void)concurrencyOf(map);
-    if (const auto value = map.find("secrets"); value && _source == Source::Request)
-        value->problem("an inline pipeline may not name secrets");
+    for (const char* key : {"secrets", "grants", "git"})
+        if (const auto value = map.find(key); value && _source == Source::Request)
+            value->problem("an inline pipeline may not name secrets");
+    if (_source == Source::Stored)
+        secretKeys::readPullRequest(map, spec);
     Service unused;
     readHooks(map, unused);
     readLabels(map, unused);
@@ -82,8 +86,8 @@ void PipelineReader::readKeys(const DocumentMap& map, PipelineSpec& spec) const
         spec.branch = ruled(*value, branchProblem);
     if (const auto value = map.find("env"))
         readEnv(*value, spec);
-    if (const auto value = map.find("secrets"); value && _source != Source::Request)
-        readSecrets(*value, spec);
+    if (_source != Source::Request)
+        secretKeys::read(map, _source != Source::Stored, spec);
     readIsolation(map, spec);
     if (_source == Source::Service && readFileKeys(map, spec))
         return readCheckout(map, spec);
@@ -121,6 +125,12 @@ void PipelineReader::readHooks(const DocumentMap& map, Service& service) const
         service.hookSecret = ruled(*secret, environmentProblem);
     if (const auto given = map.find("secrets_for_pull_requests"))
         service.secretsForPullRequests = given->boolean().value_or(false);
+    if (const auto forks = map.find("forks"))
+    {
+        service.forksAllowed = forks->text() == "allow";
+        if (!service.forksAllowed)
+            forks->expected("allow");
+    }
     const auto on = map.find("on");
     if (!on)
         return;
@@ -202,22 +212,6 @@ void PipelineReader::checkSize(const DocumentValue& value, const PipelineSpec& s
                       std::to_string(size));
 }
 
-void PipelineReader::readSecrets(const DocumentValue& value, PipelineSpec& spec) const
-{
-    for (const DocumentValue& item : value.list())
-    {
-        auto name = ruled(item, environmentProblem);
-        if (_source != Source::Stored)
-        {
-            if (spec.env.contains(name))
-                item.problem("is in env too");
-            if (std::find(spec.secrets.begin(), spec.secrets.end(), name) != spec.secrets.end())
-                item.problem("is here twice");
-        }
-        spec.secrets.push_back(std::move(name));
-    }
-}
-
 void PipelineReader::readIsolation(const DocumentMap& map, PipelineSpec& spec)
 {
     if (const auto value = map.find("isolation"))
@@ -247,23 +241,17 @@ void PipelineReader::readStages(const DocumentValue& value, PipelineSpec& spec) 
                       std::to_string(items.size()));
     for (const DocumentValue& item : items)
     {
-        readStage(item, spec.stages.emplace_back());
+        readStage(item, spec, spec.stages.emplace_back());
         checkSize(item, spec, spec.stages.back());
     }
 }
 
-void PipelineReader::readStage(const DocumentValue& value, StageSpec& stage) const
+void PipelineReader::readStage(const DocumentValue& value, const PipelineSpec& spec,
+                               StageSpec& stage) const
 {
     const DocumentMap map(value, namesOf(stageKeys));
     if (const auto type = map.require("type"))
-    {
-        const auto text = type->text();
-        const auto known = text ? stageTypeFrom(*text) : std::nullopt;
-        if (text && !known)
-            type->expected("one of " + joined(stageTypeNames()),
-                           suggestion(*text, stageTypeNames()));
-        stage.type = known.value_or(StageType::Other);
-    }
+        stage.type = stageType(*type).value_or(StageType::Other);
     if (const auto name = map.find("name"))
     {
         stage.name = name->word().value_or("");
@@ -306,6 +294,19 @@ void PipelineReader::readStage(const DocumentValue& value, StageSpec& stage) con
     if (const auto artifacts = map.find("artifacts"))
         for (const DocumentValue& item : artifacts->list())
             stage.artifacts.push_back(ruled(item, artifactProblem));
+    if (const auto secrets = map.find("secrets"); secrets && _source == Source::Request)
+        secrets->problem("an inline pipeline may not name secrets");
+    else if (secrets)
+        secretKeys::readOfStage(*secrets, _source != Source::Stored, spec, stage);
+}
+
+std::optional<StageType> PipelineReader::stageType(const DocumentValue& value)
+{
+    const auto text = value.text();
+    const auto known = text ? stageTypeFrom(*text) : std::nullopt;
+    if (text && !known)
+        value.expected("one of " + joined(stageTypeNames()), suggestion(*text, stageTypeNames()));
+    return known;
 }
 
 void PipelineReader::readRetry(const DocumentValue& value, RetrySpec& retry)

@@ -24,21 +24,24 @@ public:
     void readFile(const DocumentValue& root, PipelineSpec& spec) const;
     static void readLimits(const DocumentValue& value, Limits& limits);
 
+    /// Returns patterns of branches or tags; there is a problem where there are none.
+    [[nodiscard]] static std::vector<std::string> patternsOf(const DocumentValue& list);
+
+    [[nodiscard]] static std::optional<StageType> stageType(const DocumentValue& value);
+
 private:
     void readHooks(const DocumentMap& map, Service& service) const;
     static void readLabels(const DocumentMap& map, Service& service);
     static void readLinks(const DocumentMap& map, Service& service);
-    [[nodiscard]] static std::vector<std::string> patternsOf(const DocumentValue& list);
     void readKeys(const DocumentMap& map, PipelineSpec& spec) const;
     void readEnv(const DocumentValue& value, PipelineSpec& spec) const;
     void checkLength(const DocumentValue& member, std::size_t size) const;
     void checkSize(const DocumentValue& value, const PipelineSpec& spec,
                    const StageSpec& stage) const;
-    void readSecrets(const DocumentValue& value, PipelineSpec& spec) const;
     static void readIsolation(const DocumentMap& map, PipelineSpec& spec);
     void readCheckout(const DocumentMap& map, PipelineSpec& spec) const;
     void readStages(const DocumentValue& value, PipelineSpec& spec) const;
-    void readStage(const DocumentValue& value, StageSpec& stage) const;
+    void readStage(const DocumentValue& value, const PipelineSpec& spec, StageSpec& stage) const;
     static void readRetry(const DocumentValue& value, RetrySpec& retry);
     static void readRetryOn(const DocumentValue& value, RetrySpec& retry);
 

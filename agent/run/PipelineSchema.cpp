@@ -149,6 +149,16 @@ private:
             text("pattern", R"(^(?!/)(?!(.*/)?\.\.(/|$))[^]+$)");
             _out.EndObject();
             return;
+        case Shape::SecretNames:
+            text("type", "array");
+            _out.Key("uniqueItems");
+            _out.Bool(true);
+            _out.Key("items");
+            _out.StartObject();
+            text("type", "string");
+            text("pattern", "^[A-Za-z_][A-Za-z0-9_]*$");
+            _out.EndObject();
+            return;
         case Shape::Environment:
             return environment();
         case Shape::Settings:

@@ -1,6 +1,7 @@
 #include "agent/run/RefusedVariables.h"
 
 #include <algorithm>
+#include <set>
 
 namespace agent
 {
@@ -169,6 +170,27 @@ const std::vector<RefusedVariables>& refusedVariables()
           "STAGE_*", "WORKSPACE"}},
     };
     return table;
+}
+
+bool steersTheProcess(const std::string& variable)
+{
+    static const std::set<std::string_view> names{"PATH",
+                                                  "HOME",
+                                                  "GCONV_PATH",
+                                                  "GETCONF_DIR",
+                                                  "GLIBC_TUNABLES",
+                                                  "LOCPATH",
+                                                  "NLSPATH",
+                                                  "NIS_PATH",
+                                                  "OPENSSL_CONF",
+                                                  "OPENSSL_MODULES",
+                                                  "OPENSSL_ENGINES",
+                                                  "ASAN_OPTIONS",
+                                                  "LSAN_OPTIONS",
+                                                  "TSAN_OPTIONS",
+                                                  "UBSAN_OPTIONS"};
+    return names.contains(variable) || variable.starts_with("LD_") ||
+           variable.starts_with("MALLOC_") || variable.starts_with("STAGE_AGENT_");
 }
 
 std::string requestVariableProblem(std::string_view name)

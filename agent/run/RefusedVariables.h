@@ -23,4 +23,9 @@ const std::vector<RefusedVariables>& refusedVariables();
 /// can.
 std::string requestVariableProblem(std::string_view name);
 
+/// Returns whether it says which programs, libraries and code tables a process takes, and whose files; the last are what the agent tells
+/// its git plugin (plugins/git/Surroundings.h). Source: ld.so(8)
+/// on secure-execution mode; OPENSSL_init_crypto(3); the sanitizers' runtime options.
+bool steersTheProcess(const std::string& variable);
+
 } // namespace agent

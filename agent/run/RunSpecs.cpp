@@ -63,8 +63,8 @@ std::string RunSpecs::masked(Batch& batch, const std::string& runId, const std::
         return text;
     try
     {
-        return agent::masked(text, _pipelines.peek(*run).spec().secrets,
-                             _options.orders.secretsDir);
+        return agent::masked(text, allSecrets(_pipelines.peek(*run).spec()),
+                             _options.orders.secrets);
     }
     catch (const std::runtime_error&)
     {

@@ -1,8 +1,8 @@
 #include "agent/run/ServiceCatalog.h"
 
 #include "agent/model/Id.h"
-#include "agent/run/OrderBuilder.h"
 #include "agent/run/PipelineParser.h"
+#include "agent/run/SecretFolder.h"
 
 #include <algorithm>
 #include <stdexcept>
@@ -38,22 +38,39 @@ std::vector<fs::path> serviceFiles(const fs::path& folder, std::vector<Problem>&
     return files;
 }
 
+/// The names of secrets, by the keys where they stand.
+std::vector<std::pair<std::string, std::string>> namedSecrets(const PipelineSpec& pipeline)
+{
+    std::vector<std::pair<std::string, std::string>> named;
+    const auto add = [&](const std::string& key, const std::vector<std::string>& names)
+    {
+        for (std::size_t i = 0; i < names.size(); ++i)
+            named.emplace_back(key + "[" + std::to_string(i) + ']', names[i]);
+    };
+    add("secrets", pipeline.secrets);
+    for (std::size_t i = 0; i < pipeline.stages.size(); ++i)
+        add("stages[" + std::to_string(i) + "].secrets", pipeline.stages[i].secrets);
+    if (!pipeline.git.token.empty())
+        named.emplace_back("git.token", pipeline.git.token);
+    if (!pipeline.git.sshKey.empty())
+        named.emplace_back("git.ssh_key", pipeline.git.sshKey);
+    return named;
+}
+
 /// A secret that isn't there yet fails its stage at launch; one that is there must be fit for it.
 void checkSecrets(const ParsedService& parsed, const fs::path& folder,
                   std::vector<Problem>& problems)
 {
-    const auto& names = parsed.service.pipeline.secrets;
-    for (std::size_t i = 0; i < names.size(); ++i)
+    for (const auto& [key, name] : namedSecrets(parsed.service.pipeline))
     {
-        if (std::error_code error; !fs::exists(fs::symlink_status(folder / names[i], error)))
+        if (std::error_code error; !fs::exists(fs::symlink_status(folder / name, error)))
             continue;
         try
         {
-            readSecrets({names[i]}, folder);
+            readSecrets({name}, folder);
         }
         catch (const std::runtime_error& error) // it names the secret and never its value
         {
-            const std::string key = "secrets[" + std::to_string(i) + ']';
             problems.push_back({.file = parsed.service.file,
                                 .line = parsed.lineOf(key),
                                 .key = key,

@@ -2,6 +2,7 @@
 
 #include "agent/run/OrderBuilder.h"
 #include "agent/run/Pipeline.h"
+#include "agent/run/SecretGrants.h"
 
 #include <algorithm>
 #include <exception>
@@ -37,14 +38,16 @@ std::optional<StageDefinition> definitionOf(const StateFolder& state, const Run&
         const Pipeline pipeline = Pipeline::fromJson(run.pipeline);
         const PipelineSpec& spec = pipeline.spec();
         const StageSpec& of = spec.stages.at(static_cast<std::size_t>(stage.ordinal));
-        StageDefinition definition{.secrets = spec.secrets,
+        StageSecrets secrets = secretsFor(spec, of, run);
+        StageDefinition definition{.secrets = std::move(secrets.given),
+                                   .secretsWithheld = std::move(secrets.withheld),
                                    .timeoutMs = of.timeoutMs.value_or(defaults.timeoutMs),
                                    .graceMs = of.graceMs.value_or(defaults.graceMs),
                                    .attempts = of.retry.attempts,
                                    .approval = of.approval};
         for (const auto& [name, setting] : of.with)
             definition.with[name] =
-                withoutCredentials(masked(setting.text, spec.secrets, defaults.secretsDir));
+                withoutCredentials(masked(setting.text, allSecrets(spec), defaults.secrets));
         for (const auto& [name, value] : spec.env)
             definition.environment.push_back(name);
         std::error_code gone;

@@ -2,6 +2,7 @@
 
 #include "agent/model/Run.h"
 #include "agent/model/Stage.h"
+#include "agent/run/SecretFolder.h"
 #include "agent/run/StateFolder.h"
 
 #include <cstdint>
@@ -17,8 +18,8 @@ namespace agent
 /// What the configuration says of stages, as far as it is shown.
 struct StageDefaults
 {
-    std::filesystem::path secretsDir = {}; ///< to mask what is shown
-    std::int64_t timeoutMs = 0;            ///< 0: none
+    SecretFolder secrets = {};  ///< to mask what is shown
+    std::int64_t timeoutMs = 0; ///< 0: none
     std::int64_t graceMs = 0;
 };
 
@@ -27,11 +28,12 @@ struct StageDefinition
 {
     std::map<std::string, std::string> with; ///< settings of its plugin; lists and maps as JSON
     std::vector<std::string> environment;    ///< names only
-    std::vector<std::string> secrets;        ///< names only
-    std::string workspace;                   ///< empty: its folder is gone
-    std::int64_t timeoutMs = 0;              ///< 0: none
-    std::int64_t graceMs = 0;                ///< from TERM to KILL
-    int attempts = 1;                        ///< at most, with retries
+    std::vector<std::string> secrets;        ///< names only, as all below
+    std::map<std::string, std::string> secretsWithheld; ///< by grants; why
+    std::string workspace;                              ///< empty: its folder is gone
+    std::int64_t timeoutMs = 0;                         ///< 0: none
+    std::int64_t graceMs = 0;                           ///< from TERM to KILL
+    int attempts = 1;                                   ///< at most, with retries
     bool approval = false;
 };
 

@@ -42,7 +42,7 @@ std::vector<std::string> namesOf(const Run& run)
 {
     try
     {
-        return Pipeline::fromJson(run.pipeline).spec().secrets;
+        return allSecrets(Pipeline::fromJson(run.pipeline).spec());
     }
     catch (const std::runtime_error&)
     {
@@ -53,8 +53,7 @@ std::vector<std::string> namesOf(const Run& run)
 } // namespace
 
 std::vector<ProcessDetail> shownProcesses(const StateFolder& state, const Run& run,
-                                          const Stage& stage,
-                                          const std::filesystem::path& secretsDir)
+                                          const Stage& stage, const SecretFolder& secrets)
 {
     auto details = detailsOf(processesOf(state, stage));
     if (details.empty())
@@ -73,7 +72,7 @@ std::vector<ProcessDetail> shownProcesses(const StateFolder& state, const Run& r
     std::string all;
     for (const std::string* text : texts)
         all.append(*text).push_back('\0');
-    std::string result = masked(all, names, secretsDir);
+    std::string result = masked(all, names, secrets);
     if (!declared.empty())
     {
         Masker masker(declared);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/run/SecretFolder.h"
 #include "agent/run/UnkillableStage.h"
 #include "agent/wire/Order.h"
 
@@ -45,7 +46,7 @@ public:
     /// Begins to make what launch() will need of files, while the caller commits that the attempt runs.
     /// Executes nothing of it.
     virtual void prepare(const std::filesystem::path& folder, const Order& order,
-                         const std::filesystem::path& secretsDir) = 0;
+                         const SecretFolder& secrets) = 0;
 
     /// Makes the folder of an attempt that is likely to be the next one, without waiting for it. It means nothing
     /// that it is there, and nothing when it can't be made.
@@ -56,7 +57,7 @@ public:
 
     /// Starts the attempt in `folder`, prepared or not. A failure to start is an end as any other.
     virtual void launch(const std::filesystem::path& folder, const Order& order,
-                        const std::filesystem::path& secretsDir) = 0;
+                        const SecretFolder& secrets) = 0;
 
     /// Ends an attempt that could not even be launched.
     virtual void refuse(const std::string& stageId, int attempt, Cause cause,

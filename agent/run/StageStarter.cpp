@@ -94,7 +94,7 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
     order.seal = sealOf(stage);
     _stuckWatch.watch(batch, run, stage);
     recordShim(batch, stage);
-    const auto& secrets = _specs.orders().secretsDir;
+    const auto& secrets = _specs.orders().secrets;
     if (!batch.isNew(
             run.id)) // else its folder would be one without a run on record: LeftoverFolders
     {

@@ -75,6 +75,7 @@ Supervisor::Supervisor(Received received)
     : _folder(std::move(received.folder)),
       _lock(std::move(received.lock)),
       _secrets(std::move(received.secrets)),
+      _masks(std::move(received.masks)),
       _seal(std::move(received.seal)),
       _daemon(std::move(received.daemon)),
       _signals(std::move(received.signals)),
@@ -226,7 +227,7 @@ void Supervisor::execute()
 
 void Supervisor::openLog()
 {
-    std::vector<std::string> values;
+    std::vector<std::string> values = std::move(_masks);
     for (const auto& [name, value] : _secrets)
         values.push_back(value);
     _log.emplace(_folder, _order.logMaxBytes, values, std::move(_mask));

@@ -79,6 +79,7 @@ public:
         std::string folder;
         FileDescriptor lock; ///< open shim.lock, flocked by the daemon
         Secrets secrets;
+        std::vector<std::string> masks; ///< what the log shows masked besides
         Seal seal;
         FileDescriptor daemon;  ///< its socket; not valid: none
         FileDescriptor signals; ///< as main has set them
@@ -126,6 +127,7 @@ private:
     std::string _folder;
     FileDescriptor _lock;
     Secrets _secrets;
+    std::vector<std::string> _masks;
     Seal _seal;
     FileDescriptor _daemon;
     FileDescriptor _signals;

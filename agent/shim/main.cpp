@@ -6,7 +6,7 @@
 // stage-shim --version: tells its version.
 //
 // Started by the daemon with descriptor 3 = FOLDER/shim.lock, flocked, and 4 = a memfd of secrets as
-// NAME\0VALUE\0… (or something else: none), and with TERM blocked, so that none is lost on the way. One that
+// NAME\0VALUE\0… (or something else: none; without a name: masked only), and with TERM blocked, so that none is lost on the way. One that
 // waits has a socket as descriptor 3, gets both through it and tells the outcome there (wire/Handover.h); it exits when
 // the daemon is gone, or at TERM, and with an attempt that waits for its word when the daemon is gone. A keeper has its socket
 // to the daemon as descriptor 3, and its door as 4. With an attempt that it may execute it outlives the daemon. Exits with 0 when the outcome is in place, or
@@ -67,8 +67,11 @@ void readMemory(const agent::FileDescriptor& memory, agent::Supervisor::Received
             nameEnd == std::string::npos ? nameEnd : text.find('\0', nameEnd + 1);
         if (valueEnd == std::string::npos)
             break;
-        received.secrets[text.substr(at, nameEnd - at)] =
-            text.substr(nameEnd + 1, valueEnd - nameEnd - 1);
+        std::string value = text.substr(nameEnd + 1, valueEnd - nameEnd - 1);
+        if (nameEnd == at)
+            received.masks.push_back(std::move(value));
+        else
+            received.secrets[text.substr(at, nameEnd - at)] = std::move(value);
         at = valueEnd + 1;
     }
     received.seal = agent::Seal::fromText(std::string_view(text).substr(at));

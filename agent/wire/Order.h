@@ -59,6 +59,8 @@ struct Order
     std::vector<std::string> argv; ///< argv[0] without a slash is looked up in env's PATH
     std::map<std::string, std::string> env; ///< all of it, but for the secrets
     std::vector<std::string> secrets;       ///< names only; the values come through the memfd
+    std::vector<std::string>
+        masks; ///< names of what the log shows masked besides. In memory only, never in order.json
     std::string cwd;
     std::int64_t timeoutMs = 0; ///< 0: none
     std::int64_t silenceMs = 0; ///< 0: none

@@ -266,6 +266,12 @@ Arguments verifyMirror(const std::string& mirror)
     return git({"--git-dir=" + mirror, "fsck", "--no-dangling", "--no-progress"});
 }
 
+Arguments isAncestor(const std::string& mirror, const std::string& commit,
+                     const std::string& branch)
+{
+    return git({"--git-dir=" + mirror, "merge-base", "--is-ancestor", commit, branch});
+}
+
 Arguments clone(const std::string& mirror, const std::string& workspace, bool trusted)
 {
     // Over git's protocol each object arrives under the hash of what it is, so a mirror that someone wrote to shows as

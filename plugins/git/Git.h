@@ -61,6 +61,10 @@ Arguments resolve(const std::string& mirror, const std::string& name);
 
 Arguments verifyMirror(const std::string& mirror);
 
+/// Succeeds where `commit` is an ancestor of `branch`, or its commit.
+Arguments isAncestor(const std::string& mirror, const std::string& commit,
+                     const std::string& branch);
+
 /// Prints the committer, a NUL and the whole message.
 Arguments describe(const std::string& mirror, const std::string& commit);
 

@@ -6,6 +6,7 @@
 #include "plugins/git/Workspace.h"
 
 #include <iostream>
+#include <optional>
 #include <vector>
 
 namespace agent::git
@@ -57,6 +58,7 @@ private:
         const Checkout checkout(surroundings, context.workspace);
         const PipelineFile pipeline = PipelineFile::read();
         std::vector<Submodule> submodules;
+        std::optional<AllowedSubmodules> allowed;
         {
             Mirror mirror(repository, context.cache / mirrors, surroundings.mirrorsTrusted);
             const Target target = withWholeMirror(
@@ -69,12 +71,17 @@ private:
                     if (pipeline.wanted())
                         pipeline.handOver(repository, mirror, found.commit);
                 });
+            if (!surroundings.branchOfCommit.empty())
+                mirror.requireOn(target.commit, surroundings.branchOfCommit);
             if (context.enabled("submodules"))
                 submodules = submodulesOf(repository, mirror.path(), target.commit);
+            if (!surroundings.forkOf.empty() && !submodules.empty())
+                allowed.emplace(repository, submodulesOfBase(mirror, repository, surroundings));
             tell(repository, mirror.path(), target, context);
         }
         if (!submodules.empty())
-            Submoduler{surroundings, checkout, context.cache}.addAll(repository, "", submodules);
+            Submoduler{surroundings, checkout, context.cache}.addAll(repository, "", submodules,
+                                                                     allowed ? &*allowed : nullptr);
     }
 
     /// Calls `use` with the resolved ref; a second time, where it fails and the mirror was to blame.
@@ -97,6 +104,15 @@ private:
         return again;
     }
 
+    /// What the branch has that a fork's pull request is to go into.
+    static std::vector<Submodule> submodulesOfBase(Mirror& mirror, const Repository& repository,
+                                                   const Surroundings& surroundings)
+    {
+        const std::string& base = surroundings.forkOf;
+        const Target target = mirror.find(base == "HEAD" ? base : "refs/heads/" + base);
+        return submodulesOf(repository, mirror.path(), target.commit);
+    }
+
     /// Adds submodules and theirs. Of the mirrors one at a time is locked: two runs may need the same in another order.
     struct Submoduler
     {
@@ -104,12 +120,17 @@ private:
         const Checkout& checkout;
         const std::filesystem::path& cache;
 
+        /// `allowed`: nullptr where the commit of `parent` is one of the repository itself.
         void addAll(const Repository& parent, const std::filesystem::path& folder,
-                    const std::vector<Submodule>& submodules) const
+                    const std::vector<Submodule>& submodules,
+                    const AllowedSubmodules* allowed) const
         {
             for (const Submodule& submodule : submodules)
             {
                 const Repository repository(parent, submodule.url, surroundings);
+                if (allowed)
+                    allowed->require(repository);
+                const bool asInBase = allowed && allowed->hasAt(repository, submodule.commit);
                 std::vector<Submodule> nested;
                 {
                     Mirror mirror(repository, cache / mirrors, surroundings.mirrorsTrusted);
@@ -119,7 +140,7 @@ private:
                                     });
                     nested = submodulesOf(repository, mirror.path(), submodule.commit);
                 }
-                addAll(repository, folder / submodule.path, nested);
+                addAll(repository, folder / submodule.path, nested, asInBase ? nullptr : allowed);
             }
         }
     };

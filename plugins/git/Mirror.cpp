@@ -44,6 +44,25 @@ Target Mirror::tryFind(const std::string& ref)
     return findFetched(wanted);
 }
 
+void Mirror::requireOn(const std::string& commit, const std::string& branch)
+{
+    if (isOn(commit, branch))
+        return;
+    fetchAll(); // it may have been pushed since
+    if (!isOn(commit, branch))
+        throw Failure("git: commit " + commit + " is not on the branch '" + printable(branch) +
+                      "' of " + _repository.name() +
+                      ", and a secret of the run is granted to that branch only");
+}
+
+bool Mirror::isOn(const std::string& commit, const std::string& branch) const
+{
+    const std::string head = "refs/heads/" + branch;
+    if (resolve(head))
+        return _repository.run(command::isAncestor(path(), commit, head)).passed();
+    return resolve("refs/tags/" + branch) == commit;
+}
+
 Target Mirror::findFetched(const std::string& ref) const
 {
     constexpr std::string_view heads = "refs/heads/";

@@ -32,6 +32,11 @@ public:
     /// Errors: Failure if there is no such ref, or the repository can't be reached.
     Target find(const std::string& ref);
 
+    /// Sees that the commit is on the branch, or is the tag of this name where there is no such branch. Fetches where the
+    /// mirror does not show it.
+    /// Errors: Failure if it is not.
+    void requireOn(const std::string& commit, const std::string& branch);
+
     [[nodiscard]] const std::filesystem::path& path() const { return _folder.path(); }
 
     [[nodiscard]] bool trusted() const { return _folder.trusted(); }
@@ -46,6 +51,7 @@ private:
     };
 
     Target tryFind(const std::string& ref);
+    [[nodiscard]] bool isOn(const std::string& commit, const std::string& branch) const;
     Target findFetched(const std::string& ref) const;
     [[nodiscard]] std::optional<std::string> resolve(const std::string& name) const;
     std::string headOfRepository() const;

@@ -26,7 +26,8 @@ namespace agent::git
 namespace
 {
 
-constexpr const char* fetchers = "fetched-by"; ///< hashes of URLs, with their passwords
+constexpr const char* fetchers =
+    "fetched-by"; ///< hashes of URLs, with their passwords and credentials
 constexpr const char* trustedMark = "trusted"; ///< is not there once it was used untrusted
 constexpr std::size_t mostFetchers = 100;
 constexpr int mostAside = 9;
@@ -233,7 +234,7 @@ void MirrorFolder::writeConfig(const std::string& format) const
 bool MirrorFolder::fetchedByUs() const
 {
     const auto known = linesOf(_path / fetchers);
-    return std::find(known.begin(), known.end(), sha256(_repository.url())) != known.end();
+    return std::find(known.begin(), known.end(), sha256(_repository.access())) != known.end();
 }
 
 void MirrorFolder::rememberFetch() const
@@ -241,7 +242,7 @@ void MirrorFolder::rememberFetch() const
     if (fetchedByUs())
         return;
     auto known = linesOf(_path / fetchers);
-    known.push_back(sha256(_repository.url()));
+    known.push_back(sha256(_repository.access()));
     const fs::path written = _path / (std::string(fetchers) + ".new");
     std::ofstream file(written, std::ios::trunc);
     for (std::size_t i = known.size() - std::min(known.size(), mostFetchers); i < known.size(); ++i)

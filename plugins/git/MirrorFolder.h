@@ -44,7 +44,7 @@ public:
     /// Errors: Failure if it can't be moved.
     void setAside(const std::string& why);
 
-    /// Whether the repository's URL, with its user and password, was fetched from before: a commit's id alone shows
+    /// Whether the repository's URL, with its user and password or credential, was fetched from before: a commit's id alone shows
     /// nobody what his password would not.
     [[nodiscard]] bool fetchedByUs() const;
     void rememberFetch() const;

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 namespace agent::git
 {
@@ -70,7 +71,7 @@ private:
     std::array<int, 2> _ends{-1, -1};
 };
 
-/// Splits stderr into progress (lines ending with CR) and messages.
+/// Splits stderr into progress (lines ending with CR) and messages; ssh's end with CR and LF.
 class ErrorStream
 {
 public:
@@ -78,9 +79,11 @@ public:
     {
         for (const char c : bytes)
         {
-            if (c == '\r')
+            if (std::exchange(_returned, c == '\r') && c != '\n')
                 showProgress();
-            else if (c == '\n')
+            if (c == '\r')
+                continue;
+            if (c == '\n')
                 keepLine();
             else
                 _line += c;
@@ -89,6 +92,8 @@ public:
 
     std::string rest()
     {
+        if (_returned)
+            showProgress();
         keepLine();
         return std::move(_words);
     }
@@ -119,6 +124,7 @@ private:
         _line.clear();
     }
 
+    bool _returned = false; ///< the last byte was a CR
     std::string _line;
     std::string _words;
     Clock::time_point _nextProgress = Clock::now() + progressEvery;
@@ -128,7 +134,7 @@ private:
 class SpawnSettings
 {
 public:
-    SpawnSettings(int out, int errors, Descriptors descriptors)
+    SpawnSettings(int out, int errors, Descriptors descriptors, const std::vector<int>& passed)
     {
         posix_spawn_file_actions_init(&actions);
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
@@ -136,6 +142,8 @@ public:
         posix_spawn_file_actions_adddup2(&actions, errors, 2);
         if (descriptors == Descriptors::Standard)
             posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+        for (const int descriptor : passed) // to itself: that takes FD_CLOEXEC away
+            posix_spawn_file_actions_adddup2(&actions, descriptor, descriptor);
 
         posix_spawnattr_init(&attributes);
         sigset_t signals;
@@ -207,12 +215,14 @@ std::string Ended::why() const
 }
 
 Ended runProgram(const std::vector<std::string>& argv,
-                 const std::map<std::string, std::string>& env, Descriptors descriptors)
+                 const std::map<std::string, std::string>& env, Descriptors descriptors,
+                 const std::vector<int>& passed)
 {
     std::cout << std::flush;
     Pipe out;
     Pipe errors;
-    const pid_t pid = spawn(argv, env, SpawnSettings(out.end(1), errors.end(1), descriptors));
+    const pid_t pid =
+        spawn(argv, env, SpawnSettings(out.end(1), errors.end(1), descriptors, passed));
     out.closeEnd(1);
     errors.closeEnd(1);
     // Waits for the process, not for its pipes: ssh and credential daemons may hold those open.

@@ -12,7 +12,7 @@ namespace agent::git
 Repository::Repository(std::string url, const Surroundings& surroundings)
     : _url(std::move(url)), _name(withoutPassword(_url)), _local(isLocal(_url))
 {
-    setUp(false, surroundings.config);
+    setUp(false, surroundings);
 }
 
 Repository::Repository(const Repository& parent, const std::string& url,
@@ -25,11 +25,12 @@ Repository::Repository(const Repository& parent, const std::string& url,
     if (!_local && isLocal(_url))
         throw Failure("git: the submodule '" + printable(url) + "' of " + parent.name() +
                       " is a repository of this host, which one from elsewhere may not name");
-    setUp(true, surroundings.config);
+    setUp(true, surroundings);
 }
 
-void Repository::setUp(bool submodule, const std::string& config)
+void Repository::setUp(bool submodule, const Surroundings& surroundings)
 {
+    const std::string& config = surroundings.config;
     if (const std::string why = refuseRepository(_url); !why.empty())
         throw Failure("git: repository '" + printable(_name) + "' " + why);
     const char* home = std::getenv("HOME");
@@ -37,6 +38,15 @@ void Repository::setUp(bool submodule, const std::string& config)
     _unread = !isLocal(_url) && config == "/dev/null" && home != nullptr &&
               std::filesystem::exists(std::filesystem::path(home) / ".gitconfig", error);
     _env = environment(_local ? "/" : _url, submodule, config);
+    _access = _url;
+    if (surroundings.credential.covers(_url))
+    {
+        auto given = surroundings.credential.given();
+        _env.merge(given.env);
+        _descriptors = std::move(given.descriptors);
+        _access += "\n" + surroundings.credential.identity();
+        return;
+    }
     // Nothing would answer a prompt for a password or host key. The variable would override an operator's command
     // (a deploy key, a jump host), so that is queried first.
     if (!isLocal(_url) && !run(command::readSshCommand()).passed())

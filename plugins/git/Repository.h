@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace agent::git
 {
@@ -28,19 +29,27 @@ public:
     [[nodiscard]] const std::string& name() const { return _name; }
 
     /// Blocks until git has ended.
-    [[nodiscard]] Ended run(const Arguments& argv) const { return runProgram(argv, _env); }
+    [[nodiscard]] Ended run(const Arguments& argv) const
+    {
+        return runProgram(argv, _env, Descriptors::Inherited, _descriptors);
+    }
+
+    /// Returns a text that differs with each address, user, password and credential: who has it fetched with the same rights.
+    [[nodiscard]] const std::string& access() const { return _access; }
 
     /// Returns git's error message as one line, without the URL's password.
     [[nodiscard]] std::string why(const Ended& ended) const;
 
 private:
-    void setUp(bool submodule, const std::string& config);
+    void setUp(bool submodule, const Surroundings& surroundings);
 
     std::string _url;
     std::string _name;
     bool _local = false;  ///< as the repository whose submodule it is
     bool _unread = false; ///< there is a ~/.gitconfig, and nothing in its place
     std::map<std::string, std::string> _env;
+    std::vector<int> _descriptors; ///< of the credential
+    std::string _access;
 };
 
 } // namespace agent::git

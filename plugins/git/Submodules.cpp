@@ -1,5 +1,7 @@
 #include "plugins/git/Submodules.h"
 
+#include "plugins/git/Url.h"
+
 #include <map>
 #include <string_view>
 
@@ -100,6 +102,26 @@ std::vector<Submodule> submodulesOf(const Repository& repository, const std::str
             submodules.push_back(
                 {.name = name, .path = module.path, .url = module.url, .commit = found->second});
     return submodules;
+}
+
+AllowedSubmodules::AllowedSubmodules(const Repository& repository,
+                                     const std::vector<Submodule>& ofBase)
+{
+    for (const Submodule& submodule : ofBase)
+        _all.emplace(submoduleUrl(repository.url(), submodule.url), submodule.commit);
+}
+
+void AllowedSubmodules::require(const Repository& submodule) const
+{
+    const auto found = _all.lower_bound({submodule.url(), ""});
+    if (found == _all.end() || found->first != submodule.url())
+        throw Failure("git: the submodule " + printable(submodule.name()) +
+                      " is none of the base branch: a fork may not add one");
+}
+
+bool AllowedSubmodules::hasAt(const Repository& submodule, const std::string& commit) const
+{
+    return _all.contains({submodule.url(), commit});
 }
 
 } // namespace agent::git

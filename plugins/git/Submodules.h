@@ -2,7 +2,9 @@
 
 #include "plugins/git/Repository.h"
 
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace agent::git
@@ -22,5 +24,23 @@ struct Submodule
 /// Errors: Failure if .gitmodules can't be read, or names too many.
 std::vector<Submodule> submodulesOf(const Repository& repository, const std::string& mirror,
                                     const std::string& commit);
+
+/// Those that a fork's pull request may have: of what a stranger names, the agent fetches nothing from where the stage itself
+/// may not be able to, and with no credential.
+class AllowedSubmodules
+{
+public:
+    /// `ofBase`: what `repository` has at the branch that it is to go into.
+    AllowedSubmodules(const Repository& repository, const std::vector<Submodule>& ofBase);
+
+    /// Errors: Failure if its address is none of them.
+    void require(const Repository& submodule) const;
+
+    /// Whether the base has it at this commit: then what is nested in it is the base's too.
+    [[nodiscard]] bool hasAt(const Repository& submodule, const std::string& commit) const;
+
+private:
+    std::set<std::pair<std::string, std::string>> _all; ///< addresses with commits
+};
 
 } // namespace agent::git

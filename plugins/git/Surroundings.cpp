@@ -15,6 +15,9 @@ Surroundings Surroundings::read()
     if (const std::string file = Context::variable("STAGE_AGENT_GIT_CONFIG"); !file.empty())
         read.config = file;
     read.mirrorsTrusted = Context::variable("STAGE_AGENT_TRUSTED_MIRRORS") == "1";
+    read.credential = Credential::take();
+    read.forkOf = Context::variable("STAGE_AGENT_FORK_OF");
+    read.branchOfCommit = Context::variable("STAGE_AGENT_BRANCH_OF_COMMIT");
     const std::string json = Context::variable("STAGE_AGENT_SANDBOX");
     if (json.empty())
         return read;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "plugins/git/Credential.h"
 #include "plugins/git/Git.h"
 
 #include <map>
@@ -9,7 +10,8 @@ namespace agent::git
 {
 
 /// What the agent, and no stage or client, says of how git is used on this host. It comes in variables that the agent
-/// alone sets (OrderBuilder): `STAGE_AGENT_GIT_CONFIG`, `STAGE_AGENT_TRUSTED_MIRRORS`, `STAGE_AGENT_SANDBOX`.
+/// alone sets (OrderBuilder): `STAGE_AGENT_GIT_CONFIG`, `STAGE_AGENT_TRUSTED_MIRRORS`, `STAGE_AGENT_SANDBOX`,
+/// `STAGE_AGENT_FORK_OF`, `STAGE_AGENT_BRANCH_OF_COMMIT`, and those of Credential.h.
 struct Surroundings
 {
     /// The file that takes the place of ~/.gitconfig, for what runs outside the sandbox.
@@ -18,10 +20,20 @@ struct Surroundings
     /// No stage can write to the mirrors, so the objects of those that were made since then may be copied unread.
     bool mirrorsTrusted = false;
 
+    /// The service's own, for its repository's host.
+    Credential credential;
+
+    /// The branch, or `HEAD`, that a fork's pull request is to go into; empty: the run is of no fork.
+    std::string forkOf;
+
+    /// The branch, or tag, that the commit has to be on; empty: any.
+    std::string branchOfCommit;
+
     /// What executes the command behind it in the stage's sandbox; empty: there is none.
     Arguments sandbox;
 
-    /// Errors: Failure if the sandbox can't be read, which must not mean that there is none.
+    /// To be called once. Errors: Failure if the sandbox can't be read, which must not mean that there is none, or the
+    /// credential can't be used.
     static Surroundings read();
 
     /// Returns the settings of system and global configuration that decide what a checkout writes, and nothing else:

@@ -69,6 +69,18 @@ void dropFinalSlashes(std::string& path)
         path.pop_back();
 }
 
+/// In lower case, and without the port that the protocol has anyway.
+void normalizeHost(Parts& parts)
+{
+    static const std::map<std::string, std::string> ports{
+        {"http", ":80"}, {"https", ":443"}, {"ssh", ":22"}, {"git", ":9418"}};
+    makeLower(parts.scheme);
+    makeLower(parts.host);
+    if (const auto port = ports.find(parts.scheme);
+        port != ports.end() && parts.host.ends_with(port->second))
+        parts.host.resize(parts.host.size() - port->second.size());
+}
+
 } // namespace
 
 bool isLocal(std::string_view repository)
@@ -91,20 +103,25 @@ std::string withoutPassword(const std::string& repository)
 
 std::string mirrorName(const std::string& repository)
 {
-    static const std::map<std::string, std::string> ports{
-        {"http", ":80"}, {"https", ":443"}, {"ssh", ":22"}, {"git", ":9418"}};
     Parts parts = partsOf(withoutPassword(repository));
-    makeLower(parts.scheme);
-    makeLower(parts.host);
+    normalizeHost(parts);
     if (isHttp(parts))
         parts.user.clear();
-    if (const auto port = ports.find(parts.scheme);
-        port != ports.end() && parts.host.ends_with(port->second))
-        parts.host.resize(parts.host.size() - port->second.size());
     dropFinalSlashes(parts.path);
     if (parts.scheme == "file")
         return parts.path.find('%') == std::string::npos ? parts.path : joined(parts);
     return joined(parts);
+}
+
+std::string hostPlace(const std::string& repository)
+{
+    if (isLocal(repository))
+        return "";
+    Parts parts = partsOf(repository);
+    if (parts.scheme.empty())
+        parts.scheme = "ssh";
+    normalizeHost(parts);
+    return parts.scheme + "://" + parts.host;
 }
 
 std::string submoduleUrl(const std::string& parent, const std::string& url)

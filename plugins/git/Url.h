@@ -18,6 +18,10 @@ std::string withoutPassword(const std::string& repository);
 /// ssh the user is part of the address: paths may be relative to his home.
 std::string mirrorName(const std::string& repository);
 
+/// Returns where `repository` is served: `https://git.example.org:8443`, protocol and host in lower case, the port only if it
+/// is not the protocol's own; empty if it is local. `user@host:path` is ssh.
+std::string hostPlace(const std::string& repository);
+
 /// Returns the address of a submodule that a commit of `parent` gives as `url`: one that begins with `./` or `../` is
 /// relative to `parent`, with its user and password.
 /// Errors: empty if the path leads out of the parent's host.

@@ -11,6 +11,8 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
+#include <memory>
 #include <set>
 #include <string>
 
@@ -32,6 +34,15 @@ public:
     /// Set before the first request: `user:password`.
     std::set<std::string> passwords;
 
+    /// Set before the first request: where they are sent on to, with their path; empty: nowhere.
+    std::string redirect;
+
+    /// Set before the first request: is called in each.
+    std::function<void()> asked = [] {};
+
+    /// Requests that had a user and a password.
+    std::atomic<int> credentials{0};
+
     /// Requests that were answered with a file.
     std::atomic<int> served{0};
 
@@ -50,6 +61,10 @@ private:
         void handleRequest(Poco::Net::HTTPServerRequest& request,
                            Poco::Net::HTTPServerResponse& response) override
         {
+            _server.asked();
+            _server.credentials += request.hasCredentials() ? 1 : 0;
+            if (!_server.redirect.empty())
+                return response.redirect(_server.redirect + request.getURI());
             const auto file = _server._root / Poco::URI(request.getURI()).getPath().substr(1);
             if (!_server.knows(request))
                 response.requireAuthentication("git");

@@ -86,8 +86,7 @@ public:
         _expected.insert(folder.string());
     }
 
-    void prepare(const std::filesystem::path&, const Order& order,
-                 const std::filesystem::path&) override
+    void prepare(const std::filesystem::path&, const Order& order, const SecretFolder&) override
     {
         const std::lock_guard lock(_mutex);
         _prepared.insert(order.stageId);
@@ -99,8 +98,7 @@ public:
         _prepared.erase(stageId);
     }
 
-    void launch(const std::filesystem::path&, const Order& order,
-                const std::filesystem::path&) override
+    void launch(const std::filesystem::path&, const Order& order, const SecretFolder&) override
     {
         const std::lock_guard lock(_mutex);
         ++_launches;

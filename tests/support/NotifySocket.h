@@ -1,11 +1,13 @@
 #pragma once
 
+#include "agent/os/FileDescriptor.h"
 #include "tests/support/Daemon.h"
 
 #include <cppunit/TestAssert.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -40,9 +42,34 @@ public:
     const std::vector<std::string>& messages()
     {
         char text[4096];
-        for (ssize_t size = 0; (size = ::recv(_socket, text, sizeof text, MSG_DONTWAIT)) > 0;)
+        while (true)
+        {
+            alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+            iovec part{.iov_base = text, .iov_len = sizeof text};
+            msghdr message{};
+            message.msg_iov = &part;
+            message.msg_iovlen = 1;
+            message.msg_control = control;
+            message.msg_controllen = sizeof control;
+            const ssize_t size = ::recvmsg(_socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+            if (size <= 0)
+                return _messages;
             _messages.emplace_back(text, static_cast<std::size_t>(size));
-        return _messages;
+            const cmsghdr* header = CMSG_FIRSTHDR(&message);
+            if (header != nullptr && header->cmsg_type == SCM_RIGHTS)
+            {
+                int descriptor = -1;
+                std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
+                _stored.emplace_back(descriptor);
+            }
+        }
+    }
+
+    /// The descriptors that came with messages so far.
+    const std::vector<FileDescriptor>& stored()
+    {
+        (void)messages();
+        return _stored;
     }
 
     [[nodiscard]] std::ptrdiff_t count(const std::string& message)
@@ -81,6 +108,7 @@ private:
     std::filesystem::path _path;
     int _socket;
     std::vector<std::string> _messages;
+    std::vector<FileDescriptor> _stored;
 };
 
 } // namespace agent::test

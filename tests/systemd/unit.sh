@@ -10,6 +10,8 @@ give_any
 check "restart" inside systemctl restart stage-agent
 check "is ready again" eventually ready
 check "by another process" test "$(main_pid)" != "$before"
+stored() { inside systemctl show -P NFileDescriptorStore stage-agent; }
+check "systemd keeps its memory of earlier secrets" same "$(stored)" 1
 check "the stage goes on" alive
 check "and ends with its own exit code and whole log" ends_truly 5
 
@@ -19,6 +21,7 @@ give_any
 inside kill -KILL "$before"
 check "kill -9: systemd starts it again" eventually another
 check "in its leaf, with the stage in the unit's group" in_leaf
+check "and passes it the memory of before" same "$(stored)" 1
 check "the stage goes on" alive
 check "and ends with its own exit code and whole log" ends_truly 6
 

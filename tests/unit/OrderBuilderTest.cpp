@@ -37,7 +37,7 @@ struct Ingredients
                            .logMaxBytes = 1 << 20,
                            .pluginHost = "/usr/lib/stage-agent/stage-plugin-host",
                            .mirrors = "/var/cache/mirrors",
-                           .secretsDir = "/etc/stage-agent/secrets",
+                           .secrets = "/etc/stage-agent/secrets",
                            .inherited = {.home = "/var/lib/stage-agent/home"}};
 
     [[nodiscard]] Order order() const
@@ -79,6 +79,16 @@ struct Ingredients
         return all;
     }
 
+    /// The agent's own in `folder`, or another one of its name.
+    void becomeGit(const std::filesystem::path& folder, bool ours)
+    {
+        becomeLibrary();
+        defaults.pluginHost = folder / "stage-plugin-host";
+        plugin.name = "git";
+        plugin.folder = folder / (ours ? "plugins/git" : "elsewhere/git");
+        std::filesystem::create_directories(plugin.folder);
+    }
+
     void becomeLibrary()
     {
         plugin.kind = Plugin::Kind::Library;
@@ -118,6 +128,8 @@ class OrderBuilderTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testArgvOfAProgram);
     CPPUNIT_TEST(testArgvOfALibrary);
     CPPUNIT_TEST(testOnlyTheAgentsGitPluginWorksOutside);
+    CPPUNIT_TEST(testTheAgentsGitPluginAloneGetsTheCredential);
+    CPPUNIT_TEST(testTheGitPluginIsToldOfForksAndBranches);
     CPPUNIT_TEST(testCommitIsDescribedByTheClientThenByGit);
     CPPUNIT_TEST(testTheStagesTimesBeatTheDefaults);
     CPPUNIT_TEST(testSaysWhatAndWhere);
@@ -308,6 +320,53 @@ public:
         CPPUNIT_ASSERT(!order("git", own).env.contains("STAGE_AGENT_TRUSTED_MIRRORS"));
         const auto again = orderFrom(toJson(git));
         CPPUNIT_ASSERT(again && again->outside);
+    }
+
+    /// And every stage masks it.
+    void testTheAgentsGitPluginAloneGetsTheCredential()
+    {
+        const FilesFolder files;
+        Ingredients given;
+        given.pipeline.git = {.token = "READ", .user = "ada"};
+        for (const bool ours : {true, false})
+        {
+            given.becomeGit(files.path(), ours);
+            const Order order = given.order();
+            CPPUNIT_ASSERT(order.secrets ==
+                           (ours ? std::vector<std::string>{"READ"} : std::vector<std::string>{}));
+            CPPUNIT_ASSERT_EQUAL(ours, order.env.contains("STAGE_AGENT_CREDENTIAL"));
+            CPPUNIT_ASSERT(order.masks == std::vector<std::string>{"READ"});
+        }
+        given.becomeGit(files.path(), true);
+        const Order token = given.order();
+        CPPUNIT_ASSERT_EQUAL(std::string("READ"), token.env.at("STAGE_AGENT_CREDENTIAL"));
+        CPPUNIT_ASSERT_EQUAL(std::string("ada"), token.env.at("STAGE_AGENT_CREDENTIAL_USER"));
+        CPPUNIT_ASSERT_EQUAL(given.pipeline.repository, token.env.at("STAGE_AGENT_CREDENTIAL_FOR"));
+        CPPUNIT_ASSERT(!token.env.contains("STAGE_AGENT_KNOWN_HOSTS"));
+        given.pipeline.git = {.sshKey = "KEY", .knownHosts = "a b c\n"};
+        const Order key = given.order();
+        CPPUNIT_ASSERT_EQUAL(std::string("KEY"), key.env.at("STAGE_AGENT_CREDENTIAL"));
+        CPPUNIT_ASSERT_EQUAL(std::string("a b c\n"), key.env.at("STAGE_AGENT_KNOWN_HOSTS"));
+        CPPUNIT_ASSERT(!key.env.contains("STAGE_AGENT_CREDENTIAL_USER"));
+    }
+
+    void testTheGitPluginIsToldOfForksAndBranches()
+    {
+        const FilesFolder files;
+        Ingredients given;
+        given.becomeGit(files.path(), true);
+        given.pipeline.secrets = {"TOKEN"};
+        given.pipeline.grants["TOKEN"] = {.branches = {"topic"}};
+        CPPUNIT_ASSERT_EQUAL(std::string("topic"),
+                             given.order().env.at("STAGE_AGENT_BRANCH_OF_COMMIT"));
+        given.spec.with["ref"] = {Setting::Kind::String, "v1"}; // the owner's own words
+        CPPUNIT_ASSERT(!given.order().env.contains("STAGE_AGENT_BRANCH_OF_COMMIT"));
+        CPPUNIT_ASSERT(!given.order().env.contains("STAGE_AGENT_FORK_OF"));
+        given.pipeline.fork = Fork{};
+        CPPUNIT_ASSERT_EQUAL(std::string("HEAD"), given.order().env.at("STAGE_AGENT_FORK_OF"));
+        given.pipeline.fork = Fork{.base = "main"};
+        CPPUNIT_ASSERT_EQUAL(std::string("main"), given.order().env.at("STAGE_AGENT_FORK_OF"));
+        CPPUNIT_ASSERT(given.order().secrets.empty());
     }
 
     void testCommitIsDescribedByTheClientThenByGit()

@@ -207,6 +207,17 @@ private:
             spec.env["E" + std::to_string(i)] = text();
         for (int i = pick(3); i > 0; --i)
             spec.secrets.push_back("S" + std::to_string(i));
+        for (int i = pick(3); i > 0; --i)
+            spec.grants["G" + std::to_string(i)] = {
+                .types = pick(2) == 0 ? std::vector<StageType>{} : std::vector{StageType::Build},
+                .branches = pick(2) == 0 ? std::vector<std::string>{}
+                                         : std::vector<std::string>{"main", "v*"}};
+        if (pick(2) == 0)
+            spec.git = pick(2) == 0 ? GitCredential{.token = "T", .user = "\"u\" \xc3\xbc"}
+                                    : GitCredential{.sshKey = "K", .knownHosts = "a\nb\n"};
+        spec.secretless = pick(2) == 0;
+        if (pick(2) == 0)
+            spec.fork = Fork{.base = pick(2) == 0 ? "" : "main"};
         for (int i = 1 + pick(5); i > 0; --i)
         {
             StageSpec& stage = spec.stages.emplace_back();
@@ -222,6 +233,8 @@ private:
             stage.graceMs = maybe(0);
             stage.stuckAfterMs = maybe(1);
             stage.output = pick(2) == 0 ? StageOutput::Merged : StageOutput::Separate;
+            if (pick(2) == 0)
+                stage.secrets = {"OWN"};
             if (pick(2) == 0)
                 stage.retry = {.attempts = 1 + pick(10),
                                .delayMs = pick(100'000),

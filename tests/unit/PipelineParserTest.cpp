@@ -80,6 +80,11 @@ public:
         unit.artifacts = {"coverage/**", "reports/*.xml"};
         CPPUNIT_ASSERT(unit == spec.stages[1]);
         CPPUNIT_ASSERT(spec.stages[2].approval);
+        CPPUNIT_ASSERT(spec.stages[2].secrets == std::vector<std::string>{"DEPLOY_TOKEN"});
+        CPPUNIT_ASSERT(spec.grants.contains("DEPLOY_TOKEN"));
+        CPPUNIT_ASSERT(
+            (spec.git == GitCredential{.token = "PAYMENT_READ_TOKEN", .user = "x-access-token"}));
+        CPPUNIT_ASSERT(service.forksAllowed);
         CPPUNIT_ASSERT(Pipeline::fromJson(Pipeline(spec).json()).spec() == spec);
     }
 
