@@ -205,6 +205,7 @@ add_executable(daemon-tests
     tests/daemon/SandboxTest.cpp
     tests/daemon/GitStageTest.cpp
     tests/daemon/PipelineInRepositoryTest.cpp
+    tests/daemon/StrangersPipelineTest.cpp
     tests/daemon/LimitsTest.cpp
     tests/daemon/LogsApiTest.cpp
     tests/daemon/EventsTest.cpp

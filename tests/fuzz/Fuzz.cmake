@@ -18,6 +18,8 @@ set(fuzzed_sources
     agent/run/PipelineReaderService.cpp
     agent/run/PipelineValues.cpp
     agent/run/FilePipeline.cpp
+    agent/run/SecretGrants.cpp
+    agent/run/SecretKeys.cpp
     agent/run/RefusedVariables.cpp
     agent/store/CompressedLog.cpp
     agent/store/LineCursor.cpp

@@ -29,6 +29,7 @@ class FilePipelineTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTimeoutIsTheMost);
     CPPUNIT_TEST(testDeploymentsWaitForAnApproval);
     CPPUNIT_TEST(testPullRequestHasNoDeployments);
+    CPPUNIT_TEST(testSecretsAreThoseOfTheGrants);
     CPPUNIT_TEST(testHostileFilesAreRefused);
     CPPUNIT_TEST_SUITE_END();
 
@@ -276,6 +277,23 @@ public:
         const auto stages = right(spec, text).stages;
         CPPUNIT_ASSERT_EQUAL(std::size_t{2}, stages.size());
         CPPUNIT_ASSERT(stages[1].type == StageType::Build);
+    }
+
+    void testSecretsAreThoseOfTheGrants()
+    {
+        const PipelineSpec spec = service(
+            "grants:\n  A: {types: [DEPLOY_PROD], branches: [main]}\n  B: {branches: [x]}\n");
+        CPPUNIT_ASSERT(allSecrets(spec) == (std::vector<std::string>{"A", "B"}));
+        wrong(spec, "stages:\n" + stage("type: OTHER, secrets: [C]"),
+              "stages[0].secrets[0]: is none that the service's grants give to this file");
+        wrong(spec, "stages:\n" + stage("type: OTHER, secrets: [B, A]"),
+              "stages[0].secrets[1]: is granted to stages of the types DEPLOY_PROD only");
+        wrong(spec, "env: {B: x}\nstages:\n" + stage("type: OTHER"),
+              "ci/pipeline.yaml:1:7: env.B: is a secret of the service");
+        const PipelineSpec whole =
+            right(spec, "stages:\n" + stage("type: DEPLOY_PROD, secrets: [A, B]"));
+        CPPUNIT_ASSERT(whole.stages.at(1).secrets == (std::vector<std::string>{"A", "B"}));
+        CPPUNIT_ASSERT(whole.grants == spec.grants);
     }
 
     /// Whoever may push a branch must not make the engine slow: what is too large is refused while it is read.
