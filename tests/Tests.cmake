@@ -19,6 +19,9 @@ add_executable(unit-tests
     tests/unit/QueueTest.cpp
     tests/unit/EndedRunsTest.cpp
     tests/unit/EngineTest.cpp
+    tests/unit/RunFlowTest.cpp
+    tests/unit/ApprovalsTest.cpp
+    tests/unit/SupersedeTest.cpp
     tests/unit/OrderBuilderTest.cpp
     tests/unit/StageCountsTest.cpp
     tests/unit/StageFilesTest.cpp
@@ -183,6 +186,7 @@ add_executable(daemon-tests
     tests/daemon/TokensApiTest.cpp
     tests/daemon/OutboxTest.cpp
     tests/daemon/OutboxApiTest.cpp
+    tests/daemon/OutgoingCommitsTest.cpp
     tests/daemon/OutboxKillTest.cpp
     tests/daemon/CommitStatusTest.cpp
     tests/daemon/SeamlessTest.cpp
@@ -234,6 +238,7 @@ add_executable(daemon-tests
     tests/daemon/WatchdogTest.cpp
     tests/daemon/WatchedPartsTest.cpp
     agent/Watchdog.cpp # for the test that looks inside
+    tests/daemon/ConditionsTest.cpp
     tests/daemon/ConfigurationTest.cpp
     tests/daemon/FaultsTest.cpp
     tests/daemon/BoundsTest.cpp

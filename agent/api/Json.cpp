@@ -109,6 +109,7 @@ void putStates(Writer& out, const std::vector<RunOutlook::StageState>& stages)
         putTime(out, "startedAt", stage.startedAt);
         putTime(out, "endedAt", stage.endedAt);
         putNumber(out, "earlierMs", std::optional(stage.earlierMs));
+        putOrNull(out, "skipped", stage.skipped);
         out.EndObject();
     }
     out.EndArray();
@@ -124,9 +125,11 @@ void putWaiting(Writer& out, const Waiting& waiting)
     out.EndObject();
 }
 
-void putFailure(Writer& out, const std::optional<RunOutlook::FailedStage>& failed)
+/// Of a run that was stopped between its stages, none of them says why.
+void putFailure(Writer& out, const Run& run, const std::optional<RunOutlook::FailedStage>& failed)
 {
-    putOrNull(out, "cause", failed && failed->cause ? std::string(toString(*failed->cause)) : "");
+    const auto cause = failed ? failed->cause : run.stopCause;
+    putOrNull(out, "cause", cause ? std::string(toString(*cause)) : "");
     out.Key("failedStage");
     failed ? putFailed(out, *failed) : static_cast<void>(out.Null());
 }
@@ -135,7 +138,7 @@ void write(Writer& out, const RunFacts& facts)
 {
     out.StartObject();
     putRun(out, facts.run);
-    putFailure(out, facts.failedStage);
+    putFailure(out, facts.run, facts.failedStage);
     out.Key("waitingFor");
     facts.waitingFor ? putWaiting(out, *facts.waitingFor) : static_cast<void>(out.Null());
     out.Key("currentStage");
@@ -188,6 +191,8 @@ void putDetail(Writer& out, const Stage& stage)
     putNumber(out, "version", std::optional(stage.version));
     putTime(out, "stuckSince", stage.stuckSince);
     putOrNull(out, "stuckWhy", stage.stuckWhy);
+    putOrNull(out, "skipped", stage.skipped);
+    putTime(out, "approvalExpiresAt", stage.expiresAt);
 }
 
 void write(Writer& out, const StageDefinition& definition)
@@ -340,6 +345,7 @@ std::string stageEventJson(const Stage& stage)
             putOrNull(out, "cause", stage.cause ? std::string(toString(*stage.cause)) : "");
             putTime(out, "stuckSince", stage.stuckSince);
             putOrNull(out, "stuckWhy", stage.stuckWhy);
+            putOrNull(out, "skipped", stage.skipped);
         });
 }
 
@@ -365,7 +371,7 @@ std::string reportJson(const ReportFacts& facts, const ReportOrigin& origin)
             out.Key("run");
             out.StartObject();
             putRun(out, facts.run);
-            putFailure(out, facts.failedStage);
+            putFailure(out, facts.run, facts.failedStage);
             out.EndObject();
             out.Key("stage");
             if (stage != nullptr)

@@ -98,6 +98,7 @@ const std::vector<Route> routes{
     {"POST", {"api", "runs", ":id", "stop"}, operateRun, stopRun, Pace::Long},
     {"POST", {"api", "runs", ":id", "rerun"}, runRun, rerunRun, Pace::Long},
     {"POST", {"api", "runs", ":id", "approve-deployment"}, operateRun, approveRun, Pace::Long},
+    {"GET", {"api", "runs", ":id", "outgoing-commits"}, readRun, runCommits},
     {"GET", {"api", "runs", ":id", "history"}, readRun, runHistory},
     {"GET", {"api", "services"}, readVisible, listServices},
     {"GET", {"api", "services", ":name"}, readVisible, showService},
@@ -152,6 +153,9 @@ Refusal refusalOf(const Declined& declined)
     switch (declined.kind)
     {
     case Declined::Kind::Invalid:
+        break;
+    case Declined::Kind::Forbidden:
+        refusal.status = 403;
         break;
     case Declined::Kind::NotFound:
         refusal.status = 404;

@@ -118,6 +118,7 @@ Response deleteRun(const ApiParts& api, const Request& request, const std::strin
 Response stopRun(const ApiParts& api, const Request& request, const std::string& id);
 Response rerunRun(const ApiParts& api, const Request& request, const std::string& id);
 Response approveRun(const ApiParts& api, const Request& request, const std::string& id);
+Response runCommits(const ApiParts& api, const Request& request, const std::string& id);
 Response runHistory(const ApiParts& api, const Request& request, const std::string& id);
 Response listServices(const ApiParts& api, const Request& request, const std::string& id);
 Response showService(const ApiParts& api, const Request& request, const std::string& id);

@@ -20,10 +20,10 @@ RunFacts RunInquiry::of(Run run, bool withStages)
 std::optional<Waiting> RunInquiry::waitingFor(const Run& run)
 {
     if (run.status == Status::AwaitingApproval)
-        return Waiting{.reason = "approval"};
+        return Waiting{.reason = "approval", .until = _outlook.approvalUntil(run.id)};
     if (run.wantsSlot)
         return inQueue(run);
-    if (run.holdsSlot || run.status != Status::InProgress)
+    if (run.holdsSlot || run.status == Status::Idle)
         return std::nullopt;
     const auto pause = _outlook.pause(run.id);
     if (pause.retryAt)

@@ -19,7 +19,7 @@ struct Waiting
 {
     /// `slot`: all are in use. `concurrency`: as many runs of its service as it allows have begun, `runId` the
     /// first of them. `draining`, `disk`: the agent starts nothing. `approval`, `external`: a person, or an outside
-    /// party, has to act. `retry`: the next attempt of its stage begins at `until`.
+    /// party, has to act, the person until `until`, if that is limited. `retry`: the next attempt of its stage begins at `until`.
     std::string reason;
     std::string runId;
     std::optional<int> place; ///< in the queue, from 1; none behind the first thousand

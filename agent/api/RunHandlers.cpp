@@ -1,4 +1,5 @@
 #include "agent/api/Json.h"
+#include "agent/api/OutgoingCommits.h"
 #include "agent/api/Routes.h"
 #include "agent/model/Id.h"
 #include "agent/run/ApproveRun.h"
@@ -388,8 +389,18 @@ Response rerunRun(const ApiParts& api, const Request& request, const std::string
 
 Response approveRun(const ApiParts& api, const Request& request, const std::string& id)
 {
-    commands::approve(api.engine, id, request.actor);
+    commands::approve(api.engine, id,
+                      {.name = request.actor, .role = request.caller.role.value_or(Role::Read)});
     return {.body = "{}"};
+}
+
+Response runCommits(const ApiParts& api, const Request&, const std::string& id)
+{
+    auto reader = api.database.reader();
+    const auto run = RunStore(*reader).run(id);
+    if (!run)
+        throw noRun(id);
+    return {.body = toApiJson(outgoingCommits(*reader, *run))};
 }
 
 Response runHistory(const ApiParts& api, const Request&, const std::string& id)

@@ -47,7 +47,7 @@ void putService(Writer& out, const Service& service)
         put(out, "name", stage.name.empty() ? toString(stage.type) : std::string_view(stage.name));
         put(out, "plugin", stage.plugin);
         out.Key("approval");
-        out.Bool(stage.approval);
+        out.Bool(stage.approval.required);
         out.EndObject();
     }
     out.EndArray();

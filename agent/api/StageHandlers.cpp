@@ -173,14 +173,15 @@ Response patchStage(const ApiParts& api, const Request& request, const std::stri
     StagePatch patch = stagePatchFrom(request.body);
     patch.ifVersion = ifMatch(request);
     patch.actor = request.actor;
+    patch.role = request.caller.role.value_or(Role::Read);
     commands::patchStage(api.engine, id, patch);
     return {.body = "{}"};
 }
 
 Response deleteStage(const ApiParts& api, const Request& request, const std::string& id)
 {
-    return {.body =
-                toApiJson(commands::deleteStage(api.engine, id, ifMatch(request), request.actor))};
+    const Actor actor{.name = request.actor, .role = request.caller.role.value_or(Role::Read)};
+    return {.body = toApiJson(commands::deleteStage(api.engine, id, ifMatch(request), actor))};
 }
 
 Response stageProcesses(const ApiParts& api, const Request&, const std::string& id)

@@ -15,7 +15,8 @@ constexpr std::uint64_t pieceBytes = 16'384;
 /// Whether no further attempt is to come.
 bool stageOver(const FollowedRun& run, const Stage& stage)
 {
-    return stage.ended() || (stage.status == Status::Idle && run.run.ended());
+    return stage.ended() ||
+           (stage.status == Status::Idle && (run.run.ended() || !stage.skipped.empty()));
 }
 
 } // namespace

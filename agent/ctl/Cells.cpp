@@ -99,7 +99,8 @@ std::string waitsCell(const Terminal& terminal, const rapidjson::Value& run)
     if (reason == "disk")
         return "space on the disk" + inQueue;
     if (reason == "approval")
-        return "an approval";
+        return "an approval" +
+               (text(*waiting, "until").empty() ? "" : " until " + timeCell(*waiting, "until"));
     if (reason == "external")
         return "an outside party";
     if (reason == "retry")

@@ -279,25 +279,59 @@ Exit stopRun(const Session& session, const std::string& name)
 {
     const Target run = findRun(session.agents, name, Use::Change);
     // Asked first: the answer is 0 stages both for an ended and for a queued run.
-    const std::string before =
-        text(objectOf(run.client->ask({.path = "/api/runs/" + run.id})), "status");
+    const auto before = objectOf(run.client->ask({.path = "/api/runs/" + run.id}));
     const Answer answer = run.client->ask(
         {.method = "POST", .path = "/api/runs/" + run.id + "/stop", .timeout = stopTimeout});
     const auto stopped = number(objectOf(answer), "executionsStopped").value_or(0);
     std::string result = "ended; no stage was running";
-    if (before == "SUCCESS" || before == "FAILURE")
-        result = "had already ended in " + before;
+    if (!text(before, "endedAt").empty())
+        result = "had already ended in " + text(before, "status");
     else if (stopped > 0)
         result = "stopped " + std::to_string(stopped) + (stopped == 1 ? " stage" : " stages");
     report(session, answer, "run " + run.id + ": " + result);
     return Exit::Ok;
 }
 
+namespace
+{
+
+/// Returns which commits the approval of the run sends out, a line each; empty where nothing tells.
+std::string outgoingCommits(const Client& client, const std::string& runId)
+try
+{
+    const auto outgoing =
+        objectOf(client.ask({.path = "/api/runs/" + runId + "/outgoing-commits"}));
+    const rapidjson::Value* commits = member(outgoing, "commits");
+    if (commits == nullptr || !commits->IsArray() || commits->Empty())
+        return "";
+    const std::string since = text(outgoing, "sinceCommitHash").substr(0, 12);
+    const std::string shown = std::to_string(commits->Size());
+    std::string lines =
+        text(outgoing, "complete") == "true"
+            ? shown + (commits->Size() == 1 ? " commit" : " commits") + " since " + since + ":\n"
+        : since.empty() ? "the first to go out; it and what is before it:\n"
+                        : "at least these commits since " + since + ":\n";
+    for (const rapidjson::Value& commit : commits->GetArray())
+        lines += "  " + visible(text(commit, "commitHash").substr(0, 12)) + " " +
+                 visible(text(commit, "subject")) + "\n";
+    return lines;
+}
+catch (const Failure& failure)
+{
+    if (failure.exit() != Exit::NotFound) // an agent of a release before
+        throw;
+    return "";
+}
+
+} // namespace
+
 Exit approveRun(const Session& session, const std::string& name)
 {
     const Target run = findRun(session.agents, name, Use::Change);
+    const std::string goesOut = session.json ? "" : outgoingCommits(*run.client, run.id);
     const Answer answer =
         run.client->ask({.method = "POST", .path = "/api/runs/" + run.id + "/approve-deployment"});
+    writeOut(goesOut);
     report(session, answer, "run " + run.id + ": approved");
     return Exit::Ok;
 }

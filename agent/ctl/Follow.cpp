@@ -80,7 +80,7 @@ bool RunFollower::follow()
     while (true)
     {
         const bool polled = _tolerance.attempt([this] { poll(); }, notify);
-        const bool last = polled && ended(_run.status);
+        const bool last = polled && _run.ended;
         _view.refresh(_run, last);
         if (last)
             return _run.status == "SUCCESS";
@@ -122,6 +122,7 @@ void RunFollower::poll()
     _run.startedAt = parseTime(text(run, "startedAt"));
     _run.duration = number(run, "duration");
     _run.status = text(run, "status");
+    _run.ended = !text(run, "endedAt").empty();
     _run.waits = waitsCell(Terminal{.interactive = true}, run);
 }
 
@@ -134,8 +135,9 @@ void RunFollower::update(FollowedStage seen, const FollowedStage* known)
 
     showPastAttempts(seen);
     const bool newAttempt = known != nullptr && known->attempt != seen.attempt;
-    const bool changed = known == nullptr ? seen.status != "IDLE" || seen.attempt > 0
-                                          : known->status != seen.status || newAttempt;
+    const bool skipped = !seen.skipped.empty() && (known == nullptr || known->skipped.empty());
+    const bool changed = skipped || (known == nullptr ? seen.status != "IDLE" || seen.attempt > 0
+                                                      : known->status != seen.status || newAttempt);
     const bool logOpen = known == nullptr || !ended(known->status) || newAttempt;
     // An attempt's log comes between the line of its start and the line of its end.
     const bool begins = seen.status == "IN_PROGRESS";
@@ -198,6 +200,9 @@ void RunFollower::addDetail(FollowedStage& stage, const std::string& query) cons
     stage.attempt = number(detail, "attempt").value_or(0);
     if (const std::string name = text(detail, "name"); name != stage.type)
         stage.name = name;
+    stage.skipped = text(detail, "skipped");
+    if (!stage.skipped.empty())
+        stage.outcome = "skipped: " + stage.skipped;
     if (!ended(stage.status))
         return;
     const std::string cause = text(detail, "cause");

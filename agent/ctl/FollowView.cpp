@@ -127,7 +127,7 @@ void PlainView::changed(const FollowedStage& stage)
         line += " in " + durationText(*stage.duration);
     if (!stage.outcome.empty())
         line += " (" + stage.outcome + ")";
-    if (stage.status == "IDLE" && stage.attempt > 0)
+    if (stage.status == "IDLE" && stage.attempt > 0 && stage.skipped.empty())
         line += ", waiting for attempt " + std::to_string(stage.attempt + 1);
     else if (stage.attempt > 1 && !stage.past)
         line += ", " + attempt;

@@ -28,6 +28,7 @@ struct FollowedStage
     std::int64_t attempt = 0;
     std::string outcome = {}; ///< why it ended, for display: `EXIT 2: make: no rule`
     std::string name = {};    ///< empty if it equals the type
+    std::string skipped = {}; ///< why it never runs; empty: it may
     bool past = false;        ///< describes an attempt that ended without ending the stage
 };
 
@@ -36,6 +37,7 @@ struct FollowedRun
 {
     std::string id;
     std::string status;
+    bool ended = false; ///< a failed one may still be at its last stages
     std::optional<TimeMs> startedAt;
     std::optional<std::int64_t> duration; ///< seconds
     std::string waits; ///< what keeps it from going on, for display; empty if nothing does

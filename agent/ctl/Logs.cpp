@@ -66,8 +66,7 @@ StageState stateOf(const Client& client, const std::string& id)
     {
         const auto run =
             objectOf(client.ask({.path = "/api/runs/" + encoded(text(stage, "runId"))}));
-        const std::string runStatus = text(run, "status");
-        state.ended = runStatus == "SUCCESS" || runStatus == "FAILURE";
+        state.ended = !text(run, "endedAt").empty() || !text(stage, "skipped").empty();
     }
     return state;
 }

@@ -17,6 +17,8 @@ std::string stageStatus(const rapidjson::Value& stage, bool runEnded)
         return status + " (accepted)";
     if (status == "IN_PROGRESS" && !text(stage, "stuckSince").empty())
         return status + " (stuck)";
+    if (status == "IDLE" && !text(stage, "skipped").empty())
+        return status + " (skipped)";
     if (status == "IDLE" && runEnded)
         return status + " (not run)";
     return status;
@@ -37,7 +39,9 @@ std::string causeWords(const std::string& cause)
         {"TIMEOUT", "exceeded its time limit"},
         {"SILENT", "no output for too long"},
         {"STOPPED", "the run was stopped"},
+        {"SUPERSEDED", "a newer run took its place"},
         {"REJECTED", "the approval was rejected"},
+        {"EXPIRED", "nobody approved it in time"},
         {"OPERATOR", "ended by an operator"},
         {"SKIPPED", "skipped by an operator"},
         {"OOM", "out of memory, killed by the kernel"},
@@ -61,6 +65,8 @@ std::string stageWhy(const rapidjson::Value& stage)
 {
     if (const std::string stuck = text(stage, "stuckWhy"); !stuck.empty())
         return stuck;
+    if (const std::string skipped = text(stage, "skipped"); !skipped.empty())
+        return skipped;
     const std::string cause = text(stage, "cause");
     const std::string message = text(stage, "message");
     const std::string exitCode = text(stage, "exitCode");

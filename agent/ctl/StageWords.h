@@ -8,7 +8,7 @@ namespace agent::ctl
 {
 
 /// Returns the status of a stage in the shape of the detail view, with what changes its meaning: `SUCCESS (skipped)`,
-/// `SUCCESS (accepted)`, `IN_PROGRESS (stuck)`. `runEnded`: what has not begun will not.
+/// `SUCCESS (accepted)`, `IN_PROGRESS (stuck)`; `IDLE (skipped)`: its `when` does not hold. `runEnded`: what has not begun will not.
 std::string stageStatus(const rapidjson::Value& stage, bool runEnded);
 
 /// Returns the status of a run likewise: `IN_PROGRESS (stuck)`.

@@ -32,6 +32,8 @@ std::string statusWords(std::string_view status)
 {
     if (status == "IDLE (not run)")
         return "Not run";
+    if (status == "IDLE (skipped)")
+        return "Skipped";
     const std::string_view name = status.substr(0, status.find(" ("));
     if (const auto known = statusFrom(name))
         for (const auto& [each, word] : words)

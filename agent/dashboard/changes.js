@@ -12,7 +12,7 @@ function changesOf(stage) {
     const external = stage.plugin === 'external';
     switch (stage.status) {
     case 'IDLE':
-        return [
+        return stage.skipped ? [] : [
             { verb: 'Start now', to: 'IN_PROGRESS', tone: 'go', what: external
                 ? 'The stage is recorded as started; its work is done outside the agent. Possible only if all stages before it succeeded.'
                 : 'The stage starts now, without waiting for a slot. Possible only if all stages before it succeeded.' },
@@ -160,7 +160,6 @@ export function stageActions(stage, done) {
 
 /** As stageActions(), for the run. */
 export function runActions(run, stages, done) {
-    const ended = run.status === 'SUCCESS' || run.status === 'FAILURE';
     const act = (verb) => async () => {
         if (!(await runDialog(run, stages, verb)))
             return;
@@ -168,7 +167,7 @@ export function runActions(run, stages, done) {
             toast(`The run ${shortId(run.id)} is stopped.`, openLink(run.id));
         done();
     };
-    if (!ended)
+    if (!run.endedAt)
         return offered('operate', [button('Stop the run', 'stop', act('Stop'))]);
     // A pipeline of its own was given with the request, which needs more.
     return offered(run.serviceId ? 'run' : 'operate', [button('Run again', '', act('Rerun'))]);

@@ -14,7 +14,7 @@ function defaultStage(stages) {
 }
 
 function ended(run) {
-    return run.status === 'SUCCESS' || run.status === 'FAILURE';
+    return Boolean(run.endedAt);
 }
 
 function besideLink(run, words) {

@@ -64,13 +64,13 @@ class Runs {
     }
 
     /** Takes a change of a stage of a run that is known. */
-    takeStage({ id, runId, status, cause, startedAt, endedAt, stuckSince }) {
+    takeStage({ id, runId, status, cause, startedAt, endedAt, stuckSince, skipped }) {
         const run = this.#byId.get(runId);
         const stage = run?.stages?.find((each) => each.id === id);
         if (stage) {
             if (stage.endedAt && !endedAt) // one more attempt
                 stage.earlierMs = workedMs([stage]);
-            Object.assign(stage, { status, cause, startedAt, endedAt });
+            Object.assign(stage, { status, cause, startedAt, endedAt, skipped });
         }
         if (run?.currentStage?.id === id)
             run.currentStage.stuckSince = stuckSince ?? null;

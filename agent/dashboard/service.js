@@ -7,7 +7,7 @@ import { countWords, durationWords, runWords, shortId, stageName, stageOf, timeW
 const mostRuns = 100; // that a page looks at
 
 function ended(run) {
-    return run.status === 'SUCCESS' || run.status === 'FAILURE';
+    return Boolean(run.endedAt);
 }
 
 function durationOf(run) {
@@ -45,17 +45,19 @@ function chart(runs) {
         })), el('figcaption', {}, `${words}. `, 'Striped: failed.'));
 }
 
-function facts(runs) {
+function facts(runs, service) {
     const over = runs.filter(ended);
     const good = over.filter((run) => run.status === 'SUCCESS');
     const usual = median(good.filter((run) => run.startedAt).map(durationOf));
     const last = runs[0];
-    const broke = over[0]?.status === 'FAILURE' ? over.slice(0, over.findIndex((run) => run.status === 'SUCCESS')).at(-1) ?? over.at(-1) : null;
+    const onBranch = over.filter((run) => !run.pullNumber && (run.branch ?? service.branch) === service.branch);
+    const sinceGood = onBranch.findIndex((run) => run.status === 'SUCCESS');
+    const broke = sinceGood === 0 ? null : onBranch.at(sinceGood < 0 ? -1 : sinceGood - 1);
     const all = [
         ['Last run', last ? [runLink(last), ` ${timeWords(last.startedAt ?? last.createdAt)}`] : 'none yet'],
         ['Success', over.length > 0 && `${Math.round(100 * good.length / over.length)} % of ${countWords(over.length, 'run', 'runs')}`],
         ['Usual time', usual !== null && durationWords(usual)],
-        ['Failing since', broke && [el('a', { href: `#/runs/${broke.id}` }, el('code', {}, shortId(broke.id))),
+        ['Failing since', broke && [broke.commitHash && ['commit ', el('code', {}, broke.commitHash.slice(0, 12)), ', run '], el('a', { href: `#/runs/${broke.id}` }, el('code', {}, shortId(broke.id))),
             ` ${timeWords(broke.startedAt ?? broke.createdAt)}`, broke.committer && `, ${broke.committer}`]],
     ];
     return el('dl', { class: 'facts' }, all.filter(([, value]) => value).map(([name, value]) =>
@@ -86,7 +88,7 @@ export function mountService(main, { name }, { stream, signal }) {
             refill(root,
                 el('div', { class: 'title' }, el('h1', {}, service.name), el('span', { class: 'actions' }, startButton(service))),
                 service.repository && el('p', { class: 'hint' }, service.repository, service.branch && `, branch ${service.branch}`),
-                facts(runs), chart(runs),
+                facts(runs, service), chart(runs),
                 runs.length > 0 && table('Latest runs', ['Run', 'Status', 'Branch', 'Commit', 'Started', 'Took'], runs.slice(0, 20).map((run) => [
                     el('a', { href: `#/runs/${run.id}` }, el('code', {}, shortId(run.id))), runLink(run), forgeLink(service.links.branch, run.branch, run.branch),
                     [run.commitHash && forgeLink(service.links.commit, run.commitHash, el('code', {}, shortId(run.commitHash))), ' ', (run.commitMessage ?? '').split('\n')[0]],

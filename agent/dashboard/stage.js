@@ -94,7 +94,7 @@ export class StagePanel {
         this.#stage = stage;
         this.#run = run;
         this.#showProcesses();
-        const ended = run.status === 'SUCCESS' || run.status === 'FAILURE';
+        const ended = Boolean(run.endedAt);
         const version = `${stage.id} ${stage.version} ${ended} ${goesOut(run)}`;
         if (version !== this.#version)
             this.#drawHead(ended);
@@ -124,6 +124,21 @@ export class StagePanel {
             facts(stage));
         if (hadFocus)
             this.#focusTab();
+        if (stage.status === 'AWAITING_APPROVAL')
+            this.#showCommits(stage);
+    }
+
+    /** Lists the commits that an approval sends out. */
+    async #showCommits({ id, runId }) {
+        try {
+            const { commits, complete, sinceCommitHash } = await getJson(`/api/runs/${runId}/outgoing-commits`, { signal: this.#signal });
+            if (commits.length > 0 && id === this.#stage?.id)
+                this.head.append(el('details', { open: true }, el('summary', {}, !sinceCommitHash ? 'The first to go out'
+                    : `${complete ? countWords(commits.length, 'commit', 'commits') : 'At least these commits'} since ${sinceCommitHash.slice(0, 12)}`),
+                el('ul', { class: 'commits' }, commits.map((each) => el('li', {}, el('code', {}, each.commitHash.slice(0, 12)), ` ${each.subject}`)))));
+        } catch (error) {
+            isShowable(error);
+        }
     }
 
     /** Shows what runs in the stage now; asks at most every 5 seconds. */

@@ -13,14 +13,16 @@ export const triggerWords = { MAIN: 'main', PR_OPEN: 'pull request', PR_SYNC: 'p
 /** Returns why a stage ended; empty if the status is enough. */
 export function causeWords(stage) {
     switch (stage.cause) {
-    case null: return '';
+    case null: return stage.skipped ?? '';
     case 'EXIT': return stage.exitCode === 0 ? '' : `exit code ${stage.exitCode}`;
     case 'SIGNAL': return `ended by signal ${stage.signal}`;
     case 'EXTERNAL': return 'ended externally';
     case 'TIMEOUT': return 'exceeded its time limit';
     case 'SILENT': return 'no output for too long';
     case 'STOPPED': return 'the run was stopped';
+    case 'SUPERSEDED': return 'a newer run took its place';
     case 'REJECTED': return 'the approval was rejected';
+    case 'EXPIRED': return 'nobody approved it in time';
     case 'OPERATOR': return stage.status === 'SUCCESS' ? 'set to success by an operator' : 'ended by an operator';
     case 'SKIPPED': return 'skipped by an operator';
     case 'OOM': return 'out of memory, killed by the kernel';
@@ -49,7 +51,7 @@ export function waitsWords(run) {
     case 'concurrency': return `run ${shortId(runId)} of its service${inQueue}`;
     case 'draining': return `the agent, which is draining${inQueue}`;
     case 'disk': return `space on the disk${inQueue}`;
-    case 'approval': return 'an approval';
+    case 'approval': return `an approval${until ? ` until ${timeWords(until)}` : ''}`;
     case 'external': return 'an outside party';
     case 'retry': return `its next attempt at ${timeWords(until)}`;
     default: return reason;
@@ -65,12 +67,14 @@ function asideOf(stage) {
 
 /** Returns a stage's status in words; `ended`: so has its run. */
 export function stageWords(stage, ended) {
+    if (stage.skipped)
+        return 'Skipped';
     return ended && stage.status === 'IDLE' ? 'Not run' : statusWords[stage.status] + asideOf(stage);
 }
 
 /** Returns the picture of a stage's status: a skipped one looks like no success. */
 export function stageLook(stage) {
-    return stage.status === 'SUCCESS' && stage.cause === 'SKIPPED' ? 'SKIPPED' : stage.status;
+    return stage.skipped || stage.cause === 'SKIPPED' ? 'SKIPPED' : stage.status;
 }
 
 /** Returns the stage that failed in a run or that it is at; null if none. */

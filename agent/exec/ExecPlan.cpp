@@ -85,7 +85,7 @@ const Stage& findStage(const std::string& wanted, const std::vector<Stage>& stag
 
 bool deploys(const StageSpec& spec)
 {
-    return spec.approval || spec.type == StageType::DeployStaging ||
+    return spec.approval.required || spec.type == StageType::DeployStaging ||
            spec.type == StageType::DeployProd;
 }
 

@@ -14,6 +14,7 @@ public:
     enum class Kind
     {
         Invalid,     ///< 400: invalid request; `field` names the field
+        Forbidden,   ///< 403: not his to decide
         NotFound,    ///< 404
         Conflict,    ///< 409: not in this state
         Changed,     ///< 412: If-Match names another version

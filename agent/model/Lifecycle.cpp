@@ -30,24 +30,26 @@ constexpr Transition same{Effect::Nothing, Status::Idle}; // `to` is the status 
 
 /// A row a state, a column an event, both in the order of their enums.
 // clang-format off
-constexpr std::array<std::array<Transition, 15>, 8> table{{
+constexpr std::array<std::array<Transition, 15>, 9> table{{
     //                       due     approval ended   ended   timed   stop     patch   patch    patch    patch     patch    delete  retry   reset   abandon
     //                                        well    badly   out              IDLE    IN_PROGR AWAITING SUCCESS   FAILURE
     /* Idle */             {{start,  ask,     ignore, ignore, ignore, same,    same,   start,   refuse,  skip,     refuse,  erase,  ignore, same,   endIdle}},
-    /* AwaitingApproval */ {{ignore, same,    ignore, ignore, ignore, endIdle, refuse, start,   same,    skip,     reject,  erase,  ignore, clear,  endIdle}},
+    /* AwaitingApproval */ {{ignore, same,    ignore, ignore, bad,    endIdle, refuse, start,   same,    skip,     reject,  erase,  ignore, clear,  endIdle}},
     /* Running */          {{ignore, ignore,  good,   bad,    ignore, killBad, refuse, same,    refuse,  killGood, killBad, refuse, ignore, ignore, bad}},
     /* External */         {{ignore, ignore,  ignore, ignore, bad,    endIdle, refuse, same,    refuse,  extGood,  extBad,  refuse, ignore, ignore, endIdle}},
     /* Stopping */         {{ignore, ignore,  good,   bad,    ignore, same,    busy,   same,    busy,    busy,     busy,    refuse, ignore, ignore, bad}},
     /* Succeeded */        {{ignore, ignore,  ignore, ignore, ignore, same,    refuse, refuse,  refuse,  same,     refuse,  erase,  ignore, clear,  ignore}},
     /* Failed */           {{ignore, ignore,  ignore, ignore, ignore, same,    again,  refuse,  refuse,  accept,   same,    erase,  clear,  clear,  ignore}},
     /* Delayed */          {{start,  ask,     ignore, ignore, ignore, endIdle, same,   start,   refuse,  skip,     refuse,  erase,  ignore, clear,  endIdle}},
+    /* Skipped */          {{ignore, ignore,  ignore, ignore, ignore, same,    same,   refuse,  refuse,  refuse,   refuse,  erase,  ignore, ignore, ignore}},
 }};
 // clang-format on
 
 /// The status of a stage that is in the state.
-constexpr std::array<Status, 8> statusOf{
+constexpr std::array<Status, 9> statusOf{
     Status::Idle,       Status::AwaitingApproval, Status::InProgress, Status::InProgress,
-    Status::InProgress, Status::Success,          Status::Failure,    Status::Idle};
+    Status::InProgress, Status::Success,          Status::Failure,    Status::Idle,
+    Status::Idle};
 
 } // namespace
 
@@ -64,6 +66,8 @@ StageState stateOf(const Stage& stage, bool external)
     switch (stage.status)
     {
     case Status::Idle:
+        if (!stage.skipped.empty())
+            return StageState::Skipped;
         return stage.retryAt ? StageState::Delayed : StageState::Idle;
     case Status::AwaitingApproval:
         return StageState::AwaitingApproval;

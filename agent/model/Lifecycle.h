@@ -17,7 +17,8 @@ enum class StageState
     Stopping, ///< IN_PROGRESS, its end was decided and its processes are being ended
     Succeeded,
     Failed,
-    Delayed ///< IDLE until its next attempt: the last one failed, and its `retry` asks for another
+    Delayed, ///< IDLE until its next attempt: the last one failed, and its `retry` asks for another
+    Skipped  ///< IDLE for good: its `when` does not hold
 };
 
 /// What can happen to a stage.
@@ -27,8 +28,8 @@ enum class StageEvent
     DueForApproval, ///< the same, but it is not approved yet
     EndedWell,      ///< its processes are gone, and it succeeded
     EndedBadly,     ///< its processes are gone, and it failed
-    TimedOut,       ///< the time of an external stage is over (a shim keeps the time of all others)
-    Stop,           ///< its run is stopped
+    TimedOut, ///< the time of an external stage, or for an approval, is over (a shim keeps all others)
+    Stop,     ///< its run is stopped
     PatchIdle,
     PatchInProgress,
     PatchAwaitingApproval,

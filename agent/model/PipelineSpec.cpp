@@ -1,11 +1,37 @@
 #include "agent/model/PipelineSpec.h"
 
+#include "agent/model/Conditions.h"
 #include "agent/model/Id.h"
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 namespace agent
 {
+
+namespace
+{
+
+constexpr std::array<std::pair<RunsAfter, std::string_view>, 3> courses{
+    {{RunsAfter::Success, "success"},
+     {RunsAfter::Failure, "failure"},
+     {RunsAfter::Always, "always"}}};
+
+} // namespace
+
+std::string_view toString(RunsAfter after)
+{
+    return courses[static_cast<std::size_t>(after)].second;
+}
+
+std::optional<RunsAfter> runsAfterFrom(std::string_view text)
+{
+    for (const auto& [after, name] : courses)
+        if (name == text)
+            return after;
+    return std::nullopt;
+}
 
 std::vector<std::string> allSecrets(const PipelineSpec& pipeline)
 {
@@ -38,6 +64,7 @@ std::vector<Stage> stagesOf(const PipelineSpec& pipeline, const Run& run)
         stage.type = spec.type;
         stage.name = spec.name.empty() ? std::string(toString(spec.type)) : spec.name;
         stage.plugin = spec.plugin;
+        stage.skipped = skipReason(spec.when, run, pipeline);
         stage.createdAt = stage.updatedAt = run.createdAt;
         stages.push_back(std::move(stage));
     }

@@ -55,6 +55,37 @@ struct Limits
     bool operator==(const Limits&) const = default;
 };
 
+/// After which course of a run a stage has its turn.
+enum class RunsAfter
+{
+    Success, ///< nothing before it failed
+    Failure, ///< the run has failed
+    Always
+};
+
+std::string_view toString(RunsAfter after);
+std::optional<RunsAfter> runsAfterFrom(std::string_view text);
+
+/// In which runs, and when in them, a stage runs: docs/conditions.md.
+struct WhenSpec
+{
+    std::vector<std::string> branches; ///< patterns; empty: all branches
+    std::vector<TriggerType> triggers; ///< empty: all
+    RunsAfter run = RunsAfter::Success;
+
+    bool operator==(const WhenSpec&) const = default;
+};
+
+/// Who has to approve a stage before it starts, and until when.
+struct ApprovalSpec
+{
+    bool required = false;
+    std::optional<std::int64_t> expiresMs; ///< none: never
+    std::vector<std::string> by;           ///< roles and actors; empty: whoever operates
+
+    bool operator==(const ApprovalSpec&) const = default;
+};
+
 struct StageSpec
 {
     StageType type = StageType::Other;
@@ -67,7 +98,8 @@ struct StageSpec
     std::optional<std::int64_t> stuckAfterMs;
     RetrySpec retry;
     Limits limits;
-    bool approval = false;
+    WhenSpec when;
+    ApprovalSpec approval;
     StageOutput output = StageOutput::Merged;
     std::vector<std::string> artifacts;
     std::vector<std::string> secrets; ///< names, besides those of the pipeline
@@ -142,6 +174,7 @@ struct PipelineSpec
     Network network = Network::Host;
     std::vector<Bind> binds;
     std::optional<PipelineFile> file;
+    bool supersede = false;        ///< a new run stops older ones of its branch; only of a service
     std::vector<StageSpec> stages; ///< in the order of execution, at least one
 
     bool operator==(const PipelineSpec&) const = default;

@@ -48,12 +48,13 @@ struct Run
     std::string branch;
     std::optional<std::int64_t> pullNumber;
     Labels labels;
-    std::int64_t priority = 0; ///< higher starts first
-    std::string pipeline;      ///< PipelineSpec as JSON, fixed at submit
-    bool resumed = false;      ///< retried: first in the queue
-    bool holdsSlot = false;    ///< counts against executor.slots
-    bool wantsSlot = false;    ///< is in the queue
-    bool stopping = false;     ///< a stop was committed; no more of its stages start
+    std::int64_t priority = 0;      ///< higher starts first
+    std::string pipeline;           ///< PipelineSpec as JSON, fixed at submit
+    bool resumed = false;           ///< retried: first in the queue
+    bool holdsSlot = false;         ///< counts against executor.slots
+    bool wantsSlot = false;         ///< is in the queue
+    bool stopping = false;          ///< a stop was committed, and what it ends is not gone yet
+    std::optional<Cause> stopCause; ///< it was stopped: STOPPED or SUPERSEDED
     std::int64_t version = 1;
 
     /// When it began by a clock that nobody sets: CLOCK_BOOTTIME of this boot, in ms. Empty: not yet, or by a release before.
@@ -67,10 +68,11 @@ struct Run
     /// a reboot only the wall clock tells; a run never ends before its start.
     [[nodiscard]] TimeMs endOf(TimeMs now, const BootTime& clock) const;
 
-    [[nodiscard]] bool ended() const
-    {
-        return status == Status::Success || status == Status::Failure;
-    }
+    /// Whether nothing of it runs any more, or will.
+    [[nodiscard]] bool ended() const { return endedAt.has_value(); }
+
+    /// Whether it has failed, and stages that run all the same are not done yet: docs/conditions.md.
+    [[nodiscard]] bool finishing() const { return status == Status::Failure && !ended(); }
 };
 
 } // namespace agent

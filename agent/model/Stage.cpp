@@ -27,13 +27,15 @@ constexpr Names<Status, 5> statuses{{{Status::Idle, "IDLE"},
                                      {Status::Success, "SUCCESS"},
                                      {Status::Failure, "FAILURE"}}};
 
-constexpr Names<Cause, 22> causes{{{Cause::Exit, "EXIT"},
+constexpr Names<Cause, 24> causes{{{Cause::Exit, "EXIT"},
                                    {Cause::Signal, "SIGNAL"},
                                    {Cause::External, "EXTERNAL"},
                                    {Cause::Timeout, "TIMEOUT"},
                                    {Cause::Silent, "SILENT"},
                                    {Cause::Stopped, "STOPPED"},
+                                   {Cause::Superseded, "SUPERSEDED"},
                                    {Cause::Rejected, "REJECTED"},
+                                   {Cause::Expired, "EXPIRED"},
                                    {Cause::Operator, "OPERATOR"},
                                    {Cause::Skipped, "SKIPPED"},
                                    {Cause::Oom, "OOM"},
@@ -50,8 +52,10 @@ constexpr Names<Cause, 22> causes{{{Cause::Exit, "EXIT"},
                                    {Cause::ShimLost, "SHIM_LOST"},
                                    {Cause::HostReboot, "HOST_REBOOT"}}};
 
-constexpr Names<Intent, 3> intents{
-    {{Intent::Stop, "STOP"}, {Intent::Succeed, "SUCCEED"}, {Intent::Fail, "FAIL"}}};
+constexpr Names<Intent, 4> intents{{{Intent::Stop, "STOP"},
+                                    {Intent::Supersede, "SUPERSEDE"},
+                                    {Intent::Succeed, "SUCCEED"},
+                                    {Intent::Fail, "FAIL"}}};
 
 template <typename Enum, std::size_t N>
 std::string_view nameOf(const Names<Enum, N>& names, Enum value)
@@ -98,6 +102,13 @@ Intent intentFrom(std::string_view text)
     return valueOf(intents, text).value_or(Intent::None);
 }
 
+Cause causeOf(Intent intent)
+{
+    if (intent == Intent::Stop)
+        return Cause::Stopped;
+    return intent == Intent::Supersede ? Cause::Superseded : Cause::Operator;
+}
+
 std::optional<StageType> stageTypeFrom(std::string_view text)
 {
     return valueOf(stageTypes, text);
@@ -131,6 +142,7 @@ void Stage::clearEnd()
     outputs.clear();
     startedCorrected = false;
     retryAt.reset();
+    expiresAt.reset();
     clearStuck();
 }
 

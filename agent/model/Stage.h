@@ -47,7 +47,9 @@ enum class Cause
     Timeout,           ///< exceeded its `timeout`
     Silent,            ///< no output for its `silence`
     Stopped,           ///< the run was stopped
+    Superseded,        ///< a newer run took its place
     Rejected,          ///< the approval was rejected
+    Expired,           ///< nobody approved it in time
     Operator,          ///< an operator ended it, or accepted its failure
     Skipped,           ///< an operator skipped it
     Oom,               ///< the kernel killed it for memory
@@ -70,9 +72,10 @@ enum class Cause
 enum class Intent
 {
     None,
-    Stop,    ///< the run is being stopped: FAILURE, cause STOPPED
-    Succeed, ///< an operator ends it as SUCCESS, cause OPERATOR
-    Fail     ///< an operator ends it as FAILURE, cause OPERATOR
+    Stop,      ///< the run is being stopped: FAILURE, cause STOPPED
+    Supersede, ///< a newer run takes its place: FAILURE, cause SUPERSEDED
+    Succeed,   ///< an operator ends it as SUCCESS, cause OPERATOR
+    Fail       ///< an operator ends it as FAILURE, cause OPERATOR
 };
 
 /// Whether the files of an attempt would survive a power cut. Kept as its number.
@@ -98,6 +101,7 @@ std::optional<StageType> stageTypeFrom(std::string_view text);
 std::optional<Status> statusFrom(std::string_view text);
 std::optional<Cause> causeFrom(std::string_view text);
 Intent intentFrom(std::string_view text); ///< None for any other text
+Cause causeOf(Intent intent);             ///< of a stage that is ended by it; `intent` is not None
 
 /// Resource usage of a stage's processes, as far as measured.
 struct Usage
@@ -149,7 +153,9 @@ struct Stage
     std::string intentReason;
     std::optional<TimeMs> intentStartedAt; ///< times given with the intent
     std::optional<TimeMs> intentEndedAt;
-    std::optional<TimeMs> retryAt; ///< IDLE until the next attempt starts at this time
+    std::optional<TimeMs> retryAt;   ///< IDLE until the next attempt starts at this time
+    std::optional<TimeMs> expiresAt; ///< it awaits its approval until then
+    std::string skipped; ///< why its `when` does not hold: it stays IDLE; empty: it may run
     std::optional<TimeMs> stuckSince;
     std::string stuckWhy;     ///< for display; empty if it is not stuck
     std::int64_t version = 1; ///< incremented with every stored change; the ETag
@@ -162,6 +168,12 @@ struct Stage
     [[nodiscard]] bool ended() const
     {
         return status == Status::Success || status == Status::Failure;
+    }
+
+    /// Whether those after it need not wait for it: it ended well, or never runs.
+    [[nodiscard]] bool done() const
+    {
+        return status == Status::Success || (status == Status::Idle && !skipped.empty());
     }
 
     /// Resets it as if it had never started, except attempt and approval.

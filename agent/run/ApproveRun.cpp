@@ -10,7 +10,7 @@ namespace agent::commands
 namespace
 {
 
-Done apply(Batch& batch, EngineParts& parts, const std::string& runId, const std::string& actor)
+Done apply(Batch& batch, EngineParts& parts, const std::string& runId, const Actor& actor)
 {
     Run run = needRun(batch, runId);
     for (auto& stage : batch.runs.stages(runId))
@@ -28,7 +28,7 @@ Done apply(Batch& batch, EngineParts& parts, const std::string& runId, const std
 
 } // namespace
 
-void approve(Engine& engine, const std::string& runId, const std::string& actor)
+void approve(Engine& engine, const std::string& runId, const Actor& actor)
 {
     engine.call<Done>([&](Batch& batch, EngineParts& parts)
                       { return apply(batch, parts, runId, actor); });

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "agent/run/Approvals.h"
+
 #include <string>
 
 namespace agent
@@ -11,8 +13,8 @@ namespace commands
 {
 
 /// Approves the stage of the run that awaits it, and starts it.
-/// Errors: Declined: NotFound, Conflict, Unavailable.
-void approve(Engine& engine, const std::string& runId, const std::string& actor);
+/// Errors: Declined: NotFound, Forbidden, Conflict, Unavailable.
+void approve(Engine& engine, const std::string& runId, const Actor& actor);
 
 } // namespace commands
 

@@ -83,7 +83,7 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
     {
         actor = stage.intentActor;
         reason = stage.intentReason;
-        stage.cause = stage.intent == Intent::Stop ? Cause::Stopped : Cause::Operator;
+        stage.cause = causeOf(stage.intent);
         status = stage.intent == Intent::Succeed ? Status::Success : Status::Failure;
         stage.message = reason;
         stage.startedAt = stage.intentStartedAt ? stage.intentStartedAt : stage.startedAt;

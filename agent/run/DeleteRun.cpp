@@ -18,19 +18,22 @@ Run deleteRun(Engine& engine, const std::string& runId, const std::string& actor
             const auto stages = batch.runs.stages(runId);
             const bool busy =
                 run.status == Status::InProgress || run.status == Status::AwaitingApproval ||
+                run.finishing() ||
                 std::any_of(stages.begin(), stages.end(),
                             [](const Stage& s) { return s.status == Status::InProgress; });
             if (busy)
-                throw Declined::conflict("run_in_progress", "the run is " +
-                                                                std::string(toString(run.status)) +
-                                                                "; stop it first");
+                throw Declined::conflict(
+                    "run_in_progress",
+                    "the run is " + std::string(toString(run.status)) +
+                        (run.finishing() ? ", and its last stages are at work" : "") +
+                        "; stop it first");
             parts.retention.remove(batch, run, actor, "deleted");
             return run;
         });
 }
 
 Stage deleteStage(Engine& engine, const std::string& stageId,
-                  const std::optional<Versions>& ifVersion, const std::string& actor)
+                  const std::optional<Versions>& ifVersion, const Actor& actor)
 {
     return engine.call<Stage>(
         [&](Batch& batch, EngineParts& parts) -> Stage
@@ -42,12 +45,13 @@ Stage deleteStage(Engine& engine, const std::string& stageId,
             Run run = needRun(batch, stage.runId);
             if (!run.ended())
                 needStages(parts, run, stage);
+            parts.approvals.needApprover(run, stage, actor);
             batch.runs.removeStage(stageId);
             batch.changedRuns.insert(stage.runId);
             batch.history.append({.at = nowMs(),
                                   .runId = stage.runId,
                                   .stageId = stage.id,
-                                  .actor = actor,
+                                  .actor = actor.name,
                                   .from = std::string(toString(stage.status)),
                                   .cause = stage.cause,
                                   .reason = "deleted",

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/model/Run.h"
+#include "agent/run/Approvals.h"
 #include "agent/run/StagePatch.h"
 
 #include <optional>
@@ -19,9 +20,9 @@ namespace commands
 Run deleteRun(Engine& engine, const std::string& runId, const std::string& actor);
 
 /// Deletes a stage that is not at work, with its logs. Returns it as it was.
-/// Errors: Declined: NotFound, Changed, Conflict.
+/// Errors: Declined: NotFound, Changed, Forbidden, Conflict.
 Stage deleteStage(Engine& engine, const std::string& stageId,
-                  const std::optional<Versions>& ifVersion, const std::string& actor);
+                  const std::optional<Versions>& ifVersion, const Actor& actor);
 
 } // namespace commands
 

@@ -20,6 +20,8 @@ void EngineParts::due(Batch& batch, const Timer& timer)
         flow.advance(batch, *run);
     if (timer.kind == TimerKind::ExternalTimeout && externalStages.timedOut(batch, *run, *stage))
         flow.advance(batch, *run);
+    if (timer.kind == TimerKind::ApprovalExpiry && approvals.expired(batch, *stage))
+        flow.advance(batch, *run);
     if (timer.kind == TimerKind::ShimRecord && stage->status == Status::InProgress)
         if (const auto shim = runner.shimOf(stage->id))
             batch.runs.setShim(stage->id, stage->attempt, shim->pid,

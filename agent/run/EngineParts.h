@@ -52,7 +52,7 @@ struct EngineParts
           specs(options, plugins),
           reports(specs, options.reports),
           writer(specs, reports),
-          approvals(specs, writer),
+          approvals(specs, writer, timers),
           externalStages(specs, writer, timers),
           stuckWatch(specs, writer, timers, state, runner),
           starter(specs, writer, externalStages, stuckWatch, state, plugins, runner, timers),
@@ -62,7 +62,8 @@ struct EngineParts
           attemptEnd(specs, writer, retries, flow, timers, repository, waiters, sync, state,
                      runner),
           scheduler(queue, disk, flow, timers),
-          recovery(specs, retries, externalStages, stuckWatch, starter, flow, sync, state, runner),
+          recovery(specs, retries, approvals, externalStages, stuckWatch, starter, flow, sync,
+                   state, runner),
           retention(options.retention, state, cleanup, timers)
     {
     }

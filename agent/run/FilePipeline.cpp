@@ -1,6 +1,7 @@
 #include "agent/run/FilePipeline.h"
 
 #include "agent/plugin/PluginRegistry.h"
+#include "agent/run/ConditionKeys.h"
 #include "agent/run/InputRules.h"
 #include "agent/run/Pipeline.h"
 #include "agent/run/PipelineKeys.h"
@@ -107,7 +108,7 @@ void demand(StageSpec& stage, const FileRules& rules, std::int64_t defaultTimeou
         stage.timeoutMs = rules.timeoutMs;
     if (deploys(stage.type) && std::find(rules.withoutApproval.begin(), rules.withoutApproval.end(),
                                          stage.type) == rules.withoutApproval.end())
-        stage.approval = true;
+        stage.approval.required = true;
 }
 
 } // namespace
@@ -123,8 +124,14 @@ ParsedPipeline filePipeline(const PipelineSpec& submitted, const std::string& te
     whole.stages = std::move(parsed.spec.stages);
     if (parsed.problems.empty())
         parsed.problems = checkPlugins(whole, plugins, file.path, parsed.places);
-    for (StageSpec& stage : whole.stages)
-        demand(stage, file.allow, defaultTimeoutMs);
+    for (std::size_t i = 0; i < whole.stages.size(); ++i)
+    {
+        demand(whole.stages[i], file.allow, defaultTimeoutMs);
+        if (const std::string wrong = togetherProblem(whole.stages[i]);
+            !wrong.empty() && parsed.problems.empty())
+            parsed.problems.push_back(
+                {.file = file.path, .key = "stages[" + std::to_string(i) + "]", .message = wrong});
+    }
     if (!file.deploys)
         std::erase_if(whole.stages, [](const StageSpec& stage) { return deploys(stage.type); });
     whole.stages.insert(whole.stages.begin(), submitted.stages.begin(), submitted.stages.end());

@@ -2,6 +2,7 @@
 
 #include "agent/model/Utf8.h"
 #include "agent/run/InputRules.h"
+#include "agent/run/RecentCommits.h"
 #include "agent/run/RefusedVariables.h"
 #include "agent/run/RepositoryStages.h"
 #include "agent/run/SecretGrants.h"
@@ -229,7 +230,6 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     env["WORKSPACE"] = workspace.string();
     env["STAGE_OUTPUTS"] = (folder / files::outputs).string();
     env["STAGE_MASK"] = (folder / files::mask).string();
-
     order.outside = worksOutside(plugin, defaults);
     if (order.outside)
         addSurroundings(order, context, defaults);
@@ -291,7 +291,8 @@ std::map<std::string, std::string> outputsBefore(int ordinal, const std::vector<
     for (const auto& earlier : stages)
         if (earlier.ordinal < ordinal)
             for (auto& [name, value] : outputsFromJson(earlier.outputs))
-                outputs[name] = value;
+                if (earlier.plugin != "git" || name != recentCommits)
+                    outputs[name] = value;
     return outputs;
 }
 

@@ -1,5 +1,6 @@
 #include "agent/run/PatchStage.h"
 
+#include "agent/model/Conditions.h"
 #include "agent/run/Engine.h"
 #include "agent/run/InputRules.h"
 #include "agent/run/Lookup.h"
@@ -81,6 +82,9 @@ private:
     bool applyStatus(Status wanted)
     {
         const StageState state = _parts.specs.state(_stage);
+        if (state == StageState::Skipped && wanted != Status::Idle)
+            throw Declined::conflict("stage_skipped",
+                                     "the stage is skipped for good, as " + _stage.skipped);
         const Transition next = transition(state, patchTo(wanted));
         const bool lets = next.effect == Effect::EndProcesses || next.effect == Effect::Skip ||
                           next.effect == Effect::Accept;
@@ -95,7 +99,7 @@ private:
                       next.to == Status::Success ? Intent::Succeed : Intent::Fail, _patch);
             return true;
         case Effect::Start:
-            startByHand(_batch, _parts, _run, _stage, _patch.actor, _patch.reason);
+            startByHand(_batch, _parts, _run, _stage, actor(), _patch.reason);
             break;
         case Effect::EndExternal:
             end(next.to, Cause::External);
@@ -126,6 +130,8 @@ private:
         return false;
     }
 
+    [[nodiscard]] Actor actor() const { return {.name = _patch.actor, .role = _patch.role}; }
+
     void end(Status status, Cause cause)
     {
         _parts.writer.endStage(_batch, _stage, status, cause, _patch.actor, _patch.reason);
@@ -134,22 +140,33 @@ private:
     /// An ended run goes on where the skipped stage was next: it was stopped before that one.
     void skip(Status to)
     {
+        _parts.approvals.needApprover(_run, _stage, actor());
         const bool goesOn = _run.ended() && !unfinishedBefore(_batch, _stage);
         if (goesOn)
             needWorkspace(_batch, _parts, _run);
         end(to, Cause::Skipped);
-        if (goesOn)
-            reopen();
+        if (!goesOn)
+            return;
+        clearLastStages(_batch, _parts, _run, _stage.ordinal, actor(), _patch.reason);
+        reopen();
     }
 
     void accept(Status to)
     {
+        needNotFinishing(_run);
+        _parts.approvals.needApprover(_run, _stage, actor());
         const auto stages = _batch.runs.stages(_run.id);
-        const bool goesOn = std::any_of(
-            stages.begin(), stages.end(),
-            [&](const Stage& other) { return other.ordinal > _stage.ordinal && !other.ended(); });
+        const bool goesOn = !unfinishedBefore(_batch, _stage) &&
+                            std::any_of(stages.begin(), stages.end(),
+                                        [&](const Stage& other) {
+                                            return other.ordinal > _stage.ordinal &&
+                                                   !other.ended() && !other.done();
+                                        });
         if (goesOn)
+        {
             needWorkspace(_batch, _parts, _run);
+            clearLastStages(_batch, _parts, _run, _stage.ordinal, actor(), _patch.reason);
+        }
         const Status from = _stage.status;
         _stage.status = to;
         _stage.cause = Cause::Operator;
@@ -160,11 +177,17 @@ private:
 
     void tryAgain()
     {
+        needNotFinishing(_run);
         needWorkspace(_batch, _parts, _run);
         for (auto& other : _batch.runs.stages(_run.id))
         {
             if (other.ordinal < _stage.ordinal)
                 continue;
+            if (other.skipped == noFailure)
+            {
+                other.skipped.clear(); // its turn comes again
+                _batch.runs.update(other);
+            }
             const auto event =
                 other.ordinal == _stage.ordinal ? StageEvent::PatchIdle : StageEvent::Reset;
             const Transition next = transition(_parts.specs.state(other), event);
@@ -184,7 +207,8 @@ private:
         reopen();
     }
 
-    /// The run goes on where it failed: first in the queue, or at its end when nothing is left to do.
+    /// The run goes on where it failed: first in the queue, or at its end when nothing is left to do. Where a
+    /// stage before is not done, this one runs after failures, and the run stays FAILURE.
     void reopen()
     {
         if (!_run.ended())
@@ -193,6 +217,9 @@ private:
         _run.resumed = true;
         _run.wantsSlot = true;
         _run.holdsSlot = false;
+        if (unfinishedBefore(_batch, _stage))
+            return _batch.update(_run); // not as a run of the same status: endedAt changes too
+        _run.stopCause.reset();
         _parts.writer.setStatus(_batch, _run, Status::Idle, _patch.actor, _patch.reason);
     }
 

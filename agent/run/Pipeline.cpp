@@ -114,6 +114,38 @@ void writeLimits(JsonWriter& writer, const Limits& limits)
     writer.EndObject();
 }
 
+void writeWhen(JsonWriter& writer, const WhenSpec& when)
+{
+    if (when == WhenSpec{})
+        return;
+    writer.Key("when");
+    writer.StartObject();
+    writeStrings(writer, "branch", when.branches);
+    std::vector<std::string> triggers;
+    for (const TriggerType trigger : when.triggers)
+        triggers.emplace_back(toString(trigger));
+    writeStrings(writer, "trigger", triggers);
+    if (when.run != RunsAfter::Success)
+    {
+        writer.Key("run");
+        writer.String(std::string(toString(when.run)));
+    }
+    writer.EndObject();
+}
+
+void writeApproval(JsonWriter& writer, const ApprovalSpec& approval)
+{
+    if (approval == ApprovalSpec{})
+        return;
+    writer.Key("approval");
+    writer.StartObject();
+    writer.Key("required");
+    writer.Bool(approval.required);
+    writeDuration(writer, "expires", approval.expiresMs);
+    writeStrings(writer, "by", approval.by);
+    writer.EndObject();
+}
+
 void writeStage(JsonWriter& writer, const StageSpec& stage)
 {
     writer.StartObject();
@@ -148,11 +180,8 @@ void writeStage(JsonWriter& writer, const StageSpec& stage)
     }
     writeRetry(writer, stage.retry);
     writeLimits(writer, stage.limits);
-    if (stage.approval)
-    {
-        writer.Key("approval");
-        writer.String("required");
-    }
+    writeWhen(writer, stage.when);
+    writeApproval(writer, stage.approval);
     writeStrings(writer, "artifacts", stage.artifacts);
     writeStrings(writer, "secrets", stage.secrets);
     writer.EndObject();
@@ -291,6 +320,11 @@ std::string written(const PipelineSpec& spec)
     writeIsolation(writer, spec);
     if (spec.file)
         writeFile(writer, *spec.file);
+    if (spec.supersede)
+    {
+        writer.Key("supersede");
+        writer.Bool(true);
+    }
     writer.Key("stages");
     writer.StartArray();
     for (const StageSpec& stage : spec.stages)

@@ -21,6 +21,7 @@ const PipelineKeys stageKeys{
     {"output", Shape::Output, "Whether stdout and stderr are one stream. Default: merged."},
     {"retry", Shape::Retry, "When and how often a failed stage is tried again."},
     {"limits", Shape::Limits, "What its processes may use together."},
+    {"when", Shape::When, "In which runs it runs; in others it is skipped."},
     {"approval", Shape::Approval, "required: waits until somebody approves it."},
     {"artifacts", Shape::Patterns, "Files of the workspace to keep: [\"dist/**\"]."},
     {"secrets", Shape::SecretNames, "Secrets of this stage, which the service's grants must name."},
@@ -39,6 +40,19 @@ const PipelineKeys limitKeys{
     {"pids", Shape::Count, "Processes and threads."},
 };
 
+const PipelineKeys whenKeys{
+    {"branch", Shape::Names, "Patterns of the run's branch: [main, \"release/*\"]."},
+    {"trigger", Shape::Triggers, "What started the run."},
+    {"run", Shape::RunsAfter,
+     "Whether it runs after a failure of another stage. Default: success."},
+};
+
+const PipelineKeys approvalKeys{
+    {"required", Shape::Boolean, "true: waits until somebody approves it.", true},
+    {"expires", Shape::Span, "It fails when nobody approves it in time. Default: never."},
+    {"by", Shape::Names, "Roles, names of tokens and users who may. Default: who operates."},
+};
+
 const std::vector<std::string_view> serviceKeys{"id",          "name",
                                                 "repository",  "branch",
                                                 "concurrency", "env",
@@ -49,7 +63,7 @@ const std::vector<std::string_view> serviceKeys{"id",          "name",
                                                 "pipeline",    "allow",
                                                 "labels",      "links",
                                                 "grants",      "git",
-                                                "forks"};
+                                                "forks",       "supersede"};
 
 std::vector<std::string_view> namesOf(const PipelineKeys& keys)
 {

@@ -26,7 +26,11 @@ enum class Shape
     Attempts,    ///< a whole number up to bounds of retry
     Boolean,     ///< true or false
     Output,      ///< merged or separate
-    Approval,    ///< `required`
+    Approval,    ///< `required`, or a map of approvalKeys
+    When,        ///< a map of whenKeys, of which there is one
+    Names,       ///< patterns of branches, or who approves: at least one
+    Triggers,    ///< at least one
+    RunsAfter,   ///< success, failure or always
     RetryOn,     ///< exit codes and causes
     Patterns,    ///< of files
     SecretNames, ///< of files in secrets.dir
@@ -53,6 +57,11 @@ extern const PipelineKeys fileKeys; ///< of a pipeline file in a repository
 extern const PipelineKeys stageKeys;
 extern const PipelineKeys retryKeys;
 extern const PipelineKeys limitKeys;
+extern const PipelineKeys whenKeys;
+extern const PipelineKeys approvalKeys;
+
+inline const std::vector<std::string_view> triggerTypeNames{"MAIN", "PR_OPEN", "PR_SYNC", "MANUAL"};
+inline const std::vector<std::string_view> runsAfterNames{"success", "failure", "always"};
 
 /// Of a service, and of an inline pipeline.
 extern const std::vector<std::string_view> serviceKeys;
@@ -65,6 +74,7 @@ namespace pipelineBounds
 {
 inline constexpr std::size_t stages = 100;
 inline constexpr std::size_t stageName = 128; ///< bytes
+inline constexpr std::size_t pattern = 256;   ///< bytes, of a name too
 inline constexpr std::int64_t attempts = 10;
 inline constexpr std::int64_t exitCode = 255;
 inline constexpr std::int64_t cpuPercent = 102'400; ///< 1024 cores: more is a slip of the pen

@@ -2,6 +2,7 @@
 
 #include "agent/model/Id.h"
 #include "agent/model/Suggestion.h"
+#include "agent/run/ConditionKeys.h"
 #include "agent/run/InputRules.h"
 #include "agent/run/PipelineFileReader.h"
 #include "agent/run/PipelineKeys.h"
@@ -17,7 +18,6 @@ namespace agent
 namespace
 {
 
-constexpr std::size_t maxPattern = 256;
 constexpr std::int64_t maxConcurrency = 10'000;
 
 /// Returns an empty text if there is none.
@@ -89,6 +89,8 @@ void PipelineReader::readKeys(const DocumentMap& map, PipelineSpec& spec) const
     if (_source != Source::Request)
         secretKeys::read(map, _source != Source::Stored, spec);
     readIsolation(map, spec);
+    if (const auto value = map.find("supersede"))
+        spec.supersede = value->boolean().value_or(false);
     if (_source == Source::Service && readFileKeys(map, spec))
         return readCheckout(map, spec);
     if (const auto value = map.require("stages"))
@@ -154,20 +156,6 @@ void PipelineReader::readHooks(const DocumentMap& map, Service& service) const
         else if (const auto list = DocumentMap(*request, {"branches"}).require("branches"))
             to.bases = patternsOf(*list);
     }
-}
-
-std::vector<std::string> PipelineReader::patternsOf(const DocumentValue& list)
-{
-    std::vector<std::string> patterns;
-    for (const DocumentValue& item : list.list())
-    {
-        patterns.push_back(item.word().value_or(""));
-        if (patterns.back().size() > maxPattern)
-            item.problem("must not be longer than " + std::to_string(maxPattern) + " bytes");
-    }
-    if (list.node().kind == DocumentNode::Kind::List && patterns.empty())
-        list.problem("must hold a pattern such as main or release/*");
-    return patterns;
 }
 
 void PipelineReader::readEnv(const DocumentValue& value, PipelineSpec& spec) const
@@ -285,12 +273,13 @@ void PipelineReader::readStage(const DocumentValue& value, const PipelineSpec& s
         readRetry(*retry, stage.retry);
     if (const auto limits = map.find("limits"))
         readLimits(*limits, stage.limits);
+    if (const auto when = map.find("when"))
+        readWhen(*when, stage.when, _source == Source::Stored);
     if (const auto approval = map.find("approval"))
-    {
-        stage.approval = approval->text() == "required";
-        if (!stage.approval && approval->node().kind != DocumentNode::Kind::Null)
-            approval->expected("required");
-    }
+        readApproval(*approval, stage.approval);
+    if (const std::string wrong = togetherProblem(stage);
+        !wrong.empty() && _source != Source::Stored)
+        value.problem(wrong);
     if (const auto artifacts = map.find("artifacts"))
         for (const DocumentValue& item : artifacts->list())
             stage.artifacts.push_back(ruled(item, artifactProblem));

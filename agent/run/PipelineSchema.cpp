@@ -35,6 +35,8 @@ public:
         map("stage", stageKeys);
         map("retry", retryKeys);
         map("limits", limitKeys);
+        map("when", whenKeys);
+        map("approval", approvalKeys);
         _out.EndObject();
         _out.EndObject();
         return std::string(_buffer.GetString(), _buffer.GetSize()) + '\n';
@@ -138,7 +140,24 @@ private:
         case Shape::Output:
             return words("enum", {"merged", "separate"});
         case Shape::Approval:
-            return words("enum", {"required"});
+            return approval();
+        case Shape::When:
+            number("minProperties", 1);
+            return reference("#/definitions/when");
+        case Shape::Names:
+            list();
+            scalar();
+            number("minLength", 1);
+            number("maxLength", pipelineBounds::pattern);
+            _out.EndObject();
+            return;
+        case Shape::Triggers:
+            list();
+            words("enum", triggerTypeNames);
+            _out.EndObject();
+            return;
+        case Shape::RunsAfter:
+            return words("enum", runsAfterNames);
         case Shape::RetryOn:
             return retryOn();
         case Shape::Patterns:
@@ -207,6 +226,28 @@ private:
         _out.StartArray();
         _out.StartObject();
         text("$ref", to);
+        _out.EndObject();
+        _out.EndArray();
+    }
+
+    /// A list of at least one item; the caller writes its shape, and ends it.
+    void list()
+    {
+        text("type", "array");
+        number("minItems", 1);
+        _out.Key("items");
+        _out.StartObject();
+    }
+
+    void approval()
+    {
+        _out.Key("anyOf");
+        _out.StartArray();
+        _out.StartObject();
+        words("enum", {"required"});
+        _out.EndObject();
+        _out.StartObject();
+        text("$ref", "#/definitions/approval");
         _out.EndObject();
         _out.EndArray();
     }

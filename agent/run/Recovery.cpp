@@ -68,6 +68,8 @@ void Recovery::recoverStage(Batch& batch, Run& run, Stage& stage)
 {
     if (stage.status == Status::Idle && stage.retryAt)
         return _retries.resume(batch, run, stage);
+    if (stage.status == Status::AwaitingApproval)
+        return _approvals.resume(batch, run, stage);
     if (stage.status != Status::InProgress)
         return;
     if (_specs.external(stage))

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/run/Approvals.h"
 #include "agent/run/AttemptSync.h"
 #include "agent/run/ExternalStages.h"
 #include "agent/run/Retries.h"
@@ -15,11 +16,12 @@ namespace agent
 class Recovery
 {
 public:
-    Recovery(RunSpecs& specs, Retries& retries, ExternalStages& externalStages,
-             StuckWatch& stuckWatch, StageStarter& starter, RunFlow& flow, AttemptSync& sync,
-             const StateFolder& state, StageRunner& runner)
+    Recovery(RunSpecs& specs, Retries& retries, Approvals& approvals,
+             ExternalStages& externalStages, StuckWatch& stuckWatch, StageStarter& starter,
+             RunFlow& flow, AttemptSync& sync, const StateFolder& state, StageRunner& runner)
         : _specs(specs),
           _retries(retries),
+          _approvals(approvals),
           _externalStages(externalStages),
           _stuckWatch(stuckWatch),
           _starter(starter),
@@ -39,6 +41,7 @@ private:
 
     RunSpecs& _specs;
     Retries& _retries;
+    Approvals& _approvals;
     ExternalStages& _externalStages;
     StuckWatch& _stuckWatch;
     StageStarter& _starter;

@@ -12,30 +12,36 @@ void RunWriter::endRun(Batch& batch, Run& run, Status status, const std::string&
 {
     run.endedAt = run.endOf(nowMs(), bootTime());
     run.holdsSlot = run.wantsSlot = run.resumed = run.stopping = false;
-    setStatus(batch, run, status, actor, reason);
+    batch.runEndedAt = std::min(*run.endedAt, batch.runEndedAt.value_or(*run.endedAt));
+    write(batch, run, status, reportEvents::runEnded, actor, reason);
     batch.afterCommit.push_back([this, id = run.id] { _specs.release(id); });
 }
 
 void RunWriter::setStatus(Batch& batch, Run& run, Status status, const std::string& actor,
                           const std::string& reason)
 {
+    write(batch, run, status, reportEvents::runChanged, actor, reason);
+}
+
+void RunWriter::write(Batch& batch, Run& run, Status status, const char* event,
+                      const std::string& actor, const std::string& reason)
+{
     const Status from = run.status;
     run.status = status;
     batch.update(run, from == status && !run.ended());
     batch.changedRuns.insert(run.id);
-    if (run.ended())
-        batch.runEndedAt = std::min(*run.endedAt, batch.runEndedAt.value_or(*run.endedAt));
-    if (from == status)
+    if (from == status && !run.ended())
         return;
     const std::string shown = _specs.masked(batch, run.id, reason);
-    batch.history.append({.at = run.updatedAt,
-                          .runId = run.id,
-                          .actor = actor,
-                          .from = std::string(toString(from)),
-                          .to = std::string(toString(status)),
-                          .reason = shown});
-    _reports.ofRun(batch, run.ended() ? reportEvents::runEnded : reportEvents::runChanged, run,
-                   actor, shown);
+    // The end of a run that had failed before says nothing new: its stages do.
+    if (from != status)
+        batch.history.append({.at = run.updatedAt,
+                              .runId = run.id,
+                              .actor = actor,
+                              .from = std::string(toString(from)),
+                              .to = std::string(toString(status)),
+                              .reason = shown});
+    _reports.ofRun(batch, event, run, actor, shown);
 }
 
 void RunWriter::commitResolved(Batch& batch, const Run& run)
@@ -83,6 +89,7 @@ void RunWriter::endStage(Batch& batch, Stage& stage, Status status, Cause cause,
     stage.cause = cause;
     stage.message = _specs.masked(batch, stage.runId, reason);
     stage.retryAt.reset();
+    stage.expiresAt.reset();
     batch.runs.update(stage);
     stageChanged(batch, stage, from, actor, reason);
 }

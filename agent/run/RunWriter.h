@@ -18,10 +18,11 @@ class RunWriter
 public:
     RunWriter(RunSpecs& specs, Reports& reports) : _specs(specs), _reports(reports) {}
 
-    /// Writes the run, and a history entry where its status changed.
+    /// Writes the run, which has not ended, and a history entry where its status changed.
     void setStatus(Batch& batch, Run& run, Status status, const std::string& actor,
                    const std::string& reason);
 
+    /// Writes the end of the run.
     void endRun(Batch& batch, Run& run, Status status, const std::string& actor,
                 const std::string& reason);
 
@@ -38,6 +39,9 @@ public:
     void commitResolved(Batch& batch, const Run& run);
 
 private:
+    void write(Batch& batch, Run& run, Status status, const char* event, const std::string& actor,
+               const std::string& reason);
+
     RunSpecs& _specs;
     Reports& _reports;
 };

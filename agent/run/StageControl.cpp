@@ -2,6 +2,7 @@
 
 #include "agent/run/AttemptSync.h"
 
+#include "agent/model/Conditions.h"
 #include "agent/model/Declined.h"
 
 #include <algorithm>
@@ -13,9 +14,8 @@ namespace agent::commands
 std::optional<Stage> unfinishedBefore(Batch& batch, const Stage& stage)
 {
     const auto stages = batch.runs.stages(stage.runId);
-    const auto found =
-        std::find_if(stages.begin(), stages.end(),
-                     [](const Stage& other) { return other.status != Status::Success; });
+    const auto found = std::find_if(stages.begin(), stages.end(),
+                                    [](const Stage& other) { return !other.done(); });
     if (found == stages.end() || found->ordinal >= stage.ordinal)
         return std::nullopt;
     return *found;
@@ -53,9 +53,39 @@ void needStages(const EngineParts& parts, const Run& run, const Stage& stage)
                                  "to read them: without it the run would do nothing");
 }
 
-void startByHand(Batch& batch, EngineParts& parts, Run& run, Stage& stage, const std::string& actor,
+void needNotFinishing(const Run& run)
+{
+    if (run.finishing())
+        throw Declined::conflict("run_finishing",
+                                 "the run has failed, and its stages with `run: always` or "
+                                 "`run: failure` are at work: wait for their end, or stop the run");
+}
+
+void clearLastStages(Batch& batch, EngineParts& parts, const Run& run, int ordinal,
+                     const Actor& actor, const std::string& reason)
+{
+    for (auto& stage : batch.runs.stages(run.id))
+    {
+        if (stage.ordinal <= ordinal ||
+            parts.specs.stage(run, stage).when.run == RunsAfter::Success ||
+            (!stage.ended() && stage.skipped != noFailure))
+            continue;
+        const Status from = stage.status;
+        if (stage.ended())
+            batch.runs.keepAttempt(stage);
+        stage.skipped.clear();
+        stage.status = transition(parts.specs.state(stage), StageEvent::Reset).to;
+        stage.clearEnd();
+        batch.runs.update(stage);
+        if (from != stage.status)
+            parts.writer.stageChanged(batch, stage, from, actor.name, reason);
+    }
+}
+
+void startByHand(Batch& batch, EngineParts& parts, Run& run, Stage& stage, const Actor& actor,
                  const std::string& reason)
 {
+    needNotFinishing(run);
     if (run.stopping)
         throw Declined::conflict("run_stopping", "the run is being stopped; wait for its end");
     if (const auto other = unfinishedBefore(batch, stage))
@@ -72,13 +102,16 @@ void startByHand(Batch& batch, EngineParts& parts, Run& run, Stage& stage, const
         throw Declined::unavailable("disk_low", "the disk of the state folder is " +
                                                     parts.disk.lack() +
                                                     ": free some space and try again");
+    parts.approvals.needApprover(run, stage, actor);
     stage.approved = true;
     if (run.ended())
     {
+        clearLastStages(batch, parts, run, stage.ordinal, actor, reason);
         run.endedAt.reset();
-        parts.writer.setStatus(batch, run, Status::InProgress, actor, reason);
+        run.stopCause.reset();
+        parts.writer.setStatus(batch, run, Status::InProgress, actor.name, reason);
     }
-    parts.starter.start(batch, run, stage, StageEvent::PatchInProgress, actor, reason);
+    parts.starter.start(batch, run, stage, StageEvent::PatchInProgress, actor.name, reason);
 }
 
 void decideEnd(Batch& batch, EngineParts& parts, const Run& run, Stage& stage, Intent intent,

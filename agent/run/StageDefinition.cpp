@@ -44,7 +44,7 @@ std::optional<StageDefinition> definitionOf(const StateFolder& state, const Run&
                                    .timeoutMs = of.timeoutMs.value_or(defaults.timeoutMs),
                                    .graceMs = of.graceMs.value_or(defaults.graceMs),
                                    .attempts = of.retry.attempts,
-                                   .approval = of.approval};
+                                   .approval = of.approval.required};
         for (const auto& [name, setting] : of.with)
             definition.with[name] =
                 withoutCredentials(masked(setting.text, allSecrets(spec), defaults.secrets));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/model/Stage.h"
+#include "agent/model/Token.h"
 
 #include <cstdint>
 #include <optional>
@@ -23,6 +24,7 @@ struct StagePatch
     std::string reason;
     std::optional<Versions> ifVersion;
     std::string actor;
+    Role role = Role::Operate; ///< the actor's
 };
 
 } // namespace agent

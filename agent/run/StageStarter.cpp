@@ -8,6 +8,29 @@
 namespace agent
 {
 
+namespace
+{
+
+/// What a stage learns of the others of its run.
+void addCourse(Order& order, const Run& run, const StageSpec& spec, const PipelineSpec& pipeline,
+               const std::vector<Stage>& stages)
+{
+    if (spec.when.run != RunsAfter::Success)
+    {
+        const auto failed =
+            std::find_if(stages.begin(), stages.end(),
+                         [](const Stage& other) { return other.status == Status::Failure; });
+        order.env["RUN_STATUS"] = run.status == Status::Failure ? "FAILURE" : "SUCCESS";
+        order.env["FAILED_STAGE"] = failed == stages.end() ? "" : failed->name;
+    }
+    // The agent's git plugin tells them; where nobody approves anything nobody reads them.
+    for (const StageSpec& other : pipeline.stages)
+        if (order.outside && other.approval.required)
+            order.env["STAGE_AGENT_RECENT_COMMITS"] = "1";
+}
+
+} // namespace
+
 void StageStarter::start(Batch& batch, Run& run, Stage& stage, StageEvent event,
                          const std::string& actor, const std::string& reason)
 {
@@ -89,6 +112,7 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
                               .workspace = _state.workspace(run.id),
                               .attemptFolder = folder},
                              _specs.orders());
+    addCourse(order, run, _specs.stage(run, stage), pipeline, stages);
     order.bootId = stage.bootId;
     order.bootRecorded = !stage.bootId.empty();
     order.seal = sealOf(stage);
@@ -103,10 +127,11 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
     }
     batch.launches.push_back([this, folder, order, &secrets]
                              { _runner.launch(folder, order, secrets); });
-    const auto next =
-        std::find_if(stages.begin(), stages.end(),
-                     [&](const Stage& other)
-                     { return other.ordinal > stage.ordinal && other.status == Status::Idle; });
+    const auto next = std::find_if(stages.begin(), stages.end(),
+                                   [&](const Stage& other) {
+                                       return other.ordinal > stage.ordinal &&
+                                              other.status == Status::Idle && !other.done();
+                                   });
     if (next != stages.end())
         batch.afterCommit.push_back([this, expected = _state.attempt(*next, next->attempt + 1)]
                                     { _runner.expect(expected); });

@@ -16,41 +16,47 @@ Answer<int> apply(Batch& batch, EngineParts& parts, const std::string& runId,
     Run run = needRun(batch, runId);
     if (run.ended())
         return 0;
+    const Stopped stopped = stop(batch, parts, run, Intent::Stop, actor, "stopped");
+    if (stopped.awaited.empty())
+        return stopped.stages;
+    return {stopped.awaited, [stopped](const RecordedEnd& end)
+            { return stopped.stages - (stopped.decidedHere && !end.decided ? 1 : 0); }};
+}
+
+} // namespace
+
+Stopped stop(Batch& batch, EngineParts& parts, Run& run, Intent intent, const std::string& actor,
+             const std::string& reason)
+{
     run.stopping = true;
-    int stopped = 0;
-    bool decidedHere = false;
-    std::string awaited; // the stage whose processes must go first
-    for (auto& stage : batch.runs.stages(runId))
+    if (!run.stopCause)
+        run.stopCause = causeOf(intent);
+    Stopped stopped;
+    for (auto& stage : batch.runs.stages(run.id))
     {
         const Transition next = transition(parts.specs.state(stage), StageEvent::Stop);
         if (next.effect == Effect::EndWaiting)
         {
-            const std::string why = stage.retryAt ? Retries::giveUp(batch, stage) : "stopped";
-            parts.writer.endStage(batch, stage, next.to, Cause::Stopped, actor, why);
-            ++stopped;
+            std::string why = stage.retryAt ? Retries::giveUp(batch, stage) : reason;
+            parts.writer.endStage(batch, stage, next.to, causeOf(intent), actor, why);
+            ++stopped.stages;
         }
         else if (next.effect == Effect::EndProcesses)
         {
-            decideEnd(batch, parts, run, stage, Intent::Stop,
-                      {.reason = "stopped", .actor = actor});
-            awaited = stage.id;
-            decidedHere = true;
-            ++stopped;
+            decideEnd(batch, parts, run, stage, intent, {.reason = reason, .actor = actor});
+            stopped.awaited = stage.id;
+            stopped.decidedHere = true;
+            ++stopped.stages;
         }
         else if (stage.status == Status::InProgress)
-            awaited = stage.id; // its end was decided before: the run ends with it
+            stopped.awaited = stage.id; // its end was decided before: the run ends with it
     }
-    if (awaited.empty())
-    {
-        parts.writer.endRun(batch, run, Status::Failure, actor, "stopped");
-        return stopped;
-    }
-    batch.update(run);
-    return {awaited, [stopped, decidedHere](const RecordedEnd& end)
-            { return decidedHere && !end.decided ? stopped - 1 : stopped; }};
+    if (stopped.awaited.empty())
+        parts.flow.advance(batch, run, actor, reason);
+    else
+        batch.update(run);
+    return stopped;
 }
-
-} // namespace
 
 int stop(Engine& engine, const std::string& runId, const std::string& actor)
 {

@@ -1,10 +1,12 @@
 #include "agent/run/SubmitRun.h"
 
+#include "agent/model/Conditions.h"
 #include "agent/model/Id.h"
 #include "agent/run/Engine.h"
 #include "agent/run/HookRuns.h"
 #include "agent/run/InputRules.h"
 #include "agent/run/Lookup.h"
+#include "agent/run/StopRun.h"
 #include "agent/store/DeliveryStore.h"
 #include "agent/store/Submissions.h"
 
@@ -34,6 +36,38 @@ std::optional<Run> earlier(Batch& batch, const Submission& submission, TimeMs no
     if (!run)
         throw Declined::conflict("run_deleted", "the run of this Idempotency-Key was deleted");
     return run;
+}
+
+bool beganToDeploy(const std::vector<Stage>& stages)
+{
+    return std::any_of(stages.begin(), stages.end(),
+                       [](const Stage& stage)
+                       {
+                           return stage.attempt > 0 && (stage.type == StageType::DeployStaging ||
+                                                        stage.type == StageType::DeployProd);
+                       });
+}
+
+/// Stops the older runs of the branch, or of the pull request, that have not begun to deploy.
+void supersede(Batch& batch, EngineParts& parts, const Run& run, const PipelineSpec& pipeline)
+{
+    const std::string& branch = branchOf(run, pipeline);
+    std::vector<std::string> names{branch};
+    if (branch == pipeline.branch && !branch.empty())
+        names.emplace_back(); // a run that names none is of this one too
+    for (const std::string& name : names)
+    {
+        Run like = run;
+        like.branch = name;
+        for (const std::string& id : batch.runs.openRunsLike(like))
+        {
+            auto older = batch.runs.run(id);
+            if (older && !older->stopping && !older->finishing() &&
+                !beganToDeploy(batch.runs.stages(id)))
+                stop(batch, parts, *older, Intent::Supersede, agentActor,
+                     "superseded by run " + run.id);
+        }
+    }
 }
 
 Run create(Batch& batch, EngineParts& parts, const Submission& submission)
@@ -79,6 +113,8 @@ Run create(Batch& batch, EngineParts& parts, const Submission& submission)
     batch.afterCommit.push_back([&specs = parts.specs, id = run.id, pipeline = submission.pipeline]
                                 { specs.keep(id, pipeline); });
     batch.changedRuns.insert(run.id);
+    if (submission.pipeline.spec().supersede && !submission.again && !run.serviceName.empty())
+        supersede(batch, parts, run, submission.pipeline.spec());
     return run;
 }
 
@@ -197,9 +233,11 @@ std::string rerun(Engine& engine, const std::string& runId, const std::string& a
         {
             const Run run = needRun(batch, runId);
             if (!run.ended())
-                throw Declined::conflict("run_not_ended",
-                                         "the run is " + std::string(toString(run.status)) +
-                                             "; only an ended run can be run again");
+                throw Declined::conflict(
+                    "run_not_ended",
+                    "the run is " + std::string(toString(run.status)) +
+                        (run.finishing() ? ", and its last stages are at work" : "") +
+                        "; only an ended run can be run again");
             const Submission again{.pipeline = Pipeline::fromJson(run.pipeline),
                                    .serviceId = run.serviceId,
                                    .serviceName = run.serviceName,
@@ -211,7 +249,8 @@ std::string rerun(Engine& engine, const std::string& runId, const std::string& a
                                    .pullNumber = run.pullNumber,
                                    .labels = run.labels,
                                    .priority = run.priority,
-                                   .actor = actor};
+                                   .actor = actor,
+                                   .again = true};
             return create(batch, parts, again).id;
         });
 }

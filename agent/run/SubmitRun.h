@@ -29,6 +29,7 @@ struct Submission
     std::string idempotencyKey; ///< empty: none
     std::string bodyHash;
     std::string actor;
+    bool again = false; ///< it is of an older commit: it supersedes nothing
 };
 
 struct Submitted

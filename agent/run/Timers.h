@@ -17,6 +17,7 @@ enum class TimerKind
 {
     Retry,              ///< the next attempt of a failed stage is due
     ExternalTimeout,    ///< an external stage has used up its time
+    ApprovalExpiry,     ///< the time for an approval is over
     ShimRecord,         ///< a running stage's shim is to be on record
     StuckCheck,         ///< a running stage may be stuck
     DiskCheck,          ///< the disk was too full to start a run

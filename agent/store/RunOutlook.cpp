@@ -15,17 +15,20 @@ const Query failedOfRun{"SELECT id, type, name, cause FROM stages "
                         "WHERE run_id = ? AND status = 'FAILURE' ORDER BY ordinal LIMIT 1"};
 const Query currentOfRun{"SELECT id, type, name, stuck_since FROM stages WHERE run_id = ? AND "
                          "status IN ('IN_PROGRESS', 'AWAITING_APPROVAL') ORDER BY ordinal LIMIT 1"};
-const Query statesOfRun{"SELECT id, type, name, status, cause, started_at, ended_at, attempt "
-                        "FROM stages WHERE run_id = ? ORDER BY ordinal"};
+const Query statesOfRun{
+    "SELECT id, type, name, status, cause, skipped, started_at, ended_at, attempt "
+    "FROM stages WHERE run_id = ? ORDER BY ordinal"};
 const Query earlierOfStage{"SELECT attempt, ended_at - started_at FROM attempts WHERE stage_id = ? "
                            "AND started_at IS NOT NULL AND ended_at IS NOT NULL"};
 const Query pauseOfRun{"SELECT retry_at, status FROM stages WHERE run_id = ? AND "
                        "(retry_at IS NOT NULL OR (status = 'IN_PROGRESS' AND plugin = 'external')) "
                        "ORDER BY ordinal LIMIT 1"};
+const Query expiryOfRun{"SELECT expires_at FROM stages WHERE run_id = ? AND "
+                        "status = 'AWAITING_APPROVAL' ORDER BY ordinal LIMIT 1"};
 const Query waitingRuns{"SELECT id FROM runs WHERE wants_slot = 1 "
                         "ORDER BY resumed DESC, priority DESC, seq LIMIT ?"};
 const Query begunOfService{"SELECT id FROM runs WHERE service_name = ? AND "
-                           "status IN ('IN_PROGRESS', 'AWAITING_APPROVAL') ORDER BY seq LIMIT ?"};
+                           "ended_at IS NULL AND status <> 'IDLE' ORDER BY seq LIMIT ?"};
 
 } // namespace
 
@@ -74,6 +77,7 @@ std::vector<RunOutlook::StageState> RunOutlook::stageStates(const std::string& r
         state.name = query.text();
         state.status = query.text();
         state.cause = causeFrom(query.text());
+        state.skipped = query.text();
         state.startedAt = query.maybeInteger();
         state.endedAt = query.maybeInteger();
         if (const std::int64_t attempt = query.integer();
@@ -103,6 +107,14 @@ RunOutlook::Pause RunOutlook::pause(const std::string& runId)
     }
     query.reset();
     return pause;
+}
+
+std::optional<TimeMs> RunOutlook::approvalUntil(const std::string& runId)
+{
+    Statement& query = _connection.prepare(expiryOfRun).bind(runId);
+    const auto until = query.step() ? query.maybeInteger() : std::nullopt;
+    query.reset();
+    return until;
 }
 
 std::unordered_map<std::string, int> RunOutlook::places()

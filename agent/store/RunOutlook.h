@@ -49,6 +49,7 @@ public:
         std::string name;
         std::string status;
         std::optional<Cause> cause;
+        std::string skipped; ///< why it never runs; empty: it may
         std::optional<TimeMs> startedAt;
         std::optional<TimeMs> endedAt;
         std::int64_t earlierMs = 0; ///< how long its earlier attempts took together
@@ -64,6 +65,9 @@ public:
         bool external = false;         ///< an outside party has its stage
     };
     [[nodiscard]] Pause pause(const std::string& runId);
+
+    /// Returns until when the stage that awaits an approval does; nothing where it waits for ever.
+    [[nodiscard]] std::optional<TimeMs> approvalUntil(const std::string& runId);
 
     /// Returns the places of the runs that get slots next, from 1: of the first thousand that wait for one.
     [[nodiscard]] std::unordered_map<std::string, int> places();

@@ -16,7 +16,9 @@ const Query runById{runTable.select("WHERE id = ?")};
 const Query serviceOfRun{"SELECT service_name FROM runs WHERE id = ?"};
 const Query openRunsOldestFirst{
     "SELECT seq, id, status, service_name, priority, resumed, holds_slot, wants_slot "
-    "FROM runs WHERE status NOT IN ('SUCCESS', 'FAILURE') ORDER BY seq"};
+    "FROM runs WHERE ended_at IS NULL ORDER BY seq"};
+const Query openRunsOfBranch{"SELECT id FROM runs WHERE service_name = ?1 AND branch IS ?2 AND "
+                             "pull_number IS ?3 AND ended_at IS NULL AND seq < ?4 ORDER BY seq"};
 const Query insertRun{runTable.insert()};
 const Query lastInserted{"SELECT last_insert_rowid()"};
 const Query insertLabel{"INSERT INTO run_labels (key, value, run_seq) VALUES (?, ?, ?)"};
@@ -120,6 +122,17 @@ std::vector<Run> RunStore::openRuns()
         run.holdsSlot = query.integer() != 0;
         run.wantsSlot = query.integer() != 0;
     }
+    query.reset();
+    return found;
+}
+
+std::vector<std::string> RunStore::openRunsLike(const Run& run)
+{
+    Statement& query = _connection.prepare(openRunsOfBranch);
+    query.bind(run.serviceName).bindText(run.branch).bind(run.pullNumber).bind(run.seq);
+    std::vector<std::string> found;
+    while (query.step())
+        found.push_back(query.text());
     query.reset();
     return found;
 }

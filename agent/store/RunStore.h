@@ -40,12 +40,15 @@ public:
     /// serviceName, priority, resumed, holdsSlot, wantsSlot.
     [[nodiscard]] std::vector<Run> openRuns();
 
+    /// Ids of older runs of the same service and branch, or pull request, that have not ended, the oldest first.
+    [[nodiscard]] std::vector<std::string> openRunsLike(const Run& run);
+
     /// Sets seq of `run`.
     void insert(Run& run);
     void insert(const Stage& stage);
 
     /// Writes what can change of it; raises version and updatedAt in the record and in the argument.
-    /// `sameStatus`: status and endedAt are those on record and are not written, which costs half.
+    /// `sameStatus`: status, endedAt, service and branch are those on record and are not written, which costs half.
     void update(Run& run, bool sameStatus = false);
     void update(Stage& stage);
 

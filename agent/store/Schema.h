@@ -251,6 +251,22 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
         "ALTER TABLE runs ADD COLUMN began_boot_id TEXT",
         "ALTER TABLE runs ADD COLUMN began_boot_ms INTEGER NOT NULL DEFAULT 0",
     },
+    {
+        // Conditions: docs/conditions.md. A run that has failed has not ended before its last stages have.
+        "ALTER TABLE runs ADD COLUMN stop_cause TEXT",
+        "ALTER TABLE stages ADD COLUMN skipped TEXT",
+        "ALTER TABLE stages ADD COLUMN expires_at INTEGER",
+        R"(UPDATE runs SET ended_at = updated_at
+            WHERE ended_at IS NULL AND status IN ('SUCCESS', 'FAILURE'))",
+        "DROP INDEX runs_not_ended",
+        "CREATE INDEX runs_open ON runs (seq) WHERE ended_at IS NULL",
+        "DROP INDEX runs_begun",
+        R"(CREATE INDEX runs_begun ON runs (service_name, seq)
+            WHERE ended_at IS NULL AND status <> 'IDLE')",
+        // What a new run of the branch may supersede.
+        R"(CREATE INDEX runs_open_of_branch ON runs (service_name, branch, seq)
+            WHERE ended_at IS NULL)",
+    },
 };
 
 } // namespace agent

@@ -351,6 +351,13 @@ Arguments describe(const std::string& mirror, const std::string& commit)
                 "--no-mailmap", "--encoding=UTF-8", "--format=%cn <%ce>%x00%B", commit, "--"});
 }
 
+Arguments recentCommits(const std::string& mirror, const std::string& commit, int most)
+{
+    return git({"--git-dir=" + mirror, "log", "-" + std::to_string(most), "--no-color",
+                "--no-show-signature", "--no-mailmap", "--encoding=UTF-8", "--format=%H %s", commit,
+                "--"});
+}
+
 Arguments readSshCommand()
 {
     return git({"-C", "/", "config", "--get", "core.sshCommand"});

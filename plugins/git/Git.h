@@ -68,6 +68,9 @@ Arguments isAncestor(const std::string& mirror, const std::string& commit,
 /// Prints the committer, a NUL and the whole message.
 Arguments describe(const std::string& mirror, const std::string& commit);
 
+/// Prints the commit and those before it, the newest first, each `HASH SUBJECT` on a line.
+Arguments recentCommits(const std::string& mirror, const std::string& commit, int most);
+
 /// Prints path, url and update of each submodule that .gitmodules of `commit` names: name, LF, value, NUL.
 Arguments listSubmoduleSettings(const std::string& mirror, const std::string& commit);
 

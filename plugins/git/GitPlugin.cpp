@@ -18,6 +18,9 @@ namespace
 constexpr const char* mirrors = "mirrors";      ///< in the plugin's cache
 constexpr std::size_t maxMessageBytes = 65'536; // the record's limit
 constexpr std::size_t maxCommitterBytes = 1024;
+constexpr int maxRecentCommits = 100;
+constexpr std::size_t maxSubjectBytes = 120;
+constexpr std::size_t maxRecentBytes = 8192; // they stand in the record, for each run
 
 /// Returns `text` up to `end`, or all of it.
 std::string upTo(const std::string& text, char end)
@@ -78,6 +81,8 @@ private:
             if (!surroundings.forkOf.empty() && !submodules.empty())
                 allowed.emplace(repository, submodulesOfBase(mirror, repository, surroundings));
             tell(repository, mirror.path(), target, context);
+            if (surroundings.recentCommits)
+                tellRecent(repository, mirror.path(), target, context);
         }
         if (!submodules.empty())
             Submoduler{surroundings, checkout, context.cache}.addAll(repository, "", submodules,
@@ -173,6 +178,28 @@ private:
             context.outputs["branch"] = target.branch;
         std::cout << "git: checked out " << target.commit.substr(0, 12) << " \""
                   << upTo(message, '\n') << '"' << std::endl;
+    }
+
+    /// For people alone: where it can't be read, the stage goes on without it.
+    static void tellRecent(const Repository& repository, const std::filesystem::path& mirror,
+                           const Target& target, const v1::StageContext& context)
+    {
+        const Ended ended =
+            repository.run(command::recentCommits(mirror, target.commit, maxRecentCommits));
+        std::string lines;
+        for (std::size_t begin = 0, end = 0;
+             (end = ended.out.find('\n', begin)) != std::string::npos; begin = end + 1)
+        {
+            const std::string line = asUtf8(std::string_view(ended.out).substr(begin, end - begin),
+                                            target.commit.size() + 1 + maxSubjectBytes);
+            if (lines.size() + line.size() >= maxRecentBytes)
+                break;
+            lines += line + "\n";
+        }
+        const bool fits =
+            context.outputs["commitMessage"].size() + maxRecentBytes < maxMessageBytes;
+        if (ended.passed() && fits && !lines.empty())
+            context.outputs["recentCommits"] = lines;
     }
 };
 

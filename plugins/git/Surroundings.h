@@ -11,7 +11,7 @@ namespace agent::git
 
 /// What the agent, and no stage or client, says of how git is used on this host. It comes in variables that the agent
 /// alone sets (OrderBuilder): `STAGE_AGENT_GIT_CONFIG`, `STAGE_AGENT_TRUSTED_MIRRORS`, `STAGE_AGENT_SANDBOX`,
-/// `STAGE_AGENT_FORK_OF`, `STAGE_AGENT_BRANCH_OF_COMMIT`, and those of Credential.h.
+/// `STAGE_AGENT_FORK_OF`, `STAGE_AGENT_BRANCH_OF_COMMIT`, `STAGE_AGENT_RECENT_COMMITS`, and those of Credential.h.
 struct Surroundings
 {
     /// The file that takes the place of ~/.gitconfig, for what runs outside the sandbox.
@@ -28,6 +28,9 @@ struct Surroundings
 
     /// The branch, or tag, that the commit has to be on; empty: any.
     std::string branchOfCommit;
+
+    /// Somebody is to see which commits go out, before he approves it: they are told as the output `recentCommits`.
+    bool recentCommits = false;
 
     /// What executes the command behind it in the stage's sandbox; empty: there is none.
     Arguments sandbox;

@@ -175,6 +175,10 @@ private:
             DROP TRIGGER ended_run_deleted; DROP TABLE counts; DROP TABLE tokens;
             DROP INDEX runs_by_branch; DROP INDEX runs_by_commit; DROP INDEX runs_by_creation;
             DROP INDEX runs_waiting; DROP INDEX runs_begun;
+            DROP INDEX runs_open; DROP INDEX runs_open_of_branch;
+            CREATE INDEX runs_not_ended ON runs (seq) WHERE status NOT IN ('SUCCESS', 'FAILURE');
+            ALTER TABLE runs DROP COLUMN stop_cause;
+            ALTER TABLE stages DROP COLUMN skipped; ALTER TABLE stages DROP COLUMN expires_at;
             ALTER TABLE stages DROP COLUMN boot_id; ALTER TABLE stages DROP COLUMN synced;
             ALTER TABLE attempts DROP COLUMN boot_id; ALTER TABLE attempts DROP COLUMN synced;
             ALTER TABLE stages DROP COLUMN seal_key; ALTER TABLE stages DROP COLUMN shim_pid;

@@ -78,6 +78,14 @@ public:
         return _expected;
     }
 
+    /// The environment of the last attempt that was launched of the stage.
+    [[nodiscard]] std::map<std::string, std::string> environment(const std::string& stageId) const
+    {
+        const std::lock_guard lock(_mutex);
+        const auto found = _environments.find(stageId);
+        return found == _environments.end() ? std::map<std::string, std::string>() : found->second;
+    }
+
     // What the engine does.
 
     void expect(const std::filesystem::path& folder) override
@@ -104,6 +112,7 @@ public:
         ++_launches;
         _prepared.erase(order.stageId);
         _running[order.stageId] = order.attempt;
+        _environments[order.stageId] = {order.env.begin(), order.env.end()};
         if (_endAtOnce)
             finish(order.stageId, {.cause = Cause::Exit, .exitCode = 0});
         _changed.notify_all();
@@ -212,6 +221,7 @@ private:
     std::condition_variable _changed;
     std::map<std::string, int> _running; ///< attempts by stage id
     std::map<std::string, UnkillableStage> _unkillable;
+    std::map<std::string, std::map<std::string, std::string>> _environments; ///< likewise
     std::vector<Finished> _finished;
     std::vector<UnkillableStage> _newUnkillable;
     bool _awake = false;

@@ -64,6 +64,7 @@ inline std::string text(const Run& run)
     writeLine(out, "holdsSlot", run.holdsSlot);
     writeLine(out, "wantsSlot", run.wantsSlot);
     writeLine(out, "stopping", run.stopping);
+    writeLine(out, "stopCause", word(run.stopCause));
     writeLine(out, "version", run.version);
     writeLine(out, "beganBootId", run.beganBootId);
     writeLine(out, "beganBootMs", run.beganBootMs);
@@ -110,6 +111,8 @@ inline std::string text(const Stage& stage)
     writeLine(out, "intentStartedAt", stage.intentStartedAt);
     writeLine(out, "intentEndedAt", stage.intentEndedAt);
     writeLine(out, "retryAt", stage.retryAt);
+    writeLine(out, "expiresAt", stage.expiresAt);
+    writeLine(out, "skipped", stage.skipped);
     writeLine(out, "stuckSince", stage.stuckSince);
     writeLine(out, "stuckWhy", stage.stuckWhy);
     writeLine(out, "version", stage.version);
@@ -136,6 +139,7 @@ inline Run fullRun()
             .labels = {{"id", "a:b c"}, {"team", "pay"}},
             .priority = -1'005,
             .pipeline = "pipeline " + awkward,
+            .stopCause = Cause::Superseded,
             .version = 1'006,
             .beganBootId = "boot id",
             .beganBootMs = 1'007};
@@ -182,6 +186,8 @@ inline Stage fullStage(const std::string& runId)
             .intentStartedAt = 2'007,
             .intentEndedAt = 2'008,
             .retryAt = 2'009,
+            .expiresAt = 2'014,
+            .skipped = "skipped " + awkward,
             .stuckSince = 2'010,
             .stuckWhy = "no output for 10 min",
             .version = 2'011};

@@ -1,14 +1,6 @@
-#include "agent/run/Engine.h"
-
 #include "agent/model/Id.h"
-#include "agent/run/ApproveRun.h"
-#include "agent/run/PatchStage.h"
-#include "agent/run/PipelineParser.h"
 #include "agent/run/ServiceCommands.h"
-#include "agent/run/StopRun.h"
-#include "agent/run/SubmitRun.h"
-#include "tests/support/FilesFolder.h"
-#include "tests/support/MemoryRunner.h"
+#include "tests/support/EngineFixture.h"
 
 #include <Poco/Data/SQLite/Utility.h>
 #include <cppunit/TestFixture.h>
@@ -24,7 +16,7 @@ namespace agent
 {
 
 // The engine's rules without a process: stages run in memory (MemoryRunner), the record is a real one.
-class EngineTest: public CppUnit::TestFixture
+class EngineTest: public EngineFixture
 {
     CPPUNIT_TEST_SUITE(EngineTest);
     CPPUNIT_TEST(testStagesRunInOrderToSuccess);
@@ -46,23 +38,6 @@ class EngineTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE_END();
 
 public:
-    void setUp() override
-    {
-        _state = std::make_unique<StateFolder>(_folder.path());
-        _database = std::make_unique<Database>(_state->record());
-        std::vector<Problem> problems;
-        _plugins.load(std::filesystem::path(STAGE_AGENT_BIN_DIR) / "plugins", problems);
-        _cleanup = std::make_unique<CleanupWorker>(_state->root(), [](const std::string&) {});
-    }
-
-    void tearDown() override
-    {
-        _engine.reset();
-        _cleanup.reset();
-        _database.reset();
-        _state.reset();
-    }
-
     void testStagesRunInOrderToSuccess()
     {
         start();
@@ -166,7 +141,7 @@ public:
         waitFor([&] { return status(waits) == Status::AwaitingApproval; });
         const auto other = submit(two);
         waitFor([&] { return _runner.runs(stagesOfRun(other)[0]); });
-        commands::approve(*_engine, waits, "test");
+        commands::approve(*_engine, waits, {.name = "test"});
         waitFor([&] { return _runner.runs(stagesOfRun(waits)[0]); });
     }
 
@@ -333,74 +308,6 @@ public:
     }
 
 private:
-    static constexpr const char* one = "stages: [{type: BUILD, plugin: shell, with: {command: x}}]";
-    static constexpr const char* two = "stages: [{type: BUILD, plugin: shell, with: {command: x}}, "
-                                       "{type: UNIT_TEST, plugin: shell, with: {command: x}}]";
-
-    static Engine::Listener silent()
-    {
-        return {.changed = [](const std::set<std::string>&) {}, .log = [](const std::string&) {}};
-    }
-
-    void start()
-    {
-        _engine = std::make_unique<Engine>(EngineOptions{.slots = 1}, *_database, *_state, _plugins,
-                                           _services, _runner, *_cleanup, silent());
-        _engine->start();
-    }
-
-    static PipelineSpec pipeline(const std::string& text)
-    {
-        std::vector<Problem> problems;
-        const auto root = parseYaml(text, "", problems);
-        auto parsed = parsePipeline(root, std::move(problems));
-        CPPUNIT_ASSERT_EQUAL(std::size_t{0}, parsed.problems.size());
-        return parsed.spec;
-    }
-
-    std::string submit(const std::string& text, std::int64_t priority = 0)
-    {
-        return commands::submit(*_engine,
-                                {.pipeline = Pipeline(pipeline(text)), .priority = priority})
-            .run.id;
-    }
-
-    std::vector<std::string> stagesOfRun(const std::string& runId)
-    {
-        auto reader = _database->reader();
-        std::vector<std::string> ids;
-        for (const auto& stage : RunStore(*reader).stages(runId))
-            ids.push_back(stage.id);
-        return ids;
-    }
-
-    Stage stage(const std::string& id)
-    {
-        auto reader = _database->reader();
-        return RunStore(*reader).stage(id).value();
-    }
-
-    Status status(const std::string& runId)
-    {
-        auto reader = _database->reader();
-        return RunStore(*reader).run(runId).value().status;
-    }
-
-    static void waitFor(const std::function<bool()>& reached)
-    {
-        const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-        while (!reached())
-        {
-            CPPUNIT_ASSERT_MESSAGE("not reached in time", std::chrono::steady_clock::now() < end);
-            std::this_thread::sleep_for(std::chrono::milliseconds(1));
-        }
-    }
-
-    void waitForEnd(const std::string& runId, Status wanted)
-    {
-        waitFor([&] { return status(runId) == wanted; });
-    }
-
     /// Queues runs without stages, of many services, behind all that a test submits.
     void queueMany(int count)
     {
@@ -450,14 +357,6 @@ private:
         return _instructions;
     }
 
-    FilesFolder _folder;
-    std::unique_ptr<StateFolder> _state;
-    std::unique_ptr<Database> _database;
-    PluginRegistry _plugins;
-    ServiceCatalog _services;
-    std::unique_ptr<CleanupWorker> _cleanup;
-    MemoryRunner _runner;
-    std::unique_ptr<Engine> _engine;
     std::atomic<std::uint64_t> _instructions = 0;
 };
 

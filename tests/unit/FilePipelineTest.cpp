@@ -257,7 +257,7 @@ public:
         {
             std::string waits;
             for (const StageSpec& each : right(service(keys), text).stages)
-                waits += each.approval ? '1' : '0';
+                waits += each.approval.required ? '1' : '0';
             return waits;
         };
         CPPUNIT_ASSERT_EQUAL(std::string("01101"), approvals(""));

@@ -19,10 +19,10 @@ public:
     /// W end waiting, J reject, K skip, C accept, T try again, D remove, L clear
     void testEveryStateAndEventHasItsAnswer()
     {
-        const std::string rows[] = {"SA---..SxKxD-.W", "-.---WxS.KJD-LW", "--RR-Px.xPPx--R",
+        const std::string rows[] = {"SA---..SxKxD-.W", "-.--RWxS.KJD-LW", "--RR-Px.xPPx--R",
                                     "----RWx.xEEx--W", "--RR-.b.bbbx--R", "-----.xxx.xD-L-",
-                                    "-----.TxxC.DLL-", "SA---W.SxKxD-LW"};
-        for (int state = 0; state < 8; ++state)
+                                    "-----.TxxC.DLL-", "SA---W.SxKxD-LW", "-----..xxxxD---"};
+        for (int state = 0; state < 9; ++state)
             for (int event = 0; event < 15; ++event)
             {
                 const auto next =
@@ -43,6 +43,7 @@ public:
                        possiblePatches(StageState::Running));
         CPPUNIT_ASSERT(possiblePatches(StageState::Stopping).empty());
         CPPUNIT_ASSERT(possiblePatches(StageState::Succeeded).empty());
+        CPPUNIT_ASSERT(possiblePatches(StageState::Skipped).empty());
         CPPUNIT_ASSERT((List{Status::Idle, Status::Success}) ==
                        possiblePatches(StageState::Failed));
     }

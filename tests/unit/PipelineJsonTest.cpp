@@ -203,6 +203,7 @@ private:
         PipelineSpec spec;
         spec.repository = text();
         spec.branch = text();
+        spec.supersede = pick(2) == 0;
         for (int i = pick(4); i > 0; --i)
             spec.env["E" + std::to_string(i)] = text();
         for (int i = pick(3); i > 0; --i)
@@ -247,7 +248,19 @@ private:
                 stage.limits = {.memoryBytes = pick(1'000'000) * std::int64_t{1'000'000},
                                 .cpuPercent = pick(102'400),
                                 .pids = pick(5'000)};
-            stage.approval = pick(2) == 0;
+            if (pick(2) == 0)
+                stage.when = {.branches = pick(2) == 0 ? std::vector<std::string>{}
+                                                       : std::vector<std::string>{"rel*\"/*"},
+                              .triggers = pick(2) == 0
+                                              ? std::vector<TriggerType>{}
+                                              : std::vector{TriggerType::PrSync, TriggerType::Main},
+                              .run = static_cast<RunsAfter>(pick(3))};
+            if (pick(2) == 0)
+                stage.approval = {.required = pick(2) == 0,
+                                  .expiresMs = maybe(1),
+                                  .by = pick(2) == 0
+                                            ? std::vector<std::string>{}
+                                            : std::vector<std::string>{"admin", "Ada \xc3\xbc"}};
             for (int j = pick(3); j > 0; --j)
                 stage.artifacts.push_back("dist/**/\"" + std::to_string(j));
         }

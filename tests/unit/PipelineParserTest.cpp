@@ -23,6 +23,7 @@ class PipelineParserTest: public CppUnit::TestFixture, private test::ServiceFile
     CPPUNIT_TEST(testKeepsOrderAndRepeatedTypes);
     CPPUNIT_TEST(testReadsJsonAndYamlAlike);
     CPPUNIT_TEST(testTellsWrongStages);
+    CPPUNIT_TEST(testTellsWrongConditionsAndApprovals);
     CPPUNIT_TEST(testTellsWrongRetryAndLimits);
     CPPUNIT_TEST(testTellsAllProblemsInOrderOfTheKeys);
     CPPUNIT_TEST(testKeysThatBeginWithXAreFree);
@@ -60,7 +61,7 @@ public:
         CPPUNIT_ASSERT(spec.binds ==
                        (std::vector<Bind>{{.path = "/dev/kvm"},
                                           {.path = "/var/cache/ccache", .writable = true}}));
-        CPPUNIT_ASSERT_EQUAL(std::size_t{3}, spec.stages.size());
+        CPPUNIT_ASSERT_EQUAL(std::size_t{4}, spec.stages.size());
 
         StageSpec unit;
         unit.type = StageType::UnitTest;
@@ -79,12 +80,18 @@ public:
         unit.limits = {.memoryBytes = std::int64_t{2} << 30, .cpuPercent = 150, .pids = 500};
         unit.artifacts = {"coverage/**", "reports/*.xml"};
         CPPUNIT_ASSERT(unit == spec.stages[1]);
-        CPPUNIT_ASSERT(spec.stages[2].approval);
         CPPUNIT_ASSERT(spec.stages[2].secrets == std::vector<std::string>{"DEPLOY_TOKEN"});
         CPPUNIT_ASSERT(spec.grants.contains("DEPLOY_TOKEN"));
         CPPUNIT_ASSERT(
             (spec.git == GitCredential{.token = "PAYMENT_READ_TOKEN", .user = "x-access-token"}));
         CPPUNIT_ASSERT(service.forksAllowed);
+        CPPUNIT_ASSERT(spec.stages[2].when ==
+                       (WhenSpec{.branches = {"main", "release/*"},
+                                 .triggers = {TriggerType::Main, TriggerType::Manual}}));
+        CPPUNIT_ASSERT(
+            spec.stages[2].approval ==
+            (ApprovalSpec{.required = true, .expiresMs = 86'400'000, .by = {"admin", "ada"}}));
+        CPPUNIT_ASSERT(spec.stages[3].when == WhenSpec{.run = RunsAfter::Always});
         CPPUNIT_ASSERT(Pipeline::fromJson(Pipeline(spec).json()).spec() == spec);
     }
 
@@ -198,7 +205,10 @@ public:
               ":5: stages[0].output: expected one of merged, separate, found the text 'both'");
         check(stage("output: [merged]"), ":5: stages[0].output: expected text, found a list");
         check(stage("grace: soon"), ":5: stages[0].grace: expected a duration");
-        check(stage("approval: true"), ":5: stages[0].approval: expected required, found true");
+        check(
+            stage("approval: true"),
+            ":5: stages[0].approval: expected required, or a map such as {required: true, expires: "
+            "24h}, found true");
         check(stage("approval: requred"), "found the text 'requred'");
         check(stage("with: [a]"), ":5: stages[0].with: expected a map, found a list");
         check(stage("with: {a: }"), ":5: stages[0].with.a: expected a value");
@@ -209,6 +219,33 @@ public:
               ":5: stages[0].artifacts[0]: must be relative to the workspace");
         check(stage("artifacts: [a, b/../../c]"), ":5: stages[0].artifacts[1]: must not hold '..'");
         check(stage("artifacts: ['']"), ":5: stages[0].artifacts[0]: must not be empty");
+    }
+
+    void testTellsWrongConditionsAndApprovals()
+    {
+        check(stage("when: main"), ":5: stages[0].when: expected a map, found the text 'main'");
+        check(stage("when: {}"), ":5: stages[0].when: must hold branch, trigger or run");
+        check(stage("when: {branche: [main]}"),
+              ":5: stages[0].when.branche: unknown key, did you mean 'branch'?");
+        check(stage("when: {branch: []}"), ":5: stages[0].when.branch: must hold a pattern");
+        check(stage("when: {trigger: []}"), ":5: stages[0].when.trigger: must hold a trigger");
+        check(stage("when: {trigger: [PR]}"),
+              ":5: stages[0].when.trigger[0]: expected one of MAIN, PR_OPEN, PR_SYNC, MANUAL, "
+              "found the text 'PR'");
+        check(stage("when: {run: allways}"), "found the text 'allways', did you mean 'always'?");
+        check(stage("when: {run: always}\n  approval: required"),
+              "stages[0]: when: {run: always} can't be combined with approval");
+        check(stages("- {type: OTHER, plugin: external, when: {run: failure}}"),
+              ":3: stages[0]: when: {run: failure} can't be combined with the plugin external");
+        check(stage("approval: {expires: 1h}"), ":5: stages[0].approval.required: is missing");
+        check(stage("approval: {required: true, expires: 0s}"),
+              ":5: stages[0].approval.expires: must be longer than 0");
+        check(stage("approval: {required: true, by: []}"),
+              ":5: stages[0].approval.by: must hold a role or a name");
+        check(stage("approval: {required: true, by: [run]}"),
+              ":5: stages[0].approval.by[0]: the role 'run' approves nothing");
+        check("name: a\nsupersede: 1\nstages: [{type: OTHER, plugin: p}]\n",
+              ":2: supersede: expected true or false");
     }
 
     void testTellsWrongRetryAndLimits()

@@ -24,7 +24,7 @@ class RunStoreTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testKeepsAStageThatSaysNothing);
     CPPUNIT_TEST(testKeepsEveryWordOfAStage);
     CPPUNIT_TEST(testUpdatesEveryFieldOfARun);
-    CPPUNIT_TEST(testAnUpdateOfTheSameStatusWritesAllButStatusAndEnd);
+    CPPUNIT_TEST(testAnUpdateOfTheSameStatusWritesAllButWhatHasStayed);
     CPPUNIT_TEST(testUpdatesEveryFieldOfAStage);
     CPPUNIT_TEST(testAnUpdateTouchesNoOther);
     CPPUNIT_TEST(testEveryUpdateIsLaterThanTheOneBefore);
@@ -149,7 +149,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(text(run), text(*_store->run(run.id)));
     }
 
-    void testAnUpdateOfTheSameStatusWritesAllButStatusAndEnd()
+    void testAnUpdateOfTheSameStatusWritesAllButWhatHasStayed()
     {
         Run run{.id = newId()};
         _store->insert(run);
@@ -161,6 +161,8 @@ public:
         _store->update(changed, true);
         changed.status = run.status;
         changed.endedAt = run.endedAt;
+        changed.serviceName = run.serviceName;
+        changed.branch = run.branch;
         CPPUNIT_ASSERT_EQUAL(text(changed), text(*_store->run(run.id)));
     }
 
@@ -277,12 +279,14 @@ public:
                                  .priority = 3,
                                  .resumed = true,
                                  .wantsSlot = true});
-        newRun({.status = Status::Success});
+        newRun({.endedAt = 7, .status = Status::Success});
         const Run running = newRun({.status = Status::InProgress, .holdsSlot = true});
-        newRun({.status = Status::Failure});
+        newRun({.endedAt = 7, .status = Status::Failure});
         const Run waiting = newRun({.status = Status::AwaitingApproval});
+        const Run finishing = newRun({.status = Status::Failure});
         const auto open = _store->openRuns();
-        CPPUNIT_ASSERT_EQUAL(std::size_t(3), open.size());
+        CPPUNIT_ASSERT_EQUAL(std::size_t(4), open.size());
+        CPPUNIT_ASSERT_EQUAL(text(finishing), text(open[3]));
         CPPUNIT_ASSERT_EQUAL(text(idle), text(open[0]));
         CPPUNIT_ASSERT_EQUAL(text(running), text(open[1]));
         CPPUNIT_ASSERT_EQUAL(text(waiting), text(open[2]));
