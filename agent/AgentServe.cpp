@@ -8,7 +8,7 @@
 #include "agent/api/HttpServer.h"
 #include "agent/api/Json.h"
 #include "agent/api/Routes.h"
-#include "agent/intake/Hooks.h"
+#include "agent/intake/Poller.h"
 #include "agent/os/DescriptorLimit.h"
 #include "agent/os/Journal.h"
 #include "agent/outbox/Outbox.h"
@@ -219,6 +219,7 @@ try
     Outbox outbox({.database = database,
                    .caFile = _config.outboxCaFile,
                    .keepMs = _config.outboxKeepMs,
+                   .most = _config.outboxMax,
                    .remove = [&](const std::vector<std::int64_t>& seqs)
                    { commands::removeReports(*reported, seqs); },
                    .removeAll = [&](const std::string& target)
@@ -272,11 +273,17 @@ try
     access.tokens.revoked = [&] { followers.recheck(); };
     access.start(engine);
     Hooks hooks({.engine = engine,
+                 .database = database,
                  .services = _services,
                  .plugins = _plugins,
                  .isolation = _config.isolation,
                  .secretsDir = _config.secretsDir,
                  .secret = _config.hookSecret});
+    Poller poller({.hooks = hooks,
+                   .services = _services,
+                   .folder = state.root() / "polled",
+                   .gitConfig = _config.gitConfig,
+                   .log = warn});
     // 5 The check of the record, and the API.
     RecordCheck recordCheck(state.record(), database.endedUncleanly(), error);
     std::unique_ptr<Guard> guard;
@@ -308,6 +315,7 @@ try
          counted(_plugins.all().size(), "plugin"));
     ::sd_notify(0, "READY=1");
     recordCheck.start();
+    poller.load();
     // 6 What systemd is told of all that.
     serviceStatus.start([&] { return engine.status(); });
     const auto readRecord = [&database]
@@ -344,6 +352,7 @@ try
             loadServices([&](const std::string& name)
                          { return commands::serviceId(engine, name); });
             commands::servicesChanged(engine);
+            poller.load();
         }
         catch (const std::exception& failure)
         {
@@ -361,6 +370,7 @@ try
     serviceStatus.stop();
     state.removeAddress();
     access.stop();
+    poller.stop();
     outbox.stop();      // while the engine still records what was confirmed
     recordCheck.stop(); // closes its connection before the writer makes the last checkpoint
     followers.stop();

@@ -37,43 +37,25 @@ const std::set<std::string>& knownKeys()
 {
     static const std::set<std::string> known = []
     {
-        std::set<std::string> keys{"auth.required",
-                                   "auth.proxy_header",
-                                   "metrics.public",
-                                   "http.address",
-                                   "http.port",
-                                   "http.hosts",
-                                   "http.socket",
-                                   "http.tls_certificate",
-                                   "http.tls_key",
-                                   "http.plain",
-                                   "http.base_path",
-                                   "auth.operators_group",
-                                   "state.dir",
-                                   "services.dir",
-                                   "plugins.dir",
-                                   "secrets.dir",
-                                   "executor.slots",
-                                   "stage.timeout",
-                                   "stage.grace",
-                                   "logs.max_bytes",
-                                   "disk.min_free",
-                                   "disk.min_free_inodes",
-                                   "runs.keep",
-                                   "runs.keep_count",
-                                   "runs.queue_max",
-                                   "workspace.keep",
-                                   stuckAfter,
-                                   "logs.compress_after",
-                                   "mirrors.keep",
-                                   "outbox.dir",
-                                   "outbox.keep",
-                                   "outbox.ca_file",
-                                   "http.public_url",
-                                   "hooks.secret",
-                                   "git.config",
-                                   "isolation.default",
-                                   "isolation.none_allowed",
+        std::set<std::string> keys{"auth.required",     "auth.proxy_header",
+                                   "metrics.public",    "http.address",
+                                   "http.port",         "http.hosts",
+                                   "http.socket",       "http.tls_certificate",
+                                   "http.tls_key",      "http.plain",
+                                   "http.base_path",    "auth.operators_group",
+                                   "state.dir",         "services.dir",
+                                   "plugins.dir",       "secrets.dir",
+                                   "executor.slots",    "stage.timeout",
+                                   "stage.grace",       "logs.max_bytes",
+                                   "disk.min_free",     "disk.min_free_inodes",
+                                   "runs.keep",         "runs.keep_count",
+                                   "runs.queue_max",    "workspace.keep",
+                                   stuckAfter,          "logs.compress_after",
+                                   "mirrors.keep",      "outbox.dir",
+                                   "outbox.keep",       "outbox.max",
+                                   "outbox.ca_file",    "http.public_url",
+                                   "hooks.secret",      "git.config",
+                                   "isolation.default", "isolation.none_allowed",
                                    "isolation.binds"};
         for (const StageType type : allStageTypes)
             keys.insert(stuckAfter + "." + std::string(toString(type)));
@@ -422,6 +404,9 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
     config.logsCompressAfterMs = keep("logs.compress_after", "1h");
     config.mirrorsKeepMs = keep("mirrors.keep", "30d");
     config.outboxKeepMs = keep("outbox.keep", "7d");
+    config.outboxMax =
+        read(source, "outbox.max", "100000", "a whole number; 0: no limit",
+             [](const std::string& text) { return wholeFrom(text, 0, 1'000'000'000); });
     return config;
 }
 

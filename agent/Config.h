@@ -57,6 +57,7 @@ struct Config
     std::string publicUrl;  ///< of the agent, without a slash at its end; empty: where it listens
     std::filesystem::path outboxDir;
     std::int64_t outboxKeepMs = 0;
+    std::int64_t outboxMax = 0;         ///< reports for one target; 0: no limit
     std::filesystem::path outboxCaFile; ///< empty: the system's authorities
     std::vector<Problem> warnings;      ///< not errors, such as a missing folder
 };

@@ -190,6 +190,7 @@ add_executable(daemon-tests
     tests/daemon/OutboxKillTest.cpp
     tests/daemon/CommitStatusTest.cpp
     tests/daemon/SeamlessTest.cpp
+    tests/daemon/PollTest.cpp
     tests/daemon/HooksTest.cpp
     tests/daemon/NarrowedTokenTest.cpp
     tests/daemon/InheritedTest.cpp

@@ -54,6 +54,9 @@ void checkDisk(const Context& context, Findings& findings);
 // AccessCheck.cpp
 void checkAccess(const Context& context, Findings& findings);
 
+// TargetsCheck.cpp
+void checkTargets(const Context& context, Findings& findings);
+
 // HostChecks.cpp
 void checkKernel(Findings& findings);
 void checkCgroups(const Context& context, Findings& findings);

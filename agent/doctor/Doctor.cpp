@@ -64,6 +64,7 @@ void checkAll(const Context& context, Findings& findings)
     checkIsolation(isolation, services, findings);
     checkSecrets(context, services, findings);
     checkGit(&services, findings);
+    checkTargets(context, findings);
 }
 
 void checkAsOtherUser(const Context& context, Findings& findings)

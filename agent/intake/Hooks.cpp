@@ -7,6 +7,7 @@
 #include "agent/os/Sha256.h"
 #include "agent/run/InputRules.h"
 #include "agent/run/RunPipeline.h"
+#include "agent/store/ServiceRuns.h"
 
 #include <algorithm>
 #include <stdexcept>
@@ -79,6 +80,14 @@ PipelineSpec pipelineOf(const Service& service, const ForgeEvent& event)
     return pipeline;
 }
 
+void describe(const ForgeEvent& event, HookDelivery& delivery)
+{
+    delivery.event = fittedText(event.name, longestName);
+    delivery.repository =
+        event.repositories.empty() ? "" : fittedText(event.repositories.front(), longestName);
+    delivery.ref = fittedText(shownRef(event), longestName);
+}
+
 } // namespace
 
 std::string noRunBecause(const Service& service, const ForgeEvent& event)
@@ -147,15 +156,17 @@ commands::Delivered Hooks::decide(Forge forge, const HookHeaders& headers, const
                                   HookDelivery& delivery)
 {
     const ForgeEvent event = eventOf(forge, headers, body);
-    delivery.event = fittedText(event.name, longestName);
-    delivery.repository =
-        event.repositories.empty() ? "" : fittedText(event.repositories.front(), longestName);
-    delivery.ref = fittedText(shownRef(event), longestName);
+    describe(event, delivery);
     Sha256 digest;
     digest.update(body);
     delivery.delivery =
         event.delivery.empty() ? toHex(digest.digest()) : fittedText(event.delivery, longestName);
-    const Services services = proven(concerned(event), forge, headers, body);
+    return start(event, proven(concerned(event), forge, headers, body), delivery);
+}
+
+commands::Delivered Hooks::start(const ForgeEvent& event, const Services& services,
+                                 HookDelivery& delivery)
+{
     std::vector<Submission> submissions;
     const auto none = [&](const std::string& who, const std::string& why)
     {
@@ -198,7 +209,9 @@ commands::Delivered Hooks::decide(Forge forge, const HookHeaders& headers, const
                      .trigger = triggerOf(event),
                      .pullNumber = event.pullNumber,
                      .labels = service->labels,
-                     .actor = fittedText(delivery.forge + ":" + event.sender, longestName)});
+                     .actor = fittedText(delivery.forge +
+                                             (event.sender.empty() ? "" : ":" + event.sender),
+                                         longestName)});
             }
             catch (const Declined& declined)
             {
@@ -233,6 +246,23 @@ commands::Delivered Hooks::receive(Forge forge, const HookHeaders& headers, cons
         refuse(delivery, error.what());
         throw;
     }
+}
+
+bool Hooks::polled(const ForgeEvent& event)
+{
+    Services wanted;
+    auto reader = _parts.database.reader();
+    for (const auto& service : concerned(event))
+        if (service->pollMs > 0 && noRunBecause(*service, event).empty() &&
+            !ServiceRuns(*reader).hasRun(service->name, event.commit, event.branch))
+            wanted.push_back(service);
+    if (wanted.empty())
+        return false;
+    HookDelivery delivery{.at = nowMs(), .forge = "poll"};
+    describe(event, delivery);
+    delivery.delivery = fittedText(event.delivery, longestName);
+    start(event, wanted, delivery);
+    return true;
 }
 
 void Hooks::refuse(HookDelivery delivery, const std::string& why)

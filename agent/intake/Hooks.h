@@ -5,6 +5,7 @@
 #include "agent/run/HookRuns.h"
 #include "agent/run/IsolationPolicy.h"
 #include "agent/run/ServiceCatalog.h"
+#include "agent/store/Database.h"
 
 #include <cstdint>
 #include <deque>
@@ -24,6 +25,7 @@ class PluginRegistry;
 struct HookParts
 {
     Engine& engine;
+    Database& database;
     const ServiceCatalog& services;
     const PluginRegistry& plugins;
     IsolationPolicy isolation;
@@ -56,6 +58,10 @@ public:
     /// Errors: HookUnproven; std::runtime_error for a body that is no delivery; Declined as commands::submit().
     commands::Delivered receive(Forge forge, const HookHeaders& headers, const std::string& body);
 
+    /// Starts the runs of a branch or tag that polling found changed: of services that say `poll`, and have no run of that
+    /// commit there yet. Returns whether there was such a service. Blocks and errors: as receive().
+    bool polled(const ForgeEvent& event);
+
     /// Deliveries that were not taken, newest first: the last hundred, in memory alone.
     [[nodiscard]] std::vector<HookDelivery> refused() const;
     [[nodiscard]] Counts counts() const;
@@ -70,6 +76,8 @@ private:
                                 const std::string& body) const;
     commands::Delivered decide(Forge forge, const HookHeaders& headers, const std::string& body,
                                HookDelivery& delivery);
+    commands::Delivered start(const ForgeEvent& event, const Services& services,
+                              HookDelivery& delivery);
     void refuse(HookDelivery delivery, const std::string& why);
 
     const HookParts _parts;

@@ -224,6 +224,7 @@ struct Service
         hookSecret; ///< name of the file in secrets.dir; empty: hooks.secret of the configuration
     bool secretsForPullRequests = false;
     bool forksAllowed = false; ///< pull requests of forks start runs: docs/secrets.md
+    std::int64_t pollMs = 0;   ///< how often its repository is asked for what is new; 0: never
 };
 
 /// An error in a file or request.

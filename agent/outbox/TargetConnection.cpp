@@ -91,6 +91,9 @@ public:
     {
     }
 
+    /// Connects without a request.
+    void open() { this->reconnect(); }
+
 protected:
     void connect(const Poco::Net::SocketAddress& address) override
     {
@@ -133,15 +136,20 @@ void TargetConnection::abort()
         ::shutdown(_open.get(), SHUT_RDWR);
 }
 
+template <typename Session> void TargetConnection::hold(std::unique_ptr<Session> session)
+{
+    _reach = [held = session.get()] { held->open(); };
+    _session = std::move(session);
+}
+
 void TargetConnection::connect()
 {
     const Poco::URI uri(_target.url);
     if (uri.getScheme() == "https")
-        _session = std::make_unique<Checked<HTTPSClientSession>>(
-            *this, uri.getHost(), uri.getPort(), tlsFor(uri.getHost(), _caFile));
+        hold(std::make_unique<Checked<HTTPSClientSession>>(*this, uri.getHost(), uri.getPort(),
+                                                           tlsFor(uri.getHost(), _caFile)));
     else
-        _session =
-            std::make_unique<Checked<HTTPClientSession>>(*this, uri.getHost(), uri.getPort());
+        hold(std::make_unique<Checked<HTTPClientSession>>(*this, uri.getHost(), uri.getPort()));
     if (const auto proxy = proxyFor(uri.getScheme(), uri.getHost()))
     {
         _session->setProxy(proxy->host, proxy->port);
@@ -171,6 +179,23 @@ Reply TargetConnection::exchange(const TargetRequest& wanted)
         _session->reset();
     const Reply reply = replyOf(response.getStatus(), retryAfter(response), nowMs());
     return wanted.judge ? wanted.judge(reply, response.getStatus(), body) : reply;
+}
+
+std::string TargetConnection::reach()
+try
+{
+    connect();
+    _reach();
+    _session.reset();
+    return "";
+}
+catch (const Poco::Exception& error)
+{
+    return error.displayText();
+}
+catch (const std::exception& error)
+{
+    return error.what();
 }
 
 Reply TargetConnection::post(const TargetRequest& request)

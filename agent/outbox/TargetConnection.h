@@ -5,6 +5,7 @@
 #include "agent/outbox/TargetSpec.h"
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -26,6 +27,9 @@ public:
     /// Blocks: 10 s for each step of it, a connection, or a piece that is sent or received.
     Reply post(const TargetRequest& request);
 
+    /// Connects, and sends nothing. Returns why that fails; empty where it does not. Blocks: as post().
+    std::string reach();
+
     /// Ends the connection under a post() that waits for the target, and every later one at its start.
     void abort();
 
@@ -33,12 +37,14 @@ private:
     template <typename Session> class Checked;
 
     void connect();
+    template <typename Session> void hold(std::unique_ptr<Session> session);
     Reply exchange(const TargetRequest& request);
     void opened(int descriptor);
 
     const TargetSpec _target;
     const std::filesystem::path _caFile;
     std::unique_ptr<Poco::Net::HTTPClientSession> _session; ///< null: none yet, or it failed
+    std::function<void()> _reach;                           ///< connects _session
     bool _used = false;                                     ///< a request went over it already
     std::mutex _mutex;
     bool _aborted = false; // guarded by _mutex

@@ -24,6 +24,7 @@ struct OutboxParts
     Database& database;
     std::filesystem::path caFile; ///< empty: the system's authorities
     std::int64_t keepMs = 0;      ///< a report that is older is dropped; 0: never
+    std::int64_t most = 0;        ///< of more reports for a target the oldest are dropped; 0: never
     /// Removes reports from the record, and blocks until that is on disk. Errors: any; nothing was removed then.
     std::function<void(const std::vector<std::int64_t>& seqs)> remove;
     std::function<void(const std::string& target)> removeAll; ///< of a target
@@ -46,7 +47,7 @@ struct TargetStatus
     OutboxStore::Backlog backlog;
     std::uint64_t sent = 0;     ///< confirmed since the agent's start, as those below
     std::uint64_t failures = 0; ///< attempts
-    std::uint64_t dropped = 0;  ///< reports that were refused for good, or too old
+    std::uint64_t dropped = 0;  ///< reports that were refused for good, too old or too many
 };
 
 /// Sends the reports of one target, on a thread of its own, so that no target waits for another.
@@ -91,6 +92,7 @@ private:
     void pass(const TargetQueue::Entry& entry);
     void remember(std::int64_t seq);
     void dropOld();
+    void dropSurplus();
     bool recordDone();
     void end();
     void rest();
@@ -107,6 +109,7 @@ private:
     std::int64_t _doneSince = 0;     ///< when the first of them came in
     std::int64_t _read = 0;          ///< reports up to this seq are in the queue, or gone
     std::int64_t _oldLookedAt = 0;
+    std::int64_t _surplusLookedAt = 0;
     std::map<std::int64_t, LogPush> _logs; ///< on their way, by seq
 
     mutable std::mutex _mutex;

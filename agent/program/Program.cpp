@@ -50,6 +50,7 @@ public:
         ::fcntl(_read.get(), F_SETFL, O_NONBLOCK);
     }
 
+    [[nodiscard]] bool full() const { return _dropped; }
     [[nodiscard]] int readEnd() const { return _read.get(); }
     [[nodiscard]] int writeEnd() const { return _write.get(); }
     void closeWriteEnd() { _write = FileDescriptor(); }
@@ -70,8 +71,9 @@ public:
                 _read = FileDescriptor();
                 return;
             }
-            _text.append(chunk.data(),
-                         std::min(static_cast<std::size_t>(got), _most - _text.size()));
+            const auto size = static_cast<std::size_t>(got);
+            _dropped = _dropped || size > _most - _text.size();
+            _text.append(chunk.data(), std::min(size, _most - _text.size()));
             if (_text.size() == _most && ++_chunksDropped > chunksAtOnce)
             {
                 _chunksDropped = 0; // whoever writes without end must not keep us from the deadline
@@ -89,6 +91,7 @@ private:
     FileDescriptor _write;
     std::size_t _most;
     int _chunksDropped = 0;
+    bool _dropped = false;
     std::string _text;
 };
 
@@ -112,6 +115,7 @@ struct Plan
     int err = -1;
     int failure = -1; ///< gets the errno of what failed; closed by a good exec
     const rlimit* descriptors = nullptr;
+    rlimit memory{}; ///< 0: as ours
 };
 
 /// The child's half. Bare system calls, as in process/Spawn.cpp.
@@ -128,6 +132,8 @@ __attribute__((no_sanitize("thread", "address", "undefined"))) int become(void* 
                        ::syscall(SYS_dup3, plan.err, STDERR_FILENO, 0) >= 0;
     if (ready && plan.descriptors->rlim_max != 0)
         ::syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, plan.descriptors, nullptr);
+    if (ready && plan.memory.rlim_max != 0)
+        ::syscall(SYS_prlimit64, 0, RLIMIT_DATA, &plan.memory, nullptr);
     if (ready)
         ::syscall(SYS_execve, plan.argv[0], plan.argv, plan.environment);
     const int error = errno;
@@ -166,7 +172,8 @@ int spawn(const ProgramCall& call, const Output& out, const Output& err)
               .out = ofOut.get(),
               .err = ofErr.get(),
               .failure = failure.get(),
-              .descriptors = &descriptorLimitOfChildren()};
+              .descriptors = &descriptorLimitOfChildren(),
+              .memory = {call.mostMemory, call.mostMemory}};
     pid_t pid = -1;
     int error = 0;
     {
@@ -213,6 +220,8 @@ int millisecondsUntil(Clock::time_point deadline)
 std::string ProgramEnd::describe() const
 {
     std::string text = late          ? "no end in time"
+                       : tooMuch     ? "it says too much"
+                       : stopped     ? "stopped"
                        : signal != 0 ? "signal " + std::to_string(signal)
                                      : "exit code " + std::to_string(exitCode);
     std::istringstream lines(err);
@@ -242,16 +251,19 @@ ProgramEnd runProgram(const ProgramCall& call)
     ProgramEnd end;
     for (bool running = true; running;)
     {
-        std::array<pollfd, 3> polled{{{.fd = out.readEnd(), .events = POLLIN, .revents = 0},
+        std::array<pollfd, 4> polled{{{.fd = out.readEnd(), .events = POLLIN, .revents = 0},
                                       {.fd = err.readEnd(), .events = POLLIN, .revents = 0},
-                                      {.fd = pidfd.get(), .events = POLLIN, .revents = 0}}};
+                                      {.fd = pidfd.get(), .events = POLLIN, .revents = 0},
+                                      {.fd = call.stop, .events = POLLIN, .revents = 0}}};
         ::poll(polled.data(), polled.size(), millisecondsUntil(deadline));
         // First who has ended, then what was said: so its last words are never missed.
         running = polled[2].revents == 0;
         end.late = running && Clock::now() >= deadline;
         out.take();
         err.take();
-        running = running && !end.late;
+        end.tooMuch = running && call.endWhenFull && (out.full() || err.full());
+        end.stopped = running && polled[3].revents != 0;
+        running = running && !end.late && !end.tooMuch && !end.stopped;
     }
     const auto status = killAndReap(pid, pidfd.get());
     end.late = end.late || !status;

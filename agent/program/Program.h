@@ -16,15 +16,20 @@ struct ProgramCall
     std::vector<std::string> argv; ///< the first one is a path
     std::chrono::milliseconds timeout{10'000};
     std::size_t mostBytes = 65'536; ///< of each output; what comes after it is read and dropped
+    bool endWhenFull = false;       ///< one that says more is killed instead
+    std::size_t mostMemory = 0;     ///< RLIMIT_DATA of each of its processes, in bytes; 0: ours
+    int stop = -1;                  ///< it is killed when this descriptor can be read; -1: none
     std::optional<std::vector<std::string>> environment = {}; ///< each `NAME=VALUE`; none: ours
 };
 
 /// How it ended and what it said.
 struct ProgramEnd
 {
-    int exitCode = -1; ///< -1: a signal ended it
-    int signal = 0;    ///< 0: it ended by itself
-    bool late = false; ///< it did not end in time, so it was killed
+    int exitCode = -1;    ///< -1: a signal ended it
+    int signal = 0;       ///< 0: it ended by itself
+    bool late = false;    ///< it did not end in time, so it was killed
+    bool tooMuch = false; ///< it said too much, so it was killed
+    bool stopped = false; ///< we were to stop, so it was killed
     std::string out;
     std::string err;
 

@@ -63,7 +63,8 @@ const std::vector<std::string_view> serviceKeys{"id",          "name",
                                                 "pipeline",    "allow",
                                                 "labels",      "links",
                                                 "grants",      "git",
-                                                "forks",       "supersede"};
+                                                "forks",       "supersede",
+                                                "poll"};
 
 std::vector<std::string_view> namesOf(const PipelineKeys& keys)
 {

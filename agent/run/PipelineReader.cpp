@@ -134,6 +134,15 @@ void PipelineReader::readHooks(const DocumentMap& map, Service& service) const
             forks->expected("allow");
     }
     const auto on = map.find("on");
+    if (const auto poll = map.find("poll"))
+    {
+        service.pollMs = duration(*poll, 1'000).value_or(0);
+        if (!on)
+            poll->problem("needs the key on, with push or tags: it says which runs are started");
+        if (map.find("git"))
+            poll->problem("needs a repository that can be read without the key git: the agent's "
+                          "git.config may name a credential helper");
+    }
     if (!on)
         return;
     if (!map.find("repository"))

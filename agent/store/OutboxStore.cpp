@@ -91,12 +91,18 @@ std::vector<Report> OutboxStore::list(std::int64_t after, int limit)
     return found;
 }
 
+std::int64_t OutboxStore::count(const std::string& target, std::int64_t most)
+{
+    Statement& query = _connection.prepare(reportsOfTarget).bind(target).bind(most);
+    const std::int64_t found = query.step() ? query.integer() : 0;
+    query.reset();
+    return found;
+}
+
 OutboxStore::Backlog OutboxStore::backlog(const std::string& target)
 {
     Backlog backlog;
-    Statement& count = _connection.prepare(reportsOfTarget).bind(target).bind(mostCounted);
-    backlog.reports = count.step() ? count.integer() : 0;
-    count.reset();
+    backlog.reports = count(target, mostCounted);
     Statement& oldest = _connection.prepare(oldestOfTarget).bind(target);
     if (oldest.step())
         backlog.oldestAt = oldest.integer();

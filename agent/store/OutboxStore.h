@@ -45,6 +45,9 @@ public:
     /// At most `limit` reports of all targets with a greater seq than `after`, oldest first, without body.
     [[nodiscard]] std::vector<Report> list(std::int64_t after, int limit);
 
+    /// Returns how many reports wait for the target, `most` at most.
+    [[nodiscard]] std::int64_t count(const std::string& target, std::int64_t most);
+
     /// What backlog() counts up to: it is asked for at each look at /metrics.
     static constexpr std::int64_t mostCounted = 100'000;
 

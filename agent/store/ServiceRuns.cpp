@@ -10,6 +10,9 @@ namespace agent
 namespace
 {
 
+const Query runOfCommit{
+    "SELECT 1 FROM runs WHERE commit_hash = ? AND service_name = ? AND branch = ? "
+    "LIMIT 1"};
 const Query nextService{"SELECT service_id, service_name FROM runs WHERE service_id > ? "
                         "ORDER BY service_id, seq LIMIT 1"};
 
@@ -125,6 +128,15 @@ void ServiceRuns::merge(const RunFilter& filter, const ServiceChoice& services,
         else
             std::push_heap(sources.begin(), sources.end(), older);
     }
+}
+
+bool ServiceRuns::hasRun(const std::string& serviceName, const std::string& commit,
+                         const std::string& branch)
+{
+    Statement& query = _connection.prepare(runOfCommit).bind(commit).bind(serviceName).bind(branch);
+    const bool found = query.step();
+    query.reset();
+    return found;
 }
 
 } // namespace agent

@@ -48,6 +48,10 @@ public:
     [[nodiscard]] std::optional<RunList::Page> page(const RunFilter& filter,
                                                     const ServiceChoice& services);
 
+    /// Returns whether there is a run of the service of this commit and branch.
+    [[nodiscard]] bool hasRun(const std::string& serviceName, const std::string& commit,
+                              const std::string& branch);
+
 private:
     /// Gives the runs to `take`, newest first, until it returns false.
     void merge(const RunFilter& filter, const ServiceChoice& services,

@@ -2,6 +2,7 @@
 #include "agent/store/ServiceIds.h"
 #include "tests/support/DoctorFixture.h"
 #include "tests/support/Namespace.h"
+#include "tests/support/Receiver.h"
 #include "tests/support/Stages.h"
 
 #include <Poco/Net/ServerSocket.h>
@@ -14,6 +15,7 @@ using agent::test::contentOf;
 using agent::test::DoctorFixture;
 using agent::test::listOf;
 using agent::test::MountNamespace;
+using agent::test::Receiver;
 using agent::test::Seen;
 using agent::test::shell;
 using agent::test::waitFor;
@@ -41,6 +43,7 @@ class DoctorFaultsTest: public DoctorFixture
     CPPUNIT_TEST(testReportsAnInvalidServiceWithItsLine);
     CPPUNIT_TEST(testReportsPluginsThatDoNotLoad);
     CPPUNIT_TEST(testReportsMissingGit);
+    CPPUNIT_TEST(testLooksAtTheTargetsOfReports);
     CPPUNIT_TEST(testSaysWhoHasNoSandboxAndWhatIsMissingForOne);
     CPPUNIT_TEST(testChecksSecretsWithoutShowingThem);
     CPPUNIT_TEST(testReportsADamagedRecord);
@@ -211,6 +214,27 @@ public:
         assertSeen(all, "plugins", "warn", "gone: program 'no-such-program-here'");
         std::ofstream(folder / "plugin.yaml") << "name: noise\n";
         assertSeen(examined(1), "plugins", "fail", (folder / "plugin.yaml").string());
+    }
+
+    void testLooksAtTheTargetsOfReports()
+    {
+        const Receiver receiver;
+        const auto folder = _daemon.folder() / "outbox.d";
+        std::filesystem::create_directories(folder);
+        configure({{"outbox.dir", folder.string()}});
+        const auto write = [&](const std::string& name, const std::string& url)
+        {
+            std::ofstream(folder / (name + ".yaml"))
+                << "name: " << name << "\ntype: webhook\nurl: " << url << "\n";
+        };
+        write("up", receiver.url("/reports?key=hidden"));
+        write("down", "http://127.0.0.1:1/reports");
+        const auto all = examined(1); // no agent answers
+        assertSeen(all, "targets", "ok", "up (webhook, " + receiver.url() + ") can be reached");
+        assertSeen(all, "targets", "warn", "down (webhook, http://127.0.0.1:1/reports) can't be");
+        CPPUNIT_ASSERT(receiver.all().empty()); // nothing was sent
+        write("wrong", "gopher://x");
+        assertSeen(examined(1), "targets", "fail", "wrong.yaml:3: url: must be a URL");
     }
 
     void testReportsMissingGit()

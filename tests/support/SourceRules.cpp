@@ -34,14 +34,14 @@ const std::map<std::string, std::vector<std::string>> mayInclude{
     {"plugin", {"model", "os", "document"}},
     {"run", {"model", "os", "wire", "process", "store", "document", "plugin"}},
     {"outbox", {"model", "os", "store", "document"}},
-    {"intake", {"model", "os", "store", "plugin", "run"}},
+    {"intake", {"model", "os", "program", "store", "plugin", "run"}},
     {"api",
      {"model", "os", "wire", "store", "document", "plugin", "run", "outbox", "intake", "tls"}},
     {"shim", {"model", "os", "wire"}},
     {"exec", {"model", "os", "wire", "process", "plugin", "run", "ctl"}},
     {"doctor",
-     {"model", "os", "program", "wire", "process", "store", "document", "plugin", "run", "tls",
-      "Config"}},
+     {"model", "os", "program", "wire", "process", "store", "document", "plugin", "run", "outbox",
+      "tls", "Config"}},
     {"ctl", {"model", "os", "program"}}};
 
 constexpr const char* pluginContract = "agent/plugin/StagePlugin.h";
