@@ -142,6 +142,7 @@ private:
         case Shape::Approval:
             return approval();
         case Shape::When:
+            text("type", "object");
             number("minProperties", 1);
             return reference("#/definitions/when");
         case Shape::Names:

@@ -29,6 +29,7 @@ class PipelineInRepositoryTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTheWorkspaceIsNotAsked);
     CPPUNIT_TEST(testSandboxShowsNoCopy);
     CPPUNIT_TEST(testWhatTheServiceDemandsHolds);
+    CPPUNIT_TEST(testConditionsOfTheFileHold);
     CPPUNIT_TEST(testPrepareCannotBeLeftOut);
     CPPUNIT_TEST(testPrepareIsTriedAgainByHand);
     CPPUNIT_TEST(testAStopWhileTheFileIsFetched);
@@ -203,6 +204,24 @@ public:
         CPPUNIT_ASSERT_EQUAL(200, _daemon->post("/api/runs/" + run + "/approve-deployment").status);
         _daemon->waitForRun(run, "SUCCESS");
         CPPUNIT_ASSERT_EQUAL(std::string("PREPARE DEPLOY_STAGING DEPLOY_PROD OTHER"), types(run));
+    }
+
+    void testConditionsOfTheFileHold()
+    {
+        const auto under = [](const std::string& when) {
+            return "  - {type: OTHER, plugin: shell, with: {command: 'true'}, when: {" + when +
+                   "}}\n";
+        };
+        _origin->commit(".stage-agent.yaml",
+                        file(under("branch: [main]") + under("branch: [\"release/*\"]") +
+                             under("run: failure")));
+        _daemon->start();
+        const std::string run = submit(R"({"service":"app","branch":"main"})");
+        _daemon->waitForRun(run, "SUCCESS");
+        const auto stages = _daemon->stagesOf(run);
+        CPPUNIT_ASSERT_EQUAL(std::string("SUCCESS"), _daemon->detail(stages[1], "status"));
+        CPPUNIT_ASSERT_EQUAL(std::string("branch is main"), _daemon->detail(stages[2], "skipped"));
+        CPPUNIT_ASSERT_EQUAL(std::string("IDLE"), _daemon->detail(stages[3], "status"));
     }
 
     /// A run whose stages were never read would be green, and have done nothing.

@@ -68,7 +68,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const agent::StageSpec& stage = after.stages[i];
         require(stage.plugin == "shell" && stage.limits.pids > 0 && stage.limits.pids <= mostPids);
         require(stage.timeoutMs && *stage.timeoutMs > 0 && *stage.timeoutMs <= mostMs);
-        require(stage.approval || !agent::deploys(stage.type));
+        require(stage.approval.required || !agent::deploys(stage.type));
     }
     const agent::Pipeline pipeline(after);
     require(agent::Pipeline::fromJson(pipeline.json()).json() == pipeline.json());

@@ -17,6 +17,7 @@ set(fuzzed_sources
     agent/run/PipelineReader.cpp
     agent/run/PipelineReaderService.cpp
     agent/run/PipelineValues.cpp
+    agent/run/ConditionKeys.cpp
     agent/run/FilePipeline.cpp
     agent/run/SecretGrants.cpp
     agent/run/SecretKeys.cpp
