@@ -24,9 +24,6 @@ public:
     void readFile(const DocumentValue& root, PipelineSpec& spec) const;
     static void readLimits(const DocumentValue& value, Limits& limits);
 
-    /// Returns patterns of branches or tags; there is a problem where there are none.
-    [[nodiscard]] static std::vector<std::string> patternsOf(const DocumentValue& list);
-
     [[nodiscard]] static std::optional<StageType> stageType(const DocumentValue& value);
 
 private:

@@ -1,5 +1,6 @@
 #include "agent/run/SecretKeys.h"
 
+#include "agent/run/ConditionKeys.h"
 #include "agent/run/InputRules.h"
 #include "agent/run/PipelineReader.h"
 #include "agent/run/SecretGrants.h"
@@ -122,7 +123,7 @@ void readGrants(const DocumentValue& value, bool checked,
                 types->problem("must hold a type such as DEPLOY_PROD; leave it out for all");
         }
         if (const auto branches = map.find("branches"))
-            grant.branches = PipelineReader::patternsOf(*branches);
+            grant.branches = patternsOf(*branches);
     }
 }
 
