@@ -1,6 +1,7 @@
 #include "agent/api/Json.h"
 
 #include "agent/api/JsonMembers.h"
+#include "agent/model/RepositoryName.h"
 #include "agent/model/Utf8.h"
 
 #include <algorithm>
@@ -399,7 +400,7 @@ std::string reportJson(const ReportFacts& facts, const ReportOrigin& origin)
             }
             put(out, "actor", facts.actor);
             putOrNull(out, "reason", facts.reason);
-            putOrNull(out, "repository", facts.repository);
+            putOrNull(out, "repository", shownRepository(facts.repository));
             put(out, "runUrl", origin.url + "/#/runs/" + report.runId);
             putOrNull(out, "logUrl",
                       stage == nullptr ? "" : origin.url + "/api/stages/" + stage->id + "/log");

@@ -1,6 +1,7 @@
 // What the API says of a service.
 #include "agent/api/Json.h"
 #include "agent/api/JsonMembers.h"
+#include "agent/model/RepositoryName.h"
 
 namespace agent
 {
@@ -10,24 +11,11 @@ namespace
 
 using namespace json;
 
-/// A repository as it may be shown: without a user and password in its URL.
-std::string shown(const std::string& repository)
-{
-    const auto scheme = repository.find("://");
-    if (scheme == std::string::npos)
-        return repository;
-    const auto host = scheme + 3;
-    const auto at = repository.substr(0, repository.find('/', host)).rfind('@');
-    return at == std::string::npos || at < host
-               ? repository
-               : repository.substr(0, host) + "***" + repository.substr(at);
-}
-
 void putService(Writer& out, const Service& service)
 {
     put(out, "id", service.id);
     put(out, "name", service.name);
-    putOrNull(out, "repository", shown(service.pipeline.repository));
+    putOrNull(out, "repository", shownRepository(service.pipeline.repository));
     putOrNull(out, "branch", service.pipeline.branch);
     putNumber(out, "concurrency", std::optional(service.concurrency));
     putOrNull(out, "pipelineFile", service.pipeline.file ? service.pipeline.file->path : "");

@@ -84,7 +84,9 @@ void describe(const ForgeEvent& event, HookDelivery& delivery)
 {
     delivery.event = fittedText(event.name, longestName);
     delivery.repository =
-        event.repositories.empty() ? "" : fittedText(event.repositories.front(), longestName);
+        event.repositories.empty()
+            ? ""
+            : fittedText(shownRepository(event.repositories.front()), longestName);
     delivery.ref = fittedText(shownRef(event), longestName);
 }
 

@@ -25,17 +25,6 @@ std::int64_t steadyMs()
         .count();
 }
 
-/// Without a password, as it may be shown.
-std::string shown(const std::string& url)
-{
-    const std::size_t scheme = url.find("://");
-    const std::size_t at = url.find('@');
-    if (scheme == std::string::npos || at == std::string::npos || at > url.find('/', scheme + 3))
-        return url;
-    const std::size_t colon = url.find(':', scheme + 3);
-    return colon < at ? url.substr(0, colon) + url.substr(at) : url;
-}
-
 std::string hostOf(const std::string& url)
 {
     const std::string name = repositoryName(url);
@@ -137,10 +126,10 @@ void Poller::note(Lane& lane, const std::string& url, const std::string& failure
         return;
     Repository& one = found->second;
     if (!failure.empty() && one.failures == 0)
-        _parts.log("the repository " + shown(url) + " can't be polled (" + failure +
+        _parts.log("the repository " + shownRepository(url) + " can't be polled (" + failure +
                    "); it is tried again");
     if (failure.empty() && one.failures > 0)
-        _parts.log("the repository " + shown(url) + " can be polled again");
+        _parts.log("the repository " + shownRepository(url) + " can be polled again");
     one.failures = failure.empty() ? 0 : std::min(one.failures + 1, 20);
     const std::int64_t pause =
         std::max(one.everyMs, std::min(one.everyMs << one.failures, longestPauseMs));

@@ -50,4 +50,16 @@ std::string repositoryName(std::string_view url)
     return path.empty() ? "" : lower(host) + "/" + path;
 }
 
+std::string shownRepository(const std::string& repository)
+{
+    const auto scheme = repository.find("://");
+    if (scheme == std::string::npos)
+        return repository;
+    const auto host = scheme + 3;
+    const auto at = repository.substr(0, repository.find('/', host)).rfind('@');
+    return at == std::string::npos || at < host
+               ? repository
+               : repository.substr(0, host) + "***" + repository.substr(at);
+}
+
 } // namespace agent

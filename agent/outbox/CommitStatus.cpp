@@ -77,37 +77,37 @@ const char* stateFor(const std::string& type, Standing standing)
     return "pending";
 }
 
-std::string lengthOf(const rapidjson::Value& seconds)
+std::string lengthOf(const std::string& word, const rapidjson::Value& seconds)
 {
     if (!seconds.IsInt64())
         return "";
     const std::int64_t all = seconds.GetInt64();
     const std::string rest = std::to_string(all % 60) + "s";
     if (all < 60)
-        return " in " + rest;
+        return " " + word + " " + rest;
     const std::int64_t minutes = all / 60;
-    return minutes < 60
-               ? " in " + std::to_string(minutes) + "m " + rest
-               : " in " + std::to_string(minutes / 60) + "h " + std::to_string(minutes % 60) + "m";
+    return minutes < 60 ? " " + word + " " + std::to_string(minutes) + "m " + rest
+                        : " " + word + " " + std::to_string(minutes / 60) + "h " +
+                              std::to_string(minutes % 60) + "m";
 }
 
-/// What a cause means, behind the name of a stage.
+/// What a cause means, behind the name of a stage and a colon.
 std::string causeWords(const std::string& cause)
 {
     static const std::map<std::string, std::string> words{
-        {"TIMEOUT", "exceeded its time limit"},
-        {"SILENT", "had no output for too long"},
-        {"STOPPED", "was stopped"},
-        {"SUPERSEDED", "was superseded by a newer run"},
-        {"REJECTED", "was not approved"},
-        {"EXPIRED", "was not approved in time"},
-        {"OPERATOR", "was ended by an operator"},
-        {"OOM", "ran out of memory"},
-        {"DISK_FULL", "found the disk full"},
-        {"PLUGIN_MISSING", "has no plugin"},
+        {"TIMEOUT", "time limit exceeded"},
+        {"SILENT", "no output for too long"},
+        {"STOPPED", "stopped"},
+        {"SUPERSEDED", "superseded by a newer run"},
+        {"REJECTED", "not approved"},
+        {"EXPIRED", "not approved in time"},
+        {"OPERATOR", "ended by an operator"},
+        {"OOM", "out of memory"},
+        {"DISK_FULL", "the disk was full"},
+        {"PLUGIN_MISSING", "plugin not installed"},
         {"SPAWN_ERROR", "could not be started"},
-        {"SHIM_LOST", "was lost"},
-        {"HOST_REBOOT", "ended with a reboot of its host"}};
+        {"SHIM_LOST", "its shim was lost"},
+        {"HOST_REBOOT", "the host rebooted"}};
     const auto found = words.find(cause);
     return found == words.end() ? "failed" : found->second;
 }
@@ -128,7 +128,8 @@ std::string description(const ReportBody& body, const char* subject, const std::
                         const std::string& cause)
 {
     if (status == "SUCCESS")
-        return cause == "SKIPPED" ? "skipped" : "passed" + lengthOf(body.at({subject, "duration"}));
+        return cause == "SKIPPED" ? "skipped"
+                                  : "passed" + lengthOf("in", body.at({subject, "duration"}));
     if (status == "IN_PROGRESS")
         return "running";
     if (status == "AWAITING_APPROVAL")
@@ -139,10 +140,10 @@ std::string description(const ReportBody& body, const char* subject, const std::
                                    ? nameOf(body.at({"run", "failedStage"}))
                                    : nameOf(body.at({"stage"}));
     const rapidjson::Value& code = body.at({subject, "exitCode"});
-    return (failed.empty() ? "the run" : failed) + " " + causeWords(cause) +
+    return (failed.empty() ? "" : failed + ": ") + causeWords(cause) +
            (cause == "EXIT" && code.IsInt() ? " with exit code " + std::to_string(code.GetInt())
                                             : "") +
-           lengthOf(body.at({subject, "duration"}));
+           lengthOf("after", body.at({subject, "duration"}));
 }
 
 /// At most so many bytes, and no part of a character.
@@ -201,6 +202,11 @@ Reply judged(const std::string& type, Reply reply, int status, const std::string
 {
     if (reply.kind == Reply::Kind::Gone)
         reply.kind = Reply::Kind::Refused;
+    if (status >= 300 && status < 400)
+    {
+        reply.kind = Reply::Kind::Refused;
+        reply.text += ", the repository has moved: correct `repository` of the service";
+    }
     if (type == "gitlab" && status == 400 && body.find("Cannot transition status") != body.npos)
         reply.kind = Reply::Kind::Confirmed;
     if (type == "github" && status == 403 && reply.kind == Reply::Kind::Refused &&
@@ -258,6 +264,8 @@ std::optional<TargetRequest> statusRequest(const TargetSpec& target, const Repor
         .contentType = "application/json",
         .headers = {},
         .body = text.GetString(),
+        .subject = commit + " " + context,
+        .of = body.text({"run", "createdAt"}),
         .judge = [type = target.type](Reply reply, int code, const std::string& answer)
         { return judged(type, std::move(reply), code, answer); }};
     if (target.type == "github")

@@ -107,7 +107,7 @@ LogPush::Next LogPush::plan(RecordSession& reader, const FolderOf& folderOf)
         return Next::Piece;
     }
     if (size <= _from)
-        return over ? Next::End : Next::Later;
+        return over ? Next::End : later();
     if (_most > 0 && _from >= _most)
     {
         // One more message stands for the rest.
@@ -123,7 +123,7 @@ LogPush::Next LogPush::plan(RecordSession& reader, const FolderOf& folderOf)
     std::size_t end =
         pieceEnd(text, text.size(), over || text.size() == mostPieceBytes || text.size() == room);
     if (end == 0)
-        return Next::Later;
+        return later();
     _at = log->chunkOf(_from).timeUs / 1000;
     _score = std::max(_score, _at);
     for (;; end = pieceEnd(text, end / 2, true))
@@ -133,6 +133,13 @@ LogPush::Next LogPush::plan(RecordSession& reader, const FolderOf& folderOf)
         if (_message.size() <= mostMessageBytes || end < 2)
             return Next::Piece;
     }
+}
+
+LogPush::Next LogPush::later()
+{
+    constexpr int mostDoublings = 5; // from 250 ms to more than the longest pause
+    _quiet = std::min(_quiet + 1, mostDoublings);
+    return Next::Later;
 }
 
 std::string LogPush::messageOf(const std::string& text) const
@@ -171,6 +178,8 @@ TargetRequest LogPush::request(const TargetSpec& target) const
 void LogPush::confirmed()
 {
     ++_pieces;
+    _quiet = 0;
+    _confirmedAt = nowMs();
     _from = _most > 0 && _from >= _most ? UINT64_MAX / 2 : _to; // the rest has been told
     _to = _from;
     _message.clear();
@@ -178,7 +187,8 @@ void LogPush::confirmed()
 
 std::int64_t LogPush::pauseMs() const
 {
-    return std::clamp(_pieces * pausePerPieceMs, shortestPauseMs, longestPauseMs);
+    const std::int64_t pause = std::max(_pieces * pausePerPieceMs, shortestPauseMs) << _quiet;
+    return std::min(pause, longestPauseMs);
 }
 
 std::string LogPush::body() const

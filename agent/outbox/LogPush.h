@@ -49,13 +49,17 @@ public:
     /// The piece was confirmed.
     void confirmed();
 
-    /// How long to wait before the next look, in ms.
+    /// When that was last, since we have it; before, when we got it.
+    [[nodiscard]] TimeMs confirmedAt() const { return _confirmedAt; }
+
+    /// How long to wait before the next look, in ms: longer after each that found nothing.
     [[nodiscard]] std::int64_t pauseMs() const;
 
     /// The body of its report, with how far it has come.
     [[nodiscard]] std::string body() const;
 
 private:
+    Next later();
     [[nodiscard]] std::string messageOf(const std::string& text) const;
 
     std::string _report; ///< its body, as it was when the push began or was taken up again
@@ -66,6 +70,8 @@ private:
     std::uint64_t _from = 0; ///< so far confirmed
     std::uint64_t _to = 0;   ///< to here planned
     std::int64_t _pieces = 0;
+    int _quiet = 0; ///< looks in a row that found nothing
+    TimeMs _confirmedAt = nowMs();
     TimeMs _at = 0;       ///< of the piece's first line
     TimeMs _score = 0;    ///< the same, but never falls
     std::string _message; ///< the JSON of the planned piece; empty: it is to be read again

@@ -70,14 +70,6 @@ StageStanding standingOf(const rapidjson::Value& stages, const char* type)
     return found;
 }
 
-std::string waitingStage(const rapidjson::Value& stages)
-{
-    for (rapidjson::SizeType i = 0; stages.IsArray() && i < stages.Size(); ++i)
-        if (stages[i].IsObject() && memberOf(stages[i], "status") == "AWAITING_APPROVAL")
-            return memberOf(stages[i], "id");
-    return "";
-}
-
 TargetRequest requestTo(const TargetSpec& target, const char* address, std::string body)
 {
     std::string path = Poco::URI(target.url).getPath();
@@ -132,14 +124,13 @@ std::vector<TargetRequest> seamlessRequests(const TargetSpec& target, const Repo
     out.EndObject();
     std::vector<TargetRequest> requests{requestTo(target, "status-updates", text.GetString())};
 
-    const std::string waiting = waitingStage(stages);
-    if (report.event == reportEvents::runChanged && status == "AWAITING_APPROVAL" &&
-        !waiting.empty())
+    if (report.event == reportEvents::stageChanged &&
+        body.text({"stage", "status"}) == "AWAITING_APPROVAL")
     {
         rapidjson::StringBuffer asked;
         rapidjson::Writer question(asked);
         question.StartObject();
-        put(question, "taskToken", waiting);
+        put(question, "taskToken", body.text({"stage", "id"}));
         put(question, "runId", report.runId);
         question.EndObject();
         requests.push_back(

@@ -5,6 +5,14 @@
 namespace agent
 {
 
+namespace
+{
+
+/// Logs take turns behind the reports: many stages that write must not hold up how their runs stand.
+constexpr std::int64_t behindAllReports = std::int64_t{1} << 62;
+
+} // namespace
+
 void TargetQueue::add(Entry entry)
 {
     const std::string name = entry.lane;
@@ -17,15 +25,18 @@ void TargetQueue::add(Entry entry)
 
 void TargetQueue::schedule(const std::string& name, Lane& lane)
 {
+    const Entry& first = lane.entries.front();
+    const bool log = first.lane != first.runId;
+    lane.turn = log ? behindAllReports + ++_logTurns : first.seq;
     if (lane.at == 0)
-        _due.emplace(lane.entries.front().seq, name);
+        _due.emplace(lane.turn, name);
     else
         _waiting.emplace(lane.at, name);
 }
 
 void TargetQueue::unschedule(const std::string& name, const Lane& lane)
 {
-    _due.erase({lane.entries.front().seq, name});
+    _due.erase({lane.turn, name});
     _waiting.erase({lane.at, name});
 }
 

@@ -18,7 +18,8 @@ namespace agent
 {
 
 /// Which report of one target is sent next. The reports of a run keep their order: while one waits for its next
-/// attempt, those behind it wait too, and other runs go on; a log has a lane of its own. A report that failed waits 1 s, then twice as long each
+/// attempt, those behind it wait too, and other runs go on; a log has a lane of its own, and
+/// its turn when no other report is due. A report that failed waits 1 s, then twice as long each
 /// time, 10 min at most, and up to half as long on top, so that many agents do not come back at once. After five
 /// failures in a row, whatever their runs, the target itself counts as down: then one report at a time is tried, and
 /// all are due again when one gets through.
@@ -84,6 +85,7 @@ private:
         std::deque<Entry> entries; ///< of one run, or one log
         int failures = 0;          ///< of the first one
         std::int64_t at = 0;       ///< when that is due
+        std::int64_t turn = 0;     ///< where it is due: its place among the lanes
     };
     using Lanes = std::map<std::string, Lane>;
 
@@ -95,9 +97,10 @@ private:
     [[nodiscard]] std::int64_t pause(int failures);
 
     Lanes _lanes;                                        ///< none is empty
-    std::set<std::pair<std::int64_t, std::string>> _due; ///< by the seq of the first entry
+    std::set<std::pair<std::int64_t, std::string>> _due; ///< by their turn
     std::set<std::pair<std::int64_t, std::string>>
         _waiting; ///< by the time; `at` of these is not 0
+    std::int64_t _logTurns = 0;
     std::size_t _size = 0;
     int _failing = 0; ///< lanes whose first report failed
     int _failuresInRow = 0;

@@ -19,6 +19,9 @@ struct TargetRequest
     std::string contentType;
     std::vector<std::pair<std::string, std::string>> headers;
     std::string body;
+    std::string
+        subject;    ///< what it is the state of, where a newer run's state counts; empty: nothing
+    std::string of; ///< when that run was made, as text that sorts
     /// Says what an answer means where its status alone does not; nothing: replyOf() is right.
     std::function<Reply(Reply reply, int status, const std::string& body)> judge = {};
 };

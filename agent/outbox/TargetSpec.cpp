@@ -224,7 +224,7 @@ std::vector<std::string> TargetSpec::repositoryHosts() const
         return hosts;
     const std::string api = "api.";
     std::string host = Poco::toLower(Poco::URI(url).getHost());
-    if (host.starts_with(api + "github."))
+    if (host == "api.github.com" || (host.starts_with(api) && host.ends_with(".ghe.com")))
         host.erase(0, api.size());
     return {host};
 }

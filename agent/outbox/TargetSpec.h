@@ -32,8 +32,8 @@ struct TargetSpec
 
     [[nodiscard]] Subscription subscription() const;
 
-    /// The hosts whose repositories are the forge's, in lower case; without `hosts` that of `url`, for api.github.com
-    /// github.com.
+    /// The hosts whose repositories are the forge's, in lower case; without `hosts` that of `url`, without
+    /// the `api.` of api.github.com and api.NAME.ghe.com.
     [[nodiscard]] std::vector<std::string> repositoryHosts() const;
 
     bool operator==(const TargetSpec&) const = default;

@@ -22,6 +22,7 @@ constexpr std::int64_t lookForSurplusEveryMs = 10'000;
 constexpr std::int64_t mostSurplusAtOnce = 10'000; ///< the rest ten seconds later
 constexpr std::int64_t againMs = 1'000;            ///< after an error of the record
 constexpr std::size_t readAtOnce = 500;
+constexpr std::size_t mostSubjects = 10'000;
 
 /// CLOCK_MONOTONIC in ms; never 0.
 std::int64_t steadyMs()
@@ -185,7 +186,7 @@ void TargetWorker::send(const TargetQueue::Entry& entry)
     {
         return take(entry, {.text = "the report can't be read: " + textOf(error)});
     }
-    if (requests.empty())
+    if (requests.empty() || isOutdated(requests.front()))
         return pass(entry);
     Reply reply;
     for (const auto& request : requests)
@@ -194,7 +195,18 @@ void TargetWorker::send(const TargetQueue::Entry& entry)
         if (reply.kind != Reply::Kind::Confirmed)
             break;
     }
+    if (reply.kind == Reply::Kind::Confirmed && !requests.front().subject.empty())
+        _newest[requests.front().subject] = requests.front().of;
     take(entry, reply);
+}
+
+/// Whether the state of a newer run has been sent: reports of several runs have no order among each other.
+bool TargetWorker::isOutdated(const TargetRequest& request)
+{
+    if (_newest.size() > mostSubjects)
+        _newest.clear();
+    const auto sent = _newest.find(request.subject);
+    return sent != _newest.end() && request.of < sent->second;
 }
 
 /// Sends what has been written of a log since the last piece. Errors: any; it is tried again.
@@ -211,8 +223,16 @@ void TargetWorker::sendPiece(const TargetQueue::Entry& entry, const Report& repo
     }
     if (next == LogPush::Next::Piece)
     {
-        if (!planned)
-            _parts.update(entry.seq, log.body());
+        try
+        {
+            if (!planned)
+                _parts.update(entry.seq, log.body());
+        }
+        catch (const std::exception&)
+        {
+            _logs.erase(entry.seq); // to be planned anew: none is sent that is not recorded
+            throw;
+        }
         const Reply reply = _connection.post(log.request(_target));
         if (reply.kind != Reply::Kind::Confirmed)
         {
@@ -313,8 +333,14 @@ void TargetWorker::dropOld()
     std::vector<TargetQueue::Entry> old;
     {
         const std::lock_guard lock(_mutex);
-        old = _queue.take([before = nowMs() - _parts.keepMs](const TargetQueue::Entry& entry)
-                          { return entry.at < before; });
+        old = _queue.take(
+            [&, before = nowMs() - _parts.keepMs](const TargetQueue::Entry& entry)
+            {
+                if (entry.lane == entry.runId)
+                    return entry.at < before;
+                const auto log = _logs.find(entry.seq); // as old as its last piece
+                return log != _logs.end() && log->second.confirmedAt() < before;
+            });
         _status.dropped += old.size();
     }
     if (old.empty())
@@ -322,7 +348,10 @@ void TargetWorker::dropOld()
     _parts.log(std::to_string(old.size()) + " reports for " + _target.name +
                " are older than outbox.keep: dropped");
     for (const auto& entry : old)
+    {
+        _logs.erase(entry.seq);
         remember(entry.seq);
+    }
 }
 
 /// Drops the oldest reports of too many. Errors: those of the record; the rest is dropped later.

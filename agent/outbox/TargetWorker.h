@@ -87,6 +87,7 @@ private:
     void work();
     void readOn();
     void send(const TargetQueue::Entry& entry);
+    bool isOutdated(const TargetRequest& request);
     void sendPiece(const TargetQueue::Entry& entry, const Report& report);
     void take(const TargetQueue::Entry& entry, const Reply& reply);
     void pass(const TargetQueue::Entry& entry);
@@ -111,6 +112,8 @@ private:
     std::int64_t _oldLookedAt = 0;
     std::int64_t _surplusLookedAt = 0;
     std::map<std::int64_t, LogPush> _logs; ///< on their way, by seq
+    std::map<std::string, std::string>
+        _newest; ///< by TargetRequest::subject: the newest run whose state was sent
 
     mutable std::mutex _mutex;
     std::condition_variable _changed;

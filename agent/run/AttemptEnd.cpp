@@ -111,6 +111,8 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
     const RecordedEnd end{stage, decided};
     const bool again = undecided && !run.stopping && stage.status == Status::Failure &&
                        _retries.plan(batch, run, stage);
+    if (run.commitHash != commit)
+        batch.update(run, true); // first: the stage's report is to name it
     if (!again)
     {
         batch.runs.update(stage);

@@ -1,11 +1,15 @@
 #include "tests/support/AccessFixture.h"
 #include "tests/support/ForgeApi.h"
+#include "tests/support/GitHttpServer.h"
+#include "tests/support/Program.h"
 #include "tests/support/Targets.h"
 
 #include <cppunit/TestFixture.h>
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <atomic>
+#include <filesystem>
+#include <mutex>
 
 using agent::test::AccessFixture;
 using agent::test::ForgeApi;
@@ -25,6 +29,9 @@ class CommitStatusTest: public CppUnit::TestFixture, private AccessFixture
     CPPUNIT_TEST(testWhatIsNotTheForgesIsNotSent);
     CPPUNIT_TEST(testStatusesArriveOverOutagesLimitsAndKills);
     CPPUNIT_TEST(testWhatAForgeRefusesHoldsUpNothing);
+    CPPUNIT_TEST(testAnOlderRunDoesNotOverwriteANewerOne);
+    CPPUNIT_TEST(testThePasswordOfARepositoryIsInNoReport);
+    CPPUNIT_TEST(testTheStageThatFindsTheCommitHasAStatus);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -67,8 +74,9 @@ public:
         _daemon.start();
         submit();
         awaitState(forge, "stage-agent/payment", "pending failure");
-        CPPUNIT_ASSERT_MESSAGE(forge.shown().back().description,
-                               forge.shown().back().description.starts_with("BUILD failed in "));
+        CPPUNIT_ASSERT_MESSAGE(
+            forge.shown().back().description,
+            forge.shown().back().description.starts_with("BUILD: failed after "));
     }
 
     void testAStoppedRunIsNoFailureOfTheCommit()
@@ -84,8 +92,9 @@ public:
         CPPUNIT_ASSERT_EQUAL(200, _daemon.post("/api/runs/" + run + "/stop").status);
         awaitState(github, "stage-agent/payment", "pending error");
         awaitState(gitlab, "stage-agent/payment", "pending running canceled");
-        CPPUNIT_ASSERT_MESSAGE(gitlab.shown().back().description,
-                               gitlab.shown().back().description.starts_with("BUILD was stopped"));
+        CPPUNIT_ASSERT_MESSAGE(
+            gitlab.shown().back().description,
+            gitlab.shown().back().description.starts_with("BUILD: stopped after "));
     }
 
     void testEachStageMayHaveAStatus()
@@ -101,9 +110,9 @@ public:
         submit();
         awaitState(forge, "stage-agent/payment/BUILD", "pending success");
         awaitState(forge, "stage-agent/payment/Unit tests", "pending failure");
-        CPPUNIT_ASSERT_MESSAGE(
-            forge.shown().back().description,
-            forge.shown().back().description.starts_with("Unit tests failed with exit code 3 in "));
+        CPPUNIT_ASSERT_MESSAGE(forge.shown().back().description,
+                               forge.shown().back().description.starts_with(
+                                   "Unit tests: failed with exit code 3 after "));
         CPPUNIT_ASSERT_EQUAL(std::string(), forge.states("stage-agent/payment"));
     }
 
@@ -172,7 +181,7 @@ public:
         target("github", forge);
         writePayment("true");
         _daemon.start();
-        for (const int status : {422, 404, 410})
+        for (const int status : {422, 404, 410, 301})
         {
             answer = status;
             _daemon.waitForRun(submit(), "SUCCESS");
@@ -184,6 +193,104 @@ public:
         answer = 0; // 410 was about the repository
         submit();
         awaitState(forge, "stage-agent/payment", "pending success");
+    }
+
+    /// Symptom: the late retry of a run's status stood in place of that of the newer run of the same commit.
+    void testAnOlderRunDoesNotOverwriteANewerOne()
+    {
+        std::atomic<bool> fails = true; // whatever the first run is
+        std::mutex mutex;
+        std::string first; // guarded by mutex
+        const auto trouble = [&](const Received& one)
+        {
+            const std::lock_guard lock(mutex);
+            return fails && (first.empty() || one.body.find(first) != std::string::npos) ? 500 : 0;
+        };
+        ForgeApi forge("gitea", trouble);
+        target("gitea", forge);
+        writePayment("true");
+        _daemon.start();
+        const std::string made = submit();
+        {
+            const std::lock_guard lock(mutex);
+            first = made;
+        }
+        _daemon.waitForRun(made, "SUCCESS");
+        waitFor("a failure", [&] { return !forge.receiver.all().empty(); });
+        const std::string second = submit();
+        const auto told = [&]
+        {
+            const auto all = forge.shown();
+            return !all.empty() && all.back().state == "success" &&
+                   all.back().link.find(second) != std::string::npos;
+        };
+        waitFor("the second run's status", told, 60);
+        fails = false;
+        awaitEmpty();
+        CPPUNIT_ASSERT(told());
+    }
+
+    void testThePasswordOfARepositoryIsInNoReport()
+    {
+        Receiver receiver;
+        writeTarget(_daemon, "all", receiver.url());
+        _daemon.writeService(
+            "payment",
+            "name: payment\nrepository: https://ada:s3cret-pw@127.0.0.1/acme/payment.git\n"
+            "stages: [{ type: BUILD, plugin: shell, with: { command: 'true' } }]\n");
+        _daemon.start();
+        _daemon.waitForRun(submit(), "SUCCESS");
+        waitFor("the reports", [&] { return receiver.all().size() == 5; });
+        for (const auto& one : receiver.all())
+        {
+            CPPUNIT_ASSERT_MESSAGE(one.body, one.body.find("s3cret-pw") == std::string::npos);
+            CPPUNIT_ASSERT_MESSAGE(one.body,
+                                   one.body.find("https://***@127.0.0.1/acme/payment.git") !=
+                                       std::string::npos);
+        }
+    }
+
+    /// Symptom: a run that was started by branch had no status of its first stage. Cause: the stage's report was written
+    /// before the run had its commit.
+    void testTheStageThatFindsTheCommitHasAStatus()
+    {
+        ForgeApi forge("gitea");
+        target("gitea", forge, "context: stage\n");
+        const auto root = _daemon.folder() / "git";
+        const std::string bare = (root / "acme/payment.git").string();
+        const std::string clone = (root / "clone").string();
+        std::filesystem::create_directories(clone);
+        const auto git = [&](std::vector<std::string> words)
+        {
+            std::vector<std::string> line{"/usr/bin/git",
+                                          "-C",
+                                          clone,
+                                          "-c",
+                                          "user.name=Ada",
+                                          "-c",
+                                          "user.email=ada@example.org"};
+            line.insert(line.end(), words.begin(), words.end());
+            const auto ended = agent::test::runProgram(
+                line, _daemon.folder(), {{"GIT_CONFIG_NOSYSTEM", "1"}, {"HOME", "/"}});
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(ended.err, 0, ended.exitCode);
+            return ended.out.substr(0, ended.out.find('\n'));
+        };
+        git({"init", "-q", "--bare", "-b", "main", bare});
+        git({"init", "-q", "-b", "main"});
+        git({"commit", "-q", "--allow-empty", "-m", "a change"});
+        git({"push", "-q", bare, "main"});
+        git({"--git-dir", bare, "update-server-info"});
+        const std::string found = git({"rev-parse", "HEAD"});
+        const GitHttpServer server(root);
+        _daemon.writeService("payment",
+                             "name: payment\nrepository: " + server.url("", "acme/payment.git") +
+                                 "\nstages: [{ type: PREPARE, plugin: git }]\n");
+        _daemon.start();
+        const auto made = _daemon.post("/api/runs", R"({"service":"payment","branch":"main"})");
+        CPPUNIT_ASSERT_EQUAL_MESSAGE(made.body, 201, made.status);
+        _daemon.waitForRun(made.json()["id"].GetString(), "SUCCESS");
+        awaitState(forge, "stage-agent/payment/PREPARE", "success");
+        CPPUNIT_ASSERT_EQUAL(found, forge.shown().back().commit);
     }
 
 private:

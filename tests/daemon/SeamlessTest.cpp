@@ -57,13 +57,23 @@ public:
         target(seamless);
         _daemon.start();
         const std::string run =
-            _daemon.submit(R"([{"type":"DEPLOY_PROD","plugin":"shell","approval":"required",)"
-                           R"("with":{"command":"true"}}])");
-        waitFor("the question", [&] { return seamless.approvals().contains(run); });
-        CPPUNIT_ASSERT_EQUAL(_daemon.stagesOf(run).front(), seamless.approvals().at(run));
-        CPPUNIT_ASSERT_EQUAL(std::string("AWAITING_APPROVAL"), seamless.status(run));
-        CPPUNIT_ASSERT_EQUAL(std::string("AWAITING_APPROVAL"),
-                             seamless.status(run, "deployProduction"));
+            _daemon.submit(R"([{"type":"DEPLOY_STAGING","plugin":"shell","approval":"required",)"
+                           R"("with":{"command":"true"}},{"type":"DEPLOY_PROD","plugin":"shell",)"
+                           R"("approval":"required","with":{"command":"true"}}])");
+        const auto stages = _daemon.stagesOf(run);
+        const auto asked = [&](const std::string& stage)
+        {
+            const auto all = seamless.approvals();
+            return all.contains(run) && all.at(run) == stage;
+        };
+        waitFor("the question", [&] { return asked(stages[0]); });
+        waitFor("the run to wait", [&] { return seamless.status(run) == "AWAITING_APPROVAL"; });
+        // The next one where an operator skips the first, while the run waits on.
+        CPPUNIT_ASSERT_EQUAL(
+            200, _daemon.patch("/api/stages/" + stages[0], R"({"status":"SUCCESS"})").status);
+        waitFor("the second question", [&] { return asked(stages[1]); });
+        waitFor("the stage to wait",
+                [&] { return seamless.status(run, "deployProduction") == "AWAITING_APPROVAL"; });
         _daemon.post("/api/runs/" + run + "/approve-deployment");
         waitFor("the end", [&] { return seamless.status(run) == "SUCCESS"; });
         CPPUNIT_ASSERT_EQUAL(std::string(), seamless.wrong());

@@ -22,6 +22,7 @@ class TargetQueueTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testAllAreDueWhenATargetIsUpAgain);
     CPPUNIT_TEST(testATargetMayAskForTime);
     CPPUNIT_TEST(testAnOperatorMakesARunDueAtOnce);
+    CPPUNIT_TEST(testLogsTakeTurnsBehindTheReports);
     CPPUNIT_TEST(testOldReportsAreTakenOutAndTheOthersStay);
     CPPUNIT_TEST(testWhateverFailsEachReportIsSentOnceInOrder);
     CPPUNIT_TEST_SUITE_END();
@@ -146,6 +147,24 @@ public:
         CPPUNIT_ASSERT(!_queue.due(now));
         _queue.retry("no such run");
         CPPUNIT_ASSERT(!_queue.due(now));
+    }
+
+    void testLogsTakeTurnsBehindTheReports()
+    {
+        _queue.add({1, "a", 0, "a/1"});
+        _queue.add({2, "a", 0, "a/2"});
+        _queue.add({3, "a", 0, "a"});
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(3), _queue.due(1)->seq);
+        _queue.done(*_queue.due(1), true);
+        for (const std::int64_t seq : {1, 2, 1, 2})
+        {
+            const auto entry = _queue.due(10);
+            CPPUNIT_ASSERT_EQUAL(seq, entry->seq);
+            _queue.later(*entry, 5, true);
+        }
+        _queue.add({4, "a", 0, "a"});
+        CPPUNIT_ASSERT_EQUAL(std::int64_t(4), _queue.due(10)->seq);
+        CPPUNIT_ASSERT(!_queue.hasFailed());
     }
 
     void testOldReportsAreTakenOutAndTheOthersStay()
