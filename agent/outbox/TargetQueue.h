@@ -2,6 +2,7 @@
 
 #include "agent/store/OutboxStore.h"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -16,6 +17,14 @@
 
 namespace agent
 {
+
+/// CLOCK_MONOTONIC in ms; never 0: the clock of queues.
+inline std::int64_t steadyMs()
+{
+    return std::chrono::duration_cast<std::chrono::milliseconds>(
+               std::chrono::steady_clock::now().time_since_epoch())
+        .count();
+}
 
 /// Which report of one target is sent next. The reports of a run keep their order: while one waits for its next
 /// attempt, those behind it wait too, and other runs go on; a log has a lane of its own, and
