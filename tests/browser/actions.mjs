@@ -180,6 +180,18 @@ export async function listsStagesThatCantBeEnded({ page, context, daemon, open }
     assert.equal(await page.getByText('Set aside').count(), 0);
 }
 
+export async function tellsSinceWhichCommitAServiceFails({ page, open }) {
+    await open('#/services/payment');
+    await page.getByRole('button', { name: 'Run', exact: true }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Run', exact: true }).click();
+    await page.waitForURL(/#\/runs\//);
+    await page.getByRole('button', { name: 'Reject' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Reject' }).click();
+    await page.locator('.run-head .status.FAILURE').waitFor();
+    await open('#/services/payment');
+    await page.getByText('Failing since').waitFor();
+}
+
 export async function startsARunOfAServiceAndTellsTheWayBack({ page, daemon, open }) {
     await open('#/services/payment');
     await page.getByRole('button', { name: 'Run', exact: true }).click();
@@ -197,7 +209,6 @@ export async function startsARunOfAServiceAndTellsTheWayBack({ page, daemon, ope
     await page.getByRole('dialog').getByRole('button', { name: 'Reject' }).click();
     // What was ended can be retried from the message, also on another page.
     await open('#/services/payment');
-    await page.getByText('Failing since').waitFor();
     await page.locator('#toast').getByRole('button', { name: 'Retry' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Retry' }).click();
     await page.locator('#toast', { hasText: 'will be retried' }).waitFor();

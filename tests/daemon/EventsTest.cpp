@@ -47,7 +47,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(_daemon.get("/api/runs/" + run).body, events[0].data);
         CPPUNIT_ASSERT_EQUAL(std::string("stage"), events[2].name);
         const auto stage = parsed(events[2]);
-        CPPUNIT_ASSERT_EQUAL(13, static_cast<int>(stage.MemberCount()));
+        CPPUNIT_ASSERT_EQUAL(14, static_cast<int>(stage.MemberCount()));
         CPPUNIT_ASSERT_EQUAL(std::string("EXIT"), std::string(stage["cause"].GetString()));
     }
 

@@ -184,11 +184,12 @@ public:
 
     void signal(int signal) const { ::kill(_pid, signal); }
 
-    /// The groups that it made for itself and its stages and that are there, deepest first.
+    /// The groups that it made for itself and its stages and that are there, deepest first. Those of others come and go
+    /// meanwhile, of which find would tell.
     [[nodiscard]] static std::string groups(const ExecPlace& place, int pid)
     {
         return place.sh("find /sys/fs/cgroup -depth -type d -path '*/stage-agent.exec-" +
-                        std::to_string(pid) + "*'");
+                        std::to_string(pid) + "*' 2>/dev/null; true");
     }
 
     [[nodiscard]] int pid() const { return _pid; }

@@ -39,7 +39,7 @@ Plan anyPlan(Rounds& luck)
             return Plan{.command = "for i in 1 2 3 4 5; do echo $i; sleep 0.05; done; printf end",
                         .log = numbered(5) + "end"};
         },
-        [] { return Plan{.command = "setsid sleep 30 & echo 1", .log = "1\n"}; },
+        [] { return Plan{.command = "setsid sleep 30 & echo 1", .log = "1\n", .leaves = true}; },
         // An orphan whose exit code is not the stage's.
         [] { return Plan{.command = "(setsid sh -c 'sleep 0.05; exit 9' &) ; sleep 0.15"}; },
         // Nothing of the agent is open in a stage.
@@ -61,7 +61,8 @@ Plan anyPlan(Rounds& luck)
                         .status = "FAILURE",
                         .cause = "SIGNAL",
                         .exitCode = -1,
-                        .says = false};
+                        .says = false,
+                        .leaves = true};
         },
         []
         {

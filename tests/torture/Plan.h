@@ -19,6 +19,8 @@ struct Plan
     bool says = true; ///< it comes to its own end, and so can say that it did
     std::string log = {};
     std::string options = {}; ///< more members of the stage's JSON, each with a comma in front
+    bool leaves =
+        false; ///< processes may outlive its command, which the log's last line tells then
 };
 
 /// Stages of every kind, each over in half a second or so: good and bad ends, signals, output, orphans,

@@ -89,7 +89,8 @@ public:
         check(ssh + "{ssh_key: A, known_hosts: x, user: y}", ":3: git.user: goes with token");
         check(ssh + "{token: A}", ":3: git: a token is for an https repository");
         for (const char* clear : {"http://git.example.org/a", "http://127.0.0.1@git.example.org/a",
-                                  "http://localhost.example.org/a", "git://localhost/a", "/srv/a"})
+                                  "http://localhost.example.org/a", "http://127.example.org/a",
+                                  "git://localhost/a", "/srv/a"})
             check(std::string("repository: ") + clear + "\ngit: {token: A}",
                   ":3: git: a token is for an https repository");
         check("repository: https://me:pw@git.example.org/a\ngit: {token: A}",
