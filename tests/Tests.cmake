@@ -20,6 +20,7 @@ add_executable(unit-tests
     tests/unit/EndedRunsTest.cpp
     tests/unit/EngineTest.cpp
     tests/unit/RunFlowTest.cpp
+    tests/unit/LastStagesTest.cpp
     tests/unit/ApprovalsTest.cpp
     tests/unit/SupersedeTest.cpp
     tests/unit/OrderBuilderTest.cpp

@@ -129,7 +129,8 @@ void putWaiting(Writer& out, const Waiting& waiting)
 /// Of a run that was stopped between its stages, none of them says why.
 void putFailure(Writer& out, const Run& run, const std::optional<RunOutlook::FailedStage>& failed)
 {
-    const auto cause = failed ? failed->cause : run.stopCause;
+    const auto stopped = run.status == Status::Failure ? run.stopCause : std::nullopt;
+    const auto cause = failed ? failed->cause : stopped;
     putOrNull(out, "cause", cause ? std::string(toString(*cause)) : "");
     out.Key("failedStage");
     failed ? putFailed(out, *failed) : static_cast<void>(out.Null());

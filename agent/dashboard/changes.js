@@ -38,7 +38,7 @@ function changesOf(stage) {
         ];
     }
     case 'FAILURE':
-        return [
+        return stage.ended === false ? [] : [
             { verb: 'Retry', to: 'IDLE', tone: 'go', what:
                 'This stage and all after it wait again, with their times cleared. The run is first in the queue ' +
                 'and resumes here, in the same workspace, as a new attempt. Earlier attempts and their logs stay readable.' },

@@ -113,7 +113,7 @@ export class StagePanel {
     }
 
     #drawHead(ended) {
-        const stage = { ...this.#stage, goesOut: this.#stage.status === 'AWAITING_APPROVAL' ? goesOut(this.#run) : '' };
+        const stage = { ...this.#stage, ended, goesOut: this.#stage.status === 'AWAITING_APPROVAL' ? goesOut(this.#run) : '' };
         const hadFocus = this.head.contains(document.activeElement);
         refill(this.head,
             el('div', { class: 'title' },

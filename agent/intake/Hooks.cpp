@@ -80,6 +80,15 @@ PipelineSpec pipelineOf(const Service& service, const ForgeEvent& event)
     return pipeline;
 }
 
+/// One for each commit of a branch or tag, whoever tells of it.
+std::string polledId(const ForgeEvent& event)
+{
+    const bool tag = event.kind == ForgeEvent::Kind::Tag;
+    std::string id = event.commit;
+    id.append(tag ? " refs/tags/" : " refs/heads/").append(event.branch);
+    return fittedText(id, longestName);
+}
+
 void describe(const ForgeEvent& event, HookDelivery& delivery)
 {
     delivery.event = fittedText(event.name, longestName);
@@ -213,7 +222,8 @@ commands::Delivered Hooks::start(const ForgeEvent& event, const Services& servic
                      .labels = service->labels,
                      .actor = fittedText(delivery.forge +
                                              (event.sender.empty() ? "" : ":" + event.sender),
-                                         longestName)});
+                                         longestName),
+                     .polledAs = event.pullRequest() ? "" : polledId(event)});
             }
             catch (const Declined& declined)
             {
@@ -262,7 +272,7 @@ bool Hooks::polled(const ForgeEvent& event)
         return false;
     HookDelivery delivery{.at = nowMs(), .forge = "poll"};
     describe(event, delivery);
-    delivery.delivery = fittedText(event.delivery, longestName);
+    delivery.delivery = polledId(event);
     start(event, wanted, delivery);
     return true;
 }

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <stdexcept>
 #include <system_error>
+#include <vector>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -58,6 +59,27 @@ void KnownRefs::write(const std::string& url, const RemoteRefs& refs) const
         throw std::runtime_error(std::system_error(errno, std::generic_category(), part).what());
     const FileDescriptor folder(::open(_folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     ::fsync(folder.get());
+}
+
+void KnownRefs::forget(const std::string& url) const
+{
+    std::error_code stays;
+    std::filesystem::remove(file(url), stays);
+}
+
+void KnownRefs::keepOnly(const std::set<std::string>& urls) const
+{
+    std::set<std::filesystem::path> kept;
+    for (const std::string& url : urls)
+        kept.insert(file(url).filename());
+    std::vector<std::filesystem::path> strays;
+    std::error_code stays;
+    for (auto entry = std::filesystem::directory_iterator(_folder, stays);
+         !stays && entry != std::filesystem::directory_iterator(); entry.increment(stays))
+        if (!kept.contains(entry->path().stem())) // also of NAME.new, which may be in the writing
+            strays.push_back(entry->path());
+    for (const auto& stray : strays)
+        std::filesystem::remove(stray, stays);
 }
 
 } // namespace agent

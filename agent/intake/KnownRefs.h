@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 
 namespace agent
@@ -22,6 +23,12 @@ public:
 
     /// Errors: std::runtime_error; what was known stays.
     void write(const std::string& url, const RemoteRefs& refs) const;
+
+    /// Removes what is known of the repository. What can't be removed stays.
+    void forget(const std::string& url) const;
+
+    /// The same of all but these.
+    void keepOnly(const std::set<std::string>& urls) const;
 
 private:
     [[nodiscard]] std::filesystem::path file(const std::string& url) const;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <set>
 #include <stdexcept>
 
 #include <sys/eventfd.h>
@@ -75,6 +76,15 @@ void Poller::load()
                                              0, std::min<std::int64_t>(every, 5'000))(_random);
         repository.everyMs = every;
     }
+    // A service that could not be read may poll one of the others: its changes are not to be lost by a typo.
+    _forgets = _parts.services.allRefused().empty();
+    if (_forgets)
+    {
+        std::set<std::string> urls;
+        for (const auto& [url, every] : wanted)
+            urls.insert(url);
+        _known.keepOnly(urls);
+    }
     _changed.notify_all();
 }
 
@@ -113,7 +123,9 @@ void Poller::work(Lane& lane)
             failure = error.what();
         }
         lock.lock();
-        if (!_stopping)
+        if (!lane.repositories.contains(url) && _forgets)
+            _known.forget(url); // written since load()
+        else if (!_stopping)
             note(lane, url, failure);
     }
 }
@@ -146,6 +158,9 @@ void Poller::poll(const std::string& url)
         return _known.write(url, now); // what was there before polling began is not new
     if (*before == now)
         return;
+    // A server that lost them, or hides them, for a while: all would be new when they are back.
+    if (now.empty())
+        throw std::runtime_error("it has no branches and tags any more");
     RemoteRefs known;
     std::size_t changes = 0;
     std::exception_ptr failure;
@@ -156,7 +171,7 @@ void Poller::poll(const std::string& url)
         if (old == before->end() || old->second != commit)
             try
             {
-                handled = !failure && changes < mostChanges;
+                handled = !failure && changes < mostChanges && !stopping();
                 changes += handled && tell(url, ref, commit) ? 1 : 0;
             }
             catch (const Declined&) // the queue is full, the disk low, the agent drains
@@ -174,13 +189,19 @@ void Poller::poll(const std::string& url)
         std::rethrow_exception(failure);
 }
 
+bool Poller::stopping()
+{
+    const std::lock_guard lock(_mutex);
+    return _stopping;
+}
+
 bool Poller::tell(const std::string& url, const std::string& ref, const std::string& commit)
 {
     const bool branch = ref.starts_with("refs/heads/");
     ForgeEvent event{.kind = branch ? ForgeEvent::Kind::Push : ForgeEvent::Kind::Tag,
                      .name = branch ? "push" : "tag",
                      .why = {},
-                     .delivery = commit + " " + ref,
+                     .delivery = {},
                      .repositories = {url},
                      .branch = ref.substr(branch ? 11 : 10),
                      .commit = commit};

@@ -48,7 +48,8 @@ public:
     Poller(const Poller&) = delete;
     Poller& operator=(const Poller&) = delete;
 
-    /// Looks at the services, anew too: a repository that is polled as before keeps its time.
+    /// Looks at the services, anew too: a repository that is polled as before keeps its time. What is known of those that no
+    /// service polls any more is forgotten, unless a service could not be read.
     void load();
 
     /// Ends all git processes. Blocks for a second at most.
@@ -70,6 +71,7 @@ private:
 
     void work(Lane& lane);
     void poll(const std::string& url);
+    bool stopping();
     bool tell(const std::string& url, const std::string& ref, const std::string& commit);
     void note(Lane& lane, const std::string& url, const std::string& failure);
 
@@ -82,6 +84,7 @@ private:
     std::map<std::string, std::size_t> _laneOf; ///< by host
     std::vector<std::unique_ptr<Lane>> _lanes;
     bool _stopping = false;
+    bool _forgets = false; ///< what no service polls any more
     std::minstd_rand _random;
 };
 

@@ -16,6 +16,7 @@ namespace
 constexpr std::chrono::seconds patience{30};
 constexpr std::size_t mostMemory = 256UL << 20;
 constexpr std::size_t mostAnswer = 16UL << 20;
+constexpr std::size_t mostRefs = 50'000;
 constexpr std::size_t longestRef = 1024;
 
 std::string variable(const char* name)
@@ -74,17 +75,22 @@ try
     const auto git = findProgram("git", variable("PATH"));
     if (git.empty())
         throw std::runtime_error("git is not found");
-    const ProgramEnd end =
-        runProgram({.argv = {git.string(), "ls-remote", "--heads", "--tags", "--", url},
-                    .timeout = patience,
-                    .mostBytes = mostAnswer,
-                    .endWhenFull = true,
-                    .mostMemory = mostMemory,
-                    .stop = lookup.stop,
-                    .environment = environment(lookup.gitConfig)});
+    // In /: what stands in a repository of the daemon's working folder says nothing to git.
+    const ProgramEnd end = runProgram(
+        {.argv = {git.string(), "-C", "/", "-c", "core.fsmonitor=false", "-c",
+                  "protocol.ext.allow=never", "ls-remote", "--heads", "--tags", "--", url},
+         .timeout = patience,
+         .mostBytes = mostAnswer,
+         .endWhenFull = true,
+         .mostMemory = mostMemory,
+         .stop = lookup.stop,
+         .environment = environment(lookup.gitConfig)});
     if (!end.passed())
         throw std::runtime_error(end.describe());
-    return refsFrom(end.out);
+    RemoteRefs refs = refsFrom(end.out);
+    if (refs.size() > mostRefs)
+        throw std::runtime_error("it has more than 50,000 branches and tags");
+    return refs;
 }
 catch (const std::system_error& error)
 {

@@ -19,7 +19,8 @@ struct RemoteLookup
 };
 
 /// Asks a repository elsewhere for its branches and tags, by `git ls-remote`. The server is a stranger: it has 30 s, git has
-/// 256 MiB of memory, and more than 16 MiB of answer are too much; then git is killed with all that it started.
+/// 256 MiB of memory, and more than 16 MiB of answer are too much; then git is killed with all that it started. So are more than 50,000
+/// branches and tags.
 /// Errors: std::runtime_error with one line for people.
 /// Blocks: for 31 s at most. Threads: any.
 RemoteRefs remoteRefs(const std::string& url, const RemoteLookup& lookup);

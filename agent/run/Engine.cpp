@@ -215,7 +215,13 @@ void Engine::collectWork(std::optional<std::int64_t> timeoutMs)
         _work.push_back(
             {.apply = [this, result](Batch& batch) { _parts.sync.record(batch, result); }});
     for (const auto& timer : _parts.timers.takeDue())
-        _work.push_back({.apply = [this, timer](Batch& batch) { _parts.due(batch, timer); }});
+    {
+        // A stage at work goes on without those two.
+        const bool needed =
+            timer.kind != TimerKind::ShimRecord && timer.kind != TimerKind::StuckCheck;
+        _work.push_back({.apply = [this, timer](Batch& batch) { _parts.due(batch, timer); },
+                         .stageId = needed ? timer.stageId : std::string()});
+    }
 }
 
 /// Runs all that has come in as one transaction. Returns whether it could be written.

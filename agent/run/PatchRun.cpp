@@ -17,6 +17,10 @@ Done apply(Batch& batch, EngineParts& parts, const std::string& runId, const Run
                          patch.pullNumber || patch.trigger || patch.priority;
     if (!changes)
         return {};
+    if (patch.trigger && *patch.trigger != run.trigger && parts.specs.stagesUnread(run))
+        throw Declined::conflict("stages_unread",
+                                 "the run's other stages stand in its repository and are not read "
+                                 "yet: their `when` holds for the trigger of the submission");
     if (batch.history.hasCorrections(runId, bounds::remarks))
         throw Declined::conflict("too_many_remarks", "the run was corrected " +
                                                          std::to_string(bounds::remarks) +

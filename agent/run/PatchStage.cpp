@@ -151,20 +151,16 @@ private:
         reopen();
     }
 
+    /// Where a stage before is not done, this one ran after the failure: the run stays as it ended.
     void accept(Status to)
     {
         needNotFinishing(_run);
         _parts.approvals.needApprover(_run, _stage, actor());
-        const auto stages = _batch.runs.stages(_run.id);
-        const bool goesOn = !unfinishedBefore(_batch, _stage) &&
-                            std::any_of(stages.begin(), stages.end(),
-                                        [&](const Stage& other) {
-                                            return other.ordinal > _stage.ordinal &&
-                                                   !other.ended() && !other.done();
-                                        });
+        const bool goesOn = !unfinishedBefore(_batch, _stage);
         if (goesOn)
         {
-            needWorkspace(_batch, _parts, _run);
+            if (startsBehind())
+                needWorkspace(_batch, _parts, _run);
             clearLastStages(_batch, _parts, _run, _stage.ordinal, actor(), _patch.reason);
         }
         const Status from = _stage.status;
@@ -172,7 +168,24 @@ private:
         _stage.cause = Cause::Operator;
         _batch.runs.update(_stage);
         _parts.writer.stageChanged(_batch, _stage, from, _patch.actor, _patch.reason);
-        reopen();
+        if (goesOn)
+            return reopen();
+        _batch.afterCommit.push_back([&specs = _parts.specs, id = _run.id] { specs.release(id); });
+    }
+
+    /// Whether a stage behind will start once this one is a success. One that runs after a failure alone will not.
+    [[nodiscard]] bool startsBehind()
+    {
+        const auto stages = _batch.runs.stages(_run.id);
+        return std::any_of(stages.begin(), stages.end(),
+                           [&](const Stage& other)
+                           {
+                               if (other.ordinal <= _stage.ordinal)
+                                   return false;
+                               const RunsAfter after = _parts.specs.stage(_run, other).when.run;
+                               return other.ended() ? after == RunsAfter::Always
+                                                    : !other.done() && after != RunsAfter::Failure;
+                           });
     }
 
     void tryAgain()

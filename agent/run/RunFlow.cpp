@@ -5,6 +5,7 @@
 #include "agent/run/AttemptSync.h"
 
 #include <algorithm>
+#include <exception>
 
 namespace agent
 {
@@ -18,6 +19,12 @@ bool any(const std::vector<Stage>& stages, Status status)
                        [status](const Stage& stage) { return stage.status == status; });
 }
 
+bool anyBegun(const std::vector<Stage>& stages)
+{
+    return std::any_of(stages.begin(), stages.end(),
+                       [](const Stage& stage) { return stage.attempt > 0; });
+}
+
 } // namespace
 
 void RunFlow::advance(Batch& batch, Run& run, const std::string& actor, const std::string& reason)
@@ -25,10 +32,8 @@ void RunFlow::advance(Batch& batch, Run& run, const std::string& actor, const st
     // A run that has not begun only changes by getting a slot, unless nothing is left to do.
     const bool begun = run.holdsSlot || (run.status != Status::Idle && !run.ended());
     auto stages = batch.runs.stages(run.id);
-    const bool failed = run.finishing() || any(stages, Status::Failure) ||
-                        (run.stopping && std::any_of(stages.begin(), stages.end(),
-                                                     [](const Stage& stage)
-                                                     { return !stage.ended() && !stage.done(); }));
+    const bool failed =
+        run.finishing() || any(stages, Status::Failure) || (run.stopping && cutShort(run, stages));
     const auto working = std::find_if(stages.begin(), stages.end(),
                                       [](const Stage& stage) {
                                           return stage.status == Status::InProgress ||
@@ -41,7 +46,8 @@ void RunFlow::advance(Batch& batch, Run& run, const std::string& actor, const st
 
     const bool endsAll = run.stopping && run.finishing();
     const std::string why =
-        run.stopping && reason.empty() && !any(stages, Status::Failure) ? "stopped" : reason;
+        run.stopping && failed && reason.empty() && !any(stages, Status::Failure) ? "stopped"
+                                                                                  : reason;
     Stage* next = endsAll ? nullptr : nextOf(batch, run, stages, failed);
     if (next == nullptr)
         return _writer.endRun(batch, run, failed ? Status::Failure : Status::Success, actor, why);
@@ -49,6 +55,11 @@ void RunFlow::advance(Batch& batch, Run& run, const std::string& actor, const st
     {
         run.stopping = false; // what it ended is gone
         _writer.setStatus(batch, run, Status::Failure, actor, why);
+    }
+    if (!failed && run.stopping) // too late
+    {
+        run.stopping = false;
+        run.stopCause.reset();
     }
     if (next->retryAt)
     {
@@ -66,6 +77,25 @@ void RunFlow::advance(Batch& batch, Run& run, const std::string& actor, const st
     begin(batch, run, stages, *next);
 }
 
+/// Returns whether the stop of `run` keeps it from something. It does not where only stages are left that run
+/// after a failure too, unless nothing began: then they don't run either.
+bool RunFlow::cutShort(const Run& run, const std::vector<Stage>& stages)
+try
+{
+    const bool begun = anyBegun(stages);
+    return std::any_of(stages.begin(), stages.end(),
+                       [&](const Stage& stage)
+                       {
+                           return !stage.ended() && !stage.done() &&
+                                  (!begun ||
+                                   _specs.stage(run, stage).when.run == RunsAfter::Success);
+                       });
+}
+catch (const std::exception&)
+{
+    return true; // the stored pipeline can't be read, and the run must end all the same
+}
+
 /// A stage is at work, or a person.
 void RunFlow::keepOn(Batch& batch, Run& run, const Stage& working, Status status)
 {
@@ -77,9 +107,9 @@ void RunFlow::keepOn(Batch& batch, Run& run, const Stage& working, Status status
 /// Returns the stage whose turn it is; null when none is left. Stages that run after a failure alone are skipped
 /// where there was none.
 Stage* RunFlow::nextOf(Batch& batch, const Run& run, std::vector<Stage>& stages, bool failed)
+try
 {
-    if (failed && std::none_of(stages.begin(), stages.end(),
-                               [](const Stage& stage) { return stage.attempt > 0; }))
+    if (failed && !anyBegun(stages))
         return nullptr; // nothing began: there is nothing to clean up
     for (Stage& stage : stages)
     {
@@ -95,6 +125,12 @@ Stage* RunFlow::nextOf(Batch& batch, const Run& run, std::vector<Stage>& stages,
         _writer.stageChanged(batch, stage, Status::Idle, agentActor, noFailure);
     }
     return nullptr;
+}
+catch (const std::exception&)
+{
+    if (!failed)
+        throw;
+    return nullptr; // the stored pipeline can't be read, and the run must end all the same
 }
 
 /// Starts `next`, whose turn it is, or makes the run wait for what it needs.

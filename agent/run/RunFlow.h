@@ -35,6 +35,7 @@ public:
     void abandon(Batch& batch, const std::string& runId, const std::string& why);
 
 private:
+    [[nodiscard]] bool cutShort(const Run& run, const std::vector<Stage>& stages);
     void keepOn(Batch& batch, Run& run, const Stage& working, Status status);
     Stage* nextOf(Batch& batch, const Run& run, std::vector<Stage>& stages, bool failed);
     void begin(Batch& batch, Run& run, std::vector<Stage>& stages, Stage& next);

@@ -12,6 +12,8 @@ void RunWriter::endRun(Batch& batch, Run& run, Status status, const std::string&
 {
     run.endedAt = run.endOf(nowMs(), bootTime());
     run.holdsSlot = run.wantsSlot = run.resumed = run.stopping = false;
+    if (status == Status::Success)
+        run.stopCause.reset(); // the stop came too late
     batch.runEndedAt = std::min(*run.endedAt, batch.runEndedAt.value_or(*run.endedAt));
     write(batch, run, status, reportEvents::runEnded, actor, reason);
     batch.afterCommit.push_back([this, id = run.id] { _specs.release(id); });

@@ -29,12 +29,14 @@ struct SecretFolder::History
     std::map<std::string, std::deque<std::string>> values;
     SecretMemory memory;
 
-    /// The mutex is held. Returns whether it was new.
+    /// The mutex is held. The value is the newest then; returns whether it was not before.
     bool remember(const std::string& name, const std::string& value)
     {
         auto& known = values[name];
-        if (std::find(known.begin(), known.end(), value) != known.end())
+        if (!known.empty() && known.back() == value)
             return false;
+        if (const auto same = std::find(known.begin(), known.end(), value); same != known.end())
+            known.erase(same);
         known.push_back(value);
         if (known.size() > mostValues)
             known.pop_front();
@@ -71,6 +73,13 @@ Secrets SecretFolder::ofStage(const std::vector<std::string>& given,
                               const std::vector<std::string>& all) const
 {
     Secrets secrets = readSecrets(given, _path);
+    {
+        // values() reads the files again, and may find others.
+        const std::lock_guard lock(_history->mutex);
+        for (const auto& secret : secrets)
+            if (_history->remember(secret.first, secret.second))
+                _history->memory.add(secret);
+    }
     std::vector<std::string> names = given;
     names.insert(names.end(), all.begin(), all.end());
     for (std::string& value : values(names))

@@ -12,6 +12,10 @@
 #include <string>
 #include <string_view>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 namespace agent::secretKeys
 {
 
@@ -31,12 +35,20 @@ std::string_view hostOf(std::string_view url)
     return url.substr(0, url.find(':'));
 }
 
+/// Of addresses, not of names such as 127.example.org.
+bool isLoopback(const std::string& host)
+{
+    in_addr address{};
+    return ::inet_pton(AF_INET, host.c_str(), &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
+}
+
 /// A token is not to be read on its way.
 bool isHttps(const std::string& repository)
 {
     const auto host = hostOf(repository);
     return repository.starts_with("https://") ||
-           (repository.starts_with("http://") && (host == "localhost" || host.starts_with("127.")));
+           (repository.starts_with("http://") &&
+            (host == "localhost" || isLoopback(std::string(host))));
 }
 
 bool isSsh(const std::string& repository)

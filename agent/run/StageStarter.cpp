@@ -23,10 +23,14 @@ void addCourse(Order& order, const Run& run, const StageSpec& spec, const Pipeli
         order.env["RUN_STATUS"] = run.status == Status::Failure ? "FAILURE" : "SUCCESS";
         order.env["FAILED_STAGE"] = failed == stages.end() ? "" : failed->name;
     }
-    // The agent's git plugin tells them; where nobody approves anything nobody reads them.
-    for (const StageSpec& other : pipeline.stages)
-        if (order.outside && other.approval.required)
-            order.env["STAGE_AGENT_RECENT_COMMITS"] = "1";
+    // The agent's git plugin tells them; where nobody approves anything nobody reads them. What a file of the
+    // repository says of approvals is not known yet.
+    const bool approves =
+        pipeline.file ||
+        std::any_of(pipeline.stages.begin(), pipeline.stages.end(),
+                    [](const StageSpec& other) { return other.approval.required; });
+    if (order.outside && approves)
+        order.env["STAGE_AGENT_RECENT_COMMITS"] = "1";
 }
 
 } // namespace

@@ -8,6 +8,7 @@
 #include "agent/run/Lookup.h"
 #include "agent/run/StopRun.h"
 #include "agent/store/DeliveryStore.h"
+#include "agent/store/ServiceRuns.h"
 #include "agent/store/Submissions.h"
 
 #include <algorithm>
@@ -119,6 +120,7 @@ Run create(Batch& batch, EngineParts& parts, const Submission& submission)
 }
 
 constexpr const char* runMark = ": run ";
+constexpr const char* polling = "poll"; ///< the forge of what polling finds
 constexpr std::size_t longestOutcome = 4096;
 
 std::vector<std::string> linesOf(const std::string& text)
@@ -151,6 +153,22 @@ bool hasRun(Batch& batch, const HookDelivery& delivery, const Submission& submis
     return std::any_of(lines.begin(), lines.end(),
                        [&](const std::string& line)
                        { return line.starts_with(submission.serviceName + runMark); });
+}
+
+/// Returns why the push needs no run: a hook and polling may tell of one at once. Empty: it needs one.
+std::string hasRunBecause(Batch& batch, const HookDelivery& delivery, const Submission& submission)
+{
+    if (delivery.forge == polling)
+        return ServiceRuns(batch.connection)
+                       .hasRun(submission.serviceName, submission.commit, submission.branch)
+                   ? "there is one of this commit already"
+                   : "";
+    if (submission.polledAs.empty())
+        return "";
+    const auto polled =
+        DeliveryStore(batch.connection)
+            .find(polling, submission.polledAs, delivery.at - DeliveryStore::keepMs);
+    return polled && hasRun(batch, *polled, submission) ? "polling has started it already" : "";
 }
 
 /// What came of a delivery that comes again: the runs of then and now, and the newest word on each other service.
@@ -209,16 +227,25 @@ Delivered deliver(Engine& engine, const HookDelivery& delivery,
             if (before)
                 made.runIds = before->runIds;
             std::vector<std::string> started;
+            std::string others = delivery.outcome;
             for (const Submission& submission : submissions)
             {
                 if (before && hasRun(batch, *before, submission))
                     continue;
+                if (const auto why = hasRunBecause(batch, delivery, submission); !why.empty())
+                {
+                    others.append(others.empty() ? "" : "\n")
+                        .append(submission.serviceName)
+                        .append(": no run: ")
+                        .append(why);
+                    continue;
+                }
                 const Run run = create(batch, parts, submission);
                 made.runIds.push_back(run.id);
                 started.push_back(submission.serviceName + runMark + run.id);
             }
-            made.outcome = fittedText(
-                merged(before ? before->outcome : "", started, delivery.outcome), longestOutcome);
+            made.outcome =
+                fittedText(merged(before ? before->outcome : "", started, others), longestOutcome);
             if (before && started.empty() && made.outcome == before->outcome)
                 return {*before, true};
             store.add(made);

@@ -29,7 +29,8 @@ struct Submission
     std::string idempotencyKey; ///< empty: none
     std::string bodyHash;
     std::string actor;
-    bool again = false; ///< it is of an older commit: it supersedes nothing
+    std::string polledAs; ///< the id under which polling tells of the same push; empty: it does not
+    bool again = false;   ///< it is of an older commit: it supersedes nothing
 };
 
 struct Submitted

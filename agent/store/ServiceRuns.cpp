@@ -12,7 +12,7 @@ namespace
 
 const Query runOfCommit{
     "SELECT 1 FROM runs WHERE commit_hash = ? AND service_name = ? AND branch = ? "
-    "LIMIT 1"};
+    "AND trigger_type NOT IN ('PR_OPEN', 'PR_SYNC') LIMIT 1"};
 const Query nextService{"SELECT service_id, service_name FROM runs WHERE service_id > ? "
                         "ORDER BY service_id, seq LIMIT 1"};
 

@@ -48,7 +48,8 @@ public:
     [[nodiscard]] std::optional<RunList::Page> page(const RunFilter& filter,
                                                     const ServiceChoice& services);
 
-    /// Returns whether there is a run of the service of this commit and branch.
+    /// Returns whether there is a run of the service of this commit and branch that is none of a pull request: that one has
+    /// fewer secrets and stages.
     [[nodiscard]] bool hasRun(const std::string& serviceName, const std::string& commit,
                               const std::string& branch);
 

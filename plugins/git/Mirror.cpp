@@ -46,9 +46,16 @@ Target Mirror::tryFind(const std::string& ref)
 
 void Mirror::requireOn(const std::string& commit, const std::string& branch)
 {
-    if (isOn(commit, branch))
-        return;
-    fetchAll(); // it may have been pushed since
+    if (!_fetched) // the branch may have been moved since the mirror was fetched into
+        try
+        {
+            fetchAll();
+        }
+        catch (const Damaged& damage)
+        {
+            _folder.setAside(damage.what());
+            (void)tryFind(commit);
+        }
     if (!isOn(commit, branch))
         throw Failure("git: commit " + commit + " is not on the branch '" + printable(branch) +
                       "' of " + _repository.name() +
@@ -136,7 +143,10 @@ void Mirror::fetchAll()
         ended = fetch();
     }
     if (ended.passed())
+    {
+        _fetched = true;
         return _folder.rememberFetch();
+    }
     // If the repository answers, the mirror is at fault.
     if (!_folder.fresh() &&
         _repository.run(command::readHead("/dev/null", _repository.url())).passed())

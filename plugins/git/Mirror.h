@@ -32,8 +32,8 @@ public:
     /// Errors: Failure if there is no such ref, or the repository can't be reached.
     Target find(const std::string& ref);
 
-    /// Sees that the commit is on the branch, or is the tag of this name where there is no such branch. Fetches where the
-    /// mirror does not show it.
+    /// Sees that the commit is on the branch, or is the tag of this name where there is no such branch. Fetches,
+    /// unless this object did: what the mirror shows may be long ago.
     /// Errors: Failure if it is not.
     void requireOn(const std::string& commit, const std::string& branch);
 
@@ -60,6 +60,7 @@ private:
 
     const Repository& _repository;
     MirrorFolder _folder;
+    bool _fetched = false;
 };
 
 } // namespace agent::git

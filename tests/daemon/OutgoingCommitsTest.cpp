@@ -4,6 +4,8 @@
 
 #include <cppunit/extensions/HelperMacros.h>
 
+#include <fstream>
+
 using agent::test::Answer;
 using agent::test::Daemon;
 using agent::test::Ended;
@@ -15,6 +17,7 @@ class OutgoingCommitsTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(OutgoingCommitsTest);
     CPPUNIT_TEST(testTheCommitsSinceTheLastOneThatWentOutAreListed);
+    CPPUNIT_TEST(testTheyAreListedWhereTheApprovalStandsInTheRepository);
     CPPUNIT_TEST(testWithoutACheckoutTheRunsOwnCommitIsListed);
     CPPUNIT_TEST_SUITE_END();
 
@@ -65,6 +68,29 @@ public:
 
         const std::string again = waiting(); // the same commit once more
         CPPUNIT_ASSERT_EQUAL("since " + third + ", complete: ", outgoing(again));
+    }
+
+    /// PREPARE was told to fetch them only where the service itself had an approval.
+    void testTheyAreListedWhereTheApprovalStandsInTheRepository()
+    {
+        const auto origin = _daemon.folder() / "origin";
+        std::filesystem::create_directories(origin);
+        git("init --quiet --initial-branch=main");
+        std::ofstream(origin / ".stage-agent.yaml")
+            << "stages:\n  - { type: DEPLOY_PROD, plugin: shell, approval: required, "
+               "with: { command: 'true' } }\n";
+        git("add -A");
+        commit("one");
+        _daemon.writeService("shop", "name: shop\nbranch: main\nrepository: " + origin.string() +
+                                         "\npipeline: .stage-agent.yaml\n");
+        _daemon.start();
+        const std::string first = waiting();
+        CPPUNIT_ASSERT_EQUAL(200,
+                             _daemon.post("/api/runs/" + first + "/approve-deployment").status);
+        _daemon.waitForRun(first, "SUCCESS");
+        commit("two");
+        commit("three");
+        CPPUNIT_ASSERT_EQUAL("since " + first + ", complete: three, two", outgoing(waiting()));
     }
 
     void testWithoutACheckoutTheRunsOwnCommitIsListed()

@@ -243,6 +243,7 @@ public:
         const std::string path = "/api/stages/" + stage;
         refused(_daemon->patch(path, R"({"status":"SUCCESS"})"));
         refused(_daemon->request("DELETE", path));
+        refused(_daemon->patch("/api/runs/" + run, R"({"triggerType":"PR_SYNC"})"));
         CPPUNIT_ASSERT_EQUAL(200, _daemon->post("/api/runs/" + before + "/stop").status);
         _daemon->waitForRun(run, "FAILURE");
         refused(_daemon->patch(path, R"({"status":"SUCCESS"})"));

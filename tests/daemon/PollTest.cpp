@@ -1,6 +1,8 @@
 #include "tests/support/AccessFixture.h"
+#include "tests/support/HookPayloads.h"
 #include "tests/support/HostileGitServer.h"
 #include "tests/support/Program.h"
+#include "tests/support/Targets.h"
 
 #include <cppunit/TestFixture.h>
 #include <cppunit/extensions/HelperMacros.h>
@@ -10,6 +12,7 @@
 #include <fstream>
 
 using agent::test::AccessFixture;
+using agent::test::Answer;
 using agent::test::HostileGitServer;
 using agent::test::waitFor;
 
@@ -21,6 +24,9 @@ class PollTest: public CppUnit::TestFixture, private AccessFixture
     CPPUNIT_TEST(testWhatWasThereBeforeIsNotNew);
     CPPUNIT_TEST(testNoChangeIsMissedAndNoneRunsTwiceOverKills);
     CPPUNIT_TEST(testOfTenThousandBranchesOneThatChangedRuns);
+    CPPUNIT_TEST(testAPushThatAHookTellsOfTooRunsOnce);
+    CPPUNIT_TEST(testAServerThatLostItsBranchesIsNotBelieved);
+    CPPUNIT_TEST(testWhatIsPolledNoMoreIsForgotten);
     CPPUNIT_TEST(testServersThatHangOrFloodHoldUpNoOther);
     CPPUNIT_TEST(testPollingNeedsRules);
     CPPUNIT_TEST_SUITE_END();
@@ -114,6 +120,82 @@ public:
         CPPUNIT_ASSERT_EQUAL(changed, std::string(runs[0]["commitHash"].GetString()));
         CPPUNIT_ASSERT_EQUAL(std::string("release/12345"),
                              std::string(runs[0]["branch"].GetString()));
+        // Of more than 50,000 none.
+        const std::string packed = origin() + "/packed-refs";
+        std::filesystem::copy_file(packed, packed + ".more");
+        {
+            std::ofstream refs(packed + ".more", std::ios::app);
+            for (int i = 20'000; i < 61'000; ++i)
+                refs << commit << " refs/heads/release/" << i << "\n";
+        }
+        std::filesystem::rename(packed + ".more", packed);
+        awaitOutput("can't be polled (it has more than 50,000 branches and tags)");
+        awaitRuns(1);
+    }
+
+    void testAPushThatAHookTellsOfTooRunsOnce()
+    {
+        _daemon.set("hooks.secret", "HOOKS");
+        _daemon.writeSecret("HOOKS", secret + "\n");
+        makeOrigin();
+        writeService("payment", origin());
+        _daemon.start();
+        awaitKnown(1);
+        const std::string polled = push("main");
+        awaitRuns(1);
+        for (int time = 0; time < 2; ++time)
+        {
+            const Answer late = hook("1", polled, "main");
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(late.body, 200, late.status);
+            CPPUNIT_ASSERT_MESSAGE(late.body, late.body.find("polling has started it already") !=
+                                                  std::string::npos);
+        }
+        const std::string told = commitHere();
+        CPPUNIT_ASSERT_EQUAL(201, hook("2", told, "release/1").status);
+        git({"push", "-q", "origin", "HEAD:refs/heads/release/1"});
+        push("release/2");
+        const auto runs = awaitRuns(3);
+        CPPUNIT_ASSERT_EQUAL(std::string("release/2"), std::string(runs[0]["branch"].GetString()));
+    }
+
+    /// Symptom: each branch ran. Cause: an empty answer was remembered, and all was new when the branches were back.
+    void testAServerThatLostItsBranchesIsNotBelieved()
+    {
+        makeOrigin();
+        writeService("payment", origin());
+        _daemon.start();
+        awaitKnown(1);
+        const std::string commit = git({"rev-parse", "HEAD"});
+        git({"-C", origin(), "update-ref", "-d", "refs/heads/main"});
+        awaitOutput("can't be polled (it has no branches and tags any more)");
+        git({"-C", origin(), "update-ref", "refs/heads/main", commit});
+        awaitOutput("can be polled again");
+        push("release/1");
+        const auto runs = awaitRuns(1);
+        CPPUNIT_ASSERT_EQUAL(std::string("release/1"), std::string(runs[0]["branch"].GetString()));
+    }
+
+    void testWhatIsPolledNoMoreIsForgotten()
+    {
+        makeOrigin();
+        writeService("payment", origin());
+        _daemon.start();
+        awaitKnown(1);
+        // While a service can't be read, it may be the one that polls.
+        _daemon.writeService("broken", "name: broken\nstages: 1\n");
+        _daemon.writeService("payment", service("payment") + "repository: " + origin() + "\n");
+        agent::test::reload(_daemon);
+        CPPUNIT_ASSERT_EQUAL(1L, known());
+        _daemon.writeService("broken", service("broken"));
+        agent::test::reload(_daemon);
+        waitFor("it to be forgotten", [&] { return known() == 0; });
+        push("main");
+        writeService("payment", origin());
+        agent::test::reload(_daemon);
+        awaitKnown(1);
+        push("release/1");
+        const auto runs = awaitRuns(1);
+        CPPUNIT_ASSERT_EQUAL(std::string("release/1"), std::string(runs[0]["branch"].GetString()));
     }
 
     /// Each has 30 s, 16 MiB and 256 MiB of memory.
@@ -162,6 +244,8 @@ public:
     }
 
 private:
+    static inline const std::string secret = "correct horse battery staple";
+
     [[nodiscard]] std::string origin() const { return (_daemon.folder() / "origin.git").string(); }
     [[nodiscard]] std::string clone() const { return (_daemon.folder() / "clone").string(); }
 
@@ -216,16 +300,38 @@ private:
     /// Waits until so many repositories were asked once.
     void awaitKnown(long count) const
     {
-        waitFor("the first look",
-                [&]
-                {
-                    long found = 0;
-                    std::error_code none;
-                    for (const auto& entry :
-                         std::filesystem::directory_iterator(_daemon.state() / "polled", none))
-                        found += entry.path().extension() == ".new" ? 0 : 1;
-                    return found >= count;
-                });
+        waitFor("the first look", [&] { return known() >= count; });
+    }
+
+    /// Of how many repositories something is known.
+    [[nodiscard]] long known() const
+    {
+        long found = 0;
+        std::error_code none;
+        for (const auto& entry :
+             std::filesystem::directory_iterator(_daemon.state() / "polled", none))
+            found += entry.path().extension() == ".new" ? 0 : 1;
+        return found;
+    }
+
+    void awaitOutput(const std::string& text) const
+    {
+        waitFor(text, [&] { return _daemon.output().find(text) != std::string::npos; });
+    }
+
+    /// Tells of a push as GitHub does.
+    [[nodiscard]] Answer hook(const std::string& id, const std::string& commit,
+                              const std::string& branch) const
+    {
+        // https:///path.git has the name of the path.
+        const std::string name = origin().substr(1, origin().size() - 5);
+        std::string ref = "refs/heads/";
+        ref.append(branch);
+        const std::string body =
+            agent::test::pushJson({.repository = name, .ref = ref, .commit = commit}, "");
+        auto headers = agent::test::githubHeaders("push", id, body, secret);
+        headers["Authorization"] = "";
+        return _daemon.request("POST", "/hooks/github", body, headers);
     }
 
     rapidjson::Document awaitRuns(unsigned count)

@@ -46,11 +46,12 @@ public:
         _daemon.waitForRun(blocker, "SUCCESS");
         _daemon.waitForRun(broken, "SUCCESS");
         CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
-        const std::string edit = "sqlite3 " + (_daemon.state() / "record.db").string() +
-                                 " \"UPDATE runs SET pipeline = 'no pipeline', status = 'IDLE', "
-                                 "wants_slot = 1 WHERE id = '" +
-                                 broken + "'; UPDATE stages SET status = 'IDLE' WHERE run_id = '" +
-                                 broken + "'\" 2>/dev/null";
+        const std::string edit =
+            "sqlite3 " + (_daemon.state() / "record.db").string() +
+            " \"UPDATE runs SET pipeline = 'no pipeline', status = 'IDLE', ended_at = NULL, "
+            "wants_slot = 1 WHERE id = '" +
+            broken + "'; UPDATE stages SET status = 'IDLE' WHERE run_id = '" + broken +
+            "'\" 2>/dev/null";
         if (std::system(edit.c_str()) != 0) // NOLINT: our own words
             return;                         // no sqlite3 program here
         _daemon.start();

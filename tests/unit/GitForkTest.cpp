@@ -14,6 +14,7 @@ class GitForkTest: public GitFixture
     CPPUNIT_TEST(testAForkMayNotReachFurtherThroughASubmodule);
     CPPUNIT_TEST(testATagIsNoBase);
     CPPUNIT_TEST(testACommitOfTheBranchIsProved);
+    CPPUNIT_TEST(testACommitThatWasTakenOffTheBranchIsNone);
     CPPUNIT_TEST(testACommitOfAnotherBranchIsNone);
     CPPUNIT_TEST(testATagProvesOnlyItsOwnCommit);
     CPPUNIT_TEST_SUITE_END();
@@ -110,6 +111,17 @@ public:
         passed(checkOutOn(second, "main")); // pushed since
         passed(checkOutOn(first, "main"));
         passed(checkOutOn("main", "main"));
+    }
+
+    /// Symptom: the mirror's branch was believed, however old. Cause: it was fetched only where it did not show the commit.
+    void testACommitThatWasTakenOffTheBranchIsNone()
+    {
+        const std::string first = commitFile("file", "one");
+        const std::string second = commitFile("file", "two");
+        passed(checkOutOn(second, "main"));
+        git({"-C", _origin, "reset", "-q", "--hard", first});
+        assertFailure(checkOutOn(second, "main"), "is not on the branch 'main'");
+        passed(checkOutOn(first, "main"));
     }
 
     void testACommitOfAnotherBranchIsNone()

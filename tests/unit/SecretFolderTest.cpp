@@ -20,6 +20,7 @@ class SecretFolderTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testAnEarlierValueStaysMasked);
     CPPUNIT_TEST(testCopiesRememberTogether);
     CPPUNIT_TEST(testOfManyValuesTheLastAreRemembered);
+    CPPUNIT_TEST(testAValueThatComesBackIsTheNewest);
     CPPUNIT_TEST(testWhatCannotBeReadFailsOnlyWhoNamesIt);
     CPPUNIT_TEST(testMemoryOutlivesTheDaemon);
     CPPUNIT_TEST(testATornMemoryIsReadAsFarAsItGoes);
@@ -77,6 +78,28 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("***"), masked("value-number-24", {"ONE"}, folder));
         CPPUNIT_ASSERT_EQUAL(std::string("value-number-2."),
                              masked("value-number-2.", {"ONE"}, folder));
+    }
+
+    void testAValueThatComesBackIsTheNewest()
+    {
+        const FileDescriptor memory = newMemory();
+        const SecretFolder folder(_files.path());
+        folder.rememberIn(SecretMemory(copyOf(memory)));
+        const auto give = [&](int number)
+        {
+            write("ONE", "value-number-" + std::to_string(number));
+            (void)folder.ofStage({"ONE"}, {});
+        };
+        for (int i = 10; i < 26; ++i)
+            give(i);
+        give(10);
+        for (int i = 30; i < 45; ++i)
+            give(i);
+        CPPUNIT_ASSERT_EQUAL(std::string("*** value-number-25"),
+                             masked("value-number-10 value-number-25", {"ONE"}, folder));
+        const SecretFolder next(_files.path());
+        next.rememberIn(SecretMemory(copyOf(memory)));
+        CPPUNIT_ASSERT_EQUAL(std::string("***"), masked("value-number-10", {"ONE"}, next));
     }
 
     void testWhatCannotBeReadFailsOnlyWhoNamesIt()

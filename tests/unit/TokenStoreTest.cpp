@@ -23,6 +23,7 @@ class TokenStoreTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testAUseOfNoTokenChangesNothing);
     CPPUNIT_TEST(testRunsOfSeveralServicesAreOneList);
     CPPUNIT_TEST(testRunsOfNoServiceAreNone);
+    CPPUNIT_TEST(testARunOfAPullRequestIsNoneOfItsBranch);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -111,6 +112,26 @@ public:
     }
 
     /// No service is not all services: a token whose services match none sees no run, however it asks.
+    /// Symptom: a push was not run. Cause: the run of its pull request counted, which has no secrets and no deployment.
+    void testARunOfAPullRequestIsNoneOfItsBranch()
+    {
+        RunStore runs(_database.writer());
+        ServiceRuns of(_database.writer());
+        for (const TriggerType trigger :
+             {TriggerType::PrOpen, TriggerType::PrSync, TriggerType::Main})
+        {
+            CPPUNIT_ASSERT(!of.hasRun("a", "c0ffee", "main"));
+            Run run{.id = newId(),
+                    .commitHash = "c0ffee",
+                    .trigger = trigger,
+                    .serviceId = "a",
+                    .serviceName = "a",
+                    .branch = "main"};
+            runs.insert(run);
+        }
+        CPPUNIT_ASSERT(of.hasRun("a", "c0ffee", "main"));
+    }
+
     void testRunsOfNoServiceAreNone()
     {
         RunStore runs(_database.writer());
