@@ -10,6 +10,7 @@ set(fuzzed_sources
     agent/plugin/Manifest.cpp
     agent/plugin/PluginRegistry.cpp
     agent/run/InputRules.cpp
+    agent/run/IsolationPolicy.cpp
     agent/run/Pipeline.cpp
     agent/run/PipelineParser.cpp
     agent/run/PipelineFileReader.cpp
@@ -19,6 +20,7 @@ set(fuzzed_sources
     agent/run/PipelineValues.cpp
     agent/run/ConditionKeys.cpp
     agent/run/FilePipeline.cpp
+    agent/run/RunPipeline.cpp
     agent/run/SecretGrants.cpp
     agent/run/SecretKeys.cpp
     agent/run/RefusedVariables.cpp
