@@ -57,7 +57,7 @@ struct Run
     std::optional<Cause> stopCause; ///< it was stopped: STOPPED or SUPERSEDED
     std::int64_t version = 1;
 
-    /// When it began by a clock that nobody sets: CLOCK_BOOTTIME of this boot, in ms. Empty: not yet, or by a release before.
+    /// When it began by CLOCK_BOOTTIME of this boot, in ms. Empty: not begun, or recorded by an earlier release.
     std::string beganBootId;
     std::int64_t beganBootMs = 0;
 

@@ -31,7 +31,7 @@ struct ProcessInfo
 /// Errors: std::system_error.
 std::string bootId();
 
-/// Now by a clock that nobody sets. Errors: as bootId().
+/// Returns the id of this boot, and the current time by CLOCK_BOOTTIME. Errors: as bootId().
 BootTime bootTime();
 
 /// The living processes that an attempt left behind: those with its ids in their environment, their

@@ -81,7 +81,7 @@ std::string togetherProblem(const StageSpec& stage)
     if (stage.approval.required)
         return after + " can't be combined with approval: nobody shall have to wait for it";
     if (stage.plugin == "external")
-        return after + " can't be combined with the plugin external, which waits for somebody else";
+        return after + " can't be combined with the plugin external, which is ended from outside";
     return "";
 }
 

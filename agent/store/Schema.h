@@ -247,7 +247,7 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
             PRIMARY KEY (key, value, run_seq)
         ) WITHOUT ROWID)",
         "CREATE INDEX run_labels_by_run ON run_labels (run_seq)",
-        // When a run began, by the clock that nobody sets.
+        // When a run began, by CLOCK_BOOTTIME.
         "ALTER TABLE runs ADD COLUMN began_boot_id TEXT",
         "ALTER TABLE runs ADD COLUMN began_boot_ms INTEGER NOT NULL DEFAULT 0",
     },
