@@ -148,6 +148,8 @@ target_link_libraries(leaderless PRIVATE Threads::Threads)
 set_target_properties(leaderless PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test-programs)
 add_dependencies(unit-tests leaderless)
+add_library(unsynchronised MODULE tests/support/programs/Unsynchronised.cpp)
+set_target_properties(unsynchronised PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test-programs)
 
 # Plugins that misbehave, and the README's example as a project of its own would build it.
 foreach(plugin Odd WrongAbi NotAPlugin TwoClasses)
@@ -260,7 +262,7 @@ target_compile_definitions(daemon-tests PRIVATE
 target_compile_options(daemon-tests PRIVATE ${TEST_OPTIONS})
 target_precompile_headers(daemon-tests PRIVATE tests/support/tests.pch.h)
 add_dependencies(daemon-tests stage-agent stage-shim stage-plugin-host stagectl plugin-git
-    plugin-git-files plugin-shell-files plugin-external-files leaderless)
+    plugin-git-files plugin-shell-files plugin-external-files leaderless unsynchronised)
 
 if(STAGE_AGENT_SANITIZE STREQUAL "thread")
     target_sources(unit-tests PRIVATE tests/support/TsanSuppressions.cpp)

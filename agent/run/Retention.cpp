@@ -24,7 +24,7 @@ constexpr TimeMs day = 86'400'000;
 /// What is more than the agent's own pauses.
 constexpr TimeMs leap = 60'000;
 
-/// Says what the kernel knows of the clock; true where it may not be asked, as under the unit's filter.
+/// Says what the kernel knows of the clock; true where it may not be asked, as in some containers.
 bool isSynchronised()
 {
     timex state{};

@@ -30,6 +30,7 @@ public:
         service({"echo first", "seq 1000; " + gate(), "true", "true"});
         TerminalProgram shown(follow(), environment(), 24, 80);
         shown.untilShown("1000");
+        shown.untilShown("PREPARE       Success "); // each stage is asked for by itself
         const auto lines = shown.screen.lines();
         // The first line says that the run goes on, the second is the heading.
         assertStarts(lines, 0, "run ");

@@ -46,6 +46,7 @@ class RetentionTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testTheNewestRunsStayWhereTheyAreCounted);
     CPPUNIT_TEST(testARunThatHasNotEndedStays);
     CPPUNIT_TEST(testAClockThatLeaptSinceTheLastChangeRemovesNoRun);
+    CPPUNIT_TEST(testAStartWithAnUnsynchronisedClockRemovesNoRun);
     CPPUNIT_TEST(testManyRunsGoWhileTheAgentAnswers);
     CPPUNIT_TEST(testKilledInBetweenLeavesNoRowWithoutFilesNorFilesForEver);
     CPPUNIT_TEST(testWorkspaceGoesAndTheFailedStageCannotBeTriedAgain);
@@ -174,6 +175,33 @@ public:
                                                             " of [^ ]+ removed: more "
                                                             "than runs.keep_count"));
                     });
+    }
+
+    /// Symptom: a host without a clock battery starts with a wrong time, and runs are removed for it before the
+    /// first answer of a time server. Bound: with a clock that the kernel calls synchronised they go.
+    void testAStartWithAnUnsynchronisedClockRemovesNoRun()
+    {
+        _daemon.start();
+        const auto run = _daemon.submit(one("true"));
+        _daemon.waitForRun(run, "SUCCESS");
+        CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
+        {
+            Database record(_daemon.state() / "record.db"); // all of it happened two hours ago
+            for (const char* sql : {"UPDATE history SET at = at - 7200000",
+                                    "UPDATE runs SET ended_at = ended_at - 7200000"})
+                record.writer().prepareOnce(sql).step();
+        }
+        _daemon.set("runs.keep", "1h");
+        _daemon.setEnvironment("LD_PRELOAD",
+                               STAGE_AGENT_BIN_DIR "/../test-programs/unsynchronised.so");
+        _daemon.setEnvironment("ASAN_OPTIONS", "verify_asan_link_order=0");
+        _daemon.start();
+        _daemon.waitForRun(_daemon.submit(one("true")), "SUCCESS"); // retention has looked
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/api/runs/" + run).status);
+        _daemon.setEnvironment("LD_PRELOAD", "");
+        CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
+        _daemon.start();
+        waitFor("the run to go", [&] { return _daemon.get("/api/runs/" + run).status == 404; });
     }
 
     void testManyRunsGoWhileTheAgentAnswers()

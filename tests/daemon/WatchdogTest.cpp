@@ -159,12 +159,17 @@ public:
         reader.execute("BEGIN");
         CPPUNIT_ASSERT(reader.prepareOnce("SELECT id FROM runs").step());
         _disk->fill();
+        int refusals = 0;
         const auto refused = [&]
         {
             const std::string message(8000, 'x');
-            return _daemon->patch("/api/runs/" + run, R"({"commitMessage":")" + message + "\"}")
-                       .status == 503;
+            const bool refusal =
+                _daemon->patch("/api/runs/" + run, R"({"commitMessage":")" + message + "\"}")
+                    .status == 503;
+            refusals += refusal ? 1 : 0;
+            return refusal;
         };
+        const auto begin = std::chrono::steady_clock::now();
         // Until what the record has set aside for itself is used up.
         waitFor("a change to be refused", refused);
         _socket->waitForMore(fed, 3);
@@ -177,6 +182,13 @@ public:
                                "STATUS=full disk: below disk.min_free, 0 MiB free") &&
                            lastStatus().find("the record can't be written") != std::string::npos;
                 });
+        waitFor("more refusals", [&] { return refused() && refusals > 20; });
+        // The journal is told once a minute, and after each change that found room.
+        const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(
+            std::chrono::steady_clock::now() - begin);
+        const auto told = timesSaid("nothing could be written");
+        CPPUNIT_ASSERT(told >= 1 &&
+                       told <= 1 + timesSaid("the record can be written again") + minutes.count());
         reader.execute("COMMIT");
         _disk->free();
         waitFor("the status to be well",
@@ -216,8 +228,9 @@ public:
         _daemon->setEnvironment("WATCHDOG_USEC", "");
         _daemon->start();
         _socket->waitFor("READY=1");
+        waitFor("the thread to name itself",
+                [&] { return threadsOf(_daemon->pid()).count("status") == 1; });
         CPPUNIT_ASSERT_EQUAL(std::size_t{0}, threadsOf(_daemon->pid()).count("watchdog"));
-        CPPUNIT_ASSERT_EQUAL(std::size_t{1}, threadsOf(_daemon->pid()).count("status"));
         _daemon->setEnvironment("NOTIFY_SOCKET", "");
         _daemon->stop();
         _daemon->start();
@@ -279,6 +292,15 @@ private:
                                    output.find(part + " does not answer") != std::string::npos);
         }
         _socket->waitForMore(fed, 2);
+    }
+
+    [[nodiscard]] std::int64_t timesSaid(const std::string& words) const
+    {
+        std::int64_t times = 0;
+        const std::string output = _daemon->output();
+        for (auto at = output.find(words); at != std::string::npos; at = output.find(words, at + 1))
+            ++times;
+        return times;
     }
 
     std::string lastStatus()
