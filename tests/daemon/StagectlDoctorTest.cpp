@@ -235,6 +235,8 @@ public:
         assertUntouched("stopped");
         _daemon.start();
         _daemon.waitForRun(_daemon.submit(listOf({shell("true")})), "SUCCESS");
+        agent::test::waitFor("the record to be checked",
+                             [&] { return fs::exists(_daemon.state() / "record.checked"); });
         assertUntouched("running");
         CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/healthz").status);
         _daemon.kill();
