@@ -281,7 +281,7 @@ public:
         git({"push", "-q", bare, "main"});
         git({"--git-dir", bare, "update-server-info"});
         const std::string found = git({"rev-parse", "HEAD"});
-        const GitHttpServer server(root);
+        GitHttpServer server(root);
         _daemon.writeService("payment",
                              "name: payment\nrepository: " + server.url("", "acme/payment.git") +
                                  "\nstages: [{ type: PREPARE, plugin: git }]\n");

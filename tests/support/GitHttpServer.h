@@ -23,21 +23,22 @@ class GitHttpServer
 public:
     explicit GitHttpServer(std::filesystem::path root) : _root(std::move(root)), _socket(address())
     {
-        _server = std::make_unique<Poco::Net::HTTPServer>(new Factory(*this), _socket,
-                                                          new Poco::Net::HTTPServerParams);
-        _server->start();
     }
-    ~GitHttpServer() { _server->stopAll(true); }
+    ~GitHttpServer()
+    {
+        if (_server)
+            _server->stopAll(true);
+    }
     GitHttpServer(const GitHttpServer&) = delete;
     GitHttpServer& operator=(const GitHttpServer&) = delete;
 
-    /// Set before the first request: `user:password`.
+    /// Set before the first url(): `user:password`.
     std::set<std::string> passwords;
 
-    /// Set before the first request: where they are sent on to, with their path; empty: nowhere.
+    /// Set before the first url(): where they are sent on to, with their path; empty: nowhere.
     std::string redirect;
 
-    /// Set before the first request: is called in each.
+    /// Set before the first url(): is called in each.
     std::function<void()> asked = [] {};
 
     /// Requests that had a user and a password.
@@ -46,9 +47,16 @@ public:
     /// Requests that were answered with a file.
     std::atomic<int> served{0};
 
-    /// Returns the URL of a repository; `user`: empty or with the `@`.
-    [[nodiscard]] std::string url(const std::string& user, const std::string& path) const
+    /// Returns the URL of a repository; `user`: empty or with the `@`. Serves from the first call on: its threads begin
+    /// after what was set.
+    [[nodiscard]] std::string url(const std::string& user, const std::string& path)
     {
+        if (!_server)
+        {
+            _server = std::make_unique<Poco::Net::HTTPServer>(new Factory(*this), _socket,
+                                                              new Poco::Net::HTTPServerParams);
+            _server->start();
+        }
         return "http://" + user + _socket.address().toString() + "/" + path;
     }
 

@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <iostream>
+#include <mutex>
 #include <sstream>
 
 namespace fs = std::filesystem;
@@ -48,10 +49,16 @@ public:
         serve(_origin, "r.git");
         GitHttpServer server(served());
         server.passwords = {"x-access-token:" + token};
+        std::mutex mutex;
         std::string arguments;
-        server.asked = [&] { arguments += argumentsOfAll(); };
+        server.asked = [&]
+        {
+            const std::lock_guard lock(mutex);
+            arguments += argumentsOfAll();
+        };
         auto env = withToken(server.url("", "r.git"), "main");
         const PluginEnd end = passed(checkOut(env));
+        const std::lock_guard lock(mutex);
         CPPUNIT_ASSERT(arguments.find("r.git") != std::string::npos);
         CPPUNIT_ASSERT(arguments.find(token) == std::string::npos);
         CPPUNIT_ASSERT((end.out + end.errors).find(token) == std::string::npos);
