@@ -33,15 +33,15 @@ set(fuzzed_sources
     agent/api/Http.cpp
     agent/api/Input.cpp
     agent/api/RequestReader.cpp)
-foreach(library agent_os agent_model agent_wire agent_document)
+foreach(library agent_os agent_model agent_wire agent_reports agent_document)
     get_target_property(sources ${library} SOURCES)
     list(APPEND fuzzed_sources ${sources})
 endforeach()
 add_library(fuzzed STATIC EXCLUDE_FROM_ALL ${fuzzed_sources})
 target_compile_options(fuzzed PRIVATE ${instrument})
-target_link_libraries(fuzzed PUBLIC Poco::Foundation yaml-cpp PkgConfig::ZSTD)
+target_link_libraries(fuzzed PUBLIC Poco::Foundation yaml-cpp pugixml::pugixml PkgConfig::ZSTD)
 
-foreach(name Masker LogIndex Request Chunk Target Body Service File Manifest Wire)
+foreach(name Masker LogIndex Request Chunk Target Body Service File Manifest JUnit Wire)
     string(REGEX REPLACE "([a-z])([A-Z])" "\\1-\\2" target ${name})
     string(TOLOWER ${target}-fuzz target)
     add_executable(${target} EXCLUDE_FROM_ALL tests/fuzz/${name}Fuzz.cpp)

@@ -27,6 +27,7 @@ const std::map<std::string, std::vector<std::string>> mayInclude{
     {"os", {}},
     {"program", {"os"}},
     {"wire", {"model", "os"}},
+    {"reports", {"model"}},
     {"process", {"model", "os", "wire"}},
     {"store", {"model", "os", "wire"}},
     {"document", {"model", "os"}},
