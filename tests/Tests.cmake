@@ -71,6 +71,7 @@ add_executable(unit-tests
     tests/unit/LogFormatTest.cpp
     tests/unit/CompressedLogTest.cpp
     tests/unit/TestReportsTest.cpp
+    tests/unit/ArtifactsTest.cpp
     tests/unit/SafeRemoveTest.cpp
     tests/unit/CleanupWorkerTest.cpp
     tests/unit/UnusedMirrorsTest.cpp
@@ -135,7 +136,7 @@ add_executable(unit-tests
     plugins/git/Url.cpp
     plugins/git/Git.cpp
     plugins/git/Program.cpp)
-target_link_libraries(unit-tests PRIVATE agent_api agent_run agent_reports agent_ctl Poco::NetSSL OpenSSL::SSL cppunit)
+target_link_libraries(unit-tests PRIVATE agent_api agent_run agent_reports agent_ctl Poco::NetSSL OpenSSL::SSL PkgConfig::ZSTD cppunit)
 target_compile_definitions(unit-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
