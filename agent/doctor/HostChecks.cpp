@@ -1,8 +1,8 @@
 #include "agent/doctor/Checks.h"
 #include "agent/process/Cgroup.h"
 #include "agent/process/KernelCalls.h"
+#include "agent/run/ClockState.h"
 
-#include <sys/timex.h>
 #include <sys/utsname.h>
 
 namespace agent::doctor
@@ -63,10 +63,7 @@ void checkCgroups(const Context& context, Findings& findings)
 
 void checkClock(std::optional<TimeMs> lastEnd, Findings& findings)
 {
-    timex clock{};
-    const int state = ::adjtimex(&clock);
-    const bool synchronised =
-        state != TIME_ERROR && (static_cast<unsigned>(clock.status) & STA_UNSYNC) == 0;
+    const std::optional<bool> synchronised = clockIsSynchronised();
     const TimeMs now = nowMs();
     const std::string seen = formatTime(now);
     const std::string advice = "timedatectl set-ntp true (systemd-timesyncd), or install chrony; "
@@ -76,9 +73,9 @@ void checkClock(std::optional<TimeMs> lastEnd, Findings& findings)
     else if (lastEnd && *lastEnd > now + tolerance)
         findings.warn("clock", seen + " is before the end of a run, " + formatTime(*lastEnd),
                       "the clock is wrong now, or was then: " + advice);
-    else if (state < 0) // refused by a container's seccomp filter
-        findings.ok("clock", seen + "; can't tell whether it is synchronised");
     else if (!synchronised)
+        findings.ok("clock", seen + "; can't tell whether it is synchronised");
+    else if (!*synchronised)
         findings.warn("clock", seen + ", not synchronised", advice);
     else
         findings.ok("clock", seen + ", synchronised");

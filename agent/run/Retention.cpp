@@ -1,13 +1,12 @@
 #include "agent/run/Retention.h"
 
 #include "agent/os/Journal.h"
+#include "agent/run/ClockState.h"
 #include "agent/store/Submissions.h"
 
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
-
-#include <sys/timex.h>
 
 namespace agent
 {
@@ -24,11 +23,10 @@ constexpr TimeMs day = 86'400'000;
 /// What is more than the agent's own pauses.
 constexpr TimeMs leap = 60'000;
 
-/// Says what the kernel knows of the clock; true where it may not be asked, as in some containers.
+/// Where nobody can tell, the clock is believed.
 bool isSynchronised()
 {
-    timex state{};
-    return ::adjtimex(&state) != TIME_ERROR;
+    return clockIsSynchronised().value_or(true);
 }
 
 /// Clients of the event stream that reconnect later than this are not told of a deletion.

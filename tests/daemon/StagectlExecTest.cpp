@@ -110,7 +110,16 @@ public:
         _place.app({{"BUILD", "echo built"}});
         _place.daemon.start();
         _place.daemon.waitForRun(_place.daemon.submitService("app"), "SUCCESS");
-        const auto before = treeOf(_place.daemon.state());
+        auto before = treeOf(_place.daemon.state());
+        int looks = 0; // that saw no change: what has ended is synced in the background
+        agent::test::waitFor("the daemon to be at rest",
+                             [&]
+                             {
+                                 const auto now = treeOf(_place.daemon.state());
+                                 looks = now == before ? looks + 1 : 0;
+                                 before = now;
+                                 return looks == 20;
+                             });
         CPPUNIT_ASSERT_EQUAL(std::string("built\n"), _place.exec(0, {"app", "BUILD"}).out);
         CPPUNIT_ASSERT_EQUAL(before, treeOf(_place.daemon.state()));
         CPPUNIT_ASSERT(_place.daemon.alive());

@@ -19,12 +19,21 @@ start_service() { # NAME; sets run, stage, pid
 }
 crash() { before=$(main_pid); give_any; inside kill -KILL "$before"; eventually another; }
 
-inside sh -c 'printf "isolation.none_allowed = open\n" >>/etc/stage-agent/stage-agent.properties'
+inside sh -c 'printf "isolation.none_allowed = open, clock\n" >>/etc/stage-agent/stage-agent.properties'
 service open <<'YAML'
 name: open
 isolation: none
 stages:
   - { type: BUILD, plugin: shell, with: { command: "echo before; until test -e go; do sleep 0.1; done; echo after; exit 21" } }
+YAML
+service clock <<'YAML'
+name: clock
+isolation: none
+stages:
+  - type: OTHER
+    plugin: shell
+    with:
+      command: busctl get-property org.freedesktop.timedate1 /org/freedesktop/timedate1 org.freedesktop.timedate1 NTPSynchronized
 YAML
 inside systemctl restart stage-agent
 eventually ready
@@ -35,6 +44,14 @@ check "the agent does not see its shim" eval '! as_agent test -e "/proc/$(shim_o
 check "the agent is killed" crash
 check "the stage is adopted" test "$(detail status)" = IN_PROGRESS
 check "and ends with its own exit code and whole log" ends_truly 21
+
+# As the agent does, for its filter refuses adjtimex(2): agent/run/ClockState.
+knows_the_clock() {
+    run=$(api /api/runs -d '{"service":"clock"}' | field id)
+    stage=$(api "/api/stages?runId=$run" | field id)
+    eventually ended SUCCESS && [[ $(api "/api/stages/$stage/log") == "b "* ]]
+}
+check "under the unit one can ask whether the clock is synchronised" knows_the_clock
 
 if have_bwrap; then
     start_stage 22
