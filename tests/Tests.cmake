@@ -56,6 +56,7 @@ add_executable(unit-tests
     tests/unit/LineEndsTest.cpp
     tests/unit/TextPiecesTest.cpp
     tests/unit/LogWriterTest.cpp
+    tests/unit/LogThreadTest.cpp
     tests/unit/StageCgroupTest.cpp
     tests/unit/CloneTest.cpp
     tests/unit/SpawnTest.cpp

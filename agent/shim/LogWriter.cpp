@@ -41,41 +41,29 @@ void LogWriter::take(LogStream name, std::string_view bytes)
     readMaskFile();
     Stream& stream = name == LogStream::Output ? _output : _errors;
     const bool held = !stream.pending.empty();
-    Chunk& chunk = _chunks[_turn];
-    TextPieces& masked = chunk.masked;
-    masked.clear();
-    stream.masker.feed(bytes, masked);
+    _masked.clear();
+    stream.masker.feed(bytes, _masked);
 
-    std::size_t whole = masked.wholeLines();
-    const std::size_t begun = masked.size() - whole + (whole == 0 ? stream.pending.size() : 0);
+    std::size_t whole = _masked.wholeLines();
+    const std::size_t begun = _masked.size() - whole + (whole == 0 ? stream.pending.size() : 0);
     if (begun >= maxHeldBytes)
-        whole = masked.size();
+        whole = _masked.size();
     if (whole > 0)
     {
-        chunk.pending.swap(stream.pending);
+        _shown.assign(1, stream.pending);
+        _masked.view(0, whole, _shown);
+        _file.append(stream.name, _shown);
         stream.pending.clear();
-        chunk.shown.assign(1, chunk.pending);
-        masked.view(0, whole, chunk.shown);
-        _thread.append(stream.name, chunk.shown);
-        _turn = 1 - _turn;
     }
-    else
-        _thread.wait(); // as append() does: our caller counts on it
-    masked.appendTo(stream.pending, whole);
+    _masked.appendTo(stream.pending, whole);
     stream.taken = Clock::now();
     if (!held || whole > 0)
         stream.since = stream.taken;
 }
 
-void LogWriter::append(LogStream stream, std::string_view bytes)
-{
-    _thread.wait();
-    _file.append(stream, bytes);
-}
-
 void LogWriter::showPending(Stream& stream)
 {
-    append(stream.name, stream.pending);
+    _file.append(stream.name, stream.pending);
     stream.pending.clear();
 }
 
@@ -121,7 +109,7 @@ void LogWriter::finish(const std::string& lastLine)
         Masker masker(_secrets); // the names of processes are the stage's words
         masker.feed(lastLine, shown);
         masker.flush(shown);
-        append(LogStream::Shim, shown);
+        _file.append(LogStream::Shim, shown);
     }
     _file.finish();
     _maskFile.remove();
@@ -132,7 +120,8 @@ void LogWriter::addSecret(const std::string& secret)
     if (secret.size() >= shortestSecret)
         _secrets.add(secret);
     else if (!secret.empty())
-        append(LogStream::Shim, "[stage-agent: a line of $STAGE_MASK is too short to be masked]\n");
+        _file.append(LogStream::Shim,
+                     "[stage-agent: a line of $STAGE_MASK is too short to be masked]\n");
 }
 
 void LogWriter::readMaskFile()
@@ -141,9 +130,9 @@ void LogWriter::readMaskFile()
     for (const std::string& line : added.lines)
         addSecret(line);
     if (added.full)
-        append(LogStream::Shim,
-               "[stage-agent: the file of $STAGE_MASK is over 64 KiB; what was added last "
-               "is not masked]\n");
+        _file.append(LogStream::Shim,
+                     "[stage-agent: the file of $STAGE_MASK is over 64 KiB; what was added last "
+                     "is not masked]\n");
 }
 
 } // namespace agent

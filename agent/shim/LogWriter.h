@@ -3,10 +3,8 @@
 #include "agent/model/Masker.h"
 #include "agent/model/TextPieces.h"
 #include "agent/shim/LogFile.h"
-#include "agent/shim/LogThread.h"
 #include "agent/shim/MaskFile.h"
 
-#include <array>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -19,6 +17,7 @@ namespace agent
 /// Brings the command's streams, one or two, into one log: masked, and by whole lines.
 /// A line without its end is held back while the other stream writes, for at most 64 KiB and 200 ms:
 /// long enough for a line that was written in pieces, short enough for a prompt or a progress bar.
+/// Threads: one at a time; see LogThread.
 class LogWriter
 {
 public:
@@ -28,15 +27,8 @@ public:
     LogWriter(const std::string& folder, std::int64_t maxBytes,
               const std::vector<std::string>& secrets, MaskFile maskFile);
 
-    /// Takes what was read of a stream; a whole read becomes one chunk of the log. `bytes` stay as they are until
-    /// the call after the next one, or settle(): they may be written meanwhile.
+    /// Takes what was read of a stream; what is not held becomes one chunk of the log.
     void take(LogStream stream, std::string_view bytes);
-
-    /// Whether some of it is being written.
-    [[nodiscard]] bool busy() { return _thread.busy(); }
-
-    /// Blocks until all that is not held is written.
-    void settle() { _thread.wait(); }
 
     /// Writes what is still held of both streams, and then `lastLine`, masked, as the shim's; empty: none.
     void finish(const std::string& lastLine = {});
@@ -63,15 +55,6 @@ private:
         Clock::time_point taken; ///< when its last bytes came
     };
 
-    /// What is written at once, and what it consists of.
-    struct Chunk
-    {
-        std::string pending; ///< of the stream, before it
-        TextPieces masked;
-        std::vector<std::string_view> shown;
-    };
-
-    void append(LogStream stream, std::string_view bytes);
     void showPending(Stream& stream);
     void readMaskFile();
     void addSecret(const std::string& secret);
@@ -80,10 +63,9 @@ private:
     SecretSet _secrets; ///< of both streams
     Stream _output;
     Stream _errors;
-    std::array<Chunk, 2> _chunks; ///< one is put together while the other is written
-    std::size_t _turn = 0;
     MaskFile _maskFile;
-    LogThread _thread{_file}; ///< ends first
+    TextPieces _masked;                   ///< of take()
+    std::vector<std::string_view> _shown; ///< of take()
 };
 
 } // namespace agent

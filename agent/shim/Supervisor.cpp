@@ -30,10 +30,6 @@ namespace agent
 namespace
 {
 
-/// One read, and so one chunk of the log: all that the pipe holds. Besides fewer calls, the file system takes a
-/// large piece for half of what it takes for the same bytes in small ones.
-constexpr std::size_t readBytes = 1024UL * 1024;
-
 constexpr std::chrono::milliseconds killInterval{100};
 
 /// A process that is killed may be in state D for a moment, as when it writes out what it had open. The
@@ -80,9 +76,7 @@ Supervisor::Supervisor(Received received)
       _daemon(std::move(received.daemon)),
       _signals(std::move(received.signals)),
       _start(received.start),
-      _outcomeFile(_folder),
-      _buffers{std::make_unique_for_overwrite<char[]>(readBytes),
-               std::make_unique_for_overwrite<char[]>(readBytes)}
+      _outcomeFile(_folder)
 {
 }
 
@@ -231,6 +225,7 @@ void Supervisor::openLog()
     for (const auto& [name, value] : _secrets)
         values.push_back(value);
     _log.emplace(_folder, _order.logMaxBytes, values, std::move(_mask));
+    _logThread.emplace(*_log);
 }
 
 void Supervisor::supervise(Command& command)
@@ -240,7 +235,8 @@ void Supervisor::supervise(Command& command)
     {
         waitForEvent(command);
         takeSignals();
-        _log->showDue();
+        if (!_logThread->busy())
+            _log->showDue();
         // Before the reasons to end it: an end of its own counts more than one that we would cause now.
         processesLeft = _processes->reap();
         if (const auto status = _processes->commandStatus())
@@ -252,11 +248,14 @@ void Supervisor::supervise(Command& command)
 
 void Supervisor::waitForEvent(Command& command)
 {
+    // Not asleep for longer than the log is being written: nobody would see that it failed, or that a line is due.
+    const bool logBusy = _logThread->busy();
     pollfd events[] = {{.fd = _signals.get(), .events = POLLIN, .revents = 0},
                        {.fd = command.output().get(), .events = POLLIN, .revents = 0},
                        {.fd = command.errors().get(), .events = POLLIN, .revents = 0},
-                       {.fd = command.endDescriptor(), .events = POLLIN, .revents = 0}};
-    const Clock::time_point deadline = nextDeadline();
+                       {.fd = command.endDescriptor(), .events = POLLIN, .revents = 0},
+                       {.fd = _logThread->doneDescriptor(), .events = POLLIN, .revents = 0}};
+    const Clock::time_point deadline = nextDeadline(logBusy);
     timespec timeout{};
     if (deadline != Clock::time_point::max())
     {
@@ -264,26 +263,21 @@ void Supervisor::waitForEvent(Command& command)
         timeout.tv_sec = std::chrono::duration_cast<std::chrono::seconds>(left).count();
         timeout.tv_nsec = (left % std::chrono::seconds(1)).count();
     }
-    // Not asleep while the log is being written: nobody would see that it failed.
-    const bool writing = _log->busy();
-    if (writing)
-        timeout = {};
-    const bool waits = !writing && deadline == Clock::time_point::max();
-    const int ready = ::ppoll(events, std::size(events), waits ? nullptr : &timeout, nullptr);
-    if (ready == 0 && writing)
-        _log->settle();
-    if (ready <= 0)
+    const bool waits = deadline == Clock::time_point::max();
+    if (::ppoll(events, std::size(events), waits ? nullptr : &timeout, nullptr) <= 0)
         return;
     if (events[1].revents != 0)
-        takeOutput(LogStream::Output, command.output(), readBytes);
+        takeOutput(LogStream::Output, command.output(), SIZE_MAX);
     if (events[2].revents != 0)
-        takeOutput(LogStream::Errors, command.errors(), readBytes);
+        takeOutput(LogStream::Errors, command.errors(), SIZE_MAX);
 }
 
-Supervisor::Clock::time_point Supervisor::nextDeadline() const
+Supervisor::Clock::time_point Supervisor::nextDeadline(bool logBusy) const
 {
     using std::chrono::milliseconds;
-    Clock::time_point next = _log->due().value_or(Clock::time_point::max());
+    Clock::time_point next = Clock::time_point::max();
+    if (!logBusy)
+        next = _log->due().value_or(next);
     if (_phase == Phase::Terminating)
         return std::min(next, _graceEnds);
     if (_phase == Phase::Killing)
@@ -303,19 +297,18 @@ void Supervisor::takeSignals()
             _stopAsked = true;
 }
 
-void Supervisor::takeOutput(LogStream stream, FileDescriptor& pipe, std::size_t atMost)
+/// Returns how much it was; the log has not always room for more.
+std::size_t Supervisor::takeOutput(LogStream stream, FileDescriptor& pipe, std::size_t atMost)
 {
-    // The log may still be writing what was read last, which is in the first one.
-    const ssize_t n = ::read(pipe.get(), _buffers[1].get(), std::min(atMost, readBytes));
+    const std::span<char> room = _logThread->room(stream);
+    const ssize_t n = ::read(pipe.get(), room.data(), std::min(atMost, room.size()));
+    const std::size_t size = n > 0 ? static_cast<std::size_t>(n) : 0;
+    _logThread->take(size);
     if (n > 0)
-    {
-        // Not where there was nothing: only take() waits until the log has done with the other one.
-        std::swap(_buffers[0], _buffers[1]);
-        _log->take(stream, {_buffers[0].get(), static_cast<std::size_t>(n)});
         _lastOutput = Clock::now();
-    }
     else if (n == 0)
         pipe.reset();
+    return size;
 }
 
 std::optional<Cause> Supervisor::reasonToEnd() const
@@ -392,13 +385,11 @@ void Supervisor::drain(Command& command)
         int left = 0;
         if (!pipe.valid() || ::ioctl(pipe.get(), FIONREAD, &left) != 0)
             continue;
-        while (left > 0 && pipe.valid())
-        {
-            takeOutput(stream, pipe, static_cast<std::size_t>(left));
-            left -=
-                static_cast<int>(std::min<std::size_t>(readBytes, static_cast<std::size_t>(left)));
-        }
+        std::size_t taken = 1;
+        for (auto rest = static_cast<std::size_t>(left); rest > 0 && taken > 0; rest -= taken)
+            taken = takeOutput(stream, pipe, rest);
     }
+    _logThread->settle();
 }
 
 /// Whoever asks the shim to end may be the host on its way down, and the daemon gone before: then nobody else

@@ -2,6 +2,7 @@
 
 #include "agent/os/FileDescriptor.h"
 #include "agent/shim/Command.h"
+#include "agent/shim/LogThread.h"
 #include "agent/shim/LogWriter.h"
 #include "agent/shim/OutcomeFile.h"
 #include "agent/shim/StageProcesses.h"
@@ -9,10 +10,8 @@
 #include "agent/wire/Handover.h"
 #include "agent/wire/Order.h"
 
-#include <array>
 #include <chrono>
 #include <map>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -113,9 +112,9 @@ private:
     void openLog();
     void supervise(Command& command);
     void waitForEvent(Command& command);
-    [[nodiscard]] Clock::time_point nextDeadline() const;
+    [[nodiscard]] Clock::time_point nextDeadline(bool logBusy) const;
     void takeSignals();
-    void takeOutput(LogStream stream, FileDescriptor& pipe, std::size_t atMost);
+    std::size_t takeOutput(LogStream stream, FileDescriptor& pipe, std::size_t atMost);
     [[nodiscard]] std::optional<Cause> reasonToEnd() const;
     bool advance(const Command& command, bool processesLeft);
     void tellWhenHeld(Clock::time_point now);
@@ -146,6 +145,7 @@ private:
     Evidence _evidence;
     std::optional<StageProcesses> _processes;
     std::optional<LogWriter> _log;
+    std::optional<LogThread> _logThread; ///< has the log while it is busy
     Clock::time_point _started;
     Clock::time_point _lastOutput;
     std::optional<Clock::time_point> _ended; ///< how long the disk takes is not the stage's time
@@ -155,8 +155,6 @@ private:
     bool _heldTold = false;
     Phase _phase = Phase::Running;
     bool _stopAsked = false;
-    std::array<std::unique_ptr<char[]>, 2>
-        _buffers; ///< what the log was given last, and for the next read; their pages are made when they are used
 };
 
 } // namespace agent

@@ -6,7 +6,6 @@
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <random>
 #include <thread>
@@ -52,7 +51,6 @@ class LogWriterTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testCutsWithinALargeRead);
     CPPUNIT_TEST(testALineWithoutEndIsShownAt64KiB);
     CPPUNIT_TEST(testALineWhoseLastByteBeginsASecretIsShownInAPause);
-    CPPUNIT_TEST(testBothStreamsKeepTheirOrderThroughChunksOfAllSizes);
     CPPUNIT_TEST_SUITE_END();
 
     std::mt19937 _random{7}; // NOLINT(bugprone-random-generator-seed)
@@ -73,17 +71,12 @@ class LogWriterTest: public CppUnit::TestFixture
 
     void take(LogWriter& writer, std::string_view printed, std::size_t most)
     {
-        // As the shim does: the next read but one overwrites what was read.
-        std::array<std::string, 2> buffers;
-        for (std::size_t turn = 0; !printed.empty(); turn = 1 - turn)
+        for (std::string read; !printed.empty(); printed.remove_prefix(read.size()))
         {
-            std::string& buffer = buffers[turn];
-            std::fill(buffer.begin(), buffer.end(), '!');
-            buffer = printed.substr(0, 1 + _random() % most);
-            writer.take(LogStream::Output, buffer);
-            printed.remove_prefix(buffer.size());
+            read = printed.substr(0, 1 + _random() %
+                                             most); // as the shim does: over what was read before
+            writer.take(LogStream::Output, read);
         }
-        writer.settle(); // the buffers go
     }
 
     void testMasksAndKeepsAllElseOverReadsOfAnySize()
@@ -166,26 +159,6 @@ class LogWriterTest: public CppUnit::TestFixture
         CPPUNIT_ASSERT(!writer.due());
         writer.finish();
         CPPUNIT_ASSERT(line == logOf(folder));
-    }
-
-    /// Large chunks are written by another thread than small ones. Each text ends in what no form of the secret begins
-    /// with: the masker holds what may be a form that goes on over a line break, until there is more of that stream.
-    void testBothStreamsKeepTheirOrderThroughChunksOfAllSizes()
-    {
-        const FilesFolder folder;
-        LogWriter writer(folder.path(), 0, {secret}, {});
-        std::string shown;
-        std::vector<std::string> printed; // all of it stays
-        for (int i = 0; i < 300; ++i)
-        {
-            const Text text = this->text(_random() % 3 == 0 ? _random() % 900000 : _random() % 500);
-            printed.push_back(text.printed + ".\n");
-            shown += text.shown + ".\n";
-        }
-        for (const std::string& text : printed)
-            writer.take(_random() % 2 == 0 ? LogStream::Output : LogStream::Errors, text);
-        writer.finish();
-        CPPUNIT_ASSERT(shown == logOf(folder));
     }
 };
 
