@@ -14,14 +14,27 @@ namespace
 {
 
 constexpr std::size_t fewestWords = 2048; ///< 8 KiB
-constexpr std::size_t bitsPerGram = 24;   ///< at least half of it
+constexpr std::size_t bitsPerGram = 48;   ///< at least half of it
 constexpr std::size_t longest = 8;        ///< bytes of a gram
 
 #if defined(__x86_64__)
+constexpr std::size_t bytesByEight = sizeof(__m256i) + GramTable::stride;
+
 bool hasAvx2()
 {
     static const bool has = __builtin_cpu_supports("avx2") != 0;
     return has;
+}
+
+/// Returns all ones in each lane whose word has the bits of the hash.
+template <unsigned BitNumber>
+[[gnu::target("avx2")]] inline __m256i lanesWith(__m256i words, __m256i hashes)
+{
+    const __m256i numbers =
+        _mm256_and_si256(_mm256_srli_epi32(hashes, BitNumber), _mm256_set1_epi8(7));
+    const __m256i bits = _mm256_shuffle_epi8(
+        _mm256_set1_epi64x(static_cast<long long>(0x8040201008040201)), numbers);
+    return _mm256_cmpeq_epi32(_mm256_and_si256(words, bits), bits);
 }
 #endif
 
@@ -40,40 +53,32 @@ bool GramTable::reserve(std::size_t grams)
 }
 
 #if defined(__x86_64__)
-/// Returns a position with a gram that may be in the set, or one that is near the end.
+/// Returns a position with a gram that may be in the set, or the first one with fewer than bytesByEight behind it.
 template <bool Fours, bool Eights>
 [[gnu::target("avx2")]] std::size_t GramTable::skipByEight(std::string_view text,
                                                            std::size_t at) const
 {
     const __m256i lowFactors = _mm256_set1_epi32(static_cast<int>(lowFactor));
     const __m256i highFactors = _mm256_set1_epi32(static_cast<int>(highFactor));
-    const __m256i ones = _mm256_set1_epi32(1);
-    const __m256i numbers = _mm256_set1_epi32(wordBits - 1);
     const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(_shift));
     const auto* const words = reinterpret_cast<const int*>(_words.data());
 
-    for (; at + sizeof(__m256i) + stride <= text.size(); at += sizeof(__m256i))
+    for (; at + bytesByEight <= text.size(); at += sizeof(__m256i))
     {
         const auto* const low = reinterpret_cast<const __m256i*>(text.data() + at);
         const auto* const high = reinterpret_cast<const __m256i*>(text.data() + at + stride);
-        __m256i hashes = _mm256_mullo_epi32(_mm256_loadu_si256(low), lowFactors);
+        const __m256i lows = _mm256_loadu_si256(low);
+        const __m256i hashes = _mm256_mullo_epi32(lows, lowFactors);
         const __m256i found = _mm256_i32gather_epi32(words, _mm256_srl_epi32(hashes, shift), 4);
         __m256i set = _mm256_setzero_si256();
-        for (const bool eights : {false, true})
-        {
-            if (eights ? !Eights : !Fours)
-                continue;
-            if (eights)
-                hashes = _mm256_add_epi32(
-                    hashes, _mm256_mullo_epi32(_mm256_loadu_si256(high), highFactors));
-            const __m256i first = _mm256_and_si256(_mm256_srli_epi32(hashes, firstBit), numbers);
-            const __m256i second = _mm256_and_si256(_mm256_srli_epi32(hashes, secondBit), numbers);
-            const __m256i third = _mm256_and_si256(_mm256_srli_epi32(hashes, thirdBit), numbers);
-            const __m256i bits = _mm256_or_si256(
-                _mm256_sllv_epi32(ones, third),
-                _mm256_or_si256(_mm256_sllv_epi32(ones, first), _mm256_sllv_epi32(ones, second)));
-            set = _mm256_or_si256(set, _mm256_cmpeq_epi32(_mm256_and_si256(found, bits), bits));
-        }
+        if (Fours)
+            set = lanesWith<bitNumber>(found, _mm256_mullo_epi32(lows, highFactors));
+        if (Eights)
+            set = _mm256_or_si256(
+                set,
+                lanesWith<bitNumber>(
+                    found, _mm256_add_epi32(
+                               hashes, _mm256_mullo_epi32(_mm256_loadu_si256(high), highFactors))));
         const auto lanes = static_cast<unsigned>(_mm256_movemask_epi8(set));
         if (lanes != 0) // a bit for each byte
             return at + static_cast<std::size_t>(std::countr_zero(lanes));
@@ -87,7 +92,11 @@ std::size_t GramTable::skip(std::string_view text, std::size_t at) const
 {
 #if defined(__x86_64__)
     if (hasAvx2())
+    {
         at = skipByEight<Fours, Eights>(text, at);
+        if (at + bytesByEight <= text.size())
+            return at;
+    }
 #endif
     const auto mayBe = [&](std::size_t position)
     {

@@ -26,8 +26,8 @@ template <std::size_t Gram> struct GramBytes
     std::uint32_t high = 0;
 };
 
-/// Tells of most grams that they are not in a set, by two bits for each that is (a Bloom filter whose bits lie
-/// in one word). It grows with the set, so that about one gram in 200 is told wrongly, and is small enough
+/// Tells of most grams that they are not in a set, by four bits for each that is (a Bloom filter whose bits lie
+/// in one word, one in each byte). It grows with the set, so that about one gram in 500 is told wrongly, and is small enough
 /// for the processor's cache with tens of thousands of them.
 ///
 /// Grams of four and of eight bytes may be in one set: those with the same first four bytes share a word, so that one
@@ -42,27 +42,23 @@ public:
 
     void add(GramBytes<4> gram)
     {
-        const std::uint32_t hashed = hash(gram.low);
-        _words[hashed >> _shift] |= bitsOf(hashed);
+        _words[hash(gram.low) >> _shift] |= bitsOf(gram);
         _fours = true;
     }
     void add(GramBytes<8> gram)
     {
-        const std::uint32_t hashed = hash(gram.low);
-        _words[hashed >> _shift] |= bitsOf(hashed + gram.high * highFactor);
+        _words[hash(gram.low) >> _shift] |= bitsOf(gram);
         _eights = true;
     }
 
     /// False: the gram is not in the set. There must be one of any size.
     [[nodiscard]] bool mayHave(GramBytes<4> gram) const
     {
-        const std::uint32_t hashed = hash(gram.low);
-        return has(hashed, bitsOf(hashed));
+        return has(hash(gram.low), bitsOf(gram));
     }
     [[nodiscard]] bool mayHave(GramBytes<8> gram) const
     {
-        const std::uint32_t hashed = hash(gram.low);
-        return has(hashed, bitsOf(hashed + gram.high * highFactor));
+        return has(hash(gram.low), bitsOf(gram));
     }
 
     /// Returns the first of the positions `at`, `at` + 4, … where a gram may be in the set. Where there is none, the first one
@@ -73,18 +69,23 @@ private:
     static constexpr std::uint32_t lowFactor = 0x9E3779B1;
     static constexpr std::uint32_t highFactor = 0x85EBCA77;
     static constexpr unsigned wordBits = 32;
-    static constexpr unsigned firstBit =
-        8; ///< where a hash has the number of a bit, and of another
-    static constexpr unsigned secondBit = 3;
-    static constexpr unsigned thirdBit = 13;
+    static constexpr unsigned bitNumber = 5; ///< where each byte of a hash has the number of a bit
 
-    /// The upper bits tell the word, two times five others the bits.
+    /// The upper bits tell the word.
     static std::uint32_t hash(std::uint32_t low) { return low * lowFactor; }
+
+    /// A bit of each byte of the word.
     static std::uint32_t bitsOf(std::uint32_t hash)
     {
-        return std::uint32_t{1} << (hash >> firstBit) % wordBits |
-               std::uint32_t{1} << (hash >> secondBit) % wordBits |
-               std::uint32_t{1} << (hash >> thirdBit) % wordBits;
+        hash >>= bitNumber;
+        return std::uint32_t{1} << hash % 8 | std::uint32_t{0x100} << (hash >> 8U) % 8 |
+               std::uint32_t{0x10000} << (hash >> 16U) % 8 |
+               std::uint32_t{0x1000000} << (hash >> 24U);
+    }
+    static std::uint32_t bitsOf(GramBytes<4> gram) { return bitsOf(gram.low * highFactor); }
+    static std::uint32_t bitsOf(GramBytes<8> gram)
+    {
+        return bitsOf(gram.low * lowFactor + gram.high * highFactor);
     }
     [[nodiscard]] bool has(std::uint32_t hash, std::uint32_t bits) const
     {

@@ -70,6 +70,7 @@ void Masker::scanLines(std::string_view in)
     scan(in);
     auto known = _walkedEnds.begin();
     _ends.find(in);
+    _ends.keepBreaks(in);
     std::size_t done = 0;
     for (const std::size_t at : _ends)
     {
