@@ -1,5 +1,7 @@
 #include "agent/run/Batch.h"
 
+#include "agent/store/Savepoint.h"
+
 #include <Poco/Data/SQLite/SQLiteException.h>
 #include <Poco/Exception.h>
 
@@ -45,7 +47,7 @@ std::exception_ptr Batch::attempt(const std::function<void()>& part)
     const std::uint64_t stuck = stuckStages;
     const std::size_t changes = _undo.size();
     std::exception_ptr error;
-    connection.execute("SAVEPOINT part");
+    Savepoint savepoint(connection);
     try
     {
         part();
@@ -64,7 +66,7 @@ std::exception_ptr Batch::attempt(const std::function<void()>& part)
     }
     if (error)
     {
-        connection.execute("ROLLBACK TO part");
+        savepoint.rollBack();
         undoTo(changes);
         launches.resize(launched);
         afterCommit.resize(effects);
@@ -72,7 +74,7 @@ std::exception_ptr Batch::attempt(const std::function<void()>& part)
         log.resize(logged);
         stuckStages = stuck;
     }
-    connection.execute("RELEASE part");
+    savepoint.release();
     return error;
 }
 

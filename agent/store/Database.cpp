@@ -1,5 +1,6 @@
 #include "agent/store/Database.h"
 
+#include "agent/store/Query.h"
 #include "agent/store/RecordCheck.h"
 #include "agent/store/Schema.h"
 #include "agent/wire/Failpoint.h"
@@ -27,6 +28,10 @@ namespace
 
 /// Readers wait that long at most for a lock; the writer meets none.
 constexpr int busyTimeoutMs = 5000;
+
+const Query beginTransaction{"BEGIN IMMEDIATE"};
+const Query commitTransaction{"COMMIT"};
+const Query rollBackTransaction{"ROLLBACK"};
 
 /// `file:` URI of a path; Poco opens with SQLITE_OPEN_URI, so `?` and `#` must not be read as syntax.
 std::string uriOf(const std::filesystem::path& file, RecordSession::Mode mode)
@@ -253,7 +258,7 @@ Database::Reader::~Reader()
 
 Transaction::Transaction(RecordSession& connection) : _connection(connection)
 {
-    connection.execute("BEGIN IMMEDIATE");
+    connection.prepare(beginTransaction).run();
 }
 
 Transaction::~Transaction()
@@ -262,7 +267,7 @@ Transaction::~Transaction()
         return;
     try
     {
-        _connection.execute("ROLLBACK");
+        _connection.prepare(rollBackTransaction).run();
     }
     catch (const Poco::Exception&)
     {
@@ -273,7 +278,7 @@ Transaction::~Transaction()
 void Transaction::commit()
 {
     FAILPOINT("commit");
-    _connection.execute("COMMIT");
+    _connection.prepare(commitTransaction).run();
     _open = false;
     FAILPOINT("committed");
 }
