@@ -89,7 +89,7 @@ void Recovery::recoverStage(Batch& batch, Run& run, Stage& stage)
             [this, id = stage.id, attempt = stage.attempt]
             { _runner.refuse(id, attempt, Cause::Stopped, "stopped before it began"); });
     else
-        _starter.launch(batch, run, stage);
+        _starter.launch(batch, run, stage, batch.runs.stages(run.id));
 }
 
 } // namespace agent

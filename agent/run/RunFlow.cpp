@@ -164,7 +164,7 @@ void RunFlow::begin(Batch& batch, Run& run, std::vector<Stage>& stages, Stage& n
                          "so some may be lost: rerun the run");
         return advance(batch, run); // the others that are left end in the same way
     }
-    _starter.start(batch, run, next, StageEvent::Due, agentActor, "");
+    _starter.start(batch, run, next, stages, StageEvent::Due, agentActor, "");
     _writer.setStatus(batch, run, going, agentActor, "");
 }
 

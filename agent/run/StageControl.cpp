@@ -111,7 +111,8 @@ void startByHand(Batch& batch, EngineParts& parts, Run& run, Stage& stage, const
         run.stopCause.reset();
         parts.writer.setStatus(batch, run, Status::InProgress, actor.name, reason);
     }
-    parts.starter.start(batch, run, stage, StageEvent::PatchInProgress, actor.name, reason);
+    parts.starter.start(batch, run, stage, batch.runs.stages(run.id), StageEvent::PatchInProgress,
+                        actor.name, reason);
 }
 
 void decideEnd(Batch& batch, EngineParts& parts, const Run& run, Stage& stage, Intent intent,

@@ -35,8 +35,8 @@ void addCourse(Order& order, const Run& run, const StageSpec& spec, const Pipeli
 
 } // namespace
 
-void StageStarter::start(Batch& batch, Run& run, Stage& stage, StageEvent event,
-                         const std::string& actor, const std::string& reason)
+void StageStarter::start(Batch& batch, Run& run, Stage& stage, const std::vector<Stage>& stages,
+                         StageEvent event, const std::string& actor, const std::string& reason)
 {
     const Status from = stage.status;
     const Transition next = transition(_specs.state(stage), event);
@@ -60,6 +60,7 @@ void StageStarter::start(Batch& batch, Run& run, Stage& stage, StageEvent event,
         const auto plugin = _plugins.find(stage.plugin);
         stage.pluginSha256 = plugin ? plugin->sha256 : std::string();
         stage.synced = Sync::Pending;
+        launch(batch, run, stage, stages); // first: it is prepared while the record is written
     }
     batch.runs.update(stage);
     _writer.stageChanged(batch, stage, from, actor, reason);
@@ -71,8 +72,6 @@ void StageStarter::start(Batch& batch, Run& run, Stage& stage, StageEvent event,
     run.holdsSlot = !external;
     if (external)
         _externalStages.watch(batch, run, stage);
-    else
-        launch(batch, run, stage);
 }
 
 /// The configuration may have changed since the run was submitted.
@@ -85,7 +84,8 @@ std::string StageStarter::isolationProblem(const PipelineSpec& pipeline, const R
     return problems.empty() ? "" : problems.front().describe();
 }
 
-void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
+void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage,
+                          const std::vector<Stage>& stages)
 {
     const auto plugin = _plugins.find(stage.plugin);
     if (!plugin)
@@ -106,7 +106,6 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage)
                                     { _runner.refuse(id, attempt, Cause::SpawnError, problem); });
         return;
     }
-    const auto stages = batch.runs.stages(run.id);
     Order order = buildOrder({.run = run,
                               .stage = stage,
                               .spec = _specs.stage(run, stage),

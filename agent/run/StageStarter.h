@@ -9,6 +9,7 @@
 #include "agent/run/Timers.h"
 
 #include <string>
+#include <vector>
 
 namespace agent
 {
@@ -33,14 +34,14 @@ public:
     {
     }
 
-    /// Starts the stage now, whether or not a slot is free. `event` is what starts it. Writes the stage
-    /// and sets the run's use of slots; the run is written by the caller.
-    void start(Batch& batch, Run& run, Stage& stage, StageEvent event, const std::string& actor,
-               const std::string& reason);
+    /// Starts the stage now, whether or not a slot is free. `event` is what starts it, `stages` are all of the run. Writes
+    /// the stage and sets the run's use of slots; the run is written by the caller.
+    void start(Batch& batch, Run& run, Stage& stage, const std::vector<Stage>& stages,
+               StageEvent event, const std::string& actor, const std::string& reason);
 
     /// Launches the attempt that the record calls running, after the commit.
     [[nodiscard]] std::string isolationProblem(const PipelineSpec& pipeline, const Run& run) const;
-    void launch(Batch& batch, const Run& run, const Stage& stage);
+    void launch(Batch& batch, const Run& run, const Stage& stage, const std::vector<Stage>& stages);
 
     /// Has the stage's shim put on record, when it has run for a moment: a stage that takes its claim away is
     /// known by that. A stage that is short costs nothing for it.

@@ -76,8 +76,16 @@ Supervisor::Supervisor(Received received)
       _daemon(std::move(received.daemon)),
       _signals(std::move(received.signals)),
       _start(received.start),
-      _outcomeFile(_folder)
+      _outcomeFile(_folder),
+      _claim(std::move(received.claim))
 {
+}
+
+Claim Supervisor::ownClaim()
+{
+    return {.pid = ::getpid(),
+            .startTime = processStat(::getpid()).value_or(ProcessStat{}).startTime,
+            .bootId = bootId()};
 }
 
 Supervisor::Result Supervisor::run()
@@ -122,9 +130,6 @@ Supervisor::Result Supervisor::run()
 /// All that may be done before the attempt's start is on record.
 void Supervisor::makeReady()
 {
-    _claim = {.pid = ::getpid(),
-              .startTime = processStat(::getpid()).value_or(ProcessStat{}).startTime,
-              .bootId = bootId()};
     _unreserved = _outcomeFile.reserve();
     _orderProblem = readOrder(_folder, _seal, _order);
     if (!_orderProblem.empty())

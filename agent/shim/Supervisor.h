@@ -82,6 +82,7 @@ public:
         Seal seal;
         FileDescriptor daemon;  ///< its socket; not valid: none
         FileDescriptor signals; ///< as main has set them
+        Claim claim;            ///< of ownClaim()
         Start start = Start::Now;
     };
 
@@ -94,6 +95,9 @@ public:
     };
 
     explicit Supervisor(Received received);
+
+    /// Returns what a claim says of this process. A spare shim reads it while nobody waits for it.
+    [[nodiscard]] static Claim ownClaim();
 
     /// Runs the attempt.
     Result run();

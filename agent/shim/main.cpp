@@ -202,6 +202,7 @@ int main(int argc, char** argv)
     agent::Supervisor::Received received;
     received.signals = detach();
     hide();
+    received.claim = agent::Supervisor::ownClaim();
     attempt.folder = argv[1];
     if (waits)
     {
