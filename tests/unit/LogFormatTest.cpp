@@ -81,7 +81,9 @@ std::vector<LogIndexRecord> recordsOf(const std::string& bytes)
 void runExample(ShimRun& run)
 {
     run.order.logMaxBytes = 64;
-    const std::string size = "$(stat -c %s " + (run.folder() / files::log).string() + ")";
+    // The log is made while the command starts.
+    const std::string size =
+        "$(stat -c %s " + (run.folder() / files::log).string() + " 2>/dev/null || echo 0)";
     const auto untilLogged = [&](int bytes)
     { return "until test " + size + " -ge " + std::to_string(bytes) + "; do sleep 0.01; done; "; };
     const std::string tail = (run.folder() / "log.tail").string();
