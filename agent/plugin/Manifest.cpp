@@ -78,8 +78,8 @@ public:
 private:
     void readKeys(const DocumentValue& root, Plugin& plugin)
     {
-        const DocumentMap map(root, {"name", "version", "description", "types", "settings", "run",
-                                     "library", "external"});
+        const DocumentMap map(root, {"name", "version", "description", "types", "settings", "lists",
+                                     "run", "library", "external"});
         if (root.node().kind != DocumentNode::Kind::Map)
             return;
         readName(map, plugin);
@@ -93,6 +93,19 @@ private:
             for (const DocumentValue& setting : value->members())
                 readSetting(setting, plugin);
         readCode(map, plugin);
+        if (const auto value = map.find("lists"))
+            readLists(*value, plugin);
+    }
+
+    /// How a program gets its lists; a library takes them as JSON.
+    static void readLists(const DocumentValue& value, Plugin& plugin)
+    {
+        const auto text = value.text();
+        plugin.commaLists = text == "comma";
+        if (text && !plugin.commaLists && text != "json")
+            value.expected("json or comma");
+        if (plugin.kind != Plugin::Kind::Program)
+            value.problem("is for a plugin with run");
     }
 
     void readName(const DocumentMap& map, Plugin& plugin)

@@ -4,6 +4,8 @@
 #include "agent/model/Suggestion.h"
 #include "agent/plugin/Manifest.h"
 
+#include <rapidjson/document.h>
+
 #include <algorithm>
 #include <cctype>
 #include <optional>
@@ -28,6 +30,26 @@ std::optional<std::string> variableOf(const std::string& element)
 }
 
 } // namespace
+
+std::string Plugin::value(const Setting& setting) const
+{
+    if (!commaLists || setting.kind != Setting::Kind::List)
+        return setting.text;
+    rapidjson::Document list;
+    list.Parse<rapidjson::kParseNumbersAsStringsFlag>(setting.text.c_str()); // as they are written
+    std::string joined;
+    for (const auto& item : list.GetArray())
+    {
+        if (item.IsArray() || item.IsObject())
+            return setting.text;
+        joined.append(&item == list.Begin() ? "" : ",");
+        if (item.IsString())
+            joined.append(item.GetString(), item.GetStringLength());
+        else if (item.IsBool())
+            joined.append(item.GetBool() ? "true" : "false");
+    }
+    return joined;
+}
 
 bool Plugin::showsInArgv(const std::string& variable) const
 {

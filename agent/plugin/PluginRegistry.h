@@ -41,6 +41,7 @@ struct Plugin
     std::vector<StageType> types; ///< it suits; empty: all
     std::vector<SettingSpec> settings;
     Kind kind = Kind::Program;
+    bool commaLists = false;       ///< lists of scalars are handed over as `a,b`; else all as JSON
     std::vector<std::string> run;  ///< Program: argv as written
     std::filesystem::path library; ///< Library: the .so, absolute
     std::filesystem::path folder;  ///< absolute
@@ -51,6 +52,10 @@ struct Plugin
     /// env's NAME (empty when unset), one that begins with `./` is made absolute below the folder.
     [[nodiscard]] std::vector<std::string>
     argv(const std::map<std::string, std::string>& env) const;
+
+    /// Returns the value of a setting's variable: the scalar as written; a map, and a list unless it is one for commaLists, as
+    /// JSON.
+    [[nodiscard]] std::string value(const Setting& setting) const;
 
     /// Whether `run` hands this variable over as an argument, which every user of the host can read.
     [[nodiscard]] bool showsInArgv(const std::string& variable) const;

@@ -75,11 +75,11 @@ void addSettings(std::map<std::string, std::string>& env, const OrderContext& co
         const std::string name = PluginRegistry::variable(setting.name);
         const auto given = context.spec.with.find(setting.name);
         if (given != context.spec.with.end())
-            env[name] = given->second.text;
+            env[name] = context.plugin.value(given->second);
         else if (!setting.defaultFrom.empty())
             env[name] = defaultFrom(setting.defaultFrom, context);
         else if (setting.byDefault)
-            env[name] = setting.byDefault->text;
+            env[name] = context.plugin.value(*setting.byDefault);
     }
 }
 

@@ -16,6 +16,7 @@ class ManifestTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testReadsEveryKey);
     CPPUNIT_TEST(testReadsTheManifestsOfThisRepository);
     CPPUNIT_TEST(testReportsWrongFilesWithLineAndKey);
+    CPPUNIT_TEST(testListsOfScalarsAreJoinedWhereAPluginWantsThemSo);
     CPPUNIT_TEST(testReportsAllProblemsOfAFile);
     CPPUNIT_TEST(testNameMustBeTheFolders);
     CPPUNIT_TEST(testDigestCoversAllFilesOfTheFolder);
@@ -76,6 +77,24 @@ public:
         }
     }
 
+    void testListsOfScalarsAreJoinedWhereAPluginWantsThemSo()
+    {
+        using Kind = Setting::Kind;
+        Plugin plugin;
+        const Setting scalars{Kind::List, R"(["a b",1.50,true,"","ü"])"};
+        const Setting nested{Kind::List, R"(["a",["b"]])"};
+        const Setting map{Kind::Map, R"({"a":["b"]})"};
+        CPPUNIT_ASSERT_EQUAL(scalars.text, plugin.value(scalars));
+        plugin.commaLists = true;
+        CPPUNIT_ASSERT_EQUAL(std::string("a b,1.50,true,,ü"), plugin.value(scalars));
+        CPPUNIT_ASSERT_EQUAL(std::string(",x"), plugin.value({Kind::List, R"(["","x"])"}));
+        CPPUNIT_ASSERT_EQUAL(std::string(), plugin.value({Kind::List, "[]"}));
+        CPPUNIT_ASSERT_EQUAL(nested.text, plugin.value(nested));
+        CPPUNIT_ASSERT_EQUAL(map.text, plugin.value(map));
+        CPPUNIT_ASSERT_EQUAL(std::string("[a]"), plugin.value({Kind::String, "[a]"}));
+        check("name: demo\nrun: [a]\nlists: [comma]\n", "lists: expected text");
+    }
+
     void testReportsWrongFilesWithLineAndKey()
     {
         const std::string start = "name: demo\n";
@@ -105,6 +124,8 @@ public:
         check(start + run + "version: [1]\n", ":3: version: expected text, found a list");
         check(start + run + "name: demo\n", ":3: name: this key is here twice");
         check(start + run + "settings: [a]\n", ":3: settings: expected a map, found a list");
+        check(start + run + "lists: commas\n", ":3: lists: expected json or comma");
+        check(start + "external: true\nlists: comma\n", ":3: lists: is for a plugin with run");
         check(setting("{}"), ":4: settings.s.type: is missing");
         check(setting("{type: text}"),
               ":4: settings.s.type: expected string, number, boolean, list or map, found 'text'");
