@@ -194,6 +194,12 @@ try
     CleanupWorker cleanup(
         state.root(), error,
         {.folders = {state.mirrors() / "mirrors"}, .keepMs = _config.mirrorsKeepMs, .tell = info});
+    CacheStore cacheStore(state.root() / "caches");
+    CacheWorker cacheWorker(cacheStore, {.program = _programs / "stage-cache",
+                                         .maxBytes = _config.cachesMaxBytes,
+                                         .timeoutMs = _config.cachesTimeoutMs,
+                                         .info = info,
+                                         .warn = warn});
     StageListCache stageLists;
     // Half of the descriptors are for logs, shims and the record: clients never take those.
     const std::size_t share = std::max<std::size_t>(16, descriptors / 4);
@@ -249,7 +255,8 @@ try
                        .plainLogsMs = _config.logsCompressAfterMs},
          .orders = orders(state.mirrors()),
          .reports = {.subscriptions = &subscriptions,
-                     .body = [&](const ReportFacts& facts) { return reportJson(facts, origin); }}},
+                     .body = [&](const ReportFacts& facts) { return reportJson(facts, origin); }},
+         .caches = &cacheWorker},
         database, state, _plugins, _services, executions, cleanup,
         {.changed =
              [&](const std::set<std::string>& runIds)
@@ -302,7 +309,8 @@ try
                                                  .hosts = _config.httpHosts});
     routes = std::make_unique<Routes>(
         ApiParts{engine, database, _services, _plugins, state, stageLists, followers, recordCheck,
-                 access, outbox, hooks, _config.metricsPublic, url, tls.get(), _config.isolation,
+                 access, outbox, hooks, cacheWorker, _config.metricsPublic, url, tls.get(),
+                 _config.isolation,
                  StageDefaults{_secrets, _config.stageTimeoutMs, _config.stageGraceMs}},
         *guard);
     // Stop the engine first: it answers requests that block the server's threads.

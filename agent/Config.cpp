@@ -47,6 +47,7 @@ const std::set<std::string>& knownKeys()
                                    "plugins.dir",       "secrets.dir",
                                    "executor.slots",    "stage.timeout",
                                    "stage.grace",       "logs.max_bytes",
+                                   "caches.max_bytes",  "caches.timeout",
                                    "disk.min_free",     "disk.min_free_inodes",
                                    "runs.keep",         "runs.keep_count",
                                    "runs.queue_max",    "workspace.keep",
@@ -380,6 +381,10 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
             config.stuckAfterByType[type] = read(source, key, "0", aTimeOrNone, parseDurationMs);
     config.logMaxBytes =
         read(source, "logs.max_bytes", "1GiB", "a size such as 64MiB or 1GiB", parseBytes);
+    config.cachesMaxBytes =
+        read(source, "caches.max_bytes", "20GiB", "a size such as 512MiB or 20GiB", parseBytes);
+    config.cachesTimeoutMs =
+        read(source, "caches.timeout", "10m", "a time such as 90s or 10m", parseDurationMs);
     config.diskMinFree =
         read(source, "disk.min_free", "1GiB", "a size such as 512MiB or 1GiB", parseBytes);
     config.diskMinFreeInodes =

@@ -45,6 +45,8 @@ struct Config
     std::int64_t stuckAfterMs = 0;
     std::map<StageType, std::int64_t> stuckAfterByType;
     std::int64_t logMaxBytes = 0;
+    std::int64_t cachesMaxBytes = 0; ///< 0: none is saved
+    std::int64_t cachesTimeoutMs = 0;
     std::int64_t diskMinFree = 0;
     std::int64_t diskMinFreeInodes = 0;
     std::optional<std::int64_t> queueMax; ///< absent: no limit

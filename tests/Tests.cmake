@@ -17,6 +17,8 @@ add_executable(unit-tests
     tests/unit/LifecycleTest.cpp
     tests/unit/IncludeRulesTest.cpp
     tests/unit/QueueTest.cpp
+    tests/unit/CacheArchiveTest.cpp
+    tests/unit/CacheScopesTest.cpp
     tests/unit/EndedRunsTest.cpp
     tests/unit/EngineTest.cpp
     tests/unit/RunFlowTest.cpp
@@ -137,7 +139,8 @@ add_executable(unit-tests
     plugins/git/Url.cpp
     plugins/git/Git.cpp
     plugins/git/Program.cpp)
-target_link_libraries(unit-tests PRIVATE agent_api agent_run agent_reports agent_ctl Poco::NetSSL OpenSSL::SSL PkgConfig::ZSTD cppunit)
+target_link_libraries(unit-tests PRIVATE agent_api agent_run agent_reports agent_ctl agent_cache PkgConfig::ARCHIVE Poco::NetSSL
+                                  OpenSSL::SSL PkgConfig::ZSTD cppunit)
 target_compile_definitions(unit-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
@@ -256,6 +259,7 @@ add_executable(daemon-tests
     tests/daemon/ReachTest.cpp
     tests/daemon/PluginDigestTest.cpp
     tests/daemon/RetentionTest.cpp
+    tests/daemon/CachesTest.cpp
     tests/daemon/RegressionTest.cpp)
 target_link_libraries(daemon-tests PRIVATE agent_api agent_model agent_store SQLite::SQLite3 Poco::Net Poco::NetSSL OpenSSL::SSL
                                       PkgConfig::SYSTEMD cppunit)

@@ -192,6 +192,7 @@ Response metrics(const ApiParts& api, const Request& request, const std::string&
             metricsText(api.engine.status(), stuck.size()) +
             recordMetrics(api.recordCheck.result()) + accessMetrics(api.access.access.failures()) +
             hookMetrics(api.hooks.counts()) + outboxMetrics(api.outbox.status(), nowMs()) +
+            cacheMetrics(api.caches.counts(), api.caches.store().bytes()) +
             (api.tls != nullptr ? certificateMetrics(api.tls->expiresAt()) : "");
     return response;
 }

@@ -114,6 +114,31 @@ std::string hookMetrics(const Hooks::Counts& counts)
     return page.text();
 }
 
+std::string cacheMetrics(const CacheCounts& counts, std::int64_t bytes)
+{
+    Page page;
+    const char* const hits = "stage_agent_cache_hits_total";
+    page.family(hits, "counter", "Caches that were restored, by what matched.");
+    page.sample(hits, "match", "exact", counts.exact);
+    page.sample(hits, "match", "prefix", counts.prefix);
+    const auto counter = [&page](const char* name, const char* help, const auto& value)
+    {
+        page.family(name, "counter", help);
+        page.sample(name, value);
+    };
+    counter("stage_agent_cache_misses_total", "Caches of stages of which there were none.",
+            counts.misses);
+    counter("stage_agent_cache_restored_bytes_total", "Content of restored caches.",
+            counts.restoredBytes);
+    counter("stage_agent_cache_saved_bytes_total", "Archives that were saved.", counts.savedBytes);
+    counter("stage_agent_cache_seconds_saved_total",
+            "How much shorter stages were than those that made their caches.",
+            seconds(counts.savedMs));
+    page.gauge("stage_agent_cache_bytes", "All archives of caches.",
+               static_cast<std::uint64_t>(bytes));
+    return page.text();
+}
+
 std::string outboxMetrics(const std::vector<TargetStatus>& targets, TimeMs now)
 {
     if (targets.empty())

@@ -3,6 +3,7 @@
 #include "agent/api/TokenFailures.h"
 #include "agent/intake/Hooks.h"
 #include "agent/outbox/TargetWorker.h"
+#include "agent/run/CacheWorker.h"
 #include "agent/run/EngineStatus.h"
 #include "agent/store/RecordCheck.h"
 
@@ -28,6 +29,9 @@ std::string hookMetrics(const Hooks::Counts& counts);
 
 /// The same of the targets of reports.
 std::string outboxMetrics(const std::vector<TargetStatus>& targets, TimeMs now);
+
+/// The same of caches; `bytes`: of all archives.
+std::string cacheMetrics(const CacheCounts& counts, std::int64_t bytes);
 
 /// The same of wrong tokens.
 std::string accessMetrics(const TokenFailures::Counts& counts);

@@ -113,6 +113,8 @@ const std::vector<Route> routes{
     {"GET", {"api", "outbox"}, readAgent, listOutbox, Pace::Short, {"limit", "after"}},
     {"POST", {"api", "outbox", ":id", "retry"}, operateAgent, retryReport},
     {"DELETE", {"api", "outbox", ":id"}, operateAgent, dropReport, Pace::Long},
+    {"GET", {"api", "caches"}, readAgent, listCaches, Pace::Long, {"service"}},
+    {"DELETE", {"api", "caches", ":name"}, operateAgent, removeCache, Pace::Long},
     {"GET", {"api", "tokens"}, adminAgent, listTokens},
     {"POST", {"api", "tokens"}, adminAgent, createToken, Pace::Long},
     {"DELETE", {"api", "tokens", ":name"}, adminAgent, revokeToken, Pace::Long},

@@ -8,6 +8,7 @@
 #include "agent/api/StageListCache.h"
 #include "agent/intake/Hooks.h"
 #include "agent/outbox/Outbox.h"
+#include "agent/run/CacheWorker.h"
 #include "agent/run/Engine.h"
 #include "agent/run/StageDefinition.h"
 #include "agent/store/LogReader.h"
@@ -34,6 +35,7 @@ struct ApiParts
     AccessParts& access;
     Outbox& outbox;
     Hooks& hooks;
+    const CacheWorker& caches;
     bool publicMetrics = false;
     std::string url = {};            ///< of the agent, without a slash at its end
     const TlsContext* tls = nullptr; ///< null: none
@@ -134,6 +136,8 @@ Response listDeliveries(const ApiParts& api, const Request& request, const std::
 Response listOutbox(const ApiParts& api, const Request& request, const std::string& id);
 Response retryReport(const ApiParts& api, const Request& request, const std::string& id);
 Response dropReport(const ApiParts& api, const Request& request, const std::string& id);
+Response listCaches(const ApiParts& api, const Request& request, const std::string& id);
+Response removeCache(const ApiParts& api, const Request& request, const std::string& name);
 Response listTokens(const ApiParts& api, const Request& request, const std::string& id);
 Response createToken(const ApiParts& api, const Request& request, const std::string& id);
 Response revokeToken(const ApiParts& api, const Request& request, const std::string& name);

@@ -86,6 +86,7 @@ private:
     LogsQuery _logsQuery;
     PatchRequest _patchRequest;
     TokenRequest _tokenRequest;
+    CachesRequest _caches;
     bool _onlyPrint = false;
     std::int64_t _limit = 100;
     CLI::App* _doctor = nullptr;
@@ -299,16 +300,15 @@ void CommandLine::addOutboxVerbs()
         _actions.emplace_back(added, std::move(action));
         return added;
     };
-    outboxVerb("list", "List the targets of reports, and what waits for them",
-               [this](const Session& session) { return listOutbox(session, _limit); })
-        ->add_option("--limit", _limit, "Reports at most (default: 100)")
-        ->check(CLI::Range(1, 1000))
-        ->type_name("N");
-    verb("hooks", "List what forges delivered in the last 24 hours, and what came of it",
-         [this](const Session& session) { return listHooks(session, _limit); })
-        ->add_option("--limit", _limit, "Deliveries at most (default: 100)")
-        ->check(CLI::Range(1, 1000))
-        ->type_name("N");
+    addLimit(*outboxVerb("list", "List the targets of reports, and what waits for them",
+                         [this](const Session& session) { return listOutbox(session, _limit); }),
+             "Reports", _limit);
+    addLimit(*verb("hooks", "List what forges delivered in the last 24 hours, and what came of it",
+                   [this](const Session& session) { return listHooks(session, _limit); }),
+             "Deliveries", _limit);
+    addCachesOptions(*verb("caches", "List, or remove, what stages keep from run to run",
+                           [this](const Session& session) { return listCaches(session, _caches); }),
+                     _caches);
     outboxVerb("retry", "Send a report at once",
                [this](const Session& session) { return retryReport(session, _name); })
         ->add_option("REPORT", _name, "UUID")

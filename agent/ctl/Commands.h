@@ -77,6 +77,13 @@ struct TokenRequest
     bool quiet = false; ///< print the token and nothing else
 };
 
+struct CachesRequest
+{
+    std::string service;             ///< empty: all
+    std::vector<std::string> remove; ///< ids
+    bool removeAll = false;          ///< those of the service
+};
+
 // Verbs that show one run or stage. All verbs print and return the exit code. Errors: Failure.
 Exit listStages(const Session& session, const std::string& name);
 Exit showStage(const Session& session, const std::string& name);
@@ -118,6 +125,9 @@ Exit openDashboard(const Session& session, bool onlyPrint);
 
 /// What forges delivered: Hooks.cpp.
 Exit listHooks(const Session& session, std::int64_t limit);
+
+/// What stages keep from one run to the next: Caches.cpp.
+Exit listCaches(const Session& session, const CachesRequest& request);
 
 // Verbs of the reports that wait: Outbox.cpp.
 Exit listOutbox(const Session& session, std::int64_t limit);

@@ -143,6 +143,8 @@ const std::map<std::string, std::string>& examples()
         {"lint", "  stagectl lint\n"
                  "  stagectl lint ci/pipeline.yaml --service payment\n"
                  "  stagectl lint --schema >pipeline.schema.json"},
+        {"caches", "  stagectl caches --service payment\n"
+                   "  stagectl caches --remove 0c5f2d6e9b7a4c31"},
         {"drain", "  stagectl drain && stagectl agent --watch"}};
     return all;
 }

@@ -130,4 +130,21 @@ void addLintOptions(CLI::App& verb, LintRequest& to)
     verb.add_flag("--schema", to.schema, "Print the JSON Schema of such files");
 }
 
+void addCachesOptions(CLI::App& verb, CachesRequest& to)
+{
+    verb.add_option("--service", to.service, "Those of one service")->type_name("NAME");
+    verb.add_option("--remove", to.remove, "Remove the cache with this id (repeatable)")
+        ->type_name("CACHE")
+        ->allow_extra_args(false);
+    verb.add_flag("--remove-all", to.removeAll, "Remove all of the service")->needs("--service");
+}
+
+void addLimit(CLI::App& verb, const std::string& what, std::int64_t& to)
+{
+    constexpr int most = 1000;
+    verb.add_option("--limit", to, what + " at most (default: 100)")
+        ->check(CLI::Range(1, most))
+        ->type_name("N");
+}
+
 } // namespace agent::ctl

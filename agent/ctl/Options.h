@@ -20,5 +20,9 @@ void addLogsOptions(CLI::App& verb, LogsQuery& to);
 void addExecOptions(CLI::App& verb, ExecCommand& to);
 void addInitOptions(CLI::App& verb, InitRequest& to);
 void addLintOptions(CLI::App& verb, LintRequest& to);
+void addCachesOptions(CLI::App& verb, CachesRequest& to);
+
+/// `--limit` of a list of `what`.
+void addLimit(CLI::App& verb, const std::string& what, std::int64_t& to);
 
 } // namespace agent::ctl

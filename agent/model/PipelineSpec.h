@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/model/CacheSpec.h"
 #include "agent/model/Isolation.h"
 #include "agent/model/Run.h"
 #include "agent/model/Stage.h"
@@ -102,6 +103,7 @@ struct StageSpec
     ApprovalSpec approval;
     StageOutput output = StageOutput::Merged;
     std::vector<std::string> artifacts;
+    std::vector<CacheSpec> caches;
     std::vector<std::string> secrets; ///< names, besides those of the pipeline
 
     bool operator==(const StageSpec&) const = default;

@@ -124,6 +124,7 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
     if (end.stage.cause == Cause::ShimLost)
         batch.log.push_back("stage " + stage.id + " (" + stage.name + " of run " + stage.runId +
                             "): " + end.stage.message);
+    _caches.stageEnded(batch, run, end.stage);
     _flow.advance(batch,
                   run); // first: the next stage's launch is not to wait for what is cleared away
     batch.afterCommit.push_back(

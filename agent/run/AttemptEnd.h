@@ -17,7 +17,7 @@ class AttemptEnd
 public:
     AttemptEnd(RunSpecs& specs, RunWriter& writer, Retries& retries, RunFlow& flow, Timers& timers,
                RepositoryStages& repository, EndWaiters& waiters, AttemptSync& sync,
-               const StateFolder& state, StageRunner& runner)
+               const StateFolder& state, StageRunner& runner, Caches& caches)
         : _specs(specs),
           _writer(writer),
           _retries(retries),
@@ -27,7 +27,8 @@ public:
           _waiters(waiters),
           _sync(sync),
           _state(state),
-          _runner(runner)
+          _runner(runner),
+          _caches(caches)
     {
     }
 
@@ -49,6 +50,7 @@ private:
     AttemptSync& _sync;
     const StateFolder& _state;
     StageRunner& _runner;
+    Caches& _caches;
 };
 
 } // namespace agent

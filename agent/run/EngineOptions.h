@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/model/Stage.h"
+#include "agent/run/CacheWorker.h"
 #include "agent/run/DiskSpace.h"
 #include "agent/run/OrderBuilder.h"
 #include "agent/run/Reports.h"
@@ -24,6 +25,7 @@ struct EngineOptions
     RetentionPolicy retention;
     OrderDefaults orders;
     ReportOptions reports = {};
+    CacheWorker* caches = nullptr; ///< null: nothing is cached
 };
 
 } // namespace agent

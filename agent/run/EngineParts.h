@@ -3,6 +3,7 @@
 #include "agent/run/Approvals.h"
 #include "agent/run/AttemptEnd.h"
 #include "agent/run/AttemptSync.h"
+#include "agent/run/Caches.h"
 #include "agent/run/CleanupWorker.h"
 #include "agent/run/DiskSpace.h"
 #include "agent/run/EndWaiters.h"
@@ -51,20 +52,22 @@ struct EngineParts
           sync(state, runner),
           specs(options, plugins),
           reports(specs, options.reports),
-          writer(specs, reports),
+          caches(specs, state, options.caches),
+          writer(specs, reports, caches),
           approvals(specs, writer, timers),
           externalStages(specs, writer, timers),
           stuckWatch(specs, writer, timers, state, runner),
-          starter(specs, writer, externalStages, stuckWatch, state, plugins, runner, timers),
+          starter(specs, writer, externalStages, stuckWatch, state, plugins, runner, timers,
+                  caches),
           flow(specs, writer, approvals, starter, disk),
           retries(specs, writer, timers),
           repository(specs, reports, plugins, state),
-          attemptEnd(specs, writer, retries, flow, timers, repository, waiters, sync, state,
-                     runner),
+          attemptEnd(specs, writer, retries, flow, timers, repository, waiters, sync, state, runner,
+                     caches),
           scheduler(queue, disk, flow, timers),
           recovery(specs, retries, approvals, externalStages, stuckWatch, starter, flow, sync,
-                   state, runner),
-          retention(options.retention, state, cleanup, timers)
+                   state, runner, caches),
+          retention(options.retention, state, cleanup, timers, caches)
     {
     }
 
@@ -79,6 +82,7 @@ struct EngineParts
     AttemptSync sync;
     RunSpecs specs;
     Reports reports;
+    Caches caches;
     RunWriter writer;
     Approvals approvals;
     ExternalStages externalStages;

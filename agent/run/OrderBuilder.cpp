@@ -1,6 +1,7 @@
 #include "agent/run/OrderBuilder.h"
 
 #include "agent/model/Utf8.h"
+#include "agent/run/CacheScopes.h"
 #include "agent/run/InputRules.h"
 #include "agent/run/RecentCommits.h"
 #include "agent/run/RefusedVariables.h"
@@ -159,6 +160,9 @@ void addSurroundings(Order& order, const OrderContext& context, const OrderDefau
     if (!with.contains("ref") && !with.contains("repository"))
         if (const auto branch = branchToProve(context.pipeline, context.run); !branch.empty())
             order.env["STAGE_AGENT_BRANCH_OF_COMMIT"] = branch;
+    if (!with.contains("ref") && !with.contains("repository"))
+        if (const auto branch = branchToTell(context.pipeline, context.run); !branch.empty())
+            order.env["STAGE_AGENT_BRANCH_TO_TELL"] = branch;
 }
 
 } // namespace

@@ -146,6 +146,24 @@ void writeApproval(JsonWriter& writer, const ApprovalSpec& approval)
     writer.EndObject();
 }
 
+void writeCaches(JsonWriter& writer, const std::vector<CacheSpec>& caches)
+{
+    if (caches.empty())
+        return;
+    writer.Key("cache");
+    writer.StartArray();
+    for (const CacheSpec& cache : caches)
+    {
+        writer.StartObject();
+        writer.Key("key");
+        writer.String(cache.key);
+        writeStrings(writer, "restore", cache.restore);
+        writeStrings(writer, "paths", cache.paths);
+        writer.EndObject();
+    }
+    writer.EndArray();
+}
+
 void writeStage(JsonWriter& writer, const StageSpec& stage)
 {
     writer.StartObject();
@@ -183,6 +201,7 @@ void writeStage(JsonWriter& writer, const StageSpec& stage)
     writeWhen(writer, stage.when);
     writeApproval(writer, stage.approval);
     writeStrings(writer, "artifacts", stage.artifacts);
+    writeCaches(writer, stage.caches);
     writeStrings(writer, "secrets", stage.secrets);
     writer.EndObject();
 }

@@ -24,6 +24,7 @@ const PipelineKeys stageKeys{
     {"when", Shape::When, "In which runs it runs; in others it is skipped."},
     {"approval", Shape::Approval, "required: waits until somebody approves it."},
     {"artifacts", Shape::Patterns, "Files of the workspace to keep: [\"dist/**\"]."},
+    {"cache", Shape::Caches, "What is kept from one run to the next."},
     {"secrets", Shape::SecretNames, "Secrets of this stage, which the service's grants must name."},
 };
 
@@ -51,6 +52,12 @@ const PipelineKeys approvalKeys{
     {"required", Shape::Boolean, "true: waits until somebody approves it.", true},
     {"expires", Shape::Span, "It fails when nobody approves it in time. Default: never."},
     {"by", Shape::Names, "Roles, names of tokens and users who may. Default: who operates."},
+};
+
+const PipelineKeys cacheKeys{
+    {"key", Shape::CacheKey, "Its name: npm-${arch}-${sha256:package-lock.json}.", true},
+    {"restore", Shape::CacheKeys, "Beginnings of keys to take one of where there is none: [npm-]."},
+    {"paths", Shape::CachePaths, "Of the workspace, or ~/… in HOME: [node_modules, ~/.npm].", true},
 };
 
 const std::vector<std::string_view> serviceKeys{"id",          "name",

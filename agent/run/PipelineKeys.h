@@ -34,6 +34,10 @@ enum class Shape
     RetryOn,     ///< exit codes and causes
     Patterns,    ///< of files
     SecretNames, ///< of files in secrets.dir
+    CacheKey,    ///< with placeholders
+    CacheKeys,   ///< a list of those
+    CachePaths,  ///< of workspace and HOME
+    Caches,      ///< a list of maps of cacheKeys
     Environment, ///< names with texts
     Settings,    ///< of a plugin
     Retry,       ///< a map of retryKeys
@@ -59,6 +63,7 @@ extern const PipelineKeys retryKeys;
 extern const PipelineKeys limitKeys;
 extern const PipelineKeys whenKeys;
 extern const PipelineKeys approvalKeys;
+extern const PipelineKeys cacheKeys;
 
 inline const std::vector<std::string_view> triggerTypeNames{"MAIN", "PR_OPEN", "PR_SYNC", "MANUAL"};
 inline const std::vector<std::string_view> runsAfterNames{"success", "failure", "always"};

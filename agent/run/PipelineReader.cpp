@@ -2,6 +2,7 @@
 
 #include "agent/model/Id.h"
 #include "agent/model/Suggestion.h"
+#include "agent/run/CacheKeys.h"
 #include "agent/run/ConditionKeys.h"
 #include "agent/run/InputRules.h"
 #include "agent/run/PipelineFileReader.h"
@@ -292,6 +293,14 @@ void PipelineReader::readStage(const DocumentValue& value, const PipelineSpec& s
     if (const auto artifacts = map.find("artifacts"))
         for (const DocumentValue& item : artifacts->list())
             stage.artifacts.push_back(ruled(item, artifactProblem));
+    if (const auto caches = map.find("cache"))
+    {
+        readCaches(*caches, stage.caches, _source == Source::Stored);
+        if (_source == Source::Request)
+            caches->problem("an inline pipeline has no caches: they belong to a service");
+        if (stage.plugin == "git" && _source != Source::Stored)
+            caches->problem("the plugin git empties the workspace: give it to a stage after it");
+    }
     if (const auto secrets = map.find("secrets"); secrets && _source == Source::Request)
         secrets->problem("an inline pipeline may not name secrets");
     else if (secrets)

@@ -1,5 +1,6 @@
 #include "agent/run/PipelineSchema.h"
 
+#include "agent/model/CacheSpec.h"
 #include "agent/run/PipelineKeys.h"
 #include "agent/run/PipelineValues.h"
 #include "agent/run/RefusedVariables.h"
@@ -37,6 +38,7 @@ public:
         map("limits", limitKeys);
         map("when", whenKeys);
         map("approval", approvalKeys);
+        map("cache", cacheKeys);
         _out.EndObject();
         _out.EndObject();
         return std::string(_buffer.GetString(), _buffer.GetSize()) + '\n';
@@ -179,6 +181,24 @@ private:
             text("pattern", "^[A-Za-z_][A-Za-z0-9_]*$");
             _out.EndObject();
             return;
+        case Shape::CacheKey:
+            return cacheKey();
+        case Shape::CacheKeys:
+            list();
+            cacheKey();
+            _out.EndObject();
+            return number("maxItems", cacheBounds::restore);
+        case Shape::CachePaths:
+            list();
+            scalar();
+            text("pattern", R"(^(~/)?(?!~)(?!(.*/)?\.{0,2}(/|$))[^]+$)");
+            _out.EndObject();
+            return number("maxItems", cacheBounds::paths);
+        case Shape::Caches:
+            list();
+            reference("#/definitions/cache");
+            _out.EndObject();
+            return number("maxItems", cacheBounds::caches);
         case Shape::Environment:
             return environment();
         case Shape::Settings:
@@ -202,6 +222,15 @@ private:
             _out.EndObject();
             return;
         }
+    }
+
+    void cacheKey()
+    {
+        scalar();
+        text(
+            "pattern",
+            R"(^([A-Za-z0-9]|\$\{(arch|sha256:[^}]+)\})([A-Za-z0-9._+=@-]|\$\{(arch|sha256:[^}]+)\})*$)");
+        number("maxLength", cacheBounds::keyText);
     }
 
     void scalar() { words("type", {"string", "number", "boolean"}); }

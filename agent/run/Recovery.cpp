@@ -8,6 +8,7 @@ namespace agent
 void Recovery::recover(Batch& batch)
 {
     sortUnsynced(batch);
+    _caches.recover(batch);
     const auto runs = batch.runs.openRuns();
     for (const auto& open : runs)
         batch.queue.set(open.seq, QueuedRun::of(open));

@@ -18,7 +18,8 @@ class Recovery
 public:
     Recovery(RunSpecs& specs, Retries& retries, Approvals& approvals,
              ExternalStages& externalStages, StuckWatch& stuckWatch, StageStarter& starter,
-             RunFlow& flow, AttemptSync& sync, const StateFolder& state, StageRunner& runner)
+             RunFlow& flow, AttemptSync& sync, const StateFolder& state, StageRunner& runner,
+             Caches& caches)
         : _specs(specs),
           _retries(retries),
           _approvals(approvals),
@@ -28,7 +29,8 @@ public:
           _flow(flow),
           _sync(sync),
           _state(state),
-          _runner(runner)
+          _runner(runner),
+          _caches(caches)
     {
     }
 
@@ -49,6 +51,7 @@ private:
     AttemptSync& _sync;
     const StateFolder& _state;
     StageRunner& _runner;
+    Caches& _caches;
 };
 
 } // namespace agent

@@ -1,6 +1,7 @@
 #include "agent/run/Retention.h"
 
 #include "agent/os/Journal.h"
+#include "agent/run/Caches.h"
 #include "agent/run/ClockState.h"
 #include "agent/store/Submissions.h"
 
@@ -19,6 +20,9 @@ constexpr int runsAtOnce = 20;
 constexpr int foldersAtOnce = 100;
 
 constexpr TimeMs day = 86'400'000;
+
+/// When a workspace is looked at again that was held.
+constexpr std::int64_t heldAgain = 10'000;
 
 /// What is more than the agent's own pauses.
 constexpr TimeMs leap = 60'000;
@@ -229,6 +233,11 @@ std::optional<std::int64_t> Retention::removeWorkspaces(Batch& batch, TimeMs now
         if (left > 0)
         {
             next = left;
+            break;
+        }
+        if (_caches.holds(run.id)) // it is read for its caches
+        {
+            next = heldAgain;
             break;
         }
         place = {*run.endedAt, run.id};

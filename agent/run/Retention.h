@@ -15,6 +15,8 @@
 namespace agent
 {
 
+class Caches;
+
 /// How long things are kept after their end; 0: for ever.
 struct RetentionPolicy
 {
@@ -36,8 +38,8 @@ class Retention
 {
 public:
     Retention(const RetentionPolicy& policy, const StateFolder& state, CleanupWorker& cleanup,
-              Timers& timers)
-        : _policy(policy), _state(state), _cleanup(cleanup), _timers(timers)
+              Timers& timers, const Caches& caches)
+        : _policy(policy), _state(state), _cleanup(cleanup), _timers(timers), _caches(caches)
     {
     }
 
@@ -79,6 +81,7 @@ private:
     const StateFolder& _state;
     CleanupWorker& _cleanup;
     Timers& _timers;
+    const Caches& _caches;
     TimeMs _clockAhead = wallAhead(); ///< of the monotonic clock, as believed
     std::optional<Clock::time_point> _doubtedSince;
     EndedPlace _workspaces; ///< up to here they are gone

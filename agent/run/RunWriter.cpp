@@ -16,6 +16,8 @@ void RunWriter::endRun(Batch& batch, Run& run, Status status, const std::string&
         run.stopCause.reset(); // the stop came too late
     batch.runEndedAt = std::min(*run.endedAt, batch.runEndedAt.value_or(*run.endedAt));
     write(batch, run, status, reportEvents::runEnded, actor, reason);
+    if (status == Status::Success)
+        _caches.runEnded(batch, run);
     batch.afterCommit.push_back([this, id = run.id] { _specs.release(id); });
 }
 

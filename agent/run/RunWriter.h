@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/run/Caches.h"
 #include "agent/run/Reports.h"
 #include "agent/run/RunSpecs.h"
 
@@ -16,7 +17,10 @@ inline constexpr const char* agentActor = "agent";
 class RunWriter
 {
 public:
-    RunWriter(RunSpecs& specs, Reports& reports) : _specs(specs), _reports(reports) {}
+    RunWriter(RunSpecs& specs, Reports& reports, Caches& caches)
+        : _specs(specs), _reports(reports), _caches(caches)
+    {
+    }
 
     /// Writes the run, which has not ended, and a history entry where its status changed.
     void setStatus(Batch& batch, Run& run, Status status, const std::string& actor,
@@ -44,6 +48,7 @@ private:
 
     RunSpecs& _specs;
     Reports& _reports;
+    Caches& _caches;
 };
 
 } // namespace agent

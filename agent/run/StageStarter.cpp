@@ -116,6 +116,7 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage,
                               .attemptFolder = folder},
                              _specs.orders());
     addCourse(order, run, _specs.stage(run, stage), pipeline, stages);
+    _caches.prepare(order, run, stage, stages);
     order.bootId = stage.bootId;
     order.bootRecorded = !stage.bootId.empty();
     order.seal = sealOf(stage);

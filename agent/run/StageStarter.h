@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/process/ProcessTree.h"
+#include "agent/run/Caches.h"
 #include "agent/run/ExternalStages.h"
 #include "agent/run/RunWriter.h"
 #include "agent/run/StageRunner.h"
@@ -22,7 +23,7 @@ class StageStarter
 public:
     StageStarter(RunSpecs& specs, RunWriter& writer, ExternalStages& externalStages,
                  StuckWatch& stuckWatch, const StateFolder& state, const PluginRegistry& plugins,
-                 StageRunner& runner, Timers& timers)
+                 StageRunner& runner, Timers& timers, Caches& caches)
         : _specs(specs),
           _writer(writer),
           _externalStages(externalStages),
@@ -30,7 +31,8 @@ public:
           _state(state),
           _plugins(plugins),
           _runner(runner),
-          _timers(timers)
+          _timers(timers),
+          _caches(caches)
     {
     }
 
@@ -56,6 +58,7 @@ private:
     const PluginRegistry& _plugins;
     StageRunner& _runner;
     Timers& _timers;
+    Caches& _caches;
     const std::string _bootId = bootId();
 };
 

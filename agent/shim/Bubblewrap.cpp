@@ -2,6 +2,7 @@
 
 #include "agent/os/FileDescriptor.h"
 #include "agent/shim/MountTable.h"
+#include "agent/wire/CacheFiles.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -233,7 +234,8 @@ std::vector<std::string> bubblewrapArguments(const Order& order, const std::stri
         arguments.write(order.cwd);
     }
     for (const auto& [variable, file] :
-         {std::pair("STAGE_OUTPUTS", files::outputs), std::pair("STAGE_MASK", files::mask)})
+         {std::pair("STAGE_OUTPUTS", files::outputs), std::pair("STAGE_MASK", files::mask),
+          std::pair(caches::reportVariable, caches::report)})
         if (order.env.contains(variable))
         {
             const std::string path = folder + "/" + file;

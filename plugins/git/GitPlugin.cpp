@@ -81,6 +81,9 @@ private:
             if (!surroundings.forkOf.empty() && !submodules.empty())
                 allowed.emplace(repository, submodulesOfBase(mirror, repository, surroundings));
             tell(repository, mirror.path(), target, context);
+            if (!context.outputs.contains("branch") && !surroundings.branchToTell.empty() &&
+                mirror.isOn(target.commit, surroundings.branchToTell))
+                context.outputs["branch"] = surroundings.branchToTell;
             if (surroundings.recentCommits)
                 tellRecent(repository, mirror.path(), target, context);
         }

@@ -37,6 +37,9 @@ public:
     /// Errors: Failure if it is not.
     void requireOn(const std::string& commit, const std::string& branch);
 
+    /// Returns whether it is, as far as the mirror knows. Fetches nothing.
+    [[nodiscard]] bool isOn(const std::string& commit, const std::string& branch) const;
+
     [[nodiscard]] const std::filesystem::path& path() const { return _folder.path(); }
 
     [[nodiscard]] bool trusted() const { return _folder.trusted(); }
@@ -51,7 +54,6 @@ private:
     };
 
     Target tryFind(const std::string& ref);
-    [[nodiscard]] bool isOn(const std::string& commit, const std::string& branch) const;
     Target findFetched(const std::string& ref) const;
     [[nodiscard]] std::optional<std::string> resolve(const std::string& name) const;
     std::string headOfRepository() const;

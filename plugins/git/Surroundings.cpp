@@ -18,6 +18,7 @@ Surroundings Surroundings::read()
     read.credential = Credential::take();
     read.forkOf = Context::variable("STAGE_AGENT_FORK_OF");
     read.branchOfCommit = Context::variable("STAGE_AGENT_BRANCH_OF_COMMIT");
+    read.branchToTell = Context::variable("STAGE_AGENT_BRANCH_TO_TELL");
     read.recentCommits = Context::variable("STAGE_AGENT_RECENT_COMMITS") == "1";
     const std::string json = Context::variable("STAGE_AGENT_SANDBOX");
     if (json.empty())

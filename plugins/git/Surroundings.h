@@ -11,7 +11,8 @@ namespace agent::git
 
 /// What the agent, and no stage or client, says of how git is used on this host. It comes in variables that the agent
 /// alone sets (OrderBuilder): `STAGE_AGENT_GIT_CONFIG`, `STAGE_AGENT_TRUSTED_MIRRORS`, `STAGE_AGENT_SANDBOX`,
-/// `STAGE_AGENT_FORK_OF`, `STAGE_AGENT_BRANCH_OF_COMMIT`, `STAGE_AGENT_RECENT_COMMITS`, and those of Credential.h.
+/// `STAGE_AGENT_FORK_OF`, `STAGE_AGENT_BRANCH_OF_COMMIT`, `STAGE_AGENT_BRANCH_TO_TELL`, `STAGE_AGENT_RECENT_COMMITS`, and those of
+/// Credential.h.
 struct Surroundings
 {
     /// The file that takes the place of ~/.gitconfig, for what runs outside the sandbox.
@@ -28,6 +29,9 @@ struct Surroundings
 
     /// The branch, or tag, that the commit has to be on; empty: any.
     std::string branchOfCommit;
+
+    /// The branch, or tag, of which the output `branch` is to tell whether the commit is on it; empty: none.
+    std::string branchToTell;
 
     /// Somebody is to see which commits go out, before he approves it: they are told as the output `recentCommits`.
     bool recentCommits = false;

@@ -27,6 +27,7 @@ struct Places
 {
     std::set<std::string> daemon;
     std::set<std::string> shim;
+    std::set<std::string> cache;  ///< of stage-cache
     std::set<std::string> errors; ///< of the shim: where a call can be made to fail
 };
 
@@ -40,10 +41,11 @@ Places places()
         if (entry.path().extension() != ".cpp")
             continue;
         const std::string text = contentOf(entry.path());
-        const bool shim = entry.path().parent_path().filename() == "shim";
+        const std::string folder = entry.path().parent_path().filename();
         for (std::sregex_iterator match(text.begin(), text.end(), use), end; match != end; ++match)
             ((*match)[1] == "FAILPOINT_ERRNO" ? found.errors
-             : shim                           ? found.shim
+             : folder == "shim"               ? found.shim
+             : folder == "cache"              ? found.cache
                                               : found.daemon)
                 .insert((*match)[2]);
     }
@@ -65,7 +67,7 @@ class FailpointTest: public CppUnit::TestFixture
 public:
     void testReleasedProgramsHaveNoFailpoint()
     {
-        for (const char* program : {"stage-agent", "stage-shim"})
+        for (const char* program : {"stage-agent", "stage-shim", "stage-cache"})
         {
             const std::string released = contentOf(fs::path(STAGE_AGENT_BIN_DIR) / program);
             const std::string ours = contentOf(fs::path(STAGE_AGENT_FAILPOINT_DIR) / program);
@@ -86,6 +88,9 @@ public:
         CPPUNIT_ASSERT(all.daemon.size() > 15 && all.shim.size() > 10 && !all.errors.empty());
         for (const auto& place : all.daemon)
             CPPUNIT_ASSERT_MESSAGE(place, daemon.find(place) != std::string::npos);
+        const std::string cache = contentOf(fs::path(STAGE_AGENT_FAILPOINT_DIR) / "stage-cache");
+        for (const auto& place : all.cache)
+            CPPUNIT_ASSERT_MESSAGE(place, cache.find(place) != std::string::npos);
         for (const auto& list : {all.shim, all.errors})
             for (const auto& place : list)
                 CPPUNIT_ASSERT_MESSAGE(place, shim.find(place) != std::string::npos);

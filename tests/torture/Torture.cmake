@@ -23,7 +23,7 @@ target_compile_definitions(torture-tests PRIVATE
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}"
     STAGE_AGENT_FAILPOINT_DIR="${CMAKE_BINARY_DIR}/failpoints")
 target_compile_options(torture-tests PRIVATE ${TEST_OPTIONS})
-add_dependencies(torture-tests stage-agent stage-shim failpoint-agent failpoint-shim
+add_dependencies(torture-tests stage-agent stage-shim failpoint-agent failpoint-shim failpoint-cache
     stage-plugin-host plugin-git plugin-git-files plugin-shell-files plugin-external-files)
 
 # The daemon and the shim once more, with failpoints. Only the files that have some are compiled again: as
@@ -38,6 +38,7 @@ add_library(failpoint_agent_parts OBJECT
     agent/store/Database.cpp
     agent/store/CompressedLog.cpp
     agent/run/StateFolder.cpp
+    agent/run/CacheWorker.cpp
     agent/run/CleanupWorker.cpp
     agent/run/Engine.cpp
     agent/run/SyncWorker.cpp
@@ -64,7 +65,16 @@ target_link_libraries(failpoint_shim_parts PRIVATE agent_wire)
 add_executable(failpoint-shim $<TARGET_OBJECTS:failpoint_shim_parts>)
 target_link_libraries(failpoint-shim PRIVATE agent_shim)
 
-foreach(program agent shim)
+add_library(failpoint_cache_parts OBJECT
+    agent/cache/Restorer.cpp
+    agent/cache/Saver.cpp
+    tests/torture/failpoints/MovedClock.cpp
+    tests/torture/failpoints/CallLog.cpp)
+target_link_libraries(failpoint_cache_parts PRIVATE agent_cache PkgConfig::ARCHIVE)
+add_executable(failpoint-cache agent/cache/main.cpp $<TARGET_OBJECTS:failpoint_cache_parts>)
+target_link_libraries(failpoint-cache PRIVATE agent_cache agent_program)
+
+foreach(program agent shim cache)
     target_compile_definitions(failpoint_${program}_parts PRIVATE STAGE_AGENT_FAILPOINTS)
     set_target_properties(failpoint-${program} PROPERTIES OUTPUT_NAME stage-${program}
         RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/failpoints)

@@ -262,7 +262,10 @@ private:
                                             ? std::vector<std::string>{}
                                             : std::vector<std::string>{"admin", "Ada \xc3\xbc"}};
             for (int j = pick(3); j > 0; --j)
+            {
                 stage.artifacts.push_back("dist/**/\"" + std::to_string(j));
+                stage.caches.push_back({.key = "k" + std::to_string(j), .paths = {"~/a", "\"b"}});
+            }
         }
         return spec;
     }

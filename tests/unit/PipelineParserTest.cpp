@@ -79,6 +79,9 @@ public:
                       .onLoss = true};
         unit.limits = {.memoryBytes = std::int64_t{2} << 30, .cpuPercent = 150, .pids = 500};
         unit.artifacts = {"coverage/**", "reports/*.xml"};
+        unit.caches = {{.key = "npm-${arch}-${sha256:package-lock.json}",
+                        .restore = {"npm-${arch}-"},
+                        .paths = {"node_modules", "~/.npm"}}};
         CPPUNIT_ASSERT(unit == spec.stages[1]);
         CPPUNIT_ASSERT(spec.stages[2].secrets == std::vector<std::string>{"DEPLOY_TOKEN"});
         CPPUNIT_ASSERT(spec.grants.contains("DEPLOY_TOKEN"));
@@ -214,6 +217,28 @@ public:
         check(stage("with: {a: }"), ":5: stages[0].with.a: expected a value");
         check(stage("with: {a: \"\\0\"}"), ":5: stages[0].with.a: holds a control character");
         check(stage("with: {a: 1, a: 2}"), ":5: stages[0].with.a: this key is here twice");
+        check(stage("cache: npm"), ":5: stages[0].cache: expected a list");
+        check(stage("cache: []"), ":5: stages[0].cache: must hold 1 to 8 caches, holds 0");
+        check(stage("cache: [{paths: [a]}]"), ":5: stages[0].cache[0].key: is missing");
+        check(stage("cache: [{key: a}]"), ":5: stages[0].cache[0].paths: is missing");
+        check(stage("cache: [{key: '-a', paths: [a]}]"),
+              ":5: stages[0].cache[0].key: must begin with a letter or a digit");
+        check(stage("cache: [{key: 'a-${branch}', paths: [a]}]"),
+              ":5: stages[0].cache[0].key: has '${branch}'; known are");
+        check(stage("cache: [{key: 'a-${sha256:../x}', paths: [a]}]"),
+              ":5: stages[0].cache[0].key: has a file whose path must not have an empty part");
+        check(stage("cache: [{key: a, restore: [a/b], paths: [a]}]"),
+              ":5: stages[0].cache[0].restore[0]: may have letters");
+        check(stage("cache: [{key: a, paths: [a, a]}]"),
+              ":5: stages[0].cache[0].paths[1]: is there twice");
+        check(stage("cache: [{key: a, paths: [/etc]}]"),
+              ":5: stages[0].cache[0].paths[0]: must be relative to the workspace");
+        check(stage("cache: [{key: a, paths: ['~/../x']}]"),
+              ":5: stages[0].cache[0].paths[0]: must not have an empty part");
+        check(stage("cache: [{key: a, paths: [.git/objects]}]"),
+              ":5: stages[0].cache[0].paths[0]: must not be in .git");
+        check(ServiceFiles::stages("- {type: BUILD, plugin: git, cache: [{key: a, paths: [b]}]}"),
+              ":3: stages[0].cache: the plugin git empties the workspace");
         check(stage("artifacts: dist"), ":5: stages[0].artifacts: expected a list");
         check(stage("artifacts: [/etc/passwd]"),
               ":5: stages[0].artifacts[0]: must be relative to the workspace");

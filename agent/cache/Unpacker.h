@@ -1,0 +1,17 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace agent::cache
+{
+
+/// Unpacks an archive that anybody may have made. Nothing is written outside the folders that `into` returns.
+/// `into`: the folder for what the archive's path of this number holds, which becomes NUMBER in there; nothing: it is not wanted.
+/// Errors: std::runtime_error; what was unpacked until then stays, for the caller to remove.
+void unpack(int file, const std::function<std::optional<int>(std::size_t path)>& into);
+
+} // namespace agent::cache

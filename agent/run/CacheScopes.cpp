@@ -1,0 +1,107 @@
+#include "agent/run/CacheScopes.h"
+
+#include "agent/os/Sha256.h"
+#include "agent/run/OrderBuilder.h"
+
+#include <algorithm>
+
+namespace agent
+{
+
+namespace
+{
+
+constexpr std::size_t folderDigits = 32;
+
+std::string folderOf(const std::string& text)
+{
+    Sha256 digest;
+    digest.update(text);
+    return toHex(digest.digest()).substr(0, folderDigits);
+}
+
+CacheScope ofBranch(const std::string& branch)
+{
+    return {.folder = folderOf("branch:" + branch), .name = branch};
+}
+
+CacheScope ofPull(std::int64_t number)
+{
+    return {.folder = folderOf("pull:" + std::to_string(number)),
+            .name = "pull/" + std::to_string(number)};
+}
+
+bool ofPullRequest(const Run& run)
+{
+    return run.trigger == TriggerType::PrOpen || run.trigger == TriggerType::PrSync;
+}
+
+std::string branchOf(const PipelineSpec& pipeline, const Run& run)
+{
+    return run.branch.empty() ? pipeline.branch : run.branch;
+}
+
+/// Whether the plain checkout has found the run's commit on the branch.
+bool proved(const std::string& branch, const PipelineSpec& pipeline,
+            const std::vector<Stage>& stages)
+{
+    if (pipeline.repository.empty())
+        return true; // what is executed stands on this host
+    return std::any_of(stages.begin(), stages.end(),
+                       [&](const Stage& stage)
+                       {
+                           const auto ordinal = static_cast<std::size_t>(stage.ordinal);
+                           if (stage.plugin != "git" || stage.status != Status::Success ||
+                               stage.cause != Cause::Exit || ordinal >= pipeline.stages.size())
+                               return false;
+                           const auto& with = pipeline.stages[ordinal].with;
+                           const auto outputs = outputsFromJson(stage.outputs);
+                           const auto told = outputs.find("branch");
+                           return !with.contains("ref") && !with.contains("repository") &&
+                                  told != outputs.end() && told->second == branch;
+                       });
+}
+
+bool hasCaches(const PipelineSpec& pipeline)
+{
+    return pipeline.file ||
+           std::any_of(pipeline.stages.begin(), pipeline.stages.end(),
+                       [](const StageSpec& stage) { return !stage.caches.empty(); });
+}
+
+} // namespace
+
+CacheRights cacheRightsOf(const Run& run, const PipelineSpec& pipeline,
+                          const std::vector<Stage>& stages)
+{
+    CacheRights rights;
+    if (run.serviceId.empty())
+        return rights;
+    rights.service = folderOf(run.serviceId);
+    CacheScope base = ofBranch(pipeline.branch);
+    if (pipeline.fork)
+    {
+        rights.reads = {pipeline.fork->base.empty() ? base : ofBranch(pipeline.fork->base)};
+        return rights;
+    }
+    const std::string branch = branchOf(pipeline, run);
+    if (ofPullRequest(run) && run.pullNumber)
+        rights.writes = ofPull(*run.pullNumber);
+    else if (!ofPullRequest(run) && proved(branch, pipeline, stages))
+        rights.writes = ofBranch(branch);
+    if (rights.writes)
+        rights.reads.push_back(*rights.writes);
+    if (!rights.writes || rights.writes->folder != base.folder)
+        rights.reads.push_back(std::move(base));
+    return rights;
+}
+
+std::string branchToTell(const PipelineSpec& pipeline, const Run& run)
+{
+    if (run.serviceId.empty() || pipeline.fork || ofPullRequest(run) || run.commitHash.empty() ||
+        !hasCaches(pipeline))
+        return "";
+    return branchOf(pipeline, run);
+}
+
+} // namespace agent
