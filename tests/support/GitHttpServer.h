@@ -7,6 +7,7 @@
 #include <Poco/Net/HTTPServerRequest.h>
 #include <Poco/Net/HTTPServerResponse.h>
 #include <Poco/Net/ServerSocket.h>
+#include <Poco/ThreadPool.h>
 #include <Poco/URI.h>
 
 #include <atomic>
@@ -28,6 +29,7 @@ public:
     {
         if (_server)
             _server->stopAll(true);
+        _threads.joinAll(); // stopAll() does not wait for a handler
     }
     GitHttpServer(const GitHttpServer&) = delete;
     GitHttpServer& operator=(const GitHttpServer&) = delete;
@@ -53,7 +55,7 @@ public:
     {
         if (!_server)
         {
-            _server = std::make_unique<Poco::Net::HTTPServer>(new Factory(*this), _socket,
+            _server = std::make_unique<Poco::Net::HTTPServer>(new Factory(*this), _threads, _socket,
                                                               new Poco::Net::HTTPServerParams);
             _server->start();
         }
@@ -118,6 +120,7 @@ private:
     }
 
     std::filesystem::path _root;
+    Poco::ThreadPool _threads;
     Poco::Net::ServerSocket _socket;
     std::unique_ptr<Poco::Net::HTTPServer> _server;
 };

@@ -10,6 +10,7 @@
 #include <Poco/Net/SecureServerSocket.h>
 #include <Poco/Net/ServerSocket.h>
 #include <Poco/StreamCopier.h>
+#include <Poco/ThreadPool.h>
 
 #include <functional>
 #include <map>
@@ -48,11 +49,15 @@ public:
         const Poco::Net::SocketAddress any("127.0.0.1", 0);
         _socket = tls.isNull() ? std::make_unique<Poco::Net::ServerSocket>(any)
                                : std::make_unique<Poco::Net::SecureServerSocket>(any, 64, tls);
-        _server = std::make_unique<Poco::Net::HTTPServer>(new Factory(*this), *_socket,
+        _server = std::make_unique<Poco::Net::HTTPServer>(new Factory(*this), _threads, *_socket,
                                                           new Poco::Net::HTTPServerParams);
         _server->start();
     }
-    ~Receiver() { _server->stopAll(true); }
+    ~Receiver()
+    {
+        _server->stopAll(true);
+        _threads.joinAll(); // stopAll() does not wait for a handler
+    }
     Receiver(const Receiver&) = delete;
     Receiver& operator=(const Receiver&) = delete;
 
@@ -132,6 +137,7 @@ private:
 
     const Answers _answers;
     const bool _secure;
+    Poco::ThreadPool _threads;
     std::unique_ptr<Poco::Net::ServerSocket> _socket;
     std::unique_ptr<Poco::Net::HTTPServer> _server;
     mutable std::mutex _mutex;
