@@ -70,7 +70,11 @@ FollowedLogs::FollowedLogs(std::filesystem::path runs)
     : _runs(std::move(runs)), _inotify(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC))
 {
     if (!_inotify.valid())
-        throw std::system_error(errno, std::generic_category(), "inotify_init1");
+        throw std::system_error(errno, std::generic_category(),
+                                errno == EMFILE
+                                    ? "no inotify instance is left for this user; raise "
+                                      "fs.inotify.max_user_instances with sysctl(8)"
+                                    : "inotify_init1");
 }
 
 std::shared_ptr<FollowedLog> FollowedLogs::open(const std::filesystem::path& folder)
