@@ -19,6 +19,8 @@
 namespace agent
 {
 
+class StateFolder;
+
 /// The daemon: creates the components in order and stops them in reverse order.
 class AgentApplication: public Poco::Util::ServerApplication
 {
@@ -53,6 +55,7 @@ private:
     [[nodiscard]] ListenOptions listening() const;
     [[nodiscard]] std::unique_ptr<TlsContext> tlsContext() const;
     [[nodiscard]] OrderDefaults orders(const std::filesystem::path& mirrors) const;
+    [[nodiscard]] OrderDefaults collecting(const StateFolder& state, OrderDefaults orders) const;
 
     bool _help = false;
     bool _version = false;

@@ -129,6 +129,16 @@ AccessOptions AgentApplication::accessOptions() const
             .log = warn};
 }
 
+OrderDefaults AgentApplication::collecting(const StateFolder& state, OrderDefaults orders) const
+{
+    orders.collect = {.program = _programs / "stage-collector",
+                      .store = state.artifacts(),
+                      .maxBytes = _config.artifactsMaxBytes,
+                      .maxFiles = _config.artifactsMaxFiles,
+                      .timeoutMs = _config.artifactsTimeoutMs};
+    return orders;
+}
+
 void AgentApplication::warnOfIsolation() const
 {
     const IsolationPolicy& isolation = _config.isolation;
@@ -252,8 +262,9 @@ try
          .retention = {.runsMs = _config.runsKeepMs,
                        .runsCount = _config.runsKeepCount,
                        .workspaceMs = _config.workspaceKeepMs,
+                       .artifactsMs = _config.artifactsKeepMs,
                        .plainLogsMs = _config.logsCompressAfterMs},
-         .orders = orders(state.mirrors()),
+         .orders = collecting(state, orders(state.mirrors())),
          .reports = {.subscriptions = &subscriptions,
                      .body = [&](const ReportFacts& facts) { return reportJson(facts, origin); }},
          .caches = &cacheWorker},

@@ -37,27 +37,51 @@ const std::set<std::string>& knownKeys()
 {
     static const std::set<std::string> known = []
     {
-        std::set<std::string> keys{"auth.required",     "auth.proxy_header",
-                                   "metrics.public",    "http.address",
-                                   "http.port",         "http.hosts",
-                                   "http.socket",       "http.tls_certificate",
-                                   "http.tls_key",      "http.plain",
-                                   "http.base_path",    "auth.operators_group",
-                                   "state.dir",         "services.dir",
-                                   "plugins.dir",       "secrets.dir",
-                                   "executor.slots",    "stage.timeout",
-                                   "stage.grace",       "logs.max_bytes",
-                                   "caches.max_bytes",  "caches.timeout",
-                                   "disk.min_free",     "disk.min_free_inodes",
-                                   "runs.keep",         "runs.keep_count",
-                                   "runs.queue_max",    "workspace.keep",
-                                   stuckAfter,          "logs.compress_after",
-                                   "mirrors.keep",      "outbox.dir",
-                                   "outbox.keep",       "outbox.max",
-                                   "outbox.ca_file",    "http.public_url",
-                                   "hooks.secret",      "git.config",
-                                   "isolation.default", "isolation.none_allowed",
-                                   "isolation.binds"};
+        std::set<std::string> keys{"auth.required",
+                                   "auth.proxy_header",
+                                   "metrics.public",
+                                   "http.address",
+                                   "http.port",
+                                   "http.hosts",
+                                   "http.socket",
+                                   "http.tls_certificate",
+                                   "http.tls_key",
+                                   "http.plain",
+                                   "http.base_path",
+                                   "auth.operators_group",
+                                   "state.dir",
+                                   "services.dir",
+                                   "plugins.dir",
+                                   "secrets.dir",
+                                   "executor.slots",
+                                   "stage.timeout",
+                                   "stage.grace",
+                                   "logs.max_bytes",
+                                   "caches.max_bytes",
+                                   "caches.timeout",
+                                   "disk.min_free",
+                                   "disk.min_free_inodes",
+                                   "runs.keep",
+                                   "runs.keep_count",
+                                   "runs.queue_max",
+                                   "workspace.keep",
+                                   stuckAfter,
+                                   "logs.compress_after",
+                                   "mirrors.keep",
+                                   "outbox.dir",
+                                   "outbox.keep",
+                                   "outbox.max",
+                                   "outbox.ca_file",
+                                   "http.public_url",
+                                   "hooks.secret",
+                                   "git.config",
+                                   "isolation.default",
+                                   "isolation.none_allowed",
+                                   "isolation.binds",
+                                   "artifacts.keep",
+                                   "artifacts.max_bytes",
+                                   "artifacts.max_files",
+                                   "artifacts.timeout"};
         for (const StageType type : allStageTypes)
             keys.insert(stuckAfter + "." + std::string(toString(type)));
         return keys;
@@ -379,6 +403,18 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
         if (const std::string key = stuckAfter + "." + std::string(toString(type));
             source.said(key))
             config.stuckAfterByType[type] = read(source, key, "0", aTimeOrNone, parseDurationMs);
+    config.artifactsMaxBytes =
+        read(source, "artifacts.max_bytes", "2GiB", "a size such as 64MiB or 2GiB", parseBytes);
+    config.artifactsMaxFiles =
+        read(source, "artifacts.max_files", "100000", "a whole number; 0: no limit",
+             [](const std::string& text) { return wholeFrom(text, 0, 1'000'000); });
+    config.artifactsTimeoutMs =
+        read(source, "artifacts.timeout", "10m", "a time from 1s to 24h such as 10m",
+             [](const std::string& text)
+             {
+                 const auto ms = parseDurationMs(text);
+                 return ms && *ms >= 1'000 && *ms <= 86'400'000 ? ms : std::nullopt;
+             });
     config.logMaxBytes =
         read(source, "logs.max_bytes", "1GiB", "a size such as 64MiB or 1GiB", parseBytes);
     config.cachesMaxBytes =
@@ -406,6 +442,7 @@ Config readConfig(const std::filesystem::path& file, const std::vector<std::stri
         read(source, "runs.keep_count", "10000", "a whole number; 0: no limit",
              [](const std::string& text) { return wholeFrom(text, 0, 1'000'000'000); });
     config.workspaceKeepMs = keep("workspace.keep", "24h");
+    config.artifactsKeepMs = keep("artifacts.keep", "30d");
     config.logsCompressAfterMs = keep("logs.compress_after", "1h");
     config.mirrorsKeepMs = keep("mirrors.keep", "30d");
     config.outboxKeepMs = keep("outbox.keep", "7d");

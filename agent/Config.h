@@ -47,12 +47,16 @@ struct Config
     std::int64_t logMaxBytes = 0;
     std::int64_t cachesMaxBytes = 0; ///< 0: none is saved
     std::int64_t cachesTimeoutMs = 0;
+    std::int64_t artifactsMaxBytes = 0;
+    std::int64_t artifactsMaxFiles = 0;
+    std::int64_t artifactsTimeoutMs = 0;
     std::int64_t diskMinFree = 0;
     std::int64_t diskMinFreeInodes = 0;
     std::optional<std::int64_t> queueMax; ///< absent: no limit
     std::int64_t runsKeepMs = 0;          ///< 0 in this and those below: forever
     std::int64_t runsKeepCount = 0;
     std::int64_t workspaceKeepMs = 0;
+    std::int64_t artifactsKeepMs = 0;
     std::int64_t logsCompressAfterMs = 0;
     std::int64_t mirrorsKeepMs = 0;
     std::string hookSecret; ///< file in secretsDir for services without their own; empty: none

@@ -49,6 +49,10 @@ add_executable(unit-tests
     tests/unit/ShimTest.cpp
     tests/unit/ShimLogTest.cpp
     tests/unit/LeftBehindTest.cpp
+    tests/unit/FilePatternsTest.cpp
+    tests/unit/CollectTest.cpp
+    tests/unit/CollectorProcessTest.cpp
+    tests/unit/ArtifactTrashTest.cpp
     tests/unit/ShimRecordTest.cpp
     tests/unit/MaskerTest.cpp
     tests/unit/MaskerCostTest.cpp
@@ -139,14 +143,14 @@ add_executable(unit-tests
     plugins/git/Url.cpp
     plugins/git/Git.cpp
     plugins/git/Program.cpp)
-target_link_libraries(unit-tests PRIVATE agent_api agent_run agent_reports agent_ctl agent_cache PkgConfig::ARCHIVE Poco::NetSSL
+target_link_libraries(unit-tests PRIVATE agent_api agent_run agent_reports agent_ctl agent_collect agent_cache PkgConfig::ARCHIVE Poco::NetSSL
                                   OpenSSL::SSL PkgConfig::ZSTD cppunit)
 target_compile_definitions(unit-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
 target_compile_options(unit-tests PRIVATE ${TEST_OPTIONS})
 target_precompile_headers(unit-tests PRIVATE tests/support/tests.pch.h)
-add_dependencies(unit-tests stage-shim stage-plugin-host plugin-git)
+add_dependencies(unit-tests stage-shim stage-collector stage-plugin-host plugin-git)
 
 # A process as few are.
 add_executable(leaderless tests/support/programs/Leaderless.cpp)
@@ -268,7 +272,7 @@ target_compile_definitions(daemon-tests PRIVATE
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
 target_compile_options(daemon-tests PRIVATE ${TEST_OPTIONS})
 target_precompile_headers(daemon-tests PRIVATE tests/support/tests.pch.h)
-add_dependencies(daemon-tests stage-agent stage-shim stage-plugin-host stagectl plugin-git
+add_dependencies(daemon-tests stage-agent stage-shim stage-collector stage-plugin-host stagectl plugin-git
     plugin-git-files plugin-shell-files plugin-external-files leaderless unsynchronised)
 
 if(STAGE_AGENT_SANITIZE STREQUAL "thread")

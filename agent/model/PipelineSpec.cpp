@@ -33,6 +33,13 @@ std::optional<RunsAfter> runsAfterFrom(std::string_view text)
     return std::nullopt;
 }
 
+std::string artifactNameOf(const StageSpec& stage)
+{
+    if (!stage.artifacts.name.empty())
+        return stage.artifacts.name;
+    return stage.name.empty() ? std::string(toString(stage.type)) : stage.name;
+}
+
 std::vector<std::string> allSecrets(const PipelineSpec& pipeline)
 {
     std::vector<std::string> names;

@@ -87,6 +87,26 @@ struct ApprovalSpec
     bool operator==(const ApprovalSpec&) const = default;
 };
 
+/// What a stage makes that is kept: docs/artifacts.md.
+struct ArtifactSpec
+{
+    std::vector<std::string> paths;     ///< patterns of files; empty: nothing is kept
+    std::string name;                   ///< empty: the stage's name
+    std::optional<std::int64_t> keepMs; ///< none: artifacts.keep; 0: as long as the run
+    RunsAfter when = RunsAfter::Success;
+    bool required = false; ///< without a file the stage fails
+
+    bool operator==(const ArtifactSpec&) const = default;
+};
+
+/// Which files of a stage are reports.
+struct ReportSpec
+{
+    std::vector<std::string> junit; ///< patterns
+
+    bool operator==(const ReportSpec&) const = default;
+};
+
 struct StageSpec
 {
     StageType type = StageType::Other;
@@ -102,12 +122,16 @@ struct StageSpec
     WhenSpec when;
     ApprovalSpec approval;
     StageOutput output = StageOutput::Merged;
-    std::vector<std::string> artifacts;
+    ArtifactSpec artifacts;
+    ReportSpec reports;
     std::vector<CacheSpec> caches;
     std::vector<std::string> secrets; ///< names, besides those of the pipeline
 
     bool operator==(const StageSpec&) const = default;
 };
+
+/// Returns what the stage's artifacts are called.
+std::string artifactNameOf(const StageSpec& stage);
 
 /// The stages and branches that a secret is for.
 struct SecretGrant

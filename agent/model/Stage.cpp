@@ -27,7 +27,7 @@ constexpr Names<Status, 5> statuses{{{Status::Idle, "IDLE"},
                                      {Status::Success, "SUCCESS"},
                                      {Status::Failure, "FAILURE"}}};
 
-constexpr Names<Cause, 24> causes{{{Cause::Exit, "EXIT"},
+constexpr Names<Cause, 25> causes{{{Cause::Exit, "EXIT"},
                                    {Cause::Signal, "SIGNAL"},
                                    {Cause::External, "EXTERNAL"},
                                    {Cause::Timeout, "TIMEOUT"},
@@ -40,6 +40,7 @@ constexpr Names<Cause, 24> causes{{{Cause::Exit, "EXIT"},
                                    {Cause::Skipped, "SKIPPED"},
                                    {Cause::Oom, "OOM"},
                                    {Cause::DiskFull, "DISK_FULL"},
+                                   {Cause::Artifacts, "ARTIFACTS"},
                                    {Cause::LogLimit, "LOG_LIMIT"},
                                    {Cause::LogCutByPowerLoss, "LOG_CUT_BY_POWER_LOSS"},
                                    {Cause::OutcomeRefused, "OUTCOME_REFUSED"},
@@ -139,6 +140,12 @@ void Stage::clearEnd()
     notes.clear();
     logBytes = 0;
     usage = {};
+    artifactFiles.reset();
+    artifactBytes.reset();
+    artifactManifest.clear();
+    testsTotal.reset();
+    testsFailed.reset();
+    testsSkipped.reset();
     outputs.clear();
     startedCorrected = false;
     retryAt.reset();

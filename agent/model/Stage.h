@@ -54,6 +54,7 @@ enum class Cause
     Skipped,           ///< an operator skipped it
     Oom,               ///< the kernel killed it for memory
     DiskFull,          ///< its log or files could not be written
+    Artifacts,         ///< what it had to keep is missing, or could not be kept; else a note
     LogLimit,          ///< only a note, never an end: the log was cut
     LogCutByPowerLoss, ///< only a note, never an end: a power cut took the end of the log
     OutcomeRefused,    ///< only a note, never an end: its outcome was not written by its shim
@@ -145,6 +146,12 @@ struct Stage
     std::int64_t shimStart = 0; ///< when that process was started, in clock ticks since boot
     std::string sealKey;        ///< proves the attempt's files (wire/Seal.h); empty: none runs
     Sync synced = Sync::None;
+    std::optional<std::int64_t> artifactFiles; ///< that were kept; none: nothing was collected
+    std::optional<std::int64_t> artifactBytes;
+    std::string artifactManifest; ///< SHA-256 of the attempt's artifacts.jsonl; empty: none
+    std::optional<std::int64_t> testsTotal; ///< by its reports; none: there were none
+    std::optional<std::int64_t> testsFailed;
+    std::optional<std::int64_t> testsSkipped;
     std::string outputs;           ///< JSON object of strings for later stages; empty if none
     bool approved = false;         ///< approved (also for later attempts)
     bool startedCorrected = false; ///< startedAt was corrected: the shim's time does not replace it

@@ -40,7 +40,7 @@ std::size_t distance(const std::string& a, const std::string& b)
 }
 
 /// What other tools call it, and what it is called here, in the order of preference.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 44> synonyms{{
+constexpr std::array<std::pair<std::string_view, std::string_view>, 45> synonyms{{
     {"repo", "repository"},
     {"url", "repository"},
     {"git", "repository"},
@@ -76,6 +76,7 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 44> synonyms
     {"manual", "approval"},
     {"outputs", "artifacts"},
     {"paths", "artifacts"},
+    {"expire_in", "keep"},
     {"title", "name"},
     {"label", "name"},
     {"test", "UNIT_TEST"},

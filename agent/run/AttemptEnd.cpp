@@ -1,6 +1,7 @@
 #include "agent/run/AttemptEnd.h"
 
 #include "agent/run/InputRules.h"
+#include "agent/store/ArtifactSets.h"
 
 #include <algorithm>
 
@@ -70,6 +71,7 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
         stage.notes += (stage.notes.empty() ? "" : ",") + std::string(toString(cause));
     stage.logBytes = outcome.logBytes;
     stage.usage = outcome.usage;
+    takeArtifacts(batch, run, stage, outcome);
     _sync.ended(batch, stage, outcome);
     Status status = outcome.succeeded() ? Status::Success : Status::Failure;
     std::string actor = agentActor;
@@ -143,6 +145,42 @@ void AttemptEnd::takeStages(Batch& batch, Run& run, Stage& stage)
         return;
     stage.cause = Cause::Pipeline;
     stage.message = wrong;
+}
+
+/// What the attempt has kept is in the store by now; what it only began to keep goes.
+void AttemptEnd::takeArtifacts(Batch& batch, const Run& run, Stage& stage, const Outcome& outcome)
+{
+    if (outcome.tests)
+    {
+        stage.testsTotal = outcome.tests->total;
+        stage.testsFailed = outcome.tests->failed;
+        stage.testsSkipped = outcome.tests->skipped;
+    }
+    if (!outcome.artifacts)
+    {
+        batch.afterCommit.push_back(
+            [this, set = _state.artifactSet(run.id, stage.id, stage.attempt)]
+            { _cleanup.discardArtifacts(set); });
+        return;
+    }
+    const StageSpec& spec = _specs.stage(run, stage);
+    stage.artifactFiles = outcome.artifacts->files;
+    stage.artifactBytes = outcome.artifacts->bytes;
+    stage.artifactManifest = outcome.artifacts->manifest;
+    const std::int64_t keepMs = spec.artifacts.keepMs.value_or(_specs.artifactsKeepMs());
+    const bool ofPullRequest =
+        run.trigger == TriggerType::PrOpen || run.trigger == TriggerType::PrSync;
+    ArtifactSets(batch.connection)
+        .add({.stageId = stage.id,
+              .attempt = stage.attempt,
+              .runId = run.id,
+              .serviceId = ofPullRequest ? "" : run.serviceId,
+              .branch = run.branch,
+              .name = artifactNameOf(spec),
+              .bytes = outcome.artifacts->bytes,
+              .createdAt = *stage.endedAt,
+              .expiresAt = keepMs > 0 ? std::optional(*stage.endedAt + keepMs) : std::nullopt});
+    batch.artifactsKept = true;
 }
 
 /// Reads what the plugin gave to later stages. Outputs that can't be used are the plugin's fault.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/run/AttemptSync.h"
+#include "agent/run/CleanupWorker.h"
 #include "agent/run/EndWaiters.h"
 #include "agent/run/RepositoryStages.h"
 #include "agent/run/Retries.h"
@@ -17,7 +18,8 @@ class AttemptEnd
 public:
     AttemptEnd(RunSpecs& specs, RunWriter& writer, Retries& retries, RunFlow& flow, Timers& timers,
                RepositoryStages& repository, EndWaiters& waiters, AttemptSync& sync,
-               const StateFolder& state, StageRunner& runner, Caches& caches)
+               const StateFolder& state, StageRunner& runner, CleanupWorker& cleanup,
+               Caches& caches)
         : _specs(specs),
           _writer(writer),
           _retries(retries),
@@ -28,6 +30,7 @@ public:
           _sync(sync),
           _state(state),
           _runner(runner),
+          _cleanup(cleanup),
           _caches(caches)
     {
     }
@@ -39,6 +42,7 @@ public:
 private:
     void takeOutputs(Batch& batch, Run& run, Stage& stage);
     void takeStages(Batch& batch, Run& run, Stage& stage);
+    void takeArtifacts(Batch& batch, const Run& run, Stage& stage, const Outcome& outcome);
 
     RunSpecs& _specs;
     RunWriter& _writer;
@@ -50,6 +54,7 @@ private:
     AttemptSync& _sync;
     const StateFolder& _state;
     StageRunner& _runner;
+    CleanupWorker& _cleanup;
     Caches& _caches;
 };
 

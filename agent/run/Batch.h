@@ -63,6 +63,7 @@ struct Batch
 
     std::optional<TimeMs> runEndedAt;   ///< the earliest end of a run in this batch
     std::optional<TimeMs> stageEndedAt; ///< and of a stage
+    bool artifactsKept = false;         ///< there are new ones in the store
     std::set<TimerKind> retentionDue;   ///< what retention is to look at, last in the batch
     std::size_t waiting = 0;            ///< answers of this batch that wait for processes to end
     std::optional<bool> diskLow;        ///< checked once, so that a batch sees one value

@@ -41,6 +41,7 @@ CleanupWorker::CleanupWorker(std::filesystem::path state,
     : _state(std::move(state)),
       _log(std::move(log)),
       _root(::open(_state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
+      _artifacts(_root.get()),
       _mirrors(std::move(mirrors.folders), mirrors.keepMs,
                {.discard = [this](const std::filesystem::path& folder) { discard(folder); },
                 .tell = std::move(mirrors.tell)})
@@ -73,6 +74,22 @@ void CleanupWorker::discard(const std::filesystem::path& folder)
         return;
     }
     FAILPOINT("cleanup.discarded");
+    {
+        const std::lock_guard lock(_mutex);
+        _pending = true;
+    }
+    _changed.notify_all();
+}
+
+void CleanupWorker::discardArtifacts(const std::filesystem::path& folder)
+{
+    if (!_artifacts.take(folder.lexically_relative(_state)))
+    {
+        if (errno != ENOENT)
+            complain("can't remove " + folder.string() +
+                     " yet, the next start tries again: " + std::strerror(errno));
+        return;
+    }
     {
         const std::lock_guard lock(_mutex);
         _pending = true;
@@ -147,6 +164,8 @@ void CleanupWorker::emptyTrash(const std::stop_token& stop)
         return complain("can't open the trash of " + _state.string() + ": " + std::strerror(errno));
     for (const auto& [name, why] : emptyFolder(bin.get(), stop))
         complain("can't remove " + (_state / trash / name).string() + ": " + why);
+    for (const auto& [name, why] : _artifacts.empty(stop))
+        complain("can't remove " + (_state / "artifacts/trash" / name).string() + ": " + why);
 }
 
 /// Returns false when the disk is too full for it.

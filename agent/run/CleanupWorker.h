@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/os/FileDescriptor.h"
+#include "agent/run/ArtifactTrash.h"
 #include "agent/run/UnusedMirrors.h"
 
 #include <chrono>
@@ -42,6 +43,10 @@ public:
     /// Threads: any.
     void discard(const std::filesystem::path& folder);
 
+    /// The same for a set of artifacts, or all sets of a run.
+    /// Threads: any.
+    void discardArtifacts(const std::filesystem::path& folder);
+
     /// Compresses the logs of the ended attempts 1 to `attempts` in the folder `stage`, where that was not
     /// done yet. On a full disk they stay as they are and it is tried again later.
     /// Threads: any.
@@ -67,6 +72,7 @@ private:
     const std::filesystem::path _state;
     const std::function<void(const std::string&)> _log;
     const FileDescriptor _root;
+    const ArtifactTrash _artifacts;
     const UnusedMirrors _mirrors;
     std::optional<Clock::time_point> _mirrorsDue; ///< of the thread alone; none: never
 

@@ -59,8 +59,13 @@ Stage deleteStage(Engine& engine, const std::string& stageId,
             if (!run.ended())
                 parts.flow.advance(batch, run);
             batch.afterCommit.push_back(
-                [&cleanup = parts.cleanup, folder = parts.state.stage(stage)]
-                { cleanup.discard(folder); });
+                [&parts, stage]
+                {
+                    parts.cleanup.discard(parts.state.stage(stage));
+                    for (int attempt = 1; attempt <= stage.attempt; ++attempt)
+                        parts.cleanup.discardArtifacts(
+                            parts.state.artifactSet(stage.runId, stage.id, attempt));
+                });
             return stage;
         });
 }

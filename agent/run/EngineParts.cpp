@@ -5,8 +5,7 @@ namespace agent
 
 void EngineParts::due(Batch& batch, const Timer& timer)
 {
-    if (timer.kind == TimerKind::RunRetention || timer.kind == TimerKind::WorkspaceRetention ||
-        timer.kind == TimerKind::LogRetention)
+    if (Retention::kinds.contains(timer.kind))
         batch.retentionDue.insert(timer.kind);
     if (timer.stageId.empty())
         return; // the engine looks at disk and queue in each batch

@@ -63,7 +63,7 @@ struct EngineParts
           retries(specs, writer, timers),
           repository(specs, reports, plugins, state),
           attemptEnd(specs, writer, retries, flow, timers, repository, waiters, sync, state, runner,
-                     caches),
+                     cleanup, caches),
           scheduler(queue, disk, flow, timers),
           recovery(specs, retries, approvals, externalStages, stuckWatch, starter, flow, sync,
                    state, runner, caches),

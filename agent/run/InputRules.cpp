@@ -16,7 +16,8 @@ namespace
 
 constexpr std::size_t maxRepository = 2048; // as long as the URLs that common servers take
 constexpr std::size_t maxBranch = 244;      // a file name of Git's, with room for `.lock`
-constexpr std::size_t maxVariable = 256;    // a key of a document may be so long
+constexpr std::size_t maxFilePattern = 1024;
+constexpr std::size_t maxVariable = 256; // a key of a document may be so long
 
 bool isLetter(char c)
 {
@@ -220,14 +221,21 @@ std::string commitProblem(std::string_view text)
 
 std::string serviceNameProblem(std::string_view text)
 {
+    if (std::string wrong = artifactNameProblem(text); !wrong.empty())
+        return wrong;
+    if (parseId(text))
+        return "must not be a UUID, which would be taken for an id";
+    return "";
+}
+
+std::string artifactNameProblem(std::string_view text)
+{
     constexpr std::size_t most = 64;
     const auto isPlain = [](char c) { return isLetter(c) || isDigit(c); };
     if (text.empty() || text.size() > most || !isPlain(text[0]) ||
         !std::all_of(text.begin(), text.end(),
                      [&](char c) { return isPlain(c) || c == '.' || c == '_' || c == '-'; }))
         return "must be 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first";
-    if (parseId(text))
-        return "must not be a UUID, which would be taken for an id";
     return "";
 }
 
@@ -288,6 +296,10 @@ std::string artifactProblem(std::string_view text)
 {
     if (text.empty())
         return "must not be empty";
+    if (text.size() > maxFilePattern)
+        return "must not be longer than " + std::to_string(maxFilePattern) + " bytes";
+    if (text.find('\0') != std::string_view::npos)
+        return "must not hold a NUL";
     if (text.starts_with('/'))
         return "must be relative to the workspace";
     for (std::size_t start = 0; start <= text.size();)

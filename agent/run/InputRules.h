@@ -66,8 +66,11 @@ std::string linkProblem(std::string_view text, std::string_view placeholder);
 /// A service's name: `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`, but no UUID, which would be taken for an id.
 std::string serviceNameProblem(std::string_view text);
 
-/// A pattern for artifacts: relative, and without `..`.
+/// A pattern of files for artifacts and reports: relative, without `..`, of at most 1,024 bytes.
 std::string artifactProblem(std::string_view text);
+
+/// The name of artifacts: `^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`.
+std::string artifactNameProblem(std::string_view text);
 
 /// A file of a repository, from its root: `.stage-agent.yaml`, `ci/pipeline.yaml`.
 std::string pipelineFileProblem(std::string_view text);

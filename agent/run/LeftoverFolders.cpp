@@ -1,7 +1,9 @@
 #include "agent/run/LeftoverFolders.h"
 
+#include "agent/store/ArtifactSets.h"
 #include "agent/store/RunStore.h"
 
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <system_error>
@@ -39,10 +41,40 @@ void LeftoverFolders::work(const std::stop_token& stop)
                     _cleanup.discard(folder.path());
             }
         }
+        findSets(stop);
     }
     catch (const std::exception&)
     {
         // Folders that can't be read now are found at the next start.
+    }
+}
+
+void LeftoverFolders::findSets(const std::stop_token& stop)
+{
+    using Entries = std::filesystem::directory_iterator;
+    std::error_code error;
+    for (const auto& run : Entries(_state.artifacts() / "sets", error))
+    {
+        auto reader = _database.reader();
+        RunStore runs(*reader);
+        if (!runs.run(run.path().filename().string()))
+        {
+            _cleanup.discardArtifacts(run.path());
+            continue;
+        }
+        for (const auto& set : Entries(run.path(), error))
+        {
+            if (stop.stop_requested())
+                return;
+            // One that is being made belongs to a stage at work; its row comes with the end of that.
+            const std::string name = set.path().filename().string();
+            const auto stage = runs.stage(name.substr(0, name.find('.')));
+            const int attempt = std::atoi(set.path().extension().c_str() + 1);
+            if (stage && stage->status == Status::InProgress && stage->attempt == attempt)
+                continue;
+            if (!stage || !ArtifactSets(*reader).has(stage->id, attempt))
+                _cleanup.discardArtifacts(set.path());
+        }
     }
 }
 

@@ -11,7 +11,7 @@ namespace agent
 
 /// Finds run folders without a run on record, in the background, once: a daemon that died between the
 /// deletion of a run and that of its folder left the folder. A run is on record before its folder is made,
-/// so that no folder of a new run is taken for one.
+/// so that no folder of a new run is taken for one. Then the same for sets of artifacts of attempts that have none on record.
 /// Threads: its own, of low priority; ends with the object.
 class LeftoverFolders
 {
@@ -21,6 +21,7 @@ public:
 
 private:
     void work(const std::stop_token& stop);
+    void findSets(const std::stop_token& stop);
 
     const StateFolder& _state;
     Database& _database;

@@ -134,6 +134,24 @@ void addCredential(Order& order, const PipelineSpec& pipeline)
         order.env["STAGE_AGENT_CREDENTIAL_USER"] = git.user;
 }
 
+/// What of the stage is collected; nothing where nothing is asked for.
+std::optional<CollectOrder> collectOf(const OrderContext& context, const CollectPolicy& policy)
+{
+    const ArtifactSpec& artifacts = context.spec.artifacts;
+    if (policy.program.empty() || (artifacts.paths.empty() && context.spec.reports.junit.empty()))
+        return std::nullopt;
+    return CollectOrder{.program = policy.program.string(),
+                        .store = policy.store.string(),
+                        .name = artifactNameOf(context.spec),
+                        .paths = artifacts.paths,
+                        .junit = context.spec.reports.junit,
+                        .when = artifacts.when,
+                        .required = artifacts.required,
+                        .maxBytes = policy.maxBytes,
+                        .maxFiles = policy.maxFiles,
+                        .timeoutMs = policy.timeoutMs};
+}
+
 /// What the agent tells its git plugin, and no service may.
 void addSurroundings(Order& order, const OrderContext& context, const OrderDefaults& defaults)
 {
@@ -204,6 +222,7 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     order.umask = defaults.umask;
     order.output = spec.output;
     order.knowsLeftBehind = true;
+    order.collect = collectOf(context, defaults.collect);
 
     auto& env = order.env;
     env = pipeline.env; // first: what the agent says of the stage can't be overridden

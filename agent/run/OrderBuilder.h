@@ -27,6 +27,16 @@ struct InheritedEnvironment
     static InheritedEnvironment ofThisProcess();
 };
 
+/// How artifacts and reports of stages are collected.
+struct CollectPolicy
+{
+    std::filesystem::path program; ///< stage-collector; empty: nothing is collected
+    std::filesystem::path store;   ///< `<state>/artifacts`
+    std::int64_t maxBytes = 0;     ///< of an attempt; 0: no limit
+    std::int64_t maxFiles = 0;
+    std::int64_t timeoutMs = 0;
+};
+
 /// The parts that all orders of this daemon share.
 struct OrderDefaults
 {
@@ -40,6 +50,7 @@ struct OrderDefaults
     InheritedEnvironment inherited;  ///< its HOME is that of stages without a sandbox
     unsigned umask = defaultUmask;   ///< of the agent, before it made its own stricter
     IsolationPolicy isolation;
+    CollectPolicy collect = {};
 };
 
 /// One stage on its way to a shim.

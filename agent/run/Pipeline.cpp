@@ -164,6 +164,44 @@ void writeCaches(JsonWriter& writer, const std::vector<CacheSpec>& caches)
     writer.EndArray();
 }
 
+void writeText(JsonWriter& writer, const char* key, const std::string& text)
+{
+    if (text.empty())
+        return;
+    writer.Key(key);
+    writer.String(text);
+}
+
+/// As a list where that says all, as releases before the map had it.
+void writeArtifacts(JsonWriter& writer, const ArtifactSpec& artifacts)
+{
+    if (artifacts == ArtifactSpec{.paths = artifacts.paths})
+        return writeStrings(writer, "artifacts", artifacts.paths);
+    writer.Key("artifacts");
+    writer.StartObject();
+    writeStrings(writer, "paths", artifacts.paths);
+    writeText(writer, "name", artifacts.name);
+    writeDuration(writer, "keep", artifacts.keepMs);
+    if (artifacts.when != RunsAfter::Success)
+        writeText(writer, "when", std::string(toString(artifacts.when)));
+    if (artifacts.required)
+    {
+        writer.Key("required");
+        writer.Bool(true);
+    }
+    writer.EndObject();
+}
+
+void writeReports(JsonWriter& writer, const ReportSpec& reports)
+{
+    if (reports == ReportSpec{})
+        return;
+    writer.Key("reports");
+    writer.StartObject();
+    writeStrings(writer, "junit", reports.junit);
+    writer.EndObject();
+}
+
 void writeStage(JsonWriter& writer, const StageSpec& stage)
 {
     writer.StartObject();
@@ -200,7 +238,8 @@ void writeStage(JsonWriter& writer, const StageSpec& stage)
     writeLimits(writer, stage.limits);
     writeWhen(writer, stage.when);
     writeApproval(writer, stage.approval);
-    writeStrings(writer, "artifacts", stage.artifacts);
+    writeArtifacts(writer, stage.artifacts);
+    writeReports(writer, stage.reports);
     writeCaches(writer, stage.caches);
     writeStrings(writer, "secrets", stage.secrets);
     writer.EndObject();
@@ -247,14 +286,6 @@ void writeFile(JsonWriter& writer, const PipelineFile& file)
     writeDuration(writer, "timeout", file.allow.timeoutMs);
     writer.EndObject();
     writer.EndObject();
-}
-
-void writeText(JsonWriter& writer, const char* key, const std::string& text)
-{
-    if (text.empty())
-        return;
-    writer.Key(key);
-    writer.String(text);
 }
 
 void writeGrants(JsonWriter& writer, const std::map<std::string, SecretGrant>& grants)

@@ -23,7 +23,8 @@ const PipelineKeys stageKeys{
     {"limits", Shape::Limits, "What its processes may use together."},
     {"when", Shape::When, "In which runs it runs; in others it is skipped."},
     {"approval", Shape::Approval, "required: waits until somebody approves it."},
-    {"artifacts", Shape::Patterns, "Files of the workspace to keep: [\"dist/**\"]."},
+    {"artifacts", Shape::Artifacts, "Files of the workspace to keep: [\"dist/**\"]."},
+    {"reports", Shape::Reports, "Files with the results of tests."},
     {"cache", Shape::Caches, "What is kept from one run to the next."},
     {"secrets", Shape::SecretNames, "Secrets of this stage, which the service's grants must name."},
 };
@@ -58,6 +59,18 @@ const PipelineKeys cacheKeys{
     {"key", Shape::CacheKey, "Its name: npm-${arch}-${sha256:package-lock.json}.", true},
     {"restore", Shape::CacheKeys, "Beginnings of keys to take one of where there is none: [npm-]."},
     {"paths", Shape::CachePaths, "Of the workspace, or ~/… in HOME: [node_modules, ~/.npm].", true},
+};
+
+const PipelineKeys artifactKeys{
+    {"paths", Shape::FilePatterns, "Patterns of files: [\"dist/**\"].", true},
+    {"name", Shape::Name, "What others call them. Default: the stage's name."},
+    {"keep", Shape::Duration, "How long: 7d. 0: as long as the run. Default: artifacts.keep."},
+    {"when", Shape::RunsAfter, "After which end of the command. Default: success."},
+    {"required", Shape::Boolean, "true: without a file the stage fails."},
+};
+
+const PipelineKeys reportKeys{
+    {"junit", Shape::FilePatterns, "JUnit's XML: [\"reports/**/*.xml\"].", true},
 };
 
 const std::vector<std::string_view> serviceKeys{"id",          "name",

@@ -2,6 +2,7 @@
 
 #include "agent/model/Id.h"
 #include "agent/model/Suggestion.h"
+#include "agent/run/ArtifactKeys.h"
 #include "agent/run/CacheKeys.h"
 #include "agent/run/ConditionKeys.h"
 #include "agent/run/InputRules.h"
@@ -291,8 +292,9 @@ void PipelineReader::readStage(const DocumentValue& value, const PipelineSpec& s
         !wrong.empty() && _source != Source::Stored)
         value.problem(wrong);
     if (const auto artifacts = map.find("artifacts"))
-        for (const DocumentValue& item : artifacts->list())
-            stage.artifacts.push_back(ruled(item, artifactProblem));
+        readArtifacts(*artifacts, stage.artifacts, _source == Source::Stored);
+    if (const auto reports = map.find("reports"))
+        readReports(*reports, stage.reports, _source == Source::Stored);
     if (const auto caches = map.find("cache"))
     {
         readCaches(*caches, stage.caches, _source == Source::Stored);

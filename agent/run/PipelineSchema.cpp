@@ -38,6 +38,8 @@ public:
         map("limits", limitKeys);
         map("when", whenKeys);
         map("approval", approvalKeys);
+        map("artifacts", artifactKeys);
+        map("reports", reportKeys);
         map("cache", cacheKeys);
         _out.EndObject();
         _out.EndObject();
@@ -164,13 +166,16 @@ private:
         case Shape::RetryOn:
             return retryOn();
         case Shape::Patterns:
-            text("type", "array");
-            _out.Key("items");
-            _out.StartObject();
+            return patterns(0);
+        case Shape::FilePatterns:
+            return patterns(1);
+        case Shape::Artifacts:
+            return artifacts();
+        case Shape::Reports:
+            return reference("#/definitions/reports");
+        case Shape::Name:
             scalar();
-            text("pattern", R"(^(?!/)(?!(.*/)?\.\.(/|$))[^]+$)");
-            _out.EndObject();
-            return;
+            return text("pattern", R"(^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$)");
         case Shape::SecretNames:
             text("type", "array");
             _out.Key("uniqueItems");
@@ -267,6 +272,33 @@ private:
         number("minItems", 1);
         _out.Key("items");
         _out.StartObject();
+    }
+
+    void patterns(std::int64_t least)
+    {
+        text("type", "array");
+        if (least > 0)
+            number("minItems", least);
+        number("maxItems", pipelineBounds::filePatterns);
+        _out.Key("items");
+        _out.StartObject();
+        scalar();
+        number("maxLength", pipelineBounds::filePattern);
+        text("pattern", R"(^(?!/)(?!(.*/)?\.\.(/|$))[^]+$)");
+        _out.EndObject();
+    }
+
+    void artifacts()
+    {
+        _out.Key("anyOf");
+        _out.StartArray();
+        _out.StartObject();
+        patterns(0);
+        _out.EndObject();
+        _out.StartObject();
+        text("$ref", "#/definitions/artifacts");
+        _out.EndObject();
+        _out.EndArray();
     }
 
     void approval()

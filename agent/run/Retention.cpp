@@ -3,6 +3,7 @@
 #include "agent/os/Journal.h"
 #include "agent/run/Caches.h"
 #include "agent/run/ClockState.h"
+#include "agent/store/ArtifactSets.h"
 #include "agent/store/Submissions.h"
 
 #include <algorithm>
@@ -78,7 +79,7 @@ std::optional<std::int64_t> moreAfter(std::size_t found, int limit)
 } // namespace
 
 const std::set<TimerKind> Retention::kinds{TimerKind::RunRetention, TimerKind::WorkspaceRetention,
-                                           TimerKind::LogRetention};
+                                           TimerKind::LogRetention, TimerKind::ArtifactRetention};
 
 void Retention::apply(Batch& batch)
 {
@@ -98,6 +99,7 @@ void Retention::apply(Batch& batch)
     work(TimerKind::RunRetention, &Retention::removeRuns);
     work(TimerKind::WorkspaceRetention, &Retention::removeWorkspaces);
     work(TimerKind::LogRetention, &Retention::compressLogs);
+    work(TimerKind::ArtifactRetention, &Retention::removeArtifacts);
 }
 
 /// What ended in this batch is younger than all that waits already: it needs a timer only where none is
@@ -109,6 +111,9 @@ void Retention::noteEnds(Batch& batch)
         if (at <= place.at)
             batch.afterCommit.push_back([&place, at] { place = {at - 1, ""}; });
     };
+    // Which of them expires first is a look at the record.
+    if (batch.artifactsKept)
+        batch.retentionDue.insert(TimerKind::ArtifactRetention);
     if (batch.runEndedAt)
     {
         if (tooManyRuns(batch) > 0)
@@ -186,7 +191,12 @@ void Retention::remove(Batch& batch, const Run& run, const std::string& actor,
                           .from = std::string(toString(run.status)),
                           .reason = reason});
     batch.changedRuns.insert(run.id);
-    batch.afterCommit.push_back([this, id = run.id] { _cleanup.discard(_state.run(id)); });
+    batch.afterCommit.push_back(
+        [this, id = run.id]
+        {
+            _cleanup.discard(_state.run(id));
+            _cleanup.discardArtifacts(_state.artifactSets(id));
+        });
 }
 
 std::optional<std::int64_t> Retention::removeRuns(Batch& batch, TimeMs now)
@@ -275,6 +285,27 @@ std::optional<std::int64_t> Retention::compressLogs(Batch& batch, TimeMs now)
     }
     batch.afterCommit.push_back([this, place] { _logs = place; });
     return next;
+}
+
+std::optional<std::int64_t> Retention::removeArtifacts(Batch& batch, TimeMs now)
+{
+    ArtifactSets sets(batch.connection);
+    const auto soonest = sets.byExpiry(foldersAtOnce);
+    for (const ArtifactSet& set : soonest)
+    {
+        if (const std::int64_t left = *set.expiresAt - now; left > 0)
+            return left;
+        sets.remove(set.stageId, set.attempt);
+        batch.changedRuns.insert(set.runId);
+        batch.afterCommit.push_back(
+            [this, set]
+            {
+                journal::info("artifacts '" + set.name + "' of run " + set.runId + " removed, " +
+                              std::to_string(set.bytes) + " bytes: older than artifacts.keep");
+                _cleanup.discardArtifacts(_state.artifactSet(set.runId, set.stageId, set.attempt));
+            });
+    }
+    return moreAfter(soonest.size(), foldersAtOnce);
 }
 
 } // namespace agent

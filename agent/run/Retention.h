@@ -24,6 +24,7 @@ struct RetentionPolicy
     std::int64_t runsCount =
         0; ///< so many ended runs; beyond it those that ended first are removed
     std::int64_t workspaceMs = 0; ///< the workspace of an ended run
+    std::int64_t artifactsMs = 0; ///< what a stage has kept, where it does not say how long
     std::int64_t plainLogsMs =
         0; ///< logs of an ended stage as plain text; then they are compressed
 };
@@ -76,6 +77,7 @@ private:
     std::optional<std::int64_t> removeRuns(Batch& batch, TimeMs now);
     std::optional<std::int64_t> removeWorkspaces(Batch& batch, TimeMs now);
     std::optional<std::int64_t> compressLogs(Batch& batch, TimeMs now);
+    std::optional<std::int64_t> removeArtifacts(Batch& batch, TimeMs now);
 
     const RetentionPolicy& _policy;
     const StateFolder& _state;

@@ -27,6 +27,7 @@ public:
     }
 
     [[nodiscard]] const OrderDefaults& orders() const { return _options.orders; }
+    [[nodiscard]] std::int64_t artifactsKeepMs() const { return _options.retention.artifactsMs; }
 
     /// Valid until release() and replace().
     const PipelineSpec& pipeline(const Run& run) { return _pipelines.of(run).spec(); }

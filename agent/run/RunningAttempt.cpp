@@ -67,8 +67,9 @@ void RunningAttempt::setOverdueAt()
         return;
     const std::int64_t ran =
         _start.claim ? std::max<std::int64_t>(0, ageMs(*_start.claim) - sleptMs()) : 0;
+    const std::int64_t collecting = order.collect ? order.collect->timeoutMs : 0;
     _overdueAt = Clock::now() + stopMargin +
-                 std::chrono::milliseconds(order.timeoutMs + order.graceMs - ran);
+                 std::chrono::milliseconds(order.timeoutMs + order.graceMs + collecting - ran);
 }
 
 void RunningAttempt::stop(std::chrono::milliseconds grace)

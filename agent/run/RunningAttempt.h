@@ -21,7 +21,7 @@ namespace agent
 // and again each 5 s as long as the processes do not show what it says: any stage may write that file.
 //
 // Overdue. A shim that has not ended its stage 5 s after its timeout and grace is continued, as it may have been
-// stopped, and has 30 s (5 s where it was) and the grace once more; then it is killed, and the attempt ends with
+// stopped (where its files are collected, artifacts.timeout later), and has 30 s (5 s where it was) and the grace once more; then it is killed, and the attempt ends with
 // TIMEOUT. A shim that is a child of ours is continued as soon as it is stopped, and that is noted (SHIM_STOPPED).
 //
 // Stopping. The shim was asked to end it. One that has not done so within grace and 5 s is killed, unless the

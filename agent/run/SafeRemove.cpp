@@ -1,6 +1,7 @@
 #include "agent/run/SafeRemove.h"
 
 #include "agent/model/Id.h"
+#include "agent/os/Beneath.h"
 
 #include <cerrno>
 #include <cstring>
@@ -8,9 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace agent
@@ -22,48 +21,7 @@ namespace
 /// A folder that is filled as fast as it is emptied is given up after so many passes.
 constexpr int passesAtMost = 100;
 
-constexpr int asPlace = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 constexpr int asFolder = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-
-/// Where openat2 is missing: a component at a time, none of them a symlink or on another device.
-FileDescriptor walkBeneath(int root, const std::filesystem::path& path)
-{
-    errno = ENOENT;
-    if (path.empty())
-        return {};
-    struct stat begin = {};
-    FileDescriptor at(::openat(root, ".", asPlace));
-    if (!at.valid() || ::fstat(at.get(), &begin) != 0)
-        return {};
-    for (const auto& part : path)
-    {
-        struct stat here = {};
-        errno = EXDEV;
-        if (part == ".." || part.is_absolute())
-            return {};
-        at = FileDescriptor(::openat(at.get(), part.c_str(), asPlace));
-        if (!at.valid() || ::fstat(at.get(), &here) != 0)
-            return {};
-        errno = EXDEV;
-        if (here.st_dev != begin.st_dev)
-            return {};
-    }
-    return at;
-}
-
-/// The folder as a place, without a right to read it.
-FileDescriptor placeBeneath(int root, const std::filesystem::path& path)
-{
-    open_how how = {};
-    how.flags = asPlace;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
-    FileDescriptor place(
-        static_cast<int>(::syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
-    // EPERM: a container's filter that does not know the call.
-    if (!place.valid() && (errno == ENOSYS || errno == EPERM))
-        return walkBeneath(root, path);
-    return place;
-}
 
 bool unlock(const FileDescriptor& place)
 {

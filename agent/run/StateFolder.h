@@ -23,6 +23,18 @@ public:
     [[nodiscard]] const std::filesystem::path& root() const { return _root; }
     [[nodiscard]] std::filesystem::path record() const { return _root / "record.db"; }
     [[nodiscard]] std::filesystem::path mirrors() const { return _root / "mirrors"; }
+    /// What stages made that is kept: docs/artifacts.md. Made by the first stage that has any.
+    [[nodiscard]] std::filesystem::path artifacts() const { return _root / "artifacts"; }
+    /// Holds a link to each content of the run's artifacts.
+    [[nodiscard]] std::filesystem::path artifactSets(const std::string& runId) const
+    {
+        return artifacts() / "sets" / runId;
+    }
+    [[nodiscard]] std::filesystem::path artifactSet(const std::string& runId,
+                                                    const std::string& stageId, int attempt) const
+    {
+        return artifactSets(runId) / (stageId + '.' + std::to_string(attempt));
+    }
     [[nodiscard]] std::filesystem::path trash() const { return _root / "trash"; }
     [[nodiscard]] std::filesystem::path run(const std::string& runId) const;
     [[nodiscard]] std::filesystem::path workspace(const std::string& runId) const;

@@ -23,7 +23,8 @@ enum class TimerKind
     DiskCheck,          ///< the disk was too full to start a run
     RunRetention,       ///< an ended run has reached its age
     WorkspaceRetention, ///< a workspace has
-    LogRetention        ///< a plain log has
+    LogRetention,       ///< a plain log has
+    ArtifactRetention   ///< kept files have
 };
 
 struct Timer

@@ -2,6 +2,7 @@
 
 #include "agent/os/Files.h"
 #include "agent/os/FreeSpace.h"
+#include "agent/shim/CollectorProcess.h"
 #include "agent/shim/LeftBehind.h"
 #include "agent/shim/OrderFile.h"
 #include "agent/shim/PluginCheck.h"
@@ -56,13 +57,6 @@ std::string bootId()
     std::string id = readFile("/proc/sys/kernel/random/boot_id").value_or("");
     id.erase(std::find(id.begin(), id.end(), '\n'), id.end());
     return id;
-}
-
-/// By SIGTERM, or in a shell's word for it.
-bool endedByTerm(int status)
-{
-    return (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) ||
-           (WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGTERM);
 }
 
 } // namespace
@@ -221,7 +215,9 @@ void Supervisor::execute()
         _outcome.notes.push_back(Cause::LeftBehind);
     _outcome.logBytes = _log->file().bytes();
     _outcome.containment = _processes->containment();
-    _outcome.usage = _processes->usage();
+    _outcome.usage = _processes->usage(); // before the collector is a child that has ended
+    if (_order.collect && started && _evidence.spawnFailure.empty())
+        collectFiles(_outcome, _order, _folder, _signals, [this] { return stopAsked(); });
 }
 
 void Supervisor::openLog()
@@ -300,6 +296,12 @@ void Supervisor::takeSignals()
     while (::read(_signals.get(), &signal, sizeof signal) == sizeof signal)
         if (signal.ssi_signo == SIGTERM)
             _stopAsked = true;
+}
+
+bool Supervisor::stopAsked()
+{
+    takeSignals();
+    return _stopAsked;
 }
 
 /// Returns how much it was; the log has not always room for more.

@@ -56,6 +56,10 @@ namespace agent
 // it tries again each second. Where it is the folder that refuses it, as a stage can bring about, it tries for
 // 5 s; then the daemon's word for it is all that is left, and the shim exits too.
 //
+// What it has made. After an end that is no stop, where the order asks for it, stage-collector takes the stage's files
+// before the outcome is told (docs/artifacts.md); the time that takes is not the stage's. It ends by itself, after
+// collect.timeoutMs or with a TERM: the end of the command stands in any case, but for `required`.
+//
 // The plugin. Its files are what they were when the agent loaded it, or nothing is executed (PLUGIN_ERROR, with both
 // digests): by their identity where nobody but root can change them, else, or where that differs, by their digest. That
 // is taken behind the claim, for it may take long.
@@ -118,6 +122,7 @@ private:
     void waitForEvent(Command& command);
     [[nodiscard]] Clock::time_point nextDeadline(bool logBusy) const;
     void takeSignals();
+    [[nodiscard]] bool stopAsked();
     std::size_t takeOutput(LogStream stream, FileDescriptor& pipe, std::size_t atMost);
     [[nodiscard]] std::optional<Cause> reasonToEnd() const;
     bool advance(const Command& command, bool processesLeft);

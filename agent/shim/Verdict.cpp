@@ -91,6 +91,12 @@ std::string describeEnd(Cause cause, const Order& order, const Evidence& evidenc
 
 } // namespace
 
+bool endedByTerm(int status)
+{
+    return (WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) ||
+           (WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGTERM);
+}
+
 void judge(Outcome& outcome, const Order& order, const Evidence& evidence)
 {
     if (!evidence.pluginProblem.empty())
@@ -116,6 +122,24 @@ void judge(Outcome& outcome, const Order& order, const Evidence& evidence)
     // The command's end is true all the same, but its log is not whole.
     if (evidence.logError != 0 && outcome.cause != Cause::DiskFull)
         outcome.notes.push_back(Cause::DiskFull);
+    if (outcome.message.size() > maxMessage)
+        outcome.message.resize(maxMessage);
+}
+
+void judgeFiles(Outcome& outcome, const CollectOrder& order, bool artifacts,
+                const Collected& collected)
+{
+    outcome.tests = collected.tests;
+    const bool kept = collected.artifacts && collected.artifacts->files > 0;
+    if (kept)
+        outcome.artifacts = collected.artifacts;
+    if (collected.problem.empty())
+        return;
+    if (artifacts && order.required && !kept && outcome.succeeded())
+        outcome.cause = Cause::Artifacts;
+    else
+        outcome.notes.push_back(Cause::Artifacts);
+    outcome.message += (outcome.message.empty() ? "" : "; ") + ("files: " + collected.problem);
     if (outcome.message.size() > maxMessage)
         outcome.message.resize(maxMessage);
 }

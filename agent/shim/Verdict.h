@@ -21,7 +21,15 @@ struct Evidence
     bool diskFull = false; ///< nothing was left to the workspace at the end
 };
 
+/// Whether a command with this wait status ended by SIGTERM, or in a shell's word for it.
+bool endedByTerm(int status);
+
 /// Fills in cause, exitCode, signal, message and notes of `outcome`.
 void judge(Outcome& outcome, const Order& order, const Evidence& evidence);
+
+/// Fills in what was collected after that, which may make a failure of a success, or a note. `artifacts`: whether they were
+/// asked for.
+void judgeFiles(Outcome& outcome, const CollectOrder& order, bool artifacts,
+                const Collected& collected);
 
 } // namespace agent

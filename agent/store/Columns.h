@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/model/ArtifactSet.h"
 #include "agent/model/HookDelivery.h"
 #include "agent/model/Report.h"
 #include "agent/model/Run.h"

@@ -267,6 +267,38 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
         R"(CREATE INDEX runs_open_of_branch ON runs (service_name, branch, seq)
             WHERE ended_at IS NULL)",
     },
+    {
+        // What an attempt made that is kept, and what its test reports say: docs/artifacts.md.
+        "ALTER TABLE stages ADD COLUMN artifact_files INTEGER",
+        "ALTER TABLE stages ADD COLUMN artifact_bytes INTEGER",
+        "ALTER TABLE stages ADD COLUMN artifact_manifest TEXT",
+        "ALTER TABLE stages ADD COLUMN tests_total INTEGER",
+        "ALTER TABLE stages ADD COLUMN tests_failed INTEGER",
+        "ALTER TABLE stages ADD COLUMN tests_skipped INTEGER",
+        "ALTER TABLE attempts ADD COLUMN artifact_files INTEGER",
+        "ALTER TABLE attempts ADD COLUMN artifact_bytes INTEGER",
+        "ALTER TABLE attempts ADD COLUMN artifact_manifest TEXT",
+        "ALTER TABLE attempts ADD COLUMN tests_total INTEGER",
+        "ALTER TABLE attempts ADD COLUMN tests_failed INTEGER",
+        "ALTER TABLE attempts ADD COLUMN tests_skipped INTEGER",
+        // What is in the store, and until when.
+        R"(CREATE TABLE artifact_sets (
+            stage_id TEXT NOT NULL REFERENCES stages (id) ON DELETE CASCADE,
+            attempt INTEGER NOT NULL,
+            run_id TEXT NOT NULL,
+            service_id TEXT,
+            branch TEXT,
+            name TEXT NOT NULL,
+            bytes INTEGER NOT NULL,
+            created_at INTEGER NOT NULL,
+            expires_at INTEGER,
+            PRIMARY KEY (stage_id, attempt)
+        ) WITHOUT ROWID)",
+        R"(CREATE INDEX artifact_sets_by_expiry ON artifact_sets (expires_at)
+            WHERE expires_at IS NOT NULL)",
+        R"(CREATE INDEX artifact_sets_by_name ON artifact_sets (service_id, branch, name, created_at)
+            WHERE service_id IS NOT NULL)",
+    },
 };
 
 } // namespace agent

@@ -61,6 +61,12 @@ inline constexpr std::array attemptColumns{
     column<&Stage::pluginSha256>("plugin_sha256"),
     column<&Stage::bootId>("boot_id"),
     column<&Stage::synced>("synced"),
+    column<&Stage::artifactFiles>("artifact_files"),
+    column<&Stage::artifactBytes>("artifact_bytes"),
+    column<&Stage::artifactManifest>("artifact_manifest"),
+    column<&Stage::testsTotal>("tests_total"),
+    column<&Stage::testsFailed>("tests_failed"),
+    column<&Stage::testsSkipped>("tests_skipped"),
 };
 
 inline constexpr Table stageTable{"stages",
@@ -151,5 +157,18 @@ inline constexpr Table deliveryTable{"deliveries",
                                          column<&HookDelivery::outcome>("outcome"),
                                          column<&HookDelivery::runIds>("run_ids"),
                                      }};
+
+inline constexpr Table artifactSetTable{"artifact_sets",
+                                        std::array{
+                                            textColumn<&ArtifactSet::stageId>("stage_id"),
+                                            column<&ArtifactSet::attempt>("attempt"),
+                                            textColumn<&ArtifactSet::runId>("run_id"),
+                                            column<&ArtifactSet::serviceId>("service_id"),
+                                            column<&ArtifactSet::branch>("branch"),
+                                            textColumn<&ArtifactSet::name>("name"),
+                                            column<&ArtifactSet::bytes>("bytes"),
+                                            column<&ArtifactSet::createdAt>("created_at"),
+                                            column<&ArtifactSet::expiresAt>("expires_at"),
+                                        }};
 
 } // namespace agent

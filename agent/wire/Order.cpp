@@ -184,6 +184,8 @@ std::string toJson(const Order& order)
         json.key("bootRecorded").Bool(true);
     if (order.knowsLeftBehind)
         json.key("knowsLeftBehind").Bool(true);
+    if (order.collect)
+        write(json, *order.collect);
     json.number("umask", order.umask);
     json.text("output", toString(order.output));
     return json.finish();
@@ -226,6 +228,10 @@ std::string toJson(const Outcome& outcome, const Seal& seal)
     json.number("readBytes", outcome.usage.readBytes);
     json.number("writeBytes", outcome.usage.writeBytes);
     json.raw().EndObject();
+    if (outcome.artifacts)
+        write(json, *outcome.artifacts);
+    if (outcome.tests)
+        write(json, *outcome.tests);
     if (outcome.synced)
         json.key("synced").Bool(true);
     std::string text = json.finish();
@@ -280,6 +286,8 @@ std::optional<Order> orderFrom(const std::string& json, std::string* why)
             order.outside = reader.flag("outside");
             order.bootRecorded = reader.flag("bootRecorded");
             order.knowsLeftBehind = reader.flag("knowsLeftBehind");
+            if (const rapidjson::Value* collect = reader.find("collect"))
+                order.collect = collectOrderFrom(ObjectReader(*collect));
             if (reader.find("umask") != nullptr)
                 order.umask = static_cast<unsigned>(reader.natural("umask")) & 0777U;
             if (reader.find("output") != nullptr)
@@ -340,6 +348,10 @@ std::optional<Outcome> outcomeFrom(const std::string& json, std::string* why)
                               outcome.usage.maxRssBytes = usage.optionalNumber("maxRssBytes");
                               outcome.usage.readBytes = usage.optionalNumber("readBytes");
                               outcome.usage.writeBytes = usage.optionalNumber("writeBytes");
+                              if (const rapidjson::Value* kept = reader.find("artifacts"))
+                                  outcome.artifacts = keptArtifactsFrom(ObjectReader(*kept));
+                              if (const rapidjson::Value* tests = reader.find("tests"))
+                                  outcome.tests = reportedTestsFrom(ObjectReader(*tests));
                               outcome.synced = reader.flag("synced");
                           });
     if (found)

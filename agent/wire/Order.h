@@ -3,6 +3,7 @@
 #include "agent/model/Isolation.h"
 #include "agent/model/PipelineSpec.h"
 #include "agent/model/Stage.h"
+#include "agent/wire/Collected.h"
 #include "agent/wire/Seal.h"
 
 #include <algorithm>
@@ -81,6 +82,8 @@ struct Order
     /// The daemon knows the note LEFT_BEHIND: one before would refuse the outcome.
     bool knowsLeftBehind = false;
 
+    std::optional<CollectOrder> collect; ///< none: nothing of the stage is kept
+
     /// Proves the attempt's files. In memory only, never in order.json.
     Seal seal;
 
@@ -122,6 +125,8 @@ struct Outcome
     std::vector<Cause> notes;
     std::int64_t logBytes = 0;
     Usage usage;
+    std::optional<KeptArtifacts> artifacts; ///< none: nothing was to be kept, or it could not be
+    std::optional<ReportedTests> tests;
     bool synced = false;  ///< the shim has synced log and workspace itself
     bool checked = false; ///< it was read with its checksum, which was right
 

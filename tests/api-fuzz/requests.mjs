@@ -167,7 +167,8 @@ export class Requests {
         case 'on': return fc.constantFrom([7], ['EXIT', 'TIMEOUT']);
         case 'memory': return fc.constantFrom('64MiB', '2GiB');
         case 'cpu': return fc.constantFrom('150%', 1.5);
-        case 'artifacts': return fc.constantFrom([], ['dist/**']);
+        case 'artifacts': return fc.constantFrom([], ['dist/**'], { paths: ['dist'], name: 'dist', keep: '7d', when: 'always', required: true });
+        case 'reports': return fc.constantFrom({ junit: ['reports/*.xml'] });
         case 'env': return fc.dictionary(fc.constantFrom('A', 'NODE_ENV', 'TARGET', 'LONG_NAME'), fc.string({ maxLength: 20 }));
         default: break;
         }

@@ -102,6 +102,12 @@ inline std::string text(const Stage& stage)
     writeLine(out, "writeBytes", stage.usage.writeBytes);
     writeLine(out, "bootId", stage.bootId);
     writeLine(out, "synced", static_cast<int>(stage.synced));
+    writeLine(out, "artifactFiles", stage.artifactFiles);
+    writeLine(out, "artifactBytes", stage.artifactBytes);
+    writeLine(out, "artifactManifest", stage.artifactManifest);
+    writeLine(out, "testsTotal", stage.testsTotal);
+    writeLine(out, "testsFailed", stage.testsFailed);
+    writeLine(out, "testsSkipped", stage.testsSkipped);
     writeLine(out, "outputs", stage.outputs);
     writeLine(out, "approved", stage.approved);
     writeLine(out, "startedCorrected", stage.startedCorrected);
@@ -179,6 +185,12 @@ inline Stage fullStage(const std::string& runId)
             .shimStart = 2'013,
             .sealKey = "key " + awkward,
             .synced = Sync::Lost,
+            .artifactFiles = 2'015,
+            .artifactBytes = 2'016,
+            .artifactManifest = "manifest " + awkward,
+            .testsTotal = 2'017,
+            .testsFailed = 2'018,
+            .testsSkipped = 2'019,
             .outputs = "{\"a\":\"" + awkward + "\"}",
             .intent = Intent::Succeed,
             .intentActor = "actor " + awkward,

@@ -40,6 +40,7 @@ const std::map<std::string, std::vector<std::string>> mayInclude{
     {"api",
      {"model", "os", "wire", "store", "document", "plugin", "run", "outbox", "intake", "tls"}},
     {"shim", {"model", "os", "wire"}},
+    {"collect", {"model", "os", "wire", "reports"}},
     {"exec", {"model", "os", "wire", "process", "plugin", "run", "ctl"}},
     {"doctor",
      {"model", "os", "program", "wire", "process", "store", "document", "plugin", "run", "outbox",

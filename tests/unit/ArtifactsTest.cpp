@@ -1,6 +1,6 @@
 #include "agent/store/ArtifactArchive.h"
 #include "tests/support/FilesFolder.h"
-#include "tests/support/KeptArtifacts.h"
+#include "tests/support/StoredArtifacts.h"
 #include "tests/support/Unpacked.h"
 
 #include <cppunit/TestFixture.h>
@@ -32,7 +32,7 @@ class ArtifactsTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE_END();
 
     agent::FilesFolder _folder;
-    agent::KeptArtifacts _kept{.root = _folder.path() / "artifacts",
+    agent::StoredArtifacts _kept{.root = _folder.path() / "artifacts",
                                .attempt = _folder.path() / "attempt"};
 
     ArtifactManifest kept(const std::map<std::string, std::string>& files)
@@ -79,7 +79,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("a/x"), first->path);
         CPPUNIT_ASSERT_EQUAL(0644U, first->mode);
         CPPUNIT_ASSERT_EQUAL(std::int64_t(2), first->size);
-        CPPUNIT_ASSERT_EQUAL(agent::KeptArtifacts::sha256("11"), first->sha256);
+        CPPUNIT_ASSERT_EQUAL(agent::StoredArtifacts::sha256("11"), first->sha256);
         CPPUNIT_ASSERT_EQUAL(std::string("b"), manifest.next()->path);
         CPPUNIT_ASSERT_EQUAL(std::string("line\nend \"\\"), manifest.next()->path);
         CPPUNIT_ASSERT(!manifest.next());
@@ -93,7 +93,7 @@ public:
         const std::string digest = _kept.keep(files);
         const auto find = [&](const std::string& path)
         { return ArtifactManifest::open(_kept.attempt, digest)->find(path); };
-        CPPUNIT_ASSERT_EQUAL(agent::KeptArtifacts::sha256("3"),
+        CPPUNIT_ASSERT_EQUAL(agent::StoredArtifacts::sha256("3"),
                              find("some/folder/with/a/name/file-2999")->sha256);
         CPPUNIT_ASSERT(find("some/folder/with/a/name/file-0").has_value());
         CPPUNIT_ASSERT(!find("some/folder/with/a/name/file-"));
@@ -126,7 +126,7 @@ public:
     void testAContentOfAnotherSizeIsNone()
     {
         _kept.keep({{"a", "123"}});
-        const std::string digest = agent::KeptArtifacts::sha256("123");
+        const std::string digest = agent::StoredArtifacts::sha256("123");
         const ArtifactContents contents(_kept.root);
         CPPUNIT_ASSERT(contents.open(digest, 3).has_value());
         CPPUNIT_ASSERT(!contents.open(digest, 4));
@@ -182,7 +182,7 @@ public:
     void testAnArchiveWithoutAContentBreaksOff()
     {
         auto manifest = kept({{"a", "1"}, {"b", "2"}});
-        std::filesystem::remove(_kept.content(agent::KeptArtifacts::sha256("2")));
+        std::filesystem::remove(_kept.content(agent::StoredArtifacts::sha256("2")));
         std::size_t largest = 0;
         try
         {

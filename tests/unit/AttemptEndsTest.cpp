@@ -57,6 +57,12 @@ public:
         expected.notes = third.notes;
         expected.logBytes = third.logBytes;
         expected.usage = third.usage;
+        expected.artifactFiles = third.artifactFiles;
+        expected.artifactBytes = third.artifactBytes;
+        expected.artifactManifest = third.artifactManifest;
+        expected.testsTotal = third.testsTotal;
+        expected.testsFailed = third.testsFailed;
+        expected.testsSkipped = third.testsSkipped;
         CPPUNIT_ASSERT_EQUAL(text(expected), text(kept));
         CPPUNIT_ASSERT_EQUAL(text(_stage), text(_store.attempt(_stage.id, 4).value()));
     }

@@ -263,9 +263,18 @@ private:
                                             : std::vector<std::string>{"admin", "Ada \xc3\xbc"}};
             for (int j = pick(3); j > 0; --j)
             {
-                stage.artifacts.push_back("dist/**/\"" + std::to_string(j));
+                stage.artifacts.paths.push_back("dist/**/\"" + std::to_string(j));
                 stage.caches.push_back({.key = "k" + std::to_string(j), .paths = {"~/a", "\"b"}});
             }
+            if (!stage.artifacts.paths.empty() && pick(2) == 0)
+            {
+                stage.artifacts.name = pick(2) == 0 ? "" : "dist";
+                stage.artifacts.keepMs = maybe(0);
+                stage.artifacts.when = static_cast<RunsAfter>(pick(3));
+                stage.artifacts.required = pick(2) == 0;
+            }
+            if (pick(2) == 0)
+                stage.reports.junit = {"reports/**/*.xml"};
         }
         return spec;
     }

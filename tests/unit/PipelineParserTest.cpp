@@ -78,7 +78,12 @@ public:
                       .onCauses = {Cause::Oom},
                       .onLoss = true};
         unit.limits = {.memoryBytes = std::int64_t{2} << 30, .cpuPercent = 150, .pids = 500};
-        unit.artifacts = {"coverage/**", "reports/*.xml"};
+        unit.artifacts = {.paths = {"coverage/**"},
+                          .name = "coverage",
+                          .keepMs = 7 * 86'400'000,
+                          .when = RunsAfter::Always,
+                          .required = true};
+        unit.reports = {.junit = {"reports/**/*.xml"}};
         unit.caches = {{.key = "npm-${arch}-${sha256:package-lock.json}",
                         .restore = {"npm-${arch}-"},
                         .paths = {"node_modules", "~/.npm"}}};
@@ -239,11 +244,34 @@ public:
               ":5: stages[0].cache[0].paths[0]: must not be in .git");
         check(ServiceFiles::stages("- {type: BUILD, plugin: git, cache: [{key: a, paths: [b]}]}"),
               ":3: stages[0].cache: the plugin git empties the workspace");
-        check(stage("artifacts: dist"), ":5: stages[0].artifacts: expected a list");
+        check(stage("artifacts: dist"),
+              ":5: stages[0].artifacts: expected a list of patterns such as [dist/**], or a map");
         check(stage("artifacts: [/etc/passwd]"),
               ":5: stages[0].artifacts[0]: must be relative to the workspace");
         check(stage("artifacts: [a, b/../../c]"), ":5: stages[0].artifacts[1]: must not hold '..'");
         check(stage("artifacts: ['']"), ":5: stages[0].artifacts[0]: must not be empty");
+        check(stage("artifacts: ['" + std::string(1025, 'a') + "']"),
+              ":5: stages[0].artifacts[0]: must not be longer than 1024 bytes");
+        check(stage("artifacts: {keep: 7d}"), ":5: stages[0].artifacts.paths: is missing");
+        check(stage("artifacts: {paths: []}"),
+              ":5: stages[0].artifacts.paths: must hold a pattern such as dist/**");
+        check(stage("artifacts: {paths: [/a]}"),
+              ":5: stages[0].artifacts.paths[0]: must be relative to the workspace");
+        check(stage("artifacts: {paths: [a], name: a/b}"),
+              ":5: stages[0].artifacts.name: must be 1 to 64 letters, digits");
+        check(stage("artifacts: {paths: [a], keep: soon}"),
+              ":5: stages[0].artifacts.keep: expected a duration");
+        check(stage("artifacts: {paths: [a], when: never}"),
+              ":5: stages[0].artifacts.when: expected one of success, failure, always, found the "
+              "text 'never'");
+        check(stage("artifacts: {paths: [a], required: x}"),
+              ":5: stages[0].artifacts.required: expected true or false");
+        check(stage("artifacts: {path: [a]}"),
+              ":5: stages[0].artifacts.path: unknown key, did you mean 'paths'?");
+        check(stage("reports: [a.xml]"), ":5: stages[0].reports: expected a map, found a list");
+        check(stage("reports: {}"), ":5: stages[0].reports.junit: is missing");
+        check(stage("reports: {junit: [../a.xml]}"),
+              ":5: stages[0].reports.junit[0]: must not hold '..'");
     }
 
     void testTellsWrongConditionsAndApprovals()

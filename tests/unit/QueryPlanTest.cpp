@@ -23,7 +23,7 @@ namespace
 /// What a statement may read of a table without a search: rows that partial indexes hold, of runs and
 /// stages that have not ended or wait for something.
 const std::regex
-    scan("SCAN (runs|stages|history|attempts|idempotency|outbox|report_numbers|deliveries)\\b"
+    scan("SCAN (runs|stages|history|attempts|idempotency|artifact_sets|outbox|report_numbers|deliveries)\\b"
          "(?! USING (COVERING )?INDEX "
          "(runs_open|runs_waiting|stages_stuck|stages_to_sync|attempts_to_sync)\\b)");
 

@@ -97,6 +97,16 @@ void WireTest::testOrderSurvivesTheFile()
                      .shown = {{.path = "/state/mirrors"}}};
     order.bootId = "boot";
     order.output = StageOutput::Merged;
+    order.collect = CollectOrder{.program = "/lib/stage-collector",
+                                 .store = "/state/artifacts",
+                                 .name = "dist",
+                                 .paths = {"dist/**"},
+                                 .junit = {"a.xml"},
+                                 .when = RunsAfter::Always,
+                                 .required = true,
+                                 .maxBytes = 8,
+                                 .maxFiles = 9,
+                                 .timeoutMs = 10};
 
     std::string why;
     const auto read = orderFrom(toJson(order), &why);
@@ -138,6 +148,8 @@ void WireTest::testOutcomeSurvivesTheFile()
     outcome.startedAt = 10;
     outcome.endedAt = 15;
     outcome.durationMs = 5;
+    outcome.artifacts = KeptArtifacts{.files = 1, .bytes = 2, .manifest = "digest"};
+    outcome.tests = ReportedTests{.total = 3, .failed = 2, .skipped = 1};
     outcome.message = "memory";
     outcome.containment = "cgroup";
     outcome.notes = {Cause::LogLimit, Cause::DiskFull};

@@ -15,7 +15,7 @@ namespace agent
 
 /// Lays artifacts down as the collector does (docs/artifacts.md): contents in `<root>/objects`, the manifest in the
 /// attempt's folder.
-struct KeptArtifacts
+struct StoredArtifacts
 {
     std::filesystem::path root;    ///< `<state>/artifacts`
     std::filesystem::path attempt; ///< folder of the attempt

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "agent/model/Timestamp.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace agent
+{
+
+/// The kept files of one attempt, as long as they are in the store: docs/artifacts.md.
+struct ArtifactSet
+{
+    std::string stageId;
+    int attempt = 0;
+    std::string runId;
+    std::string serviceId; ///< empty: no other service may have them, as of a pull request
+    std::string branch;
+    std::string name;
+    std::int64_t bytes = 0;
+    TimeMs createdAt = 0;
+    std::optional<TimeMs> expiresAt; ///< none: with its run
+};
+
+} // namespace agent

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "agent/model/ArtifactSet.h"
+#include "agent/store/Database.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace agent
+{
+
+/// What is in the store of artifacts, and until when. A thin view on a connection, as RunStore. The rows of a run go with it.
+/// Errors: Poco::Data::DataException.
+class ArtifactSets
+{
+public:
+    explicit ArtifactSets(RecordSession& connection) : _connection(connection) {}
+
+    void add(const ArtifactSet& set);
+    void remove(const std::string& stageId, int attempt);
+
+    [[nodiscard]] bool has(const std::string& stageId, int attempt);
+
+    /// Those that expire, the next one first.
+    [[nodiscard]] std::vector<ArtifactSet> byExpiry(int limit);
+
+    /// Of all attempts of the run's stages.
+    void expireAt(const std::string& runId, const std::optional<TimeMs>& at);
+
+    /// The newest of the service's branch with this name whose run ended in SUCCESS, out of the hundred newest.
+    [[nodiscard]] std::optional<ArtifactSet>
+    newest(const std::string& serviceId, const std::string& branch, const std::string& name);
+
+private:
+    RecordSession& _connection;
+};
+
+} // namespace agent
