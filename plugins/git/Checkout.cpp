@@ -19,6 +19,8 @@ namespace
 
 using Environment = std::map<std::string, std::string>;
 
+constexpr std::size_t sha256Digits = 64;
+
 /// Returns whether a file is what Git LFS keeps in a repository in place of the content.
 /// Source: git-lfs, docs/spec.md.
 bool isPointer(const fs::path& path)
@@ -47,11 +49,14 @@ void addSetting(Environment& env, const std::string& name, const std::string& va
 
 } // namespace
 
-Checkout::Checkout(const Surroundings& surroundings, fs::path workspace)
+Checkout::Checkout(const Surroundings& surroundings, fs::path workspace, CheckoutOptions options)
     : _surroundings(surroundings),
       _workspace(std::move(workspace)),
+      _options(options),
       _settings(surroundings.checkoutSettings())
 {
+    if (!_options.lfs)
+        _settings["GIT_LFS_SKIP_SMUDGE"] = "1";
 }
 
 void Checkout::create(const Repository& repository, const fs::path& mirror,
@@ -61,9 +66,19 @@ void Checkout::create(const Repository& repository, const fs::path& mirror,
     auto withFilters = plain;
     withFilters.insert(_settings.begin(), _settings.end());
     const std::string making = "create a repository in the workspace";
-    need(command::clone(mirror, _workspace, trusted), repository, mirror, plain, making);
-    need(command::fetchFromMirror(_workspace, mirror, commit), repository, mirror, plain, making);
-    need(command::setOrigin(_workspace, repository.url()), repository, mirror, plain, making);
+    if (_options.depth > 0)
+    {
+        const char* const format = commit.size() == sha256Digits ? "sha256" : "sha1";
+        need(command::initWorkspace(_workspace, format), repository, mirror, plain, making);
+        need(command::addOrigin(_workspace, repository.url()), repository, mirror, plain, making);
+    }
+    else
+    {
+        need(command::clone(mirror, _workspace, trusted), repository, mirror, plain, making);
+        need(command::setOrigin(_workspace, repository.url()), repository, mirror, plain, making);
+    }
+    need(command::fetchFromMirror(_workspace, mirror, commit, _options.depth), repository, mirror,
+         plain, making);
     need(command::checkOut(_workspace, commit), repository, mirror, withFilters,
          "check out " + commit + " of " + repository.name());
     warnOfPointers(_workspace, mirror);
@@ -110,6 +125,8 @@ Ended Checkout::run(const Arguments& argv, const fs::path& mirror, const Environ
 void Checkout::warnOfPointers(const fs::path& folder, const fs::path& mirror) const
 {
     constexpr std::size_t named = 3;
+    if (!_options.lfs)
+        return;
     const Ended ended = run(command::listFilesOfLfs(folder), mirror, checkoutEnvironment(folder));
     std::string names;
     std::size_t count = 0;

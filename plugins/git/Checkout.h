@@ -10,6 +10,13 @@
 namespace agent::git
 {
 
+/// What of a repository the workspace gets.
+struct CheckoutOptions
+{
+    int depth = 0;   ///< commits of history, and no other branches; 0: all
+    bool lfs = true; ///< the content of files of Git LFS, where git-lfs is installed
+};
+
 /// A workspace that is made from mirrors, in the stage's sandbox where it has one: there git sees the workspace and,
 /// read-only, the mirror at hand, and none of this host's configuration but filters and line ends. Nothing outside the
 /// sandbox asks the workspace for anything afterwards.
@@ -17,7 +24,8 @@ class Checkout
 {
 public:
     /// `workspace` is an empty folder.
-    Checkout(const Surroundings& surroundings, std::filesystem::path workspace);
+    Checkout(const Surroundings& surroundings, std::filesystem::path workspace,
+             CheckoutOptions options = {});
 
     /// Makes it a repository that is independent of the mirror, and checks the commit out. `trusted`: the mirror's
     /// objects are copied unread.
@@ -40,6 +48,7 @@ private:
 
     const Surroundings& _surroundings;
     std::filesystem::path _workspace;
+    CheckoutOptions _options;
     std::map<std::string, std::string> _settings; ///< GIT_CONFIG_* of a checkout
 };
 

@@ -286,11 +286,30 @@ Arguments clone(const std::string& mirror, const std::string& workspace, bool tr
     return argv;
 }
 
-Arguments fetchFromMirror(const std::string& workspace, const std::string& mirror,
-                          const std::string& commit)
+Arguments initWorkspace(const std::string& workspace, const std::string& format)
 {
-    return git({"-C", workspace, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
-                "--update-shallow", "--end-of-options", mirror, commit});
+    return git({"-C", "/", "init", "--quiet", "--template=", "--object-format=" + format,
+                "--end-of-options", workspace});
+}
+
+Arguments addOrigin(const std::string& workspace, const std::string& repository)
+{
+    return git({"-C", workspace, "remote", "add", "--end-of-options", "origin",
+                withoutPassword(repository)});
+}
+
+Arguments fetchFromMirror(const std::string& workspace, const std::string& mirror,
+                          const std::string& commit, int depth)
+{
+    Arguments argv = git({"-C", workspace, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
+                          "--update-shallow"});
+    if (depth > 0)
+        argv.push_back("--depth=" + std::to_string(depth));
+    // Over git's protocol: a path would be one whose depth counts for nothing.
+    for (const auto& more :
+         {std::string("--end-of-options"), depth > 0 ? fileUrl(mirror) : mirror, commit})
+        argv.push_back(more);
+    return argv;
 }
 
 Arguments setOrigin(const std::string& workspace, const std::string& repository)

@@ -86,8 +86,11 @@ Arguments printFile(const std::string& mirror, const std::string& id);
 Arguments clone(const std::string& mirror, const std::string& workspace, bool trusted);
 
 /// Fetches a commit that may be on no branch or tag.
+Arguments initWorkspace(const std::string& workspace, const std::string& format);
+Arguments addOrigin(const std::string& workspace, const std::string& repository);
+/// `depth`: so many commits of its history; 0: all.
 Arguments fetchFromMirror(const std::string& workspace, const std::string& mirror,
-                          const std::string& commit);
+                          const std::string& commit, int depth = 0);
 Arguments setOrigin(const std::string& workspace, const std::string& repository);
 Arguments checkOut(const std::string& workspace, const std::string& commit);
 

@@ -5,6 +5,7 @@
 #include "plugins/git/Submodules.h"
 #include "plugins/git/Workspace.h"
 
+#include <charconv>
 #include <iostream>
 #include <optional>
 #include <vector>
@@ -58,7 +59,7 @@ private:
         refuseToEmpty(context.workspace);
         emptyFolder(context.workspace); // before any use of git there
 
-        const Checkout checkout(surroundings, context.workspace);
+        const Checkout checkout(surroundings, context.workspace, optionsOf(context));
         const PipelineFile pipeline = PipelineFile::read();
         std::vector<Submodule> submodules;
         std::optional<AllowedSubmodules> allowed;
@@ -90,6 +91,19 @@ private:
         if (!submodules.empty())
             Submoduler{surroundings, checkout, context.cache}.addAll(repository, "", submodules,
                                                                      allowed ? &*allowed : nullptr);
+    }
+
+    static CheckoutOptions optionsOf(const v1::StageContext& context)
+    {
+        constexpr int deepest = 1'000'000;
+        const std::string text = context.setting("depth");
+        int depth = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), depth);
+        const bool whole = error == std::errc{} && end == text.data() + text.size();
+        if (!text.empty() && (!whole || depth < 0 || depth > deepest))
+            throw Failure("git: depth must be a whole number from 0 to 1000000, and is " +
+                          printable(text));
+        return {.depth = depth, .lfs = context.setting("lfs") != "false"};
     }
 
     /// Calls `use` with the resolved ref; a second time, where it fails and the mirror was to blame.

@@ -25,9 +25,38 @@ class GitPluginTest: public GitFixture
     CPPUNIT_TEST(testSecondAttemptFindsNothingOfTheFirst);
     CPPUNIT_TEST(testWorkspaceThatIsALinkIsNotEmptied);
     CPPUNIT_TEST(testSubmodulesOnlyWhenAsked);
+    CPPUNIT_TEST(testDepthLeavesHistoryOut);
     CPPUNIT_TEST_SUITE_END();
 
 public:
+    void testDepthLeavesHistoryOut()
+    {
+        for (const char* content : {"one", "two", "three"})
+            commitFile("file", content);
+        git({"-C", _origin, "branch", "other"});
+        const std::string commit = commitFile("file", "four");
+        const auto workspace = [&](const std::vector<std::string>& argv)
+        {
+            std::vector<std::string> all{"-C", _folder.workspace()};
+            all.insert(all.end(), argv.begin(), argv.end());
+            return git(all);
+        };
+        for (const auto& [depth, commits] : {std::pair{"2", "2\n"}, {"0", "4\n"}, {"1", "1\n"}})
+        {
+            passed(runHost(library(), _folder,
+                           {{"REPOSITORY", _origin}, {"REF", "main"}, {"DEPTH", depth}}));
+            CPPUNIT_ASSERT_EQUAL(std::string("four"), contentOf(_folder.workspace() / "file"));
+            CPPUNIT_ASSERT_EQUAL(std::string(commits), workspace({"rev-list", "--count", "HEAD"}));
+            CPPUNIT_ASSERT_EQUAL(commit + "\n", workspace({"rev-parse", "HEAD"}));
+            CPPUNIT_ASSERT_EQUAL(_origin + "\n",
+                                 workspace({"config", "--get", "remote.origin.url"}));
+        }
+        for (const char* wrong : {"-1", "x", "1.5", "1000001"})
+            assertFailure(runHost(library(), _folder,
+                                  {{"REPOSITORY", _origin}, {"REF", "main"}, {"DEPTH", wrong}}),
+                          "depth must be a whole number");
+    }
+
     void testChecksBranchOut()
     {
         const std::string commit = commitFile("file", "one", "Subject\n\nAnd a \"body\" größe");
