@@ -205,9 +205,13 @@ try
         state.root(), error,
         {.folders = {state.mirrors() / "mirrors"}, .keepMs = _config.mirrorsKeepMs, .tell = info});
     CacheStore cacheStore(state.root() / "caches");
+    const DiskLimits diskLimits{.minFreeBytes = _config.diskMinFree,
+                                .minFreeInodes = _config.diskMinFreeInodes};
+    const DiskSpace disk(state, diskLimits);
     CacheWorker cacheWorker(cacheStore, {.program = _programs / "stage-cache",
                                          .maxBytes = _config.cachesMaxBytes,
                                          .timeoutMs = _config.cachesTimeoutMs,
+                                         .lack = [&disk] { return disk.lack(); },
                                          .info = info,
                                          .warn = warn});
     StageListCache stageLists;
@@ -256,7 +260,7 @@ try
     Engine engine(
         {.slots = _config.slots,
          .queueMax = _config.queueMax,
-         .disk = {.minFreeBytes = _config.diskMinFree, .minFreeInodes = _config.diskMinFreeInodes},
+         .disk = diskLimits,
          .stuckAfterMs = _config.stuckAfterMs,
          .stuckAfterByType = _config.stuckAfterByType,
          .retention = {.runsMs = _config.runsKeepMs,

@@ -257,6 +257,7 @@ add_executable(daemon-tests
     tests/daemon/FaultsTest.cpp
     tests/daemon/BoundsTest.cpp
     tests/daemon/DiskTest.cpp
+    tests/daemon/DiskOrderTest.cpp
     tests/daemon/DamagedFilesTest.cpp
     tests/daemon/HostileStageTest.cpp
     tests/daemon/HostileShimTest.cpp

@@ -188,6 +188,18 @@ std::optional<StoredCache> CacheStore::remove(const std::string& id) const
     return std::nullopt;
 }
 
+bool CacheStore::drop(const File& file, const Tell& tell) const
+{
+    const auto cache = read(file.path);
+    if (::unlink(file.path.c_str()) != 0)
+        return false;
+    tell(cache ? cache->header.key + " of " + cache->header.serviceName + ", " +
+                     cache->header.scopeName
+               : file.path.filename().string(),
+         file.bytes);
+    return true;
+}
+
 void CacheStore::evict(
     std::int64_t mostBytes,
     const std::function<void(const std::string& what, std::int64_t bytes)>& tell) const
@@ -196,19 +208,22 @@ void CacheStore::evict(
     std::int64_t sum = 0;
     for (const File& file : all)
         sum += file.bytes;
-    while (!all.empty() && (sum > mostBytes || all.size() > archivesMost))
+    for (; !all.empty() && (sum > mostBytes || all.size() > archivesMost); all.pop_back())
+        if (drop(all.back(), tell))
+            sum -= all.back().bytes;
+}
+
+bool CacheStore::removeOldest(
+    const std::function<void(const std::string& what, std::int64_t bytes)>& tell) const
+{
+    auto all = files();
+    while (!all.empty())
     {
-        const File oldest = all.back();
+        if (drop(all.back(), tell))
+            return true;
         all.pop_back();
-        const auto cache = read(oldest.path);
-        if (::unlink(oldest.path.c_str()) != 0)
-            continue;
-        sum -= oldest.bytes;
-        tell(cache ? cache->header.key + " of " + cache->header.serviceName + ", " +
-                         cache->header.scopeName
-                   : oldest.path.filename().string(),
-             oldest.bytes);
     }
+    return false;
 }
 
 } // namespace agent

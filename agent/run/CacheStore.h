@@ -69,6 +69,10 @@ public:
     void evict(std::int64_t mostBytes,
                const std::function<void(const std::string& what, std::int64_t bytes)>& tell) const;
 
+    /// Removes the one not used for longest, and tells it. Returns false when there is none.
+    bool removeOldest(
+        const std::function<void(const std::string& what, std::int64_t bytes)>& tell) const;
+
 private:
     struct File
     {
@@ -77,7 +81,10 @@ private:
         TimeMs usedAt = 0;
     };
 
+    using Tell = std::function<void(const std::string& what, std::int64_t bytes)>;
+
     void makeFolders() const;
+    bool drop(const File& file, const Tell& tell) const;
     [[nodiscard]] std::vector<File> files() const;
     [[nodiscard]] std::optional<StoredCache> read(const std::filesystem::path& file) const;
 

@@ -88,6 +88,36 @@ void CacheWorker::ended(CachedAttempt attempt)
     _changed.notify_all();
 }
 
+void CacheWorker::makeRoom()
+{
+    {
+        const std::lock_guard lock(_mutex);
+        _roomWanted = true;
+    }
+    _changed.notify_all();
+}
+
+bool CacheWorker::mayHaveSome() const
+{
+    const std::lock_guard lock(_mutex);
+    return _some;
+}
+
+void CacheWorker::relieve()
+{
+    std::string why = _options.lack ? _options.lack() : "";
+    bool some = true;
+    while (some && !why.empty())
+    {
+        some = _store.removeOldest(
+            [&](const std::string& what, std::int64_t size)
+            { _options.info("cache " + what + " removed, " + sizeText(size) + ": " + why); });
+        why = _options.lack();
+    }
+    const std::lock_guard lock(_mutex);
+    _some = some;
+}
+
 bool CacheWorker::holds(const std::string& runId) const
 {
     const std::lock_guard lock(_mutex);
@@ -104,10 +134,18 @@ void CacheWorker::work(const std::stop_token& stop)
 {
     ::setpriority(PRIO_PROCESS, 0, 10); // of this thread, and of what it starts
     std::unique_lock lock(_mutex);
-    while (_changed.wait(lock, stop, [this] { return !_jobs.empty() || !_attempts.empty(); }))
+    while (_changed.wait(lock, stop,
+                         [this] { return !_jobs.empty() || !_attempts.empty() || _roomWanted; }))
     {
         if (stop.stop_requested())
             return;
+        if (std::exchange(_roomWanted, false))
+        {
+            lock.unlock();
+            relieve();
+            lock.lock();
+            continue;
+        }
         if (!_attempts.empty())
         {
             const CachedAttempt attempt = std::move(_attempts.front());
@@ -159,6 +197,11 @@ bool CacheWorker::saveOne(const CacheJob& job, const CacheSpec& cache, const std
 {
     const std::string name = "cache " + key + " of " + job.serviceName + ", " + job.scopeName;
     const auto target = _store.archive(job.service, job.scope, key);
+    if (const std::string why = _options.lack ? _options.lack() : ""; !why.empty())
+    {
+        _options.warn(name + " is not saved: " + why);
+        return true;
+    }
     ProgramEnd end;
     try
     {
@@ -210,6 +253,7 @@ bool CacheWorker::saveOne(const CacheJob& job, const CacheSpec& cache, const std
     {
         const std::lock_guard lock(_mutex);
         _counts.savedBytes += static_cast<std::uint64_t>(bytes);
+        _some = true;
     }
     _store.evict(_options.maxBytes,
                  [&](const std::string& what, std::int64_t size)

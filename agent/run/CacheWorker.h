@@ -65,9 +65,10 @@ struct CacheCounts
 
 struct CacheOptions
 {
-    std::filesystem::path program; ///< stage-cache
-    std::int64_t maxBytes = 0;     ///< 0: nothing is saved
-    std::int64_t timeoutMs = 0;    ///< of one save
+    std::filesystem::path program;          ///< stage-cache
+    std::int64_t maxBytes = 0;              ///< 0: nothing is saved
+    std::int64_t timeoutMs = 0;             ///< of one save
+    std::function<std::string()> lack = {}; ///< what the disk lacks; empty: nothing
     std::function<void(const std::string&)> info = {};
     std::function<void(const std::string&)> warn = {};
 };
@@ -90,6 +91,12 @@ public:
     /// Takes note of what the attempt restored. Threads: any.
     void ended(CachedAttempt attempt);
 
+    /// Removes caches until the disk lacks nothing. Threads: any; does not wait for it.
+    void makeRoom();
+
+    /// Whether makeRoom() may find any. Threads: any.
+    [[nodiscard]] bool mayHaveSome() const;
+
     /// Whether the run's workspace is still to be read. Threads: any.
     [[nodiscard]] bool holds(const std::string& runId) const;
 
@@ -103,6 +110,7 @@ private:
                  std::int64_t madeMs);
     [[nodiscard]] bool isThere(const CacheJob& job, const std::string& key) const;
     void note(const CachedAttempt& attempt);
+    void relieve();
 
     CacheStore& _store;
     const CacheOptions _options;
@@ -114,6 +122,8 @@ private:
     std::deque<CachedAttempt> _attempts; // guarded by _mutex
     std::set<std::string> _held;         // guarded by _mutex
     CacheCounts _counts;                 // guarded by _mutex
+    bool _roomWanted = false;            // guarded by _mutex
+    bool _some = true;                   // guarded by _mutex: there may be archives
     std::jthread _thread;                // last: it uses all above
 };
 

@@ -130,6 +130,14 @@ void Caches::runEnded(Batch& batch, const Run& run)
         batch.afterCommit.push_back([this, job] { _worker->save(job); });
 }
 
+bool Caches::makeRoom(Batch& batch)
+{
+    if (_worker == nullptr || !_worker->mayHaveSome())
+        return false;
+    batch.afterCommit.push_back([this] { _worker->makeRoom(); });
+    return true;
+}
+
 void Caches::recover(Batch& batch)
 {
     if (_worker == nullptr)

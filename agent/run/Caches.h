@@ -36,6 +36,9 @@ public:
     /// Takes up what the last daemon was to save.
     void recover(Batch& batch);
 
+    /// Removes caches until the disk is not low any more, after the commit. Returns whether there may be any.
+    bool makeRoom(Batch& batch);
+
     /// Whether the workspace of the ended run is still to be read.
     [[nodiscard]] bool holds(const std::string& runId) const
     {

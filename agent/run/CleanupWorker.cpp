@@ -40,6 +40,7 @@ CleanupWorker::CleanupWorker(std::filesystem::path state,
                              std::function<void(const std::string&)> log, MirrorCleanup mirrors)
     : _state(std::move(state)),
       _log(std::move(log)),
+      _tell(mirrors.tell),
       _root(::open(_state.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)),
       _artifacts(_root.get()),
       _mirrors(std::move(mirrors.folders), mirrors.keepMs,
@@ -60,13 +61,14 @@ FileDescriptor CleanupWorker::open(const std::filesystem::path& folder) const
     return openBeneath(_root.get(), folder.lexically_relative(_state));
 }
 
-void CleanupWorker::discard(const std::filesystem::path& folder)
+void CleanupWorker::discard(const std::filesystem::path& folder, const std::string& what)
 {
     FAILPOINT("cleanup.discard");
     const FileDescriptor above = open(folder.parent_path());
     const FileDescriptor bin = openBeneath(_root.get(), trash);
+    const std::string name = newId();
     if (!above.valid() || !bin.valid() ||
-        ::renameat(above.get(), folder.filename().c_str(), bin.get(), newId().c_str()) != 0)
+        ::renameat(above.get(), folder.filename().c_str(), bin.get(), name.c_str()) != 0)
     {
         if (errno != ENOENT)
             complain("can't remove " + folder.string() +
@@ -77,6 +79,8 @@ void CleanupWorker::discard(const std::filesystem::path& folder)
     {
         const std::lock_guard lock(_mutex);
         _pending = true;
+        if (!what.empty())
+            _measured.push_back({.name = name, .what = what});
     }
     _changed.notify_all();
 }
@@ -95,6 +99,12 @@ void CleanupWorker::discardArtifacts(const std::filesystem::path& folder)
         _pending = true;
     }
     _changed.notify_all();
+}
+
+bool CleanupWorker::idle()
+{
+    const std::lock_guard lock(_mutex);
+    return !_pending && !_emptying;
 }
 
 void CleanupWorker::compressLogs(const std::filesystem::path& stage, int attempts)
@@ -125,9 +135,11 @@ void CleanupWorker::work(const std::stop_token& stop)
         if (std::exchange(_pending, false))
         {
             full = false; // there may be room now
+            _emptying = true;
             lock.unlock();
             emptyTrash(stop);
             lock.lock();
+            _emptying = false;
         }
         else if (!_logs.empty())
         {
@@ -162,10 +174,20 @@ void CleanupWorker::emptyTrash(const std::stop_token& stop)
     const FileDescriptor bin = openBeneath(_root.get(), trash);
     if (!bin.valid())
         return complain("can't open the trash of " + _state.string() + ": " + std::strerror(errno));
+    std::vector<Measured> measured;
+    {
+        const std::lock_guard lock(_mutex);
+        measured.swap(_measured);
+    }
+    for (Measured& one : measured)
+        if (const FileDescriptor folder = openBeneath(bin.get(), one.name); folder.valid())
+            one.bytes = bytesIn(folder.get(), stop);
     for (const auto& [name, why] : emptyFolder(bin.get(), stop))
         complain("can't remove " + (_state / trash / name).string() + ": " + why);
     for (const auto& [name, why] : _artifacts.empty(stop))
         complain("can't remove " + (_state / "artifacts/trash" / name).string() + ": " + why);
+    for (const Measured& one : measured)
+        _tell(one.what + ", " + std::to_string(one.bytes >> 20) + " MiB");
 }
 
 /// Returns false when the disk is too full for it.

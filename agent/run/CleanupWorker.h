@@ -41,7 +41,11 @@ public:
 
     /// Takes `folder` out of sight now and removes it soon; a missing one is fine.
     /// Threads: any.
-    void discard(const std::filesystem::path& folder);
+    /// `what`: told once with its size, when it is gone; empty: nothing is told.
+    void discard(const std::filesystem::path& folder, const std::string& what = "");
+
+    /// Whether all that was discarded is gone. Threads: any.
+    [[nodiscard]] bool idle();
 
     /// The same for a set of artifacts, or all sets of a run.
     /// Threads: any.
@@ -54,6 +58,13 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
+
+    struct Measured
+    {
+        std::string name; ///< in the trash
+        std::string what;
+        std::int64_t bytes = 0;
+    };
 
     struct Logs
     {
@@ -71,6 +82,7 @@ private:
 
     const std::filesystem::path _state;
     const std::function<void(const std::string&)> _log;
+    const std::function<void(const std::string&)> _tell;
     const FileDescriptor _root;
     const ArtifactTrash _artifacts;
     const UnusedMirrors _mirrors;
@@ -78,9 +90,11 @@ private:
 
     std::mutex _mutex;
     std::condition_variable_any _changed;
-    bool _pending = true;        // guarded by _mutex: look into the trash
-    std::deque<Logs> _logs;      // guarded by _mutex
-    std::set<std::string> _told; // guarded by _mutex
+    bool _pending = true;            // guarded by _mutex: look into the trash
+    bool _emptying = false;          // guarded by _mutex
+    std::vector<Measured> _measured; // guarded by _mutex: to be told when they are gone
+    std::deque<Logs> _logs;          // guarded by _mutex
+    std::set<std::string> _told;     // guarded by _mutex
     std::jthread _thread;
 };
 

@@ -5,6 +5,7 @@
 #include "agent/run/AttemptSync.h"
 #include "agent/run/Caches.h"
 #include "agent/run/CleanupWorker.h"
+#include "agent/run/DiskRelief.h"
 #include "agent/run/DiskSpace.h"
 #include "agent/run/EndWaiters.h"
 #include "agent/run/EngineOptions.h"
@@ -64,10 +65,11 @@ struct EngineParts
           repository(specs, reports, plugins, state),
           attemptEnd(specs, writer, retries, flow, timers, repository, waiters, sync, state, runner,
                      cleanup, caches),
-          scheduler(queue, disk, flow, timers),
           recovery(specs, retries, approvals, externalStages, stuckWatch, starter, flow, sync,
                    state, runner, caches),
-          retention(options.retention, state, cleanup, timers, caches)
+          retention(options.retention, state, cleanup, timers, caches),
+          relief(disk, caches, retention),
+          scheduler(queue, disk, relief, flow, timers)
     {
     }
 
@@ -92,9 +94,10 @@ struct EngineParts
     Retries retries;
     RepositoryStages repository;
     AttemptEnd attemptEnd;
-    Scheduler scheduler;
     Recovery recovery;
     Retention retention;
+    DiskRelief relief;
+    Scheduler scheduler;
 
     /// Does what `timer` was set for.
     void due(Batch& batch, const Timer& timer);

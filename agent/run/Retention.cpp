@@ -264,6 +264,35 @@ std::optional<std::int64_t> Retention::removeWorkspaces(Batch& batch, TimeMs now
     return next;
 }
 
+bool Retention::makeRoom(Batch& batch, const std::string& why)
+{
+    constexpr int workspacesAtOnce = 5;
+    if (!_cleanup.idle())
+        return true;
+    EndedPlace place = _workspaces;
+    int found = 0;
+    for (const auto& run : EndedRuns(batch.connection).runs(place, foldersAtOnce))
+    {
+        if (_caches.holds(run.id) || found == workspacesAtOnce)
+            break;
+        place = {*run.endedAt, run.id};
+        std::error_code error;
+        if (!std::filesystem::exists(_state.workspace(run.id), error))
+            continue;
+        ++found;
+        batch.afterCommit.push_back(
+            [this, id = run.id, why]
+            {
+                _cleanup.discard(_state.workspace(id),
+                                 "workspace of run " + id + " removed: " + why);
+                _cleanup.discard(_state.home(id));
+            });
+    }
+    const bool moved = found > 0 || place.id != _workspaces.id;
+    batch.afterCommit.push_back([this, place] { _workspaces = place; });
+    return moved;
+}
+
 std::optional<std::int64_t> Retention::compressLogs(Batch& batch, TimeMs now)
 {
     if (_policy.plainLogsMs == 0)

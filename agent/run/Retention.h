@@ -59,6 +59,10 @@ public:
     /// says who removed it.
     void remove(Batch& batch, const Run& run, const std::string& actor, const std::string& reason);
 
+    /// Removes the next workspaces of ended runs before their time, unless the last ones are still being removed. `why` is told
+    /// with each. Returns whether there is something to remove, or to wait for.
+    bool makeRoom(Batch& batch, const std::string& why);
+
 private:
     using Clock = std::chrono::steady_clock;
 

@@ -163,6 +163,36 @@ FileDescriptor openBeneath(int root, const std::filesystem::path& path)
     return FileDescriptor(::openat(place.get(), ".", asFolder));
 }
 
+namespace
+{
+
+std::int64_t bytesIn(int folder, const std::stop_token& stop, int depth)
+{
+    constexpr int deepest = 100;
+    constexpr std::int64_t block = 512;
+    std::int64_t sum = 0;
+    for (const auto& name : namesIn(folder))
+    {
+        struct stat info = {};
+        if (stop.stop_requested() ||
+            ::fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        sum += info.st_blocks * block;
+        if (!S_ISDIR(info.st_mode) || depth == deepest)
+            continue;
+        if (const FileDescriptor inner = openBeneath(folder, name); inner.valid())
+            sum += bytesIn(inner.get(), stop, depth + 1);
+    }
+    return sum;
+}
+
+} // namespace
+
+std::int64_t bytesIn(int folder, const std::stop_token& stop)
+{
+    return bytesIn(folder, stop, 0);
+}
+
 std::vector<Remains> emptyFolder(int trash, const std::stop_token& stop)
 {
     return Emptying(trash, stop).run();

@@ -2,6 +2,7 @@
 
 #include "agent/os/FileDescriptor.h"
 
+#include <cstdint>
 #include <filesystem>
 #include <stop_token>
 #include <string>
@@ -15,6 +16,10 @@ namespace agent
 /// Errors: none is returned; errno says why (ENOENT, ELOOP, EXDEV, …).
 /// Source: openat2(2); where the kernel has none, the same step by step, but for bind mounts.
 FileDescriptor openBeneath(int root, const std::filesystem::path& path);
+
+/// Returns what the files in the open folder take on disk, to a depth of 100 folders. Follows and enters nothing else.
+/// Blocks: until done or `stop`.
+std::int64_t bytesIn(int folder, const std::stop_token& stop);
 
 /// What could not be removed.
 struct Remains

@@ -13,16 +13,17 @@ constexpr std::int64_t diskAgainMs = 2000;
 
 void Scheduler::schedule(Batch& batch)
 {
+    if (_disk.low(batch))
+    {
+        const bool removing = _relief.relieve(batch);
+        if ((removing || _queue.next()) && !_timers.pending(TimerKind::DiskCheck))
+            batch.afterCommit.push_back([this]
+                                        { _timers.set({TimerKind::DiskCheck}, diskAgainMs); });
+        return;
+    }
     // A run that then waits for an approval or an outside party gives its slot back, for the next one.
     while (const auto next = _queue.next())
     {
-        if (_disk.low(batch))
-        {
-            if (!_timers.pending(TimerKind::DiskCheck))
-                batch.afterCommit.push_back([this]
-                                            { _timers.set({TimerKind::DiskCheck}, diskAgainMs); });
-            return;
-        }
         const auto error = batch.attempt([&] { start(batch, *next); });
         if (error)
             _flow.abandon(batch, next->id, textOf(error));

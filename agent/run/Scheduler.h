@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/run/DiskRelief.h"
 #include "agent/run/DiskSpace.h"
 #include "agent/run/Queue.h"
 #include "agent/run/RunFlow.h"
@@ -12,12 +13,14 @@ namespace agent
 class Scheduler
 {
 public:
-    Scheduler(Queue& queue, const DiskSpace& disk, RunFlow& flow, Timers& timers)
-        : _queue(queue), _disk(disk), _flow(flow), _timers(timers)
+    Scheduler(Queue& queue, const DiskSpace& disk, DiskRelief& relief, RunFlow& flow,
+              Timers& timers)
+        : _queue(queue), _disk(disk), _relief(relief), _flow(flow), _timers(timers)
     {
     }
 
-    /// Starts as many queued runs as there are slots and their services allow; none while the disk is low.
+    /// Starts as many queued runs as there are slots and their services allow; none while the disk is low: then what
+    /// can be done without is removed.
     void schedule(Batch& batch);
 
 private:
@@ -25,6 +28,7 @@ private:
 
     Queue& _queue;
     const DiskSpace& _disk;
+    DiskRelief& _relief;
     RunFlow& _flow;
     Timers& _timers;
 };

@@ -1,0 +1,130 @@
+// What goes when the disk is low, and in which order.
+#include "tests/support/Daemon.h"
+#include "tests/support/SmallDisk.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <memory>
+
+using agent::SmallDisk;
+using agent::test::Daemon;
+using agent::test::waitFor;
+
+namespace fs = std::filesystem;
+
+class DiskOrderTest: public CppUnit::TestFixture
+{
+    CPPUNIT_TEST_SUITE(DiskOrderTest);
+    CPPUNIT_TEST(testCachesGoBeforeWorkspaces);
+    CPPUNIT_TEST(testWorkspacesGoWhenNoCacheIsLeft);
+    CPPUNIT_TEST_SUITE_END();
+
+public:
+    void testCachesGoBeforeWorkspaces()
+    {
+        if (!start())
+            return;
+        const std::string run = saved();
+        _disk->fill(minFree - 3 * mega);
+        goesOn();
+        CPPUNIT_ASSERT_EQUAL(std::size_t{0}, archives());
+        CPPUNIT_ASSERT(fs::exists(workspaceOf(run) / "deps/big"));
+        CPPUNIT_ASSERT(has("cache k of payment, "));
+        CPPUNIT_ASSERT(has("MiB: below disk.min_free"));
+        CPPUNIT_ASSERT(!has("workspace of run"));
+    }
+
+    void testWorkspacesGoWhenNoCacheIsLeft()
+    {
+        if (!start())
+            return;
+        const std::string run = saved();
+        _disk->fill(minFree - 9 * mega);
+        goesOn();
+        CPPUNIT_ASSERT_EQUAL(std::size_t{0}, archives());
+        CPPUNIT_ASSERT(!fs::exists(workspaceOf(run)));
+        const std::string said = _daemon->output();
+        const auto cache = said.find("cache k of payment, ");
+        const auto workspace =
+            said.find("workspace of run " + run + " removed: below disk.min_free");
+        CPPUNIT_ASSERT_MESSAGE(said, cache < workspace && workspace != std::string::npos);
+        // Once, with its size.
+        CPPUNIT_ASSERT_MESSAGE(said, said.find("MiB free, 5 MiB", workspace) != std::string::npos);
+        CPPUNIT_ASSERT_EQUAL(std::string::npos,
+                             said.find("workspace of run " + run, workspace + 1));
+        CPPUNIT_ASSERT_EQUAL(std::string("SUCCESS"), _daemon->statusOf(run));
+    }
+
+private:
+    static constexpr std::uintmax_t mega = std::uintmax_t{1} << 20;
+    static constexpr std::uintmax_t minFree = 20 * mega;
+
+    bool start()
+    {
+        _disk = std::make_unique<SmallDisk>("80M");
+        if (!_disk->mounted())
+            return false;
+        _daemon = std::make_unique<Daemon>();
+        _daemon->set("state.dir", (_disk->path() / "state").string());
+        _daemon->set("disk.min_free", std::to_string(minFree));
+        _daemon->writeService("payment", "name: payment\nstages:\n"
+                                         "  - type: BUILD\n    plugin: shell\n    with:\n"
+                                         "      command: 'mkdir deps; head -c 5242880 /dev/urandom "
+                                         ">deps/big'\n"
+                                         "    cache: [{key: k, paths: [deps]}]\n");
+        _daemon->writeService("quick",
+                              "name: quick\nstages:\n"
+                              "  - {type: BUILD, plugin: shell, with: {command: 'true'}}\n");
+        _daemon->start();
+        return true;
+    }
+
+    /// A run with a workspace of 5 MiB, and its cache of as many.
+    std::string saved()
+    {
+        const std::string run = _daemon->submitService("payment");
+        _daemon->waitForRun(run, "SUCCESS");
+        waitFor("the cache", [&] { return archives() == 1; });
+        waitFor("the end of the save",
+                [&] { return fs::is_empty(_daemon->state() / "caches/pending"); });
+        return run;
+    }
+
+    /// A run is taken and executed, though perhaps not at once.
+    void goesOn()
+    {
+        std::string run;
+        waitFor("a run to be taken",
+                [&]
+                {
+                    const auto made = _daemon->post("/api/runs", R"({"service":"quick"})");
+                    if (made.status == 201)
+                        run = made.json()["id"].GetString();
+                    return made.status == 201;
+                });
+        _daemon->waitForRun(run, "SUCCESS");
+    }
+
+    [[nodiscard]] bool has(const std::string& line) const
+    {
+        return _daemon->output().find(line) != std::string::npos;
+    }
+
+    [[nodiscard]] fs::path workspaceOf(const std::string& run) const
+    {
+        return _daemon->state() / "runs" / run.substr(0, 2) / run / "workspace";
+    }
+
+    [[nodiscard]] std::size_t archives() const
+    {
+        std::size_t count = 0;
+        for (const auto& entry : fs::recursive_directory_iterator(_daemon->state() / "caches"))
+            count += entry.path().extension() == ".cache" ? 1 : 0;
+        return count;
+    }
+
+    std::unique_ptr<SmallDisk> _disk;
+    std::unique_ptr<Daemon> _daemon;
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(DiskOrderTest);
