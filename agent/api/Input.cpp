@@ -317,7 +317,7 @@ StagePatch stagePatchFrom(const std::string& body)
 RunPatch runPatchFrom(const std::string& body)
 {
     const Document document = parse(body, {"commitHash", "commitMessage", "committer", "pullNumber",
-                                           "triggerType", "priority"});
+                                           "triggerType", "priority", "kept"});
     RunPatch patch;
     if (document.HasMember("commitHash"))
         patch.commitHash = commitOf(document, "commitHash");
@@ -326,6 +326,8 @@ RunPatch runPatchFrom(const std::string& body)
     patch.pullNumber = pullNumber(document);
     patch.trigger = trigger(document);
     patch.priority = priority(document);
+    if (document.HasMember("kept"))
+        patch.kept = isTrue(document, "kept");
     return patch;
 }
 

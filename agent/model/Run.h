@@ -55,6 +55,7 @@ struct Run
     bool wantsSlot = false;         ///< is in the queue
     bool stopping = false;          ///< a stop was committed, and what it ends is not gone yet
     std::optional<Cause> stopCause; ///< it was stopped: STOPPED or SUPERSEDED
+    bool kept = false;              ///< by hand: it does not age, nor do its artifacts
     std::int64_t version = 1;
 
     /// When it began by CLOCK_BOOTTIME of this boot, in ms. Empty: not begun, or recorded by an earlier release.

@@ -3,6 +3,7 @@
 #include "agent/run/Engine.h"
 #include "agent/run/InputRules.h"
 #include "agent/run/Lookup.h"
+#include "agent/run/Retention.h"
 
 namespace agent::commands
 {
@@ -14,7 +15,7 @@ Done apply(Batch& batch, EngineParts& parts, const std::string& runId, const Run
 {
     Run run = needRun(batch, runId);
     const bool changes = patch.commitHash || patch.commitMessage || patch.committer ||
-                         patch.pullNumber || patch.trigger || patch.priority;
+                         patch.pullNumber || patch.trigger || patch.priority || patch.kept;
     if (!changes)
         return {};
     if (patch.trigger && *patch.trigger != run.trigger && parts.specs.stagesUnread(run))
@@ -32,6 +33,9 @@ Done apply(Batch& batch, EngineParts& parts, const std::string& runId, const Run
         run.pullNumber = patch.pullNumber;
     run.trigger = patch.trigger.value_or(run.trigger);
     run.priority = patch.priority.value_or(run.priority);
+    if (run.kept && !patch.kept.value_or(true))
+        batch.retentionDue.insert(Retention::kinds.begin(), Retention::kinds.end());
+    run.kept = patch.kept.value_or(run.kept);
     batch.update(run);
     batch.changedRuns.insert(runId);
     const std::string status(toString(run.status));

@@ -19,6 +19,7 @@ struct RunPatch
     std::optional<std::int64_t> pullNumber;
     std::optional<TriggerType> trigger;
     std::optional<std::int64_t> priority;
+    std::optional<bool> kept; ///< a run that is no longer kept may be due at once
     std::string actor;
 };
 

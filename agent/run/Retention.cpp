@@ -206,7 +206,7 @@ std::optional<std::int64_t> Retention::removeRuns(Batch& batch, TimeMs now)
                                      : std::int64_t{0};
     if (_policy.runsMs == 0 && tooMany <= 0)
         return std::nullopt;
-    const auto oldest = EndedRuns(batch.connection).runs({}, runsAtOnce);
+    const auto oldest = EndedRuns(batch.connection).removable(runsAtOnce);
     std::int64_t removed = 0;
     std::optional<std::int64_t> next = moreAfter(oldest.size(), runsAtOnce);
     for (const auto& run : oldest)

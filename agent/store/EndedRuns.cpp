@@ -14,22 +14,42 @@ const Query endedRunsAfter{
     "WHERE ended_at IS NOT NULL AND (ended_at, id) > (?, ?) AND +status IN ('SUCCESS', 'FAILURE') "
     "AND NOT EXISTS (SELECT 1 FROM stages WHERE run_id = runs.id AND status = 'IN_PROGRESS') "
     "ORDER BY ended_at, id LIMIT ?"};
+const Query removableRuns{
+    "SELECT id, status, ended_at FROM runs "
+    "WHERE ended_at IS NOT NULL AND kept = 0 AND +status IN ('SUCCESS', 'FAILURE') "
+    "AND NOT EXISTS (SELECT 1 FROM stages WHERE run_id = runs.id AND status = 'IN_PROGRESS') "
+    "ORDER BY ended_at, id LIMIT ?"};
 const Query endedRunsCounted{"SELECT value FROM counts WHERE name = 'ended_runs'"};
 const Query endedStagesAfter{
     "SELECT id, run_id, ordinal, type, attempt, updated_at FROM stages "
     "WHERE ended_at IS NOT NULL AND (updated_at, id) > (?, ?) AND status IN ('SUCCESS', 'FAILURE') "
     "ORDER BY updated_at, id LIMIT ?"};
 
-/// What the query finds behind `place`, at most `limit` rows, each taken over by `read`.
-template <typename Row, typename Read>
-std::vector<Row> rowsAfter(const EndedPlace& place, int limit, Statement& query, const Read& read)
+/// What the query finds, each row taken over by `read`.
+template <typename Row, typename Read> std::vector<Row> rowsOf(Statement& query, const Read& read)
 {
-    query.bind(place.at).bind(place.id).bind(limit);
     std::vector<Row> found;
     while (query.step())
-        read(found.emplace_back());
+        read(query, found.emplace_back());
     query.reset();
     return found;
+}
+
+void readRun(Statement& query, Run& run)
+{
+    run.id = query.text();
+    run.status = statusFrom(query.text()).value_or(Status::Failure);
+    run.endedAt = query.integer();
+}
+
+void readStage(Statement& query, Stage& stage)
+{
+    stage.id = query.text();
+    stage.runId = query.text();
+    stage.ordinal = static_cast<int>(query.integer());
+    stage.type = stageTypeFrom(query.text()).value_or(StageType::Other);
+    stage.attempt = static_cast<int>(query.integer());
+    stage.updatedAt = query.integer();
 }
 
 } // namespace
@@ -43,31 +63,21 @@ std::int64_t EndedRuns::count()
     return count;
 }
 
+std::vector<Run> EndedRuns::removable(int limit)
+{
+    return rowsOf<Run>(_connection.prepare(removableRuns).bind(limit), readRun);
+}
+
 std::vector<Run> EndedRuns::runs(const EndedPlace& place, int limit)
 {
-    Statement& query = _connection.prepare(endedRunsAfter);
-    return rowsAfter<Run>(place, limit, query,
-                          [&](Run& run)
-                          {
-                              run.id = query.text();
-                              run.status = statusFrom(query.text()).value_or(Status::Failure);
-                              run.endedAt = query.integer();
-                          });
+    return rowsOf<Run>(
+        _connection.prepare(endedRunsAfter).bind(place.at).bind(place.id).bind(limit), readRun);
 }
 
 std::vector<Stage> EndedRuns::stages(const EndedPlace& place, int limit)
 {
-    Statement& query = _connection.prepare(endedStagesAfter);
-    return rowsAfter<Stage>(place, limit, query,
-                            [&](Stage& stage)
-                            {
-                                stage.id = query.text();
-                                stage.runId = query.text();
-                                stage.ordinal = static_cast<int>(query.integer());
-                                stage.type = stageTypeFrom(query.text()).value_or(StageType::Other);
-                                stage.attempt = static_cast<int>(query.integer());
-                                stage.updatedAt = query.integer();
-                            });
+    return rowsOf<Stage>(
+        _connection.prepare(endedStagesAfter).bind(place.at).bind(place.id).bind(limit), readStage);
 }
 
 } // namespace agent

@@ -25,11 +25,13 @@ class EndedRuns
 public:
     explicit EndedRuns(RecordSession& connection) : _connection(connection) {}
 
-    /// Returns how many runs have ended. One row is read: the record keeps the count.
+    /// Returns how many runs have ended, but for those that are kept by hand. One row is read: the record keeps the count.
     [[nodiscard]] std::int64_t count();
 
-    /// Runs that ended after `place`, the longest ended first: id, status, endedAt. None with a stage that
-    /// is at work.
+    /// Those runs, the longest ended first: id, status, endedAt. None with a stage that is at work.
+    [[nodiscard]] std::vector<Run> removable(int limit);
+
+    /// Runs that ended after `place`, kept ones too, in the same form.
     [[nodiscard]] std::vector<Run> runs(const EndedPlace& place, int limit);
 
     /// Stages that ended, and were last changed, after `place`, in that order: id, runId, ordinal, type,

@@ -299,6 +299,25 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
         R"(CREATE INDEX artifact_sets_by_name ON artifact_sets (service_id, branch, name, created_at)
             WHERE service_id IS NOT NULL)",
     },
+    {
+        // Runs that are kept by hand: they are none of those that retention counts and goes through.
+        "ALTER TABLE runs ADD COLUMN kept INTEGER NOT NULL DEFAULT 0",
+        R"(CREATE INDEX runs_removable ON runs (ended_at, id)
+            WHERE ended_at IS NOT NULL AND kept = 0)",
+        "DROP TRIGGER ended_run_inserted",
+        "DROP TRIGGER ended_run_updated",
+        "DROP TRIGGER ended_run_deleted",
+        R"(CREATE TRIGGER ended_run_inserted AFTER INSERT ON runs
+            WHEN NEW.ended_at IS NOT NULL AND NEW.kept = 0
+            BEGIN UPDATE counts SET value = value + 1 WHERE name = 'ended_runs'; END)",
+        R"(CREATE TRIGGER ended_run_updated AFTER UPDATE OF ended_at, kept ON runs
+            WHEN (OLD.ended_at IS NOT NULL AND OLD.kept = 0) <> (NEW.ended_at IS NOT NULL AND NEW.kept = 0)
+            BEGIN UPDATE counts SET value = value + iif(NEW.ended_at IS NOT NULL AND NEW.kept = 0, 1, -1)
+                WHERE name = 'ended_runs'; END)",
+        R"(CREATE TRIGGER ended_run_deleted AFTER DELETE ON runs
+            WHEN OLD.ended_at IS NOT NULL AND OLD.kept = 0
+            BEGIN UPDATE counts SET value = value - 1 WHERE name = 'ended_runs'; END)",
+    },
 };
 
 } // namespace agent

@@ -36,6 +36,7 @@ inline constexpr Table runTable{"runs",
                                     column<&Run::wantsSlot>("wants_slot"),
                                     column<&Run::stopping>("stopping"),
                                     column<&Run::stopCause>("stop_cause"),
+                                    column<&Run::kept>("kept"),
                                     column<&Run::version>("version"),
                                 }};
 

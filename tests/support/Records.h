@@ -61,6 +61,7 @@ inline std::string text(const Run& run)
     writeLine(out, "priority", run.priority);
     writeLine(out, "pipeline", run.pipeline);
     writeLine(out, "resumed", run.resumed);
+    writeLine(out, "kept", run.kept);
     writeLine(out, "holdsSlot", run.holdsSlot);
     writeLine(out, "wantsSlot", run.wantsSlot);
     writeLine(out, "stopping", run.stopping);

@@ -14,6 +14,7 @@ class EndedRunsTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(EndedRunsTest);
     CPPUNIT_TEST(testCountsARunWhileItHasEnded);
+    CPPUNIT_TEST(testARunThatIsKeptIsNoneOfThem);
     CPPUNIT_TEST(testTakesBackWhatIsRolledBack);
     CPPUNIT_TEST(testSurvivesAReopening);
     CPPUNIT_TEST_SUITE_END();
@@ -36,6 +37,37 @@ public:
         _runs->removeRun(run.id);
         assertCount(1);
         _runs->removeRun(inserted(std::nullopt).id);
+        assertCount(1);
+    }
+
+    void testARunThatIsKeptIsNoneOfThem()
+    {
+        Run run = inserted(5);
+        const Run other = inserted(6);
+        for (const bool kept : {true, false, false, true, true})
+        {
+            run.kept = kept;
+            _runs->update(run);
+            assertCount(kept ? 1 : 2);
+            const auto removable = EndedRuns(_database->writer()).removable(10);
+            CPPUNIT_ASSERT_EQUAL(std::size_t(kept ? 1 : 2), removable.size());
+            CPPUNIT_ASSERT_EQUAL(kept ? other.id : run.id, removable.front().id);
+            CPPUNIT_ASSERT_EQUAL(std::size_t(2),
+                                 EndedRuns(_database->writer()).runs({}, 10).size());
+        }
+        run.endedAt.reset(); // it is tried again
+        _runs->update(run);
+        assertCount(1);
+        run.endedAt = 7;
+        _runs->update(run);
+        assertCount(1);
+        _runs->removeRun(run.id);
+        assertCount(1);
+        Run begun = inserted(std::nullopt);
+        begun.kept = true;
+        _runs->update(begun);
+        begun.endedAt = 9;
+        _runs->update(begun);
         assertCount(1);
     }
 
@@ -63,6 +95,7 @@ private:
     {
         Run run{.id = newId()};
         run.endedAt = endedAt;
+        run.status = endedAt ? Status::Success : Status::Idle;
         _runs->insert(run);
         return run;
     }
