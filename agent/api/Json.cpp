@@ -126,6 +126,31 @@ void putWaiting(Writer& out, const Waiting& waiting)
     out.EndObject();
 }
 
+void putResults(Writer& out, const RunOutlook::Results& results)
+{
+    out.Key("tests");
+    if (results.testsTotal)
+    {
+        out.StartObject();
+        putNumber(out, "total", results.testsTotal);
+        putNumber(out, "failed", std::optional(results.testsFailed.value_or(0)));
+        putNumber(out, "skipped", std::optional(results.testsSkipped.value_or(0)));
+        out.EndObject();
+    }
+    else
+        out.Null();
+    out.Key("artifacts");
+    if (results.artifactFiles)
+    {
+        out.StartObject();
+        putNumber(out, "files", results.artifactFiles);
+        putNumber(out, "bytes", std::optional(results.artifactBytes.value_or(0)));
+        out.EndObject();
+    }
+    else
+        out.Null();
+}
+
 /// Of a run that was stopped between its stages, none of them says why.
 void putFailure(Writer& out, const Run& run, const std::optional<RunOutlook::FailedStage>& failed)
 {
@@ -145,6 +170,9 @@ void write(Writer& out, const RunFacts& facts)
     facts.waitingFor ? putWaiting(out, *facts.waitingFor) : static_cast<void>(out.Null());
     out.Key("currentStage");
     facts.currentStage ? putCurrent(out, *facts.currentStage) : static_cast<void>(out.Null());
+    out.Key("kept");
+    out.Bool(facts.run.kept);
+    putResults(out, facts.results);
     if (facts.stages)
         putStates(out, *facts.stages);
     out.EndObject();
@@ -195,6 +223,11 @@ void putDetail(Writer& out, const Stage& stage)
     putOrNull(out, "stuckWhy", stage.stuckWhy);
     putOrNull(out, "skipped", stage.skipped);
     putTime(out, "approvalExpiresAt", stage.expiresAt);
+    putResults(out, {.testsTotal = stage.testsTotal,
+                     .testsFailed = stage.testsFailed,
+                     .testsSkipped = stage.testsSkipped,
+                     .artifactFiles = stage.artifactFiles,
+                     .artifactBytes = stage.artifactBytes});
 }
 
 void write(Writer& out, const StageDefinition& definition)

@@ -16,6 +16,7 @@
 #include "agent/run/StageProcesses.h"
 #include "agent/run/SubmitRun.h"
 #include "agent/run/TokenCatalog.h"
+#include "agent/store/ArtifactManifest.h"
 #include "agent/store/LogReader.h"
 
 #include <optional>
@@ -45,6 +46,7 @@ std::string toApiJson(const Service& service);
 std::string toApiJson(const HistoryEntry& entry);
 std::string toApiJson(const ProcessDetail& process);
 std::string toApiJson(const StuckStage& stage);
+std::string toApiJson(const Artifact& artifact);
 std::string toApiJson(const TokenCatalog::Listed& token);
 
 /// The agent as this caller sees it: whoever is narrowed to services gets version, host and himself only.

@@ -1,3 +1,4 @@
+#include "agent/api/ByteRange.h"
 #include "agent/api/LogPlace.h"
 #include "agent/api/Routes.h"
 #include "agent/api/Transport.h"
@@ -6,53 +7,12 @@
 #include "agent/store/TimestampedLog.h"
 
 #include <algorithm>
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace agent
 {
 
 namespace
 {
-
-struct Range
-{
-    std::int64_t first = 0;
-    std::int64_t last = 0;
-};
-
-/// One `bytes=` range of a text of `size` bytes. Source: RFC 9110, 14.1.2.
-/// Returns nothing for none or one that is not understood (then all is sent).
-/// Errors: Refusal 416 when it lies outside.
-std::optional<Range> rangeOf(const std::string& header, std::int64_t size)
-{
-    if (!header.starts_with("bytes=") || header.find(',') != std::string::npos)
-        return std::nullopt;
-    const std::string spec = header.substr(6);
-    const auto dash = spec.find('-');
-    if (dash == std::string::npos)
-        return std::nullopt;
-    const auto first = wholeNumber(std::string_view(spec).substr(0, dash));
-    const auto last = wholeNumber(std::string_view(spec).substr(dash + 1));
-    Range range;
-    if (dash == 0)
-    {
-        if (!last)
-            return std::nullopt;
-        range = {std::max<std::int64_t>(0, size - *last), size - 1};
-    }
-    else if (!first || (dash + 1 < spec.size() && (!last || *last < *first)))
-        return std::nullopt;
-    else
-        range = {*first, std::min(last.value_or(size - 1), size - 1)};
-    if (range.first >= size)
-        throw Refusal{416,
-                      "range_not_satisfiable",
-                      "the log has " + std::to_string(size) + " bytes",
-                      "Range",
-                      {{"Content-Range", "bytes */" + std::to_string(size)}}};
-    return range;
-}
 
 Declined invalid(const std::string& field, const std::string& message)
 {
@@ -74,20 +34,14 @@ Response textAnswer()
     return response;
 }
 
-std::string contentRange(const Range& range, std::optional<std::int64_t> size)
-{
-    return "bytes " + std::to_string(range.first) + "-" + std::to_string(range.last) + "/" +
-           (size ? std::to_string(*size) : "*");
-}
-
-std::shared_ptr<Response::Pages> stamped(LogReader log, const Range& range)
+std::shared_ptr<Response::Pages> stamped(LogReader log, const ByteRange& range)
 {
     struct Source
     {
         LogReader log;
         TimestampedLog text;
 
-        Source(LogReader opened, const Range& part)
+        Source(LogReader opened, const ByteRange& part)
             : log(std::move(opened)),
               text(log, static_cast<std::uint64_t>(part.first),
                    static_cast<std::uint64_t>(part.last + 1))
@@ -105,7 +59,7 @@ std::shared_ptr<Response::Pages> stamped(LogReader log, const Range& range)
                                                              }});
 }
 
-std::shared_ptr<Response::Pages> plain(LogReader opened, const Range& range)
+std::shared_ptr<Response::Pages> plain(LogReader opened, const ByteRange& range)
 {
     static constexpr std::int64_t pieceBytes = 262'144;
     const auto log = std::make_shared<LogReader>(std::move(opened));
@@ -118,15 +72,6 @@ std::shared_ptr<Response::Pages> plain(LogReader opened, const Range& range)
     };
     return std::make_shared<Response::Pages>(
         Response::Pages{.next = next, .length = range.last - range.first + 1});
-}
-
-std::shared_ptr<int> ownedCopy(int descriptor)
-{
-    return {new int(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0)), [](int* fd)
-            {
-                ::close(*fd);
-                delete fd;
-            }};
 }
 
 /// Where the first line begins that was written at `time` or later.
@@ -170,8 +115,8 @@ Response followLog(const ApiParts& api, const Request& request, const Stage& sta
     if (!header.starts_with("bytes=-") && !header.empty() && !header.ends_with('-'))
         throw invalid("Range", "a Range with an end and follow can't be combined");
     const auto range = header == "bytes=" + std::to_string(size) + "-"
-                           ? std::optional(Range{.first = size, .last = size})
-                           : rangeOf(header, size);
+                           ? std::optional(ByteRange{.first = size, .last = size})
+                           : rangeOf(header, size, "the log");
     if (range)
     {
         wish.from = static_cast<std::uint64_t>(range->first);
@@ -229,8 +174,8 @@ Response stageLog(const ApiParts& api, const Request& request, const std::string
     if (!log)
         return response; // not started, or an external stage: nothing was said
     const auto size = static_cast<std::int64_t>(log->size());
-    Range part{.first = 0, .last = size - 1};
-    if (const auto range = rangeOf(request.header("range"), size))
+    ByteRange part{.first = 0, .last = size - 1};
+    if (const auto range = rangeOf(request.header("range"), size, "the log"))
     {
         part = *range;
         response.status = 206;

@@ -54,7 +54,8 @@ using Parameters = std::vector<std::string_view>;
 struct Route
 {
     std::string_view method;
-    std::vector<std::string_view> segments; ///< ":id" is a UUID, ":name" any text
+    std::vector<std::string_view>
+        segments; ///< ":id" is a UUID, ":name" any text, ":path", the last, several
     Needs needs;
     Function function;
     Pace pace = Pace::Short;
@@ -74,6 +75,7 @@ constexpr Needs operateAgent{Role::Operate, Concerns::Agent};
 constexpr Needs adminAgent{Role::Admin, Concerns::Agent};
 
 const Parameters ofLog{"attempt", "follow", "timestamps", "since"};
+const Parameters ofArtifacts{"attempt", "path"};
 const Parameters ofLines{"stageId", "attempt", "after", "limit", "search"};
 const Parameters ofEvents{"runId", "stageId", "logs", "after", "lastEventId"};
 const Parameters ofRuns{"serviceId", "status", "branch", "commit", "label",
@@ -88,6 +90,18 @@ const std::vector<Route> routes{
     {"GET", {"api", "stages", ":id", "history"}, readStage, stageHistory},
     {"GET", {"api", "stages", ":id", "processes"}, readStage, stageProcesses, Pace::Long},
     {"GET", {"api", "stages", ":id", "log"}, readStage, stageLog, Pace::Long, ofLog},
+    {"GET",
+     {"api", "stages", ":id", "artifacts"},
+     readStage,
+     listArtifacts,
+     Pace::Long,
+     ofArtifacts},
+    {"GET",
+     {"api", "stages", ":id", "artifacts", ":path"},
+     readStage,
+     artifactFile,
+     Pace::Long,
+     {"attempt"}},
     {"GET", {"api", "logs"}, readVisible, listLogs, Pace::Long, ofLines},
     {"GET", {"api", "events"}, readVisible, events, Pace::Short, ofEvents},
     {"POST", {"api", "runs"}, runVisible, createRun, Pace::Long, {"serviceId"}},
@@ -100,6 +114,8 @@ const std::vector<Route> routes{
     {"POST", {"api", "runs", ":id", "approve-deployment"}, operateRun, approveRun, Pace::Long},
     {"GET", {"api", "runs", ":id", "outgoing-commits"}, readRun, runCommits},
     {"GET", {"api", "runs", ":id", "history"}, readRun, runHistory},
+    {"GET", {"api", "runs", ":id", "tests"}, readRun, runTests, Pace::Long},
+    {"GET", {"api", "runs", ":id", "artifacts.tar.zst"}, readRun, runArchive, Pace::Long},
     {"GET", {"api", "services"}, readVisible, listServices},
     {"GET", {"api", "services", ":name"}, readVisible, showService},
     {"GET", {"api", "stuck"}, readVisible, listStuck, Pace::Long},
@@ -132,9 +148,10 @@ const std::vector<Route> routes{
 bool matches(const Route& route, const std::vector<std::string>& segments, std::string& id,
              bool& uuid)
 {
-    if (route.segments.size() != segments.size())
+    const bool below = !route.segments.empty() && route.segments.back() == ":path";
+    if (below ? segments.size() < route.segments.size() : segments.size() != route.segments.size())
         return false;
-    for (std::size_t i = 0; i < segments.size(); ++i)
+    for (std::size_t i = 0; i < route.segments.size() - (below ? 1 : 0); ++i)
     {
         if (route.segments[i].starts_with(':'))
         {

@@ -12,6 +12,8 @@ RunFacts RunInquiry::of(Run run, bool withStages)
         facts.waitingFor = waitingFor(facts.run);
     if (!facts.run.ended() && facts.run.status != Status::Idle)
         facts.currentStage = _outlook.currentStage(facts.run.id);
+    if (facts.run.startedAt)
+        facts.results = _outlook.results(facts.run.id);
     if (withStages)
         facts.stages = _outlook.stageStates(facts.run.id);
     return facts;

@@ -33,6 +33,7 @@ struct RunFacts
     std::optional<RunOutlook::FailedStage> failedStage;
     std::optional<Waiting> waitingFor;
     std::optional<RunOutlook::CurrentStage> currentStage = std::nullopt;
+    RunOutlook::Results results = {};
     std::optional<std::vector<RunOutlook::StageState>> stages = std::nullopt; ///< of view=detail
 };
 

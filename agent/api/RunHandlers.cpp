@@ -362,13 +362,16 @@ Response deleteRun(const ApiParts& api, const Request& request, const std::strin
 {
     // Before it is gone, as its stages are then.
     std::optional<RunOutlook::FailedStage> failed;
+    RunOutlook::Results results;
     {
         auto reader = api.database.reader();
         failed = RunOutlook(*reader).failedStage(id);
+        results = RunOutlook(*reader).results(id);
     }
     return {.body = toApiJson(RunFacts{.run = commands::deleteRun(api.engine, id, request.actor),
                                        .failedStage = std::move(failed),
-                                       .waitingFor = std::nullopt})};
+                                       .waitingFor = std::nullopt,
+                                       .results = results})};
 }
 
 Response stopRun(const ApiParts& api, const Request& request, const std::string& id)

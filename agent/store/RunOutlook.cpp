@@ -20,6 +20,9 @@ const Query statesOfRun{
     "FROM stages WHERE run_id = ? ORDER BY ordinal"};
 const Query earlierOfStage{"SELECT attempt, ended_at - started_at FROM attempts WHERE stage_id = ? "
                            "AND started_at IS NOT NULL AND ended_at IS NOT NULL"};
+const Query resultsOfRun{
+    "SELECT SUM(tests_total), SUM(tests_failed), SUM(tests_skipped), SUM(artifact_files), "
+    "SUM(artifact_bytes) FROM stages WHERE run_id = ?"};
 const Query pauseOfRun{"SELECT retry_at, status FROM stages WHERE run_id = ? AND "
                        "(retry_at IS NOT NULL OR (status = 'IN_PROGRESS' AND plugin = 'external')) "
                        "ORDER BY ordinal LIMIT 1"};
@@ -94,6 +97,22 @@ std::vector<RunOutlook::StageState> RunOutlook::stageStates(const std::string& r
         earlier.reset();
     }
     return states;
+}
+
+RunOutlook::Results RunOutlook::results(const std::string& runId)
+{
+    Statement& query = _connection.prepare(resultsOfRun).bind(runId);
+    Results results;
+    if (query.step())
+    {
+        results.testsTotal = query.maybeInteger();
+        results.testsFailed = query.maybeInteger();
+        results.testsSkipped = query.maybeInteger();
+        results.artifactFiles = query.maybeInteger();
+        results.artifactBytes = query.maybeInteger();
+    }
+    query.reset();
+    return results;
 }
 
 RunOutlook::Pause RunOutlook::pause(const std::string& runId)

@@ -58,6 +58,17 @@ public:
     /// Returns the stages of the run in order, as far as a list of runs shows them.
     [[nodiscard]] std::vector<StageState> stageStates(const std::string& runId);
 
+    /// What the newest attempts of its stages left together. None: no stage has any of it.
+    struct Results
+    {
+        std::optional<std::int64_t> testsTotal;
+        std::optional<std::int64_t> testsFailed;
+        std::optional<std::int64_t> testsSkipped;
+        std::optional<std::int64_t> artifactFiles;
+        std::optional<std::int64_t> artifactBytes;
+    };
+    [[nodiscard]] Results results(const std::string& runId);
+
     /// Why a run that has begun holds no slot, and wants none.
     struct Pause
     {
