@@ -132,7 +132,7 @@ std::string toApiJson(const Artifact& artifact)
         });
 }
 
-Response listArtifacts(const ApiParts& api, const Request& request, const std::string& id)
+Response listFiles(const ApiParts& api, const Request& request, const std::string& id)
 {
     if (const auto path = request.parameter("path"))
         return fileOf(api, request, id, *path);
@@ -148,7 +148,7 @@ Response listArtifacts(const ApiParts& api, const Request& request, const std::s
         });
 }
 
-Response artifactFile(const ApiParts& api, const Request& request, const std::string& id)
+Response getFile(const ApiParts& api, const Request& request, const std::string& id)
 {
     constexpr std::size_t before = 4; // api, stages, the id, artifacts
     std::string path;

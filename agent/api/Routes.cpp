@@ -75,7 +75,8 @@ constexpr Needs operateAgent{Role::Operate, Concerns::Agent};
 constexpr Needs adminAgent{Role::Admin, Concerns::Agent};
 
 const Parameters ofLog{"attempt", "follow", "timestamps", "since"};
-const Parameters ofArtifacts{"attempt", "path"};
+const Parameters ofFiles{"attempt", "path"};
+const Parameters ofFile{"attempt"};
 const Parameters ofLines{"stageId", "attempt", "after", "limit", "search"};
 const Parameters ofEvents{"runId", "stageId", "logs", "after", "lastEventId"};
 const Parameters ofRuns{"serviceId", "status", "branch", "commit", "label",
@@ -90,18 +91,8 @@ const std::vector<Route> routes{
     {"GET", {"api", "stages", ":id", "history"}, readStage, stageHistory},
     {"GET", {"api", "stages", ":id", "processes"}, readStage, stageProcesses, Pace::Long},
     {"GET", {"api", "stages", ":id", "log"}, readStage, stageLog, Pace::Long, ofLog},
-    {"GET",
-     {"api", "stages", ":id", "artifacts"},
-     readStage,
-     listArtifacts,
-     Pace::Long,
-     ofArtifacts},
-    {"GET",
-     {"api", "stages", ":id", "artifacts", ":path"},
-     readStage,
-     artifactFile,
-     Pace::Long,
-     {"attempt"}},
+    {"GET", {"api", "stages", ":id", "artifacts"}, readStage, listFiles, Pace::Long, ofFiles},
+    {"GET", {"api", "stages", ":id", "artifacts", ":path"}, readStage, getFile, Pace::Long, ofFile},
     {"GET", {"api", "logs"}, readVisible, listLogs, Pace::Long, ofLines},
     {"GET", {"api", "events"}, readVisible, events, Pace::Short, ofEvents},
     {"POST", {"api", "runs"}, runVisible, createRun, Pace::Long, {"serviceId"}},

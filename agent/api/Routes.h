@@ -110,8 +110,8 @@ Response deleteStage(const ApiParts& api, const Request& request, const std::str
 Response stageHistory(const ApiParts& api, const Request& request, const std::string& id);
 Response stageProcesses(const ApiParts& api, const Request& request, const std::string& id);
 Response stageLog(const ApiParts& api, const Request& request, const std::string& id);
-Response listArtifacts(const ApiParts& api, const Request& request, const std::string& id);
-Response artifactFile(const ApiParts& api, const Request& request, const std::string& id);
+Response listFiles(const ApiParts& api, const Request& request, const std::string& id);
+Response getFile(const ApiParts& api, const Request& request, const std::string& id);
 Response runArchive(const ApiParts& api, const Request& request, const std::string& id);
 Response runTests(const ApiParts& api, const Request& request, const std::string& id);
 Response listLogs(const ApiParts& api, const Request& request, const std::string& id);

@@ -73,6 +73,7 @@ std::set<std::string> routesOfTheProgram()
         {
             std::string path = replaced(replaced(route[2], ", ", "/"), "\"", "");
             path = replaced(replaced(path, ":id", "{id}"), ":name", "{name}");
+            path = replaced(path, ":path", "{path}");
             routes.insert(std::string(route[1]).append(" /").append(path));
         }
     return routes;

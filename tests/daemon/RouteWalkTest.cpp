@@ -259,6 +259,7 @@ private:
             return replaced(done, ":name", "shop");
         if (path == "/api/tokens/:name")
             return replaced(done, ":name", "victim");
+        done = replaced(done, ":path", "dist/app.js");
         return replaced(done, ":name", "app.js");
     }
 
