@@ -263,11 +263,12 @@ add_executable(daemon-tests
     tests/daemon/HostileShimTest.cpp
     tests/daemon/ReachTest.cpp
     tests/daemon/PluginDigestTest.cpp
+    tests/daemon/ArtifactsApiTest.cpp
     tests/daemon/RetentionTest.cpp
     tests/daemon/CachesTest.cpp
     tests/daemon/RegressionTest.cpp)
 target_link_libraries(daemon-tests PRIVATE agent_api agent_model agent_store SQLite::SQLite3 Poco::Net Poco::NetSSL OpenSSL::SSL
-                                      PkgConfig::SYSTEMD cppunit)
+                                      PkgConfig::SYSTEMD PkgConfig::ZSTD cppunit)
 target_compile_definitions(daemon-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")

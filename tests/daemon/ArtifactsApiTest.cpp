@@ -1,0 +1,423 @@
+// What people and programs see of what stages left: files, archives, test results, and runs that are kept.
+#include "tests/support/Daemon.h"
+#include "tests/support/KeptArtifacts.h"
+#include "tests/support/OtherBoot.h"
+#include "tests/support/Stages.h"
+#include "tests/support/StreamClient.h"
+#include "tests/support/Unpacked.h"
+
+#include <cppunit/extensions/HelperMacros.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <vector>
+
+namespace fs = std::filesystem;
+
+using agent::KeptArtifacts;
+using agent::test::Answer;
+using agent::test::changeRecord;
+using agent::test::contentOf;
+using agent::test::Daemon;
+using agent::test::StreamClient;
+using agent::test::waitFor;
+
+class ArtifactsApiTest: public CppUnit::TestFixture
+{
+    CPPUNIT_TEST_SUITE(ArtifactsApiTest);
+    CPPUNIT_TEST(testListsWhatAStageLeft);
+    CPPUNIT_TEST(testServesAFileWholeAndInParts);
+    CPPUNIT_TEST(testABrowserGetsItInAnOriginOfItsOwn);
+    CPPUNIT_TEST(testServesNamesThatAPathCantHold);
+    CPPUNIT_TEST(testTellsOfAFileThatIsGone);
+    CPPUNIT_TEST(testBelievesNoListButTheOneOnRecord);
+    CPPUNIT_TEST(testAnArchiveHoldsWhatAllStagesLeft);
+    CPPUNIT_TEST(testAnArchiveEndsWithItsClient);
+    CPPUNIT_TEST(testTellsWhichTestsFailed);
+    CPPUNIT_TEST(testMasksSecretsInWhatTestsPrinted);
+    CPPUNIT_TEST(testLostResultsLeaveTheCounts);
+    CPPUNIT_TEST(testARunThatIsKeptDoesNotAge);
+    CPPUNIT_TEST_SUITE_END();
+
+    using Files = std::map<std::string, std::string>;
+
+    Daemon _daemon;
+    std::string _run;
+    std::vector<std::string> _stages;
+
+    /// Has a run that left nothing, and stops the daemon: its record can be written to.
+    void runOnce(const std::vector<std::string>& names)
+    {
+        _daemon.start();
+        std::string stages;
+        for (const auto& name : names)
+            stages += (stages.empty() ? "[" : ",") +
+                      agent::test::shell("true", R"("name":")" + name + "\"");
+        _run = _daemon.submit(stages + "]");
+        _daemon.waitForRun(_run, "SUCCESS");
+        _stages = _daemon.stagesOf(_run);
+        CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
+    }
+
+    [[nodiscard]] fs::path attempt(std::size_t stage) const
+    {
+        return _daemon.state() / "runs" / _run.substr(0, 2) / _run /
+               (std::to_string(stage) + "-BUILD") / "1";
+    }
+
+    [[nodiscard]] KeptArtifacts kept(std::size_t stage, const std::string& name = "dist") const
+    {
+        return {.root = _daemon.state() / "artifacts", .attempt = attempt(stage), .name = name};
+    }
+
+    /// As the stage's collector does it, and the engine with its answer. The daemon must have ended.
+    void leave(std::size_t stage, const Files& files, const std::string& name = "dist")
+    {
+        const std::string digest = kept(stage, name).keep(files);
+        std::size_t bytes = 0;
+        for (const auto& [path, content] : files)
+            bytes += content.size();
+        changeRecord(_daemon.state(),
+                     ("UPDATE stages SET artifact_files = " + std::to_string(files.size()) +
+                      ", artifact_bytes = " + std::to_string(bytes) + ", artifact_manifest = '" +
+                      digest + "' WHERE id = '" + _stages[stage] + "'")
+                         .c_str());
+    }
+
+    void leaveResults(std::size_t stage, const std::string& json, int total, int failed)
+    {
+        KeptArtifacts::write(attempt(stage) / "tests.json", json);
+        changeRecord(_daemon.state(), ("UPDATE stages SET tests_total = " + std::to_string(total) +
+                                       ", tests_failed = " + std::to_string(failed) +
+                                       ", tests_skipped = 1 WHERE id = '" + _stages[stage] + "'")
+                                          .c_str());
+    }
+
+    [[nodiscard]] std::string list(std::size_t stage = 0) const
+    {
+        return "/api/stages/" + _stages[stage] + "/artifacts";
+    }
+
+    [[nodiscard]] Answer file(const std::string& path,
+                              const std::map<std::string, std::string>& headers = {},
+                              const std::string& method = "GET") const
+    {
+        return _daemon.request(method, list() + "/" + path, "", headers);
+    }
+
+    static std::string code(const Answer& answer)
+    {
+        return answer.json()["error"]["code"].GetString();
+    }
+
+    [[nodiscard]] int openContents() const
+    {
+        int found = 0;
+        std::error_code gone;
+        for (const auto& entry :
+             fs::directory_iterator("/proc/" + std::to_string(_daemon.pid()) + "/fd"))
+            if (fs::read_symlink(entry.path(), gone).string().find("/objects/") !=
+                std::string::npos)
+                ++found;
+        return found;
+    }
+
+public:
+    void testListsWhatAStageLeft()
+    {
+        runOnce({"build", "test"});
+        leave(0, {{"dist/b", "22"}, {"dist/a", "1"}, {"dist/a/b", ""}});
+        _daemon.start();
+        const auto files = _daemon.get(list()).json();
+        CPPUNIT_ASSERT_EQUAL(3U, files.Size());
+        CPPUNIT_ASSERT_EQUAL(std::string("dist/a"), std::string(files[0]["path"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("dist/a/b"), std::string(files[1]["path"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("dist/b"), std::string(files[2]["path"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("0644"), std::string(files[2]["mode"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(2, files[2]["size"].GetInt());
+        CPPUNIT_ASSERT_EQUAL(KeptArtifacts::sha256("22"),
+                             std::string(files[2]["sha256"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("[]"), _daemon.get(list(1)).body);
+        CPPUNIT_ASSERT_EQUAL(3U, _daemon.get(list() + "?attempt=1").json().Size());
+        CPPUNIT_ASSERT_EQUAL(400, _daemon.get(list() + "?attempt=2").status);
+        const auto stage = _daemon.get("/api/stages/" + _stages[0]).json();
+        CPPUNIT_ASSERT_EQUAL(3, stage["artifacts"]["files"].GetInt());
+        CPPUNIT_ASSERT_EQUAL(3, stage["artifacts"]["bytes"].GetInt());
+        const auto run = _daemon.get("/api/runs/" + _run).json();
+        CPPUNIT_ASSERT_EQUAL(3, run["artifacts"]["files"].GetInt());
+        CPPUNIT_ASSERT(run["tests"].IsNull());
+    }
+
+    void testServesAFileWholeAndInParts()
+    {
+        runOnce({"build"});
+        leave(0, {{"dist/app.bin", "0123456789"}, {"empty", ""}});
+        _daemon.start();
+        const auto whole = file("dist/app.bin");
+        CPPUNIT_ASSERT_EQUAL(200, whole.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("0123456789"), whole.body);
+        const std::string etag = "\"" + KeptArtifacts::sha256("0123456789") + "\"";
+        CPPUNIT_ASSERT_EQUAL(etag, whole.headers.at("etag"));
+        CPPUNIT_ASSERT_EQUAL(std::string("bytes"), whole.headers.at("accept-ranges"));
+
+        const auto part = file("dist/app.bin", {{"Range", "bytes=3-5"}});
+        CPPUNIT_ASSERT_EQUAL(206, part.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("345"), part.body);
+        CPPUNIT_ASSERT_EQUAL(std::string("bytes 3-5/10"), part.headers.at("content-range"));
+        CPPUNIT_ASSERT_EQUAL(std::string("89"), file("dist/app.bin", {{"Range", "bytes=-2"}}).body);
+        const auto beyond = file("dist/app.bin", {{"Range", "bytes=10-"}});
+        CPPUNIT_ASSERT_EQUAL(416, beyond.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("bytes */10"), beyond.headers.at("content-range"));
+        CPPUNIT_ASSERT_EQUAL(
+            206, file("dist/app.bin", {{"Range", "bytes=3-"}, {"If-Range", etag}}).status);
+        CPPUNIT_ASSERT_EQUAL(
+            200, file("dist/app.bin", {{"Range", "bytes=3-"}, {"If-Range", "\"x\""}}).status);
+
+        CPPUNIT_ASSERT_EQUAL(304, file("dist/app.bin", {{"If-None-Match", etag}}).status);
+        CPPUNIT_ASSERT_EQUAL(200, file("dist/app.bin", {{"If-None-Match", "\"x\""}}).status);
+        CPPUNIT_ASSERT_EQUAL(std::string(), file("empty").body);
+        CPPUNIT_ASSERT_EQUAL(404, file("dist").status);
+        CPPUNIT_ASSERT_EQUAL(std::string("artifact_not_found"), code(file("dist/app")));
+        CPPUNIT_ASSERT_EQUAL(405, file("dist/app.bin", {}, "DELETE").status);
+    }
+
+    void testABrowserGetsItInAnOriginOfItsOwn()
+    {
+        runOnce({"build"});
+        leave(0, {{"report/index.html", "<script>alert(1)</script>"},
+                  {"report/picture.svg", "<svg/>"},
+                  {"notes.xml", "<x/>"},
+                  {"tool", "\x7f"
+                           "ELF"},
+                  {"a \"ü\".zip", "PK"}});
+        _daemon.start();
+        const auto page = file("report/index.html");
+        CPPUNIT_ASSERT_EQUAL(std::string("text/html; charset=utf-8"),
+                             page.headers.at("content-type"));
+        CPPUNIT_ASSERT(page.headers.at("content-disposition").starts_with("inline"));
+        for (const char* path : {"report/index.html", "report/picture.svg", "notes.xml", "tool"})
+        {
+            const auto answer = file(path);
+            const std::string policy = answer.headers.at("content-security-policy");
+            CPPUNIT_ASSERT_MESSAGE(policy, policy.starts_with("sandbox; default-src 'none';"));
+            CPPUNIT_ASSERT_MESSAGE(policy, policy.find("script") == std::string::npos);
+            CPPUNIT_ASSERT_EQUAL(std::string("nosniff"),
+                                 answer.headers.at("x-content-type-options"));
+        }
+        CPPUNIT_ASSERT_EQUAL(std::string("text/plain; charset=utf-8"),
+                             file("notes.xml").headers.at("content-type"));
+        CPPUNIT_ASSERT_EQUAL(std::string("application/octet-stream"),
+                             file("tool").headers.at("content-type"));
+        CPPUNIT_ASSERT_EQUAL(std::string("attachment; filename=\"tool\""),
+                             file("tool").headers.at("content-disposition"));
+        CPPUNIT_ASSERT_EQUAL(
+            std::string(
+                "attachment; filename=\"a ____.zip\"; filename*=UTF-8''a%20%22%C3%BC%22.zip"),
+            file("a%20%22%c3%bc%22.zip").headers.at("content-disposition"));
+    }
+
+    void testServesNamesThatAPathCantHold()
+    {
+        runOnce({"build"});
+        leave(0, {{"line\nend", "one"}, {"back\\slash", "two"}, {"a+b%2f", "three"}});
+        _daemon.start();
+        CPPUNIT_ASSERT_EQUAL(400, file("line%0aend").status);
+        CPPUNIT_ASSERT_EQUAL(std::string("one"), _daemon.get(list() + "?path=line%0aend").body);
+        CPPUNIT_ASSERT_EQUAL(std::string("two"), _daemon.get(list() + "?path=back%5cslash").body);
+        CPPUNIT_ASSERT_EQUAL(std::string("three"), _daemon.get(list() + "?path=a%2Bb%252f").body);
+        CPPUNIT_ASSERT_EQUAL(404, _daemon.get(list() + "?path=../x").status);
+    }
+
+    void testTellsOfAFileThatIsGone()
+    {
+        runOnce({"build"});
+        leave(0, {{"a", "1"}, {"b", "2"}});
+        _daemon.start();
+        fs::remove(kept(0).content(KeptArtifacts::sha256("1")));
+        CPPUNIT_ASSERT_EQUAL(404, file("a").status);
+        CPPUNIT_ASSERT_EQUAL(std::string("artifact_removed"), code(file("a")));
+        CPPUNIT_ASSERT_EQUAL(std::string("2"), file("b").body);
+        CPPUNIT_ASSERT_EQUAL(2U, _daemon.get(list()).json().Size());
+        const auto archive = _daemon.get("/api/runs/" + _run + "/artifacts.tar.zst");
+        CPPUNIT_ASSERT_EQUAL(404, archive.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("artifact_removed"), code(archive));
+    }
+
+    void testBelievesNoListButTheOneOnRecord()
+    {
+        runOnce({"build"});
+        leave(0, {{"a", "1"}});
+        kept(0).keep({{"a", "another"}}); // by a stage that is the agent's user
+        _daemon.start();
+        for (const std::string& path :
+             {list(), list() + "/a", "/api/runs/" + _run + "/artifacts.tar.zst"})
+        {
+            const auto answer = _daemon.get(path);
+            CPPUNIT_ASSERT_EQUAL_MESSAGE(answer.body, 404, answer.status);
+            CPPUNIT_ASSERT_EQUAL(std::string("artifacts_lost"), code(answer));
+        }
+    }
+
+    void testAnArchiveHoldsWhatAllStagesLeft()
+    {
+        runOnce({"build", "docs", "check"});
+        leave(0, {{"bin/app", std::string(3'000'000, 'a')}, {"bin/ü", "ü"}}, "app");
+        leave(2, {{"bin/app", "another"}}, "app");
+        _daemon.start();
+        const auto answer = _daemon.get("/api/runs/" + _run + "/artifacts.tar.zst");
+        CPPUNIT_ASSERT_EQUAL(200, answer.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("application/zstd"), answer.headers.at("content-type"));
+        CPPUNIT_ASSERT_EQUAL("attachment; filename=\"artifacts-" + _run.substr(0, 8) + ".tar.zst\"",
+                             answer.headers.at("content-disposition"));
+        const auto out = _daemon.folder() / "out";
+        agent::extract(answer.body, out);
+        CPPUNIT_ASSERT_EQUAL(std::string(3'000'000, 'a'), contentOf(out / "app/bin/app"));
+        CPPUNIT_ASSERT_EQUAL(std::string("ü"), contentOf(out / "app/bin/ü"));
+        CPPUNIT_ASSERT_EQUAL(std::string("another"), contentOf(out / "app-2/bin/app"));
+
+        const auto none = _daemon.submit("[" + agent::test::shell("true") + "]");
+        const auto refused = _daemon.get("/api/runs/" + none + "/artifacts.tar.zst");
+        CPPUNIT_ASSERT_EQUAL(404, refused.status);
+        CPPUNIT_ASSERT_EQUAL(std::string("no_artifacts"), code(refused));
+    }
+
+    /// Clients that read nothing hold up no other request, and what is open for them is closed when they go.
+    void testAnArchiveEndsWithItsClient()
+    {
+        runOnce({"build"});
+        std::string noise(30'000'000, '\0');
+        std::uint32_t state = 17;
+        for (char& byte : noise)
+            byte = static_cast<char>((state = state * 1664525U + 1013904223U) >> 24U);
+        leave(0, {{"noise", noise}});
+        _daemon.start();
+        {
+            std::vector<std::unique_ptr<StreamClient>> clients;
+            for (int i = 0; i < 16; ++i)
+                clients.push_back(std::make_unique<StreamClient>(
+                    _daemon.url(), "/api/runs/" + _run + "/artifacts.tar.zst", "", 4'096));
+            waitFor("all to be at the content", [&] { return openContents() == 16; });
+            CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/api/runs/" + _run).status);
+            CPPUNIT_ASSERT_EQUAL(noise.substr(0, 3), file("noise", {{"Range", "bytes=0-2"}}).body);
+        }
+        waitFor("the contents to be closed", [&] { return openContents() == 0; });
+    }
+
+    void testTellsWhichTestsFailed()
+    {
+        runOnce({"unit", "more"});
+        leaveResults(0,
+                     R"({"version":1,"total":412,"failed":3,"skipped":1,"durationMs":1500,"files":2,
+                        "refused":[{"file":"bomb.xml","why":"declares entities"}],
+                        "failures":[{"kind":"failure","suite":"s","class":"c","name":"adds","file":"a.py","line":7,
+                        "durationMs":12,"message":"3 != 4","details":"at a.py"}],"truncated":true})",
+                     412, 3);
+        leaveResults(1, R"({"version":1,"total":2,"failed":0,"skipped":1,"failures":[]})", 2, 0);
+        _daemon.start();
+        const auto results = _daemon.get("/api/runs/" + _run + "/tests").json();
+        CPPUNIT_ASSERT_EQUAL(414, results["total"].GetInt());
+        CPPUNIT_ASSERT_EQUAL(3, results["failed"].GetInt());
+        CPPUNIT_ASSERT_EQUAL(2, results["skipped"].GetInt());
+        CPPUNIT_ASSERT_EQUAL(2U, results["stages"].Size());
+        const auto& stage = results["stages"][0];
+        CPPUNIT_ASSERT_EQUAL(_stages[0], std::string(stage["stageId"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("unit"), std::string(stage["name"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(1500, stage["durationMs"].GetInt());
+        CPPUNIT_ASSERT_EQUAL(std::string("declares entities"),
+                             std::string(stage["refused"][0]["why"].GetString()));
+        const auto& failure = stage["failures"][0];
+        CPPUNIT_ASSERT_EQUAL(std::string("adds"), std::string(failure["name"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("3 != 4"), std::string(failure["message"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(7, failure["line"].GetInt());
+        CPPUNIT_ASSERT(stage["truncated"].GetBool());
+
+        const auto run = _daemon.get("/api/runs/" + _run).json();
+        CPPUNIT_ASSERT_EQUAL(414, run["tests"]["total"].GetInt());
+        CPPUNIT_ASSERT_EQUAL(3, run["tests"]["failed"].GetInt());
+        CPPUNIT_ASSERT_EQUAL(3, _daemon.get("/api/runs").json()[0]["tests"]["failed"].GetInt());
+        CPPUNIT_ASSERT_EQUAL(
+            412, _daemon.get("/api/stages/" + _stages[0]).json()["tests"]["total"].GetInt());
+        const auto none = _daemon.submit("[" + agent::test::shell("true") + "]");
+        CPPUNIT_ASSERT_EQUAL(std::string(R"({"total":0,"failed":0,"skipped":0,"stages":[]})"),
+                             _daemon.get("/api/runs/" + none + "/tests").body);
+        CPPUNIT_ASSERT_EQUAL(404, _daemon.get("/api/runs/" + _stages[0] + "/tests").status);
+    }
+
+    void testMasksSecretsInWhatTestsPrinted()
+    {
+        _daemon.writeSecret("TOKEN", "hunter2-hunter2");
+        _daemon.writeService("shop",
+                             "name: shop\nsecrets: [TOKEN]\nstages:\n"
+                             "  - { type: BUILD, plugin: shell, with: { command: 'true' } }\n");
+        _daemon.start();
+        _run = _daemon.submitService("shop");
+        _daemon.waitForRun(_run, "SUCCESS");
+        _stages = _daemon.stagesOf(_run);
+        CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
+        leaveResults(
+            0,
+            R"({"total":1,"failed":1,"skipped":0,"failures":[{"kind":"failure","suite":"","class":"","name":"logs in",
+                        "file":"","message":"hunter2-hunter2 is wrong","details":"was hunter2-hunter2\u0000, so"}]})",
+            1, 1);
+        _daemon.start();
+        const auto answer = _daemon.get("/api/runs/" + _run + "/tests");
+        CPPUNIT_ASSERT_MESSAGE(answer.body, answer.body.find("hunter2") == std::string::npos);
+        const auto results = answer.json();
+        const auto& failure = results["stages"][0]["failures"][0];
+        CPPUNIT_ASSERT_EQUAL(std::string("logs in"), std::string(failure["name"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("*** is wrong"),
+                             std::string(failure["message"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("was ***, so"),
+                             std::string(failure["details"].GetString()));
+    }
+
+    /// The file is as the stage could have left it, or gone: the counts are on record.
+    void testLostResultsLeaveTheCounts()
+    {
+        runOnce({"unit"});
+        for (const std::string& lost : {std::string("nonsense"), std::string("[]"),
+                                        std::string(R"({"failures":[1,{"name":2}],"files":"x"})"),
+                                        std::string(2'000'000, ' ')})
+        {
+            leaveResults(0, lost, 412, 3);
+            _daemon.start();
+            const auto results = _daemon.get("/api/runs/" + _run + "/tests").json();
+            CPPUNIT_ASSERT_EQUAL(412, results["total"].GetInt());
+            CPPUNIT_ASSERT_EQUAL(3, results["stages"][0]["failed"].GetInt());
+            CPPUNIT_ASSERT(results["stages"][0]["files"].IsNull());
+            CPPUNIT_ASSERT(results["stages"][0]["truncated"].GetBool());
+            CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
+        }
+    }
+
+    void testARunThatIsKeptDoesNotAge()
+    {
+        _daemon.set("runs.keep_count", "1");
+        _daemon.start();
+        const auto ended = [&]
+        {
+            const auto run = _daemon.submit("[" + agent::test::shell("true") + "]");
+            _daemon.waitForRun(run, "SUCCESS");
+            return run;
+        };
+        const auto kept = ended();
+        CPPUNIT_ASSERT(!_daemon.get("/api/runs/" + kept).json()["kept"].GetBool());
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.patch("/api/runs/" + kept, R"({"kept":true})").status);
+        CPPUNIT_ASSERT(_daemon.get("/api/runs/" + kept).json()["kept"].GetBool());
+        CPPUNIT_ASSERT_EQUAL(400, _daemon.patch("/api/runs/" + kept, R"({"kept":1})").status);
+        const auto second = ended();
+        const auto third = ended();
+        waitFor("the second run to go",
+                [&] { return _daemon.get("/api/runs/" + second).status == 404; });
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/api/runs/" + third).status);
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/api/runs/" + kept).status);
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.patch("/api/runs/" + kept, R"({"kept":false})").status);
+        waitFor("the first run to go, which is one too many now",
+                [&] { return _daemon.get("/api/runs/" + kept).status == 404; });
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/api/runs/" + third).status);
+    }
+};
+
+CPPUNIT_TEST_SUITE_REGISTRATION(ArtifactsApiTest);
