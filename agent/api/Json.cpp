@@ -178,20 +178,6 @@ void write(Writer& out, const RunFacts& facts)
     out.EndObject();
 }
 
-void write(Writer& out, const HistoryEntry& entry)
-{
-    out.StartObject();
-    put(out, "at", formatTime(entry.at));
-    put(out, "actor", entry.actor);
-    putOrNull(out, "from", entry.from);
-    putOrNull(out, "to", entry.to);
-    putOrNull(out, "cause", entry.cause ? std::string(toString(*entry.cause)) : "");
-    putOrNull(out, "reason", entry.reason);
-    putNumber(out, "attempt", std::optional(entry.attempt));
-    putOrNull(out, "stageId", entry.stageId);
-    out.EndObject();
-}
-
 void putDetail(Writer& out, const Stage& stage)
 {
     putNine(out, stage);
@@ -334,11 +320,6 @@ std::string toApiJson(const RunFacts& facts)
     return one(facts);
 }
 
-std::string toApiJson(const HistoryEntry& entry)
-{
-    return one(entry);
-}
-
 std::string detailJson(const Stage& stage)
 {
     return object([&](Writer& out) { putDetail(out, stage); });
@@ -363,11 +344,6 @@ std::string toApiJson(const ProcessDetail& process)
 std::string toApiJson(const StuckStage& stage)
 {
     return one(stage);
-}
-
-std::string stoppedJson(int stopped)
-{
-    return "{\"executionsStopped\":" + std::to_string(stopped) + "}";
 }
 
 std::string stageEventJson(const Stage& stage)
@@ -439,16 +415,6 @@ std::string reportJson(const ReportFacts& facts, const ReportOrigin& origin)
             putOrNull(out, "logUrl",
                       stage == nullptr ? "" : origin.url + "/api/stages/" + stage->id + "/log");
             out.EndObject();
-        });
-}
-
-std::string deletedJson(const std::string& runId, const std::string& stageId)
-{
-    return object(
-        [&](Writer& out)
-        {
-            put(out, "runId", runId);
-            putOrNull(out, "stageId", stageId);
         });
 }
 

@@ -336,6 +336,19 @@ Exit approveRun(const Session& session, const std::string& name)
     return Exit::Ok;
 }
 
+Exit keepRun(const Session& session, const std::string& name, bool undo)
+{
+    const Target run = findRun(session.agents, name, Use::Change);
+    const Answer answer =
+        run.client->ask({.method = "PATCH",
+                         .path = "/api/runs/" + run.id,
+                         .body = undo ? R"({"kept":false})" : R"({"kept":true})"});
+    report(session, answer,
+           "run " + run.id +
+               (undo ? ": ages as others do" : ": kept, with its logs and artifacts"));
+    return Exit::Ok;
+}
+
 Exit reject(const Session& session, const std::string& runOrStage, const std::string& reason)
 {
     const Target target = findRunOrStage(session.agents, runOrStage, Use::Change);

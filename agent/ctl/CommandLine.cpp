@@ -8,7 +8,6 @@
 #include "agent/ctl/Init.h"
 #include "agent/ctl/Options.h"
 #include "agent/ctl/Settings.h"
-#include "agent/ctl/StatusWords.h"
 #include "agent/ctl/Text.h"
 #include "agent/ctl/Usage.h"
 
@@ -28,20 +27,8 @@ namespace agent::ctl
 namespace
 {
 
-// The statuses that a PATCH accepts; no stage can be set to AWAITING_APPROVAL.
-constexpr const char* patched = "waiting, running, success or failed";
-
 // The refreshes of --watch.
 constexpr std::chrono::seconds watchInterval{2};
-
-/// Returns a status in the API's spelling, given so or in words. Errors: CLI::ValidationError that lists `patched`.
-std::string patchedStatus(const std::string& given)
-{
-    const auto status = statusNamed(given);
-    if (!status)
-        throw CLI::ValidationError("STATUS", std::string("must be ") + patched);
-    return std::string(toString(*status));
-}
 
 /// All verbs and the variables that hold their options.
 class CommandLine
@@ -81,6 +68,9 @@ private:
     std::string _reason;
     bool _follow = false;
     bool _yes = false;
+    bool _details = false;
+    bool _undo = false;
+    ArtifactsQuery _artifactsQuery;
     RunRequest _runRequest;
     RunsQuery _runsQuery;
     LogsQuery _logsQuery;
@@ -172,6 +162,16 @@ void CommandLine::addRunVerbs()
         ->type_name("TEXT");
     namedVerb("stop", "Stop a run: all its processes are ended", "RUN",
               [this](const Session& session) { return stopRun(session, _name); });
+    namedVerb("tests", "Show the tests of a run that failed, as their reports say", "RUN",
+              [this](const Session& session) { return showTests(session, _name, _details); })
+        ->add_flag("--details", _details, "With stack traces, and what else the reports have");
+    CLI::App* artifacts =
+        verb("artifacts", "List the files that a run, or a stage, left, or bring them here",
+             [this](const Session& session) { return showArtifacts(session, _artifactsQuery); });
+    addArtifactsOptions(*artifacts, _artifactsQuery);
+    namedVerb("keep", "Keep a run, its logs and its artifacts for as long as you like", "RUN",
+              [this](const Session& session) { return keepRun(session, _name, _undo); })
+        ->add_flag("--undo", _undo, "It ages again as others do");
     namedVerb("rerun", "Run an ended run's pipeline and commit again; prints the new id", "RUN",
               [this](const Session& session) { return rerun(session, _name, _follow); })
         ->add_flag("-f,--follow", _follow, "Follow it to its end");
@@ -191,21 +191,7 @@ void CommandLine::addStageVerbs()
     CLI::App* patch =
         verb("patch", "Set a stage's status",
              [this](const Session& session) { return patchStage(session, _patchRequest); });
-    patch->add_option("STAGE", _patchRequest.stage, stageNames)->required()->type_name("");
-    patch
-        ->add_option_function<std::string>(
-            "STATUS",
-            [this](const std::string& text) { _patchRequest.status = patchedStatus(text); },
-            patched)
-        ->required()
-        ->type_name("");
-    patch->add_option("--reason", _patchRequest.reason, "Reason, kept in the history")
-        ->required()
-        ->type_name("TEXT");
-    patch
-        ->add_option("--if-match", _patchRequest.ifMatch,
-                     "Only if the stage still has this version")
-        ->type_name("VERSION");
+    addPatchOptions(*patch, _patchRequest);
 
     namedVerb("retry", "Retry a failed stage and all after it", "STAGE",
               [this](const Session& session) { return retryStage(session, _name, _reason); })

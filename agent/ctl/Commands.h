@@ -46,6 +46,13 @@ struct LogsQuery
     std::optional<std::int64_t> attempt;
 };
 
+struct ArtifactsQuery
+{
+    std::string target;                ///< run or stage
+    std::vector<std::string> patterns; ///< files to bring here; none: they are listed
+    std::string to;                    ///< folder; empty: this one
+};
+
 struct RunRequest
 {
     std::string service;
@@ -88,8 +95,11 @@ struct CachesRequest
 Exit listStages(const Session& session, const std::string& name);
 Exit showStage(const Session& session, const std::string& name);
 Exit showHistory(const Session& session, const std::string& stageOrRun);
-Exit describe(const Session& session, const std::string& runOrStage); ///< Describe.cpp
-Exit listProcesses(const Session& session, const std::string& name);  ///< Processes.cpp
+Exit describe(const Session& session, const std::string& runOrStage);    ///< Describe.cpp
+Exit listProcesses(const Session& session, const std::string& name);     ///< Processes.cpp
+Exit showArtifacts(const Session& session, const ArtifactsQuery& query); ///< Artifacts.cpp
+/// `details`: with what stands in the reports besides the message. Tests.cpp
+Exit showTests(const Session& session, const std::string& name, bool details);
 
 // Verbs that ask all agents: Lists.cpp.
 Exit listRuns(const Session& session, const RunsQuery& query); ///< Runs.cpp
@@ -106,6 +116,7 @@ Exit showLogs(const Session& session, const LogsQuery& query);
 Exit startRun(const Session& session, const RunRequest& request);
 Exit rerun(const Session& session, const std::string& run, bool follow);
 Exit stopRun(const Session& session, const std::string& name);
+Exit keepRun(const Session& session, const std::string& name, bool undo);
 Exit approveRun(const Session& session, const std::string& name);
 Exit reject(const Session& session, const std::string& runOrStage, const std::string& reason);
 Exit patchStage(const Session& session, const PatchRequest& request);

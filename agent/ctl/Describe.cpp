@@ -95,6 +95,19 @@ std::string labelWords(const rapidjson::Value& labels)
     return words;
 }
 
+/// What a run or a stage left, and what its tests say.
+void addResults(Facts& facts, const rapidjson::Value& runOrStage)
+{
+    if (const auto* tests = member(runOrStage, "tests"); tests != nullptr && tests->IsObject())
+        facts.add("Tests", testsWords(*tests));
+    if (const auto* kept = member(runOrStage, "artifacts"); kept != nullptr && kept->IsObject())
+    {
+        const auto files = number(*kept, "files").value_or(0);
+        facts.add("Artifacts", std::to_string(files) + (files == 1 ? " file, " : " files, ") +
+                                   bytesText(number(*kept, "bytes").value_or(0)));
+    }
+}
+
 void addRun(Facts& facts, const Terminal& terminal, const rapidjson::Value& run)
 {
     const std::string pull = shown(run, "pullNumber");
@@ -112,6 +125,9 @@ void addRun(Facts& facts, const Terminal& terminal, const rapidjson::Value& run)
     facts.add("Ended", when(run, "endedAt"));
     facts.add("Took", tookCell(run));
     facts.add("Waits for", visible(waitsCell(terminal, run)));
+    addResults(facts, run);
+    if (text(run, "kept") == "true")
+        facts.add("Kept", "by hand: it does not age");
 }
 
 Exit describeRun(const Session& session, const Target& target)
@@ -222,6 +238,7 @@ Exit describeStage(const Session& session, const Target& target)
     facts.add("Plugin", shown(stage, "plugin"));
     facts.add("Isolation", shown(stage, "isolation"));
     facts.add("Notes", noteWords(text(stage, "notes")));
+    addResults(facts, stage);
     if (defined)
         addDefinition(facts, *definition);
     writeOut(facts.render() + (defined ? settings(*definition) : ""));

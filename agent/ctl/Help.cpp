@@ -123,6 +123,12 @@ const std::map<std::string, std::string>& examples()
         {"reject", "  stagectl reject payment --reason \"freeze until Monday\""},
         {"stop", "  stagectl stop 81ca09fd"},
         {"rerun", "  stagectl rerun payment --follow"},
+        {"tests", "  stagectl tests payment\n"
+                  "  stagectl tests 81ca09fd --details"},
+        {"artifacts", "  stagectl artifacts payment\n"
+                      "  stagectl artifacts payment/BUILD --get 'dist/**' --to /tmp/dist"},
+        {"keep", "  stagectl keep payment\n"
+                 "  stagectl keep 81ca09fd --undo"},
         {"stage", "  stagectl stage payment/BUILD"},
         {"logs", "  stagectl logs payment           what failed or runs in its newest run\n"
                  "  stagectl logs payment/BUILD -f\n"

@@ -12,6 +12,18 @@ namespace agent::ctl
 namespace
 {
 
+// The statuses that a PATCH accepts; no stage can be set to AWAITING_APPROVAL.
+constexpr const char* patched = "waiting, running, success or failed";
+
+/// Returns a status in the API's spelling, given so or in words. Errors: CLI::ValidationError that lists `patched`.
+std::string patchedStatus(const std::string& given)
+{
+    const auto status = statusNamed(given);
+    if (!status)
+        throw CLI::ValidationError("STATUS", std::string("must be ") + patched);
+    return std::string(toString(*status));
+}
+
 constexpr const char* anyStatus = "waiting, running, needs-approval, success or failed";
 
 } // namespace
@@ -59,6 +71,30 @@ void addRunsOptions(CLI::App& verb, RunsQuery& to)
     verb.add_option("--limit", to.limit, "Maximum number (default: 20)")
         ->check(CLI::Range(1, 1000))
         ->type_name("N");
+}
+
+void addArtifactsOptions(CLI::App& verb, ArtifactsQuery& to)
+{
+    verb.add_option("RUN|STAGE", to.target, stageNames)->required()->type_name("");
+    verb.add_option("--get", to.patterns,
+                    "Bring the files that match here, as `artifacts` of a stage does (repeatable)")
+        ->type_name("PATTERN")
+        ->allow_extra_args(false);
+    verb.add_option("--to", to.to, "With --get: the folder (default: this one)")->type_name("DIR");
+}
+
+void addPatchOptions(CLI::App& verb, PatchRequest& to)
+{
+    verb.add_option("STAGE", to.stage, stageNames)->required()->type_name("");
+    verb.add_option_function<std::string>(
+            "STATUS", [&to](const std::string& text) { to.status = patchedStatus(text); }, patched)
+        ->required()
+        ->type_name("");
+    verb.add_option("--reason", to.reason, "Reason, kept in the history")
+        ->required()
+        ->type_name("TEXT");
+    verb.add_option("--if-match", to.ifMatch, "Only if the stage still has this version")
+        ->type_name("VERSION");
 }
 
 void addLogsOptions(CLI::App& verb, LogsQuery& to)

@@ -16,6 +16,8 @@ constexpr const char* stageNames = "Id, its first characters, RUN/BUILD, or a ru
 // The options of verbs that have many.
 void addRunOptions(CLI::App& verb, RunRequest& to);
 void addRunsOptions(CLI::App& verb, RunsQuery& to);
+void addArtifactsOptions(CLI::App& verb, ArtifactsQuery& to);
+void addPatchOptions(CLI::App& verb, PatchRequest& to);
 void addLogsOptions(CLI::App& verb, LogsQuery& to);
 void addExecOptions(CLI::App& verb, ExecCommand& to);
 void addInitOptions(CLI::App& verb, InitRequest& to);

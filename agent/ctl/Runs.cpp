@@ -86,6 +86,8 @@ std::string atCell(const Terminal& terminal, const rapidjson::Value& run)
     const std::string cause = text(run, "cause");
     if (!at.empty() && !cause.empty() && cause != "EXIT")
         at += ": " + causeWords(cause);
+    if (const std::string failed = failedTests(run); !failed.empty())
+        at += (at.empty() ? "" : at.find(": ") == std::string::npos ? ": " : ", ") + failed;
     if (waits.empty() || text(run, "status") == "AWAITING_APPROVAL")
         return at;
     return (at.empty() ? "" : at + ", ") + "waits for " + waits;

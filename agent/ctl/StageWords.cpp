@@ -72,7 +72,12 @@ std::string stageWhy(const rapidjson::Value& stage)
     const std::string message = text(stage, "message");
     const std::string exitCode = text(stage, "exitCode");
     if (cause == "EXIT")
-        return exitCode == "0" ? "" : "exit code " + exitCode;
+    {
+        const std::string failed = failedTests(stage);
+        if (exitCode == "0")
+            return failed;
+        return (failed.empty() ? "" : failed + ", ") + "exit code " + exitCode;
+    }
     if (cause == "SIGNAL")
         return "ended by signal " + text(stage, "signal");
     std::string why = cause.empty() ? "" : causeWords(cause);
@@ -81,6 +86,27 @@ std::string stageWhy(const rapidjson::Value& stage)
     if (!message.empty() && message != why)
         why += (why.empty() ? "" : ": ") + message;
     return why;
+}
+
+std::string testsWords(const rapidjson::Value& counts)
+{
+    const auto total = number(counts, "total").value_or(0);
+    const auto failed = number(counts, "failed").value_or(0);
+    const auto skipped = number(counts, "skipped").value_or(0);
+    std::string words = failed > 0
+                            ? std::to_string(failed) + " of " + std::to_string(total) + " failed"
+                            : std::to_string(total - skipped) + " passed";
+    if (skipped > 0)
+        words += ", " + std::to_string(skipped) + " skipped";
+    return words;
+}
+
+std::string failedTests(const rapidjson::Value& runOrStage)
+{
+    const rapidjson::Value* tests = member(runOrStage, "tests");
+    return tests != nullptr && number(*tests, "failed").value_or(0) > 0
+               ? text(*tests, "failed") + " of " + text(*tests, "total") + " failed"
+               : "";
 }
 
 std::string stageTitle(const rapidjson::Value& stage)

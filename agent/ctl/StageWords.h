@@ -7,6 +7,13 @@
 namespace agent::ctl
 {
 
+/// Returns `3 of 412 failed, 2 skipped` for counts of tests, as a run, a stage and the API's test results have them; `412 passed` where
+/// none failed.
+std::string testsWords(const rapidjson::Value& counts);
+
+/// Returns `3 of 412 failed` of the tests of a run or stage; empty where none failed.
+std::string failedTests(const rapidjson::Value& runOrStage);
+
 /// Returns the status of a stage in the shape of the detail view, with what changes its meaning: `SUCCESS (skipped)`,
 /// `SUCCESS (accepted)`, `IN_PROGRESS (stuck)`; `IDLE (skipped)`: its `when` does not hold. `runEnded`: what has not begun will not.
 std::string stageStatus(const rapidjson::Value& stage, bool runEnded);

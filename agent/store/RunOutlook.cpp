@@ -21,8 +21,8 @@ const Query statesOfRun{
 const Query earlierOfStage{"SELECT attempt, ended_at - started_at FROM attempts WHERE stage_id = ? "
                            "AND started_at IS NOT NULL AND ended_at IS NOT NULL"};
 const Query resultsOfRun{
-    "SELECT SUM(tests_total), SUM(tests_failed), SUM(tests_skipped), SUM(artifact_files), "
-    "SUM(artifact_bytes) FROM stages WHERE run_id = ?"};
+    "SELECT tests_total, tests_failed, tests_skipped, artifact_files, artifact_bytes "
+    "FROM stages WHERE run_id = ?"};
 const Query pauseOfRun{"SELECT retry_at, status FROM stages WHERE run_id = ? AND "
                        "(retry_at IS NOT NULL OR (status = 'IN_PROGRESS' AND plugin = 'external')) "
                        "ORDER BY ordinal LIMIT 1"};
@@ -103,13 +103,18 @@ RunOutlook::Results RunOutlook::results(const std::string& runId)
 {
     Statement& query = _connection.prepare(resultsOfRun).bind(runId);
     Results results;
-    if (query.step())
+    const auto add = [&query](std::optional<std::int64_t>& sum)
     {
-        results.testsTotal = query.maybeInteger();
-        results.testsFailed = query.maybeInteger();
-        results.testsSkipped = query.maybeInteger();
-        results.artifactFiles = query.maybeInteger();
-        results.artifactBytes = query.maybeInteger();
+        if (const auto value = query.maybeInteger())
+            sum = sum.value_or(0) + *value;
+    };
+    while (query.step())
+    {
+        add(results.testsTotal);
+        add(results.testsFailed);
+        add(results.testsSkipped);
+        add(results.artifactFiles);
+        add(results.artifactBytes);
     }
     query.reset();
     return results;
