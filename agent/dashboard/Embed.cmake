@@ -1,4 +1,4 @@
-# Puts files into a program: writes a source that takes their bytes in and lists them. Of scripts and style sheets
+# Puts files into a program: writes a source that takes their bytes in and lists them. Of the page, scripts and style sheets
 # indentation and lines that are comments are left out, and line ends and blanks that mean nothing: a fifth of the
 # page's weight.
 #   embed_dashboard(TARGET FILE…)
@@ -14,7 +14,7 @@ function(strip_file file stripped)
         string(REGEX REPLACE " {" "{" text "${text}")
         string(REGEX REPLACE ";}" "}" text "${text}")
         string(REGEX REPLACE "([a-z]): " "\\1:" text "${text}")
-    else()
+    elseif(file MATCHES "\\.js$")
         # A line end behind these ends no statement. It ends a comment, though: lines with one keep theirs.
         string(ASCII 1 kept)
         string(REGEX REPLACE "(//[^\n]*)\n" "\\1${kept}" text "${text}")
@@ -33,7 +33,7 @@ function(embed_dashboard target)
     set(files "")
     foreach(file IN LISTS ARGN)
         get_filename_component(name ${file} NAME)
-        if(file MATCHES "^${CMAKE_SOURCE_DIR}/.*\\.(js|css)$")
+        if(file MATCHES "^${CMAKE_SOURCE_DIR}/.*\\.(js|css|html)$")
             set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
             strip_file(${file} ${CMAKE_BINARY_DIR}/dashboard/${name})
             set(file ${CMAKE_BINARY_DIR}/dashboard/${name})

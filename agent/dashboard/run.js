@@ -5,7 +5,7 @@ import { attemptsIn, neighboursOf, usualTimes } from './earlier.js';
 import { el, forgeLink, picture, problem, refill } from './dom.js';
 import { StagePanel } from './stage.js';
 import { Timeline } from './timeline.js';
-import { labelWords, runWords, shortId, timeWords, triggerWords, waitsWords, worked } from './words.js';
+import { labelWords, runWords, shortId, testsWords, timeWords, triggerWords, waitsWords, worked } from './words.js';
 
 /** Returns the stage to show by default. */
 function defaultStage(stages) {
@@ -80,6 +80,8 @@ export function mountRun(main, parameters, { stream, signal }) {
                 run.pullNumber !== null && fact('Pull request', forgeLink(links.pull, run.pullNumber, `#${run.pullNumber}`)),
                 labelWords(run) && fact('Labels', labelWords(run)),
                 run.committer && fact('Committer', run.committer),
+                run.tests && fact('Tests', testsWords(run.tests)),
+                run.kept && fact('Kept', 'by hand'),
                 fact('Started', run.startedAt ? el('time', { datetime: run.startedAt, title: run.startedAt }, timeWords(run.startedAt)) : 'not yet'),
                 fact('Took', took$),
                 fact('Trigger', triggerWords[run.triggerType])));

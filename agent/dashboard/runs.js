@@ -2,7 +2,7 @@
 import { getJson, request, servicesById, isShowable } from './api.js';
 import { el, picture, problem, refill, retext } from './dom.js';
 import { WindowedList } from './windowed.js';
-import { stageName, countWords, labelWords, runWords, shortId, stageLook, stageOf, stageWords, statusWords, timeWords, triggerWords, waitsWords, worked, workedMs } from './words.js';
+import { stageName, countWords, labelWords, runWords, shortId, stageLook, stageOf, stageWords, statusWords, testsWords, timeWords, triggerWords, waitsWords, worked, workedMs } from './words.js';
 
 // Small, for a fast first screen.
 const firstPage = 100;
@@ -155,7 +155,8 @@ export function mountRuns(main, parameters, { stream, signal }) {
                 el('span', { class: 'service' }, serviceOf(run)),
                 el('span', { class: 'branch', title: triggerWords[run.triggerType] }, run.branch ?? '', run.pullNumber !== null && ` #${run.pullNumber}`),
                 el('span', { class: 'stages' }, el('span', { class: 'pips', 'aria-hidden': 'true' }, pips(run)),
-                    stage && el('span', { class: `at ${run.status}` }, stageName(stage))),
+                    stage && el('span', { class: `at ${run.status}` }, stageName(stage)),
+                    run.tests?.failed > 0 && el('span', { class: 'at FAILURE' }, ` ${testsWords(run.tests)}`)),
                 el('span', { class: 'message' },
                     run.commitHash && el('code', {}, shortId(run.commitHash)), ' ', (run.commitMessage ?? '').split('\n')[0],
                     run.committer && el('span', { class: 'hint' }, ` ${run.committer}`),

@@ -5,7 +5,7 @@ import { el, picture, refill } from './dom.js';
 import { drawHistory } from './history.js';
 import { LogView } from './log.js';
 import { processTable } from './processes.js';
-import { bytesWords, causeWords, countWords, notesWords, stageLook, stageName, stageWords, timeWords } from './words.js';
+import { bytesWords, causeWords, countWords, notesWords, stageLook, stageName, stageWords, testsWords, timeWords } from './words.js';
 
 /** Returns how the process ended, whatever an operator decided afterwards. */
 function processWords(stage) {
@@ -76,14 +76,18 @@ export class StagePanel {
         this.#signal = signal;
         this.#changed = changed;
         this.head = el('div', {});
-        this.tabs = el('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Stage views' }, this.#tabButton('log', 'Log'),
-            this.#tabButton('history', 'History'));
-        this.logRoot = el('div', { class: 'log', role: 'tabpanel', id: 'panel-log', 'aria-labelledby': 'tab-log' });
-        this.historyRoot = el('div', { class: 'past', role: 'tabpanel', id: 'panel-history', 'aria-labelledby': 'tab-history', tabindex: 0, hidden: true });
+        this.tabs = el('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Stage views' },
+            Object.entries({ log: 'Log', tests: 'Tests', files: 'Files', history: 'History' }).map(([name, words]) => this.#tabButton(name, words)));
+        const panel = (name, look) => el('div', { class: look, role: 'tabpanel', id: `panel-${name}`, 'aria-labelledby': `tab-${name}`, hidden: name !== 'log' });
+        this.panels = { log: panel('log', 'log'), tests: panel('tests', 'results'), files: panel('files', 'results'), history: panel('history', 'past') };
+        this.historyRoot.tabIndex = 0;
         this.processes = el('div', { hidden: true });
-        root.append(this.head, this.processes, this.tabs, this.logRoot, this.historyRoot);
+        root.append(this.head, this.processes, this.tabs, ...Object.values(this.panels));
         root.hidden = true;
     }
+
+    get logRoot() { return this.panels.log; }
+    get historyRoot() { return this.panels.history; }
 
     /** Shows the stage; `line` of its log comes from the address. */
     show(stage, { run, stages, line }) {
@@ -96,8 +100,10 @@ export class StagePanel {
         this.#showProcesses();
         const ended = Boolean(run.endedAt);
         const version = `${stage.id} ${stage.version} ${ended} ${goesOut(run)}`;
-        if (version !== this.#version)
+        if (version !== this.#version) {
             this.#drawHead(ended);
+            this.#showTabs();
+        }
         this.#version = version;
         const historyVersion = stages.map((each) => `${each.id} ${each.version}`).join();
         if (historyVersion !== this.#historyVersion)
@@ -180,30 +186,58 @@ export class StagePanel {
             this.drawHistory();
     }
 
+    /** What a stage has not has no tab. */
+    #showTabs() {
+        const { tests, artifacts } = this.#stage;
+        const [, testsTab, filesTab] = this.tabs.children;
+        testsTab.hidden = !tests;
+        testsTab.textContent = tests?.failed ? `Tests: ${testsWords(tests)}` : 'Tests';
+        filesTab.hidden = !artifacts;
+        filesTab.textContent = artifacts ? `Files (${artifacts.files.toLocaleString('en')})` : 'Files';
+        if ((this.#tab === 'tests' && !tests) || (this.#tab === 'files' && !artifacts))
+            this.#select('log', false);
+        else
+            this.#drawResults();
+    }
+
+    /** Their program comes when it is needed. */
+    async #drawResults() {
+        const name = this.#tab;
+        if (name !== 'tests' && name !== 'files')
+            return;
+        const stage = this.#stage;
+        const { drawTests, drawFiles } = await import('./results.js');
+        if (stage === this.#stage)
+            await (name === 'tests' ? drawTests : drawFiles)(this.panels[name], stage, this.#signal);
+    }
+
     #tabButton(name, words) {
         return el('button', {
             type: 'button', role: 'tab', id: `tab-${name}`, 'aria-controls': `panel-${name}`,
             'aria-selected': name === 'log' ? 'true' : 'false', tabindex: name === 'log' ? 0 : -1,
             onclick: () => this.#select(name),
             onkeydown: (event) => {
-                if (event.key === 'ArrowLeft' || event.key === 'ArrowRight')
-                    this.#select(name === 'log' ? 'history' : 'log');
+                const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+                const all = [...this.tabs.children].filter((tab) => !tab.hidden);
+                if (step)
+                    this.#select(all.at((all.indexOf(event.target) + step) % all.length).id.slice(4));
             },
         }, words);
     }
 
-    #select(name) {
+    #select(name, focus = true) {
         this.#tab = name;
         for (const tab of this.tabs.children) {
             const selected = tab.id === `tab-${name}`;
             tab.setAttribute('aria-selected', String(selected));
             tab.tabIndex = selected ? 0 : -1;
-            if (selected)
+            if (selected && focus)
                 tab.focus();
         }
-        this.logRoot.hidden = name !== 'log';
-        this.historyRoot.hidden = name !== 'history';
+        for (const [panel, root] of Object.entries(this.panels))
+            root.hidden = panel !== name;
         if (name === 'history')
             this.drawHistory();
+        this.#drawResults();
     }
 }

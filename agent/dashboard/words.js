@@ -78,6 +78,11 @@ export function stageLook(stage) {
     return stage.skipped || stage.cause === 'SKIPPED' ? 'SKIPPED' : stage.status;
 }
 
+/** `3 of 412 failed`, `411 passed` */
+export function testsWords({ total, failed, skipped }) {
+    return failed > 0 ? `${failed} of ${total} failed` : `${total - skipped} passed`;
+}
+
 /** Returns the stage that failed in a run or that it is at; null if none. */
 export function stageOf(run) {
     return run.failedStage ?? run.currentStage;
