@@ -264,6 +264,7 @@ add_executable(daemon-tests
     tests/daemon/ReachTest.cpp
     tests/daemon/PluginDigestTest.cpp
     tests/daemon/ArtifactsApiTest.cpp
+    tests/daemon/StagectlArtifactsTest.cpp
     tests/daemon/RetentionTest.cpp
     tests/daemon/CachesTest.cpp
     tests/daemon/RegressionTest.cpp)

@@ -1,8 +1,6 @@
 // What people and programs see of what stages left: files, archives, test results, and runs that are kept.
 #include "tests/support/Daemon.h"
-#include "tests/support/KeptArtifacts.h"
-#include "tests/support/OtherBoot.h"
-#include "tests/support/Stages.h"
+#include "tests/support/LeftResults.h"
 #include "tests/support/StreamClient.h"
 #include "tests/support/Unpacked.h"
 
@@ -18,9 +16,10 @@ namespace fs = std::filesystem;
 
 using agent::KeptArtifacts;
 using agent::test::Answer;
-using agent::test::changeRecord;
 using agent::test::contentOf;
 using agent::test::Daemon;
+using agent::test::LeftResults;
+using agent::test::shell;
 using agent::test::StreamClient;
 using agent::test::waitFor;
 
@@ -41,63 +40,17 @@ class ArtifactsApiTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testARunThatIsKeptDoesNotAge);
     CPPUNIT_TEST_SUITE_END();
 
-    using Files = std::map<std::string, std::string>;
-
     Daemon _daemon;
-    std::string _run;
-    std::vector<std::string> _stages;
+    std::unique_ptr<LeftResults> _left;
 
-    /// Has a run that left nothing, and stops the daemon: its record can be written to.
     void runOnce(const std::vector<std::string>& names)
     {
-        _daemon.start();
-        std::string stages;
-        for (const auto& name : names)
-            stages += (stages.empty() ? "[" : ",") +
-                      agent::test::shell("true", R"("name":")" + name + "\"");
-        _run = _daemon.submit(stages + "]");
-        _daemon.waitForRun(_run, "SUCCESS");
-        _stages = _daemon.stagesOf(_run);
-        CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
-    }
-
-    [[nodiscard]] fs::path attempt(std::size_t stage) const
-    {
-        return _daemon.state() / "runs" / _run.substr(0, 2) / _run /
-               (std::to_string(stage) + "-BUILD") / "1";
-    }
-
-    [[nodiscard]] KeptArtifacts kept(std::size_t stage, const std::string& name = "dist") const
-    {
-        return {.root = _daemon.state() / "artifacts", .attempt = attempt(stage), .name = name};
-    }
-
-    /// As the stage's collector does it, and the engine with its answer. The daemon must have ended.
-    void leave(std::size_t stage, const Files& files, const std::string& name = "dist")
-    {
-        const std::string digest = kept(stage, name).keep(files);
-        std::size_t bytes = 0;
-        for (const auto& [path, content] : files)
-            bytes += content.size();
-        changeRecord(_daemon.state(),
-                     ("UPDATE stages SET artifact_files = " + std::to_string(files.size()) +
-                      ", artifact_bytes = " + std::to_string(bytes) + ", artifact_manifest = '" +
-                      digest + "' WHERE id = '" + _stages[stage] + "'")
-                         .c_str());
-    }
-
-    void leaveResults(std::size_t stage, const std::string& json, int total, int failed)
-    {
-        KeptArtifacts::write(attempt(stage) / "tests.json", json);
-        changeRecord(_daemon.state(), ("UPDATE stages SET tests_total = " + std::to_string(total) +
-                                       ", tests_failed = " + std::to_string(failed) +
-                                       ", tests_skipped = 1 WHERE id = '" + _stages[stage] + "'")
-                                          .c_str());
+        _left = std::make_unique<LeftResults>(LeftResults::runOf(_daemon, names));
     }
 
     [[nodiscard]] std::string list(std::size_t stage = 0) const
     {
-        return "/api/stages/" + _stages[stage] + "/artifacts";
+        return "/api/stages/" + _left->stages[stage] + "/artifacts";
     }
 
     [[nodiscard]] Answer file(const std::string& path,
@@ -128,7 +81,7 @@ public:
     void testListsWhatAStageLeft()
     {
         runOnce({"build", "test"});
-        leave(0, {{"dist/b", "22"}, {"dist/a", "1"}, {"dist/a/b", ""}});
+        _left->leave(0, {{"dist/b", "22"}, {"dist/a", "1"}, {"dist/a/b", ""}});
         _daemon.start();
         const auto files = _daemon.get(list()).json();
         CPPUNIT_ASSERT_EQUAL(3U, files.Size());
@@ -142,10 +95,10 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("[]"), _daemon.get(list(1)).body);
         CPPUNIT_ASSERT_EQUAL(3U, _daemon.get(list() + "?attempt=1").json().Size());
         CPPUNIT_ASSERT_EQUAL(400, _daemon.get(list() + "?attempt=2").status);
-        const auto stage = _daemon.get("/api/stages/" + _stages[0]).json();
+        const auto stage = _daemon.get("/api/stages/" + _left->stages[0]).json();
         CPPUNIT_ASSERT_EQUAL(3, stage["artifacts"]["files"].GetInt());
         CPPUNIT_ASSERT_EQUAL(3, stage["artifacts"]["bytes"].GetInt());
-        const auto run = _daemon.get("/api/runs/" + _run).json();
+        const auto run = _daemon.get("/api/runs/" + _left->run).json();
         CPPUNIT_ASSERT_EQUAL(3, run["artifacts"]["files"].GetInt());
         CPPUNIT_ASSERT(run["tests"].IsNull());
     }
@@ -153,7 +106,7 @@ public:
     void testServesAFileWholeAndInParts()
     {
         runOnce({"build"});
-        leave(0, {{"dist/app.bin", "0123456789"}, {"empty", ""}});
+        _left->leave(0, {{"dist/app.bin", "0123456789"}, {"empty", ""}});
         _daemon.start();
         const auto whole = file("dist/app.bin");
         CPPUNIT_ASSERT_EQUAL(200, whole.status);
@@ -186,12 +139,12 @@ public:
     void testABrowserGetsItInAnOriginOfItsOwn()
     {
         runOnce({"build"});
-        leave(0, {{"report/index.html", "<script>alert(1)</script>"},
-                  {"report/picture.svg", "<svg/>"},
-                  {"notes.xml", "<x/>"},
-                  {"tool", "\x7f"
-                           "ELF"},
-                  {"a \"ü\".zip", "PK"}});
+        _left->leave(0, {{"report/index.html", "<script>alert(1)</script>"},
+                         {"report/picture.svg", "<svg/>"},
+                         {"notes.xml", "<x/>"},
+                         {"tool", "\x7f"
+                                  "ELF"},
+                         {"a \"ü\".zip", "PK"}});
         _daemon.start();
         const auto page = file("report/index.html");
         CPPUNIT_ASSERT_EQUAL(std::string("text/html; charset=utf-8"),
@@ -221,7 +174,7 @@ public:
     void testServesNamesThatAPathCantHold()
     {
         runOnce({"build"});
-        leave(0, {{"line\nend", "one"}, {"back\\slash", "two"}, {"a+b%2f", "three"}});
+        _left->leave(0, {{"line\nend", "one"}, {"back\\slash", "two"}, {"a+b%2f", "three"}});
         _daemon.start();
         CPPUNIT_ASSERT_EQUAL(400, file("line%0aend").status);
         CPPUNIT_ASSERT_EQUAL(std::string("one"), _daemon.get(list() + "?path=line%0aend").body);
@@ -233,14 +186,14 @@ public:
     void testTellsOfAFileThatIsGone()
     {
         runOnce({"build"});
-        leave(0, {{"a", "1"}, {"b", "2"}});
+        _left->leave(0, {{"a", "1"}, {"b", "2"}});
         _daemon.start();
-        fs::remove(kept(0).content(KeptArtifacts::sha256("1")));
+        fs::remove(_left->kept(0).content(KeptArtifacts::sha256("1")));
         CPPUNIT_ASSERT_EQUAL(404, file("a").status);
         CPPUNIT_ASSERT_EQUAL(std::string("artifact_removed"), code(file("a")));
         CPPUNIT_ASSERT_EQUAL(std::string("2"), file("b").body);
         CPPUNIT_ASSERT_EQUAL(2U, _daemon.get(list()).json().Size());
-        const auto archive = _daemon.get("/api/runs/" + _run + "/artifacts.tar.zst");
+        const auto archive = _daemon.get("/api/runs/" + _left->run + "/artifacts.tar.zst");
         CPPUNIT_ASSERT_EQUAL(404, archive.status);
         CPPUNIT_ASSERT_EQUAL(std::string("artifact_removed"), code(archive));
     }
@@ -248,11 +201,11 @@ public:
     void testBelievesNoListButTheOneOnRecord()
     {
         runOnce({"build"});
-        leave(0, {{"a", "1"}});
-        kept(0).keep({{"a", "another"}}); // by a stage that is the agent's user
+        _left->leave(0, {{"a", "1"}});
+        _left->kept(0).keep({{"a", "another"}}); // by a stage that is the agent's user
         _daemon.start();
         for (const std::string& path :
-             {list(), list() + "/a", "/api/runs/" + _run + "/artifacts.tar.zst"})
+             {list(), list() + "/a", "/api/runs/" + _left->run + "/artifacts.tar.zst"})
         {
             const auto answer = _daemon.get(path);
             CPPUNIT_ASSERT_EQUAL_MESSAGE(answer.body, 404, answer.status);
@@ -263,13 +216,14 @@ public:
     void testAnArchiveHoldsWhatAllStagesLeft()
     {
         runOnce({"build", "docs", "check"});
-        leave(0, {{"bin/app", std::string(3'000'000, 'a')}, {"bin/ü", "ü"}}, "app");
-        leave(2, {{"bin/app", "another"}}, "app");
+        _left->leave(0, {{"bin/app", std::string(3'000'000, 'a')}, {"bin/ü", "ü"}}, "app");
+        _left->leave(2, {{"bin/app", "another"}}, "app");
         _daemon.start();
-        const auto answer = _daemon.get("/api/runs/" + _run + "/artifacts.tar.zst");
+        const auto answer = _daemon.get("/api/runs/" + _left->run + "/artifacts.tar.zst");
         CPPUNIT_ASSERT_EQUAL(200, answer.status);
         CPPUNIT_ASSERT_EQUAL(std::string("application/zstd"), answer.headers.at("content-type"));
-        CPPUNIT_ASSERT_EQUAL("attachment; filename=\"artifacts-" + _run.substr(0, 8) + ".tar.zst\"",
+        CPPUNIT_ASSERT_EQUAL("attachment; filename=\"artifacts-" + _left->run.substr(0, 8) +
+                                 ".tar.zst\"",
                              answer.headers.at("content-disposition"));
         const auto out = _daemon.folder() / "out";
         agent::extract(answer.body, out);
@@ -277,7 +231,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("ü"), contentOf(out / "app/bin/ü"));
         CPPUNIT_ASSERT_EQUAL(std::string("another"), contentOf(out / "app-2/bin/app"));
 
-        const auto none = _daemon.submit("[" + agent::test::shell("true") + "]");
+        const auto none = _daemon.submit("[" + shell("true") + "]");
         const auto refused = _daemon.get("/api/runs/" + none + "/artifacts.tar.zst");
         CPPUNIT_ASSERT_EQUAL(404, refused.status);
         CPPUNIT_ASSERT_EQUAL(std::string("no_artifacts"), code(refused));
@@ -291,15 +245,15 @@ public:
         std::uint32_t state = 17;
         for (char& byte : noise)
             byte = static_cast<char>((state = state * 1664525U + 1013904223U) >> 24U);
-        leave(0, {{"noise", noise}});
+        _left->leave(0, {{"noise", noise}});
         _daemon.start();
         {
             std::vector<std::unique_ptr<StreamClient>> clients;
             for (int i = 0; i < 16; ++i)
                 clients.push_back(std::make_unique<StreamClient>(
-                    _daemon.url(), "/api/runs/" + _run + "/artifacts.tar.zst", "", 4'096));
+                    _daemon.url(), "/api/runs/" + _left->run + "/artifacts.tar.zst", "", 4'096));
             waitFor("all to be at the content", [&] { return openContents() == 16; });
-            CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/api/runs/" + _run).status);
+            CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/api/runs/" + _left->run).status);
             CPPUNIT_ASSERT_EQUAL(noise.substr(0, 3), file("noise", {{"Range", "bytes=0-2"}}).body);
         }
         waitFor("the contents to be closed", [&] { return openContents() == 0; });
@@ -308,21 +262,23 @@ public:
     void testTellsWhichTestsFailed()
     {
         runOnce({"unit", "more"});
-        leaveResults(0,
-                     R"({"version":1,"total":412,"failed":3,"skipped":1,"durationMs":1500,"files":2,
+        _left->leaveResults(
+            0,
+            R"({"version":1,"total":412,"failed":3,"skipped":1,"durationMs":1500,"files":2,
                         "refused":[{"file":"bomb.xml","why":"declares entities"}],
                         "failures":[{"kind":"failure","suite":"s","class":"c","name":"adds","file":"a.py","line":7,
                         "durationMs":12,"message":"3 != 4","details":"at a.py"}],"truncated":true})",
-                     412, 3);
-        leaveResults(1, R"({"version":1,"total":2,"failed":0,"skipped":1,"failures":[]})", 2, 0);
+            412, 3);
+        _left->leaveResults(1, R"({"version":1,"total":2,"failed":0,"skipped":1,"failures":[]})", 2,
+                            0);
         _daemon.start();
-        const auto results = _daemon.get("/api/runs/" + _run + "/tests").json();
+        const auto results = _daemon.get("/api/runs/" + _left->run + "/tests").json();
         CPPUNIT_ASSERT_EQUAL(414, results["total"].GetInt());
         CPPUNIT_ASSERT_EQUAL(3, results["failed"].GetInt());
         CPPUNIT_ASSERT_EQUAL(2, results["skipped"].GetInt());
         CPPUNIT_ASSERT_EQUAL(2U, results["stages"].Size());
         const auto& stage = results["stages"][0];
-        CPPUNIT_ASSERT_EQUAL(_stages[0], std::string(stage["stageId"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(_left->stages[0], std::string(stage["stageId"].GetString()));
         CPPUNIT_ASSERT_EQUAL(std::string("unit"), std::string(stage["name"].GetString()));
         CPPUNIT_ASSERT_EQUAL(1500, stage["durationMs"].GetInt());
         CPPUNIT_ASSERT_EQUAL(std::string("declares entities"),
@@ -333,16 +289,16 @@ public:
         CPPUNIT_ASSERT_EQUAL(7, failure["line"].GetInt());
         CPPUNIT_ASSERT(stage["truncated"].GetBool());
 
-        const auto run = _daemon.get("/api/runs/" + _run).json();
+        const auto run = _daemon.get("/api/runs/" + _left->run).json();
         CPPUNIT_ASSERT_EQUAL(414, run["tests"]["total"].GetInt());
         CPPUNIT_ASSERT_EQUAL(3, run["tests"]["failed"].GetInt());
         CPPUNIT_ASSERT_EQUAL(3, _daemon.get("/api/runs").json()[0]["tests"]["failed"].GetInt());
         CPPUNIT_ASSERT_EQUAL(
-            412, _daemon.get("/api/stages/" + _stages[0]).json()["tests"]["total"].GetInt());
-        const auto none = _daemon.submit("[" + agent::test::shell("true") + "]");
+            412, _daemon.get("/api/stages/" + _left->stages[0]).json()["tests"]["total"].GetInt());
+        const auto none = _daemon.submit("[" + shell("true") + "]");
         CPPUNIT_ASSERT_EQUAL(std::string(R"({"total":0,"failed":0,"skipped":0,"stages":[]})"),
                              _daemon.get("/api/runs/" + none + "/tests").body);
-        CPPUNIT_ASSERT_EQUAL(404, _daemon.get("/api/runs/" + _stages[0] + "/tests").status);
+        CPPUNIT_ASSERT_EQUAL(404, _daemon.get("/api/runs/" + _left->stages[0] + "/tests").status);
     }
 
     void testMasksSecretsInWhatTestsPrinted()
@@ -352,17 +308,15 @@ public:
                              "name: shop\nsecrets: [TOKEN]\nstages:\n"
                              "  - { type: BUILD, plugin: shell, with: { command: 'true' } }\n");
         _daemon.start();
-        _run = _daemon.submitService("shop");
-        _daemon.waitForRun(_run, "SUCCESS");
-        _stages = _daemon.stagesOf(_run);
-        CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
-        leaveResults(
+        _left = std::make_unique<LeftResults>(
+            LeftResults::ended(_daemon, _daemon.submitService("shop")));
+        _left->leaveResults(
             0,
             R"({"total":1,"failed":1,"skipped":0,"failures":[{"kind":"failure","suite":"","class":"","name":"logs in",
                         "file":"","message":"hunter2-hunter2 is wrong","details":"was hunter2-hunter2\u0000, so"}]})",
             1, 1);
         _daemon.start();
-        const auto answer = _daemon.get("/api/runs/" + _run + "/tests");
+        const auto answer = _daemon.get("/api/runs/" + _left->run + "/tests");
         CPPUNIT_ASSERT_MESSAGE(answer.body, answer.body.find("hunter2") == std::string::npos);
         const auto results = answer.json();
         const auto& failure = results["stages"][0]["failures"][0];
@@ -381,9 +335,9 @@ public:
                                         std::string(R"({"failures":[1,{"name":2}],"files":"x"})"),
                                         std::string(2'000'000, ' ')})
         {
-            leaveResults(0, lost, 412, 3);
+            _left->leaveResults(0, lost, 412, 3);
             _daemon.start();
-            const auto results = _daemon.get("/api/runs/" + _run + "/tests").json();
+            const auto results = _daemon.get("/api/runs/" + _left->run + "/tests").json();
             CPPUNIT_ASSERT_EQUAL(412, results["total"].GetInt());
             CPPUNIT_ASSERT_EQUAL(3, results["stages"][0]["failed"].GetInt());
             CPPUNIT_ASSERT(results["stages"][0]["files"].IsNull());
@@ -398,7 +352,7 @@ public:
         _daemon.start();
         const auto ended = [&]
         {
-            const auto run = _daemon.submit("[" + agent::test::shell("true") + "]");
+            const auto run = _daemon.submit("[" + shell("true") + "]");
             _daemon.waitForRun(run, "SUCCESS");
             return run;
         };
