@@ -14,7 +14,7 @@
 
 namespace fs = std::filesystem;
 
-using agent::KeptArtifacts;
+using agent::StoredArtifacts;
 using agent::test::Answer;
 using agent::test::contentOf;
 using agent::test::Daemon;
@@ -90,7 +90,7 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("dist/b"), std::string(files[2]["path"].GetString()));
         CPPUNIT_ASSERT_EQUAL(std::string("0644"), std::string(files[2]["mode"].GetString()));
         CPPUNIT_ASSERT_EQUAL(2, files[2]["size"].GetInt());
-        CPPUNIT_ASSERT_EQUAL(KeptArtifacts::sha256("22"),
+        CPPUNIT_ASSERT_EQUAL(StoredArtifacts::sha256("22"),
                              std::string(files[2]["sha256"].GetString()));
         CPPUNIT_ASSERT_EQUAL(std::string("[]"), _daemon.get(list(1)).body);
         CPPUNIT_ASSERT_EQUAL(3U, _daemon.get(list() + "?attempt=1").json().Size());
@@ -111,7 +111,7 @@ public:
         const auto whole = file("dist/app.bin");
         CPPUNIT_ASSERT_EQUAL(200, whole.status);
         CPPUNIT_ASSERT_EQUAL(std::string("0123456789"), whole.body);
-        const std::string etag = "\"" + KeptArtifacts::sha256("0123456789") + "\"";
+        const std::string etag = "\"" + StoredArtifacts::sha256("0123456789") + "\"";
         CPPUNIT_ASSERT_EQUAL(etag, whole.headers.at("etag"));
         CPPUNIT_ASSERT_EQUAL(std::string("bytes"), whole.headers.at("accept-ranges"));
 
@@ -188,7 +188,7 @@ public:
         runOnce({"build"});
         _left->leave(0, {{"a", "1"}, {"b", "2"}});
         _daemon.start();
-        fs::remove(_left->kept(0).content(KeptArtifacts::sha256("1")));
+        fs::remove(_left->kept(0).content(StoredArtifacts::sha256("1")));
         CPPUNIT_ASSERT_EQUAL(404, file("a").status);
         CPPUNIT_ASSERT_EQUAL(std::string("artifact_removed"), code(file("a")));
         CPPUNIT_ASSERT_EQUAL(std::string("2"), file("b").body);

@@ -13,7 +13,7 @@
 
 namespace fs = std::filesystem;
 
-using agent::KeptArtifacts;
+using agent::StoredArtifacts;
 using agent::test::contentOf;
 using agent::test::Daemon;
 using agent::test::Ended;
@@ -77,15 +77,15 @@ public:
         _left->leave(0, {{"dist/app", "12345"}, {"dist/line\nend", ""}});
         _left->leave(1, {{"docs/index.html", "x"}});
         _daemon.start();
-        const std::string digest = KeptArtifacts::sha256("12345");
+        const std::string digest = StoredArtifacts::sha256("12345");
         const std::string ofStage = ended(0, {"artifacts", _left->stages[0]}).out;
         assertHas(ofStage, "5     0644  " + digest + "  dist/app\n");
-        assertHas(ofStage, "dist/line\\nend\n");
+        assertHas(ofStage, "dist/line\\x0aend\n");
         CPPUNIT_ASSERT(ofStage.find("docs") == std::string::npos);
         const std::string ofRun = ended(0, {"artifacts", _left->run}).out;
         assertHas(ofRun, "build  5     0644  " + digest + "  dist/app\n");
         assertHas(ofRun, "docs   1     0644  ");
-        CPPUNIT_ASSERT_EQUAL(std::string("dist/app\ndist/line\\nend\ndocs/index.html\n"),
+        CPPUNIT_ASSERT_EQUAL(std::string("dist/app\ndist/line\\x0aend\ndocs/index.html\n"),
                              ended(0, {"artifacts", _left->run, "-o", "name"}).out);
         rapidjson::Document json;
         json.Parse(ended(0, {"artifacts", _left->run, "--json"}).out);
@@ -125,17 +125,17 @@ public:
         runOnce({"build"});
         _left->leave(0, {{"big", bytes}});
         _daemon.start();
-        KeptArtifacts::write(out() / "big.part", bytes.substr(0, 1'234'567));
+        StoredArtifacts::write(out() / "big.part", bytes.substr(0, 1'234'567));
         get(0, _left->run, "big");
         CPPUNIT_ASSERT(bytes == contentOf(out() / "big"));
         CPPUNIT_ASSERT(!fs::exists(out() / "big.part"));
 
         fs::remove(out() / "big");
-        KeptArtifacts::write(out() / "big.part", "another beginning");
+        StoredArtifacts::write(out() / "big.part", "another beginning");
         assertHas(get(7, _left->run, "big").err, "is not what the stage left");
         CPPUNIT_ASSERT(!fs::exists(out() / "big"));
         CPPUNIT_ASSERT(!fs::exists(out() / "big.part"));
-        KeptArtifacts::write(out() / "big.part", bytes + "too much");
+        StoredArtifacts::write(out() / "big.part", bytes + "too much");
         get(0, _left->run, "big");
         CPPUNIT_ASSERT(bytes == contentOf(out() / "big"));
     }
@@ -144,7 +144,7 @@ public:
     {
         runOnce({"build"});
         _left->leave(0, {{"app", "12345"}});
-        const auto content = _left->kept(0).content(KeptArtifacts::sha256("12345"));
+        const auto content = _left->kept(0).content(StoredArtifacts::sha256("12345"));
         std::ofstream(content) << "54321"; // by a stage that is the agent's user
         _daemon.start();
         assertHas(get(7, _left->run, "app").err, "is not what the stage left");
@@ -171,7 +171,7 @@ public:
         _left->leave(0, {{"app", "12345"}});
         _daemon.start();
         assertHas(get(4, _left->run, "*.zip").err, "no artifact matches '*.zip'");
-        fs::remove(_left->kept(0).content(KeptArtifacts::sha256("12345")));
+        fs::remove(_left->kept(0).content(StoredArtifacts::sha256("12345")));
         assertHas(get(4, _left->run, "app").err, "artifact_removed");
     }
 

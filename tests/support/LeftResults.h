@@ -1,9 +1,9 @@
 #pragma once
 
 #include "tests/support/Daemon.h"
-#include "tests/support/KeptArtifacts.h"
 #include "tests/support/OtherBoot.h"
 #include "tests/support/Stages.h"
+#include "tests/support/StoredArtifacts.h"
 
 #include <cstddef>
 #include <map>
@@ -46,7 +46,7 @@ struct LeftResults
                (std::to_string(stage) + "-BUILD") / "1";
     }
 
-    [[nodiscard]] KeptArtifacts kept(std::size_t stage, const std::string& name = "dist") const
+    [[nodiscard]] StoredArtifacts kept(std::size_t stage, const std::string& name = "dist") const
     {
         return {.root = daemon.state() / "artifacts", .attempt = attempt(stage), .name = name};
     }
@@ -66,7 +66,7 @@ struct LeftResults
     /// The daemon must have ended.
     void leaveResults(std::size_t stage, const std::string& json, int total, int failed) const
     {
-        KeptArtifacts::write(attempt(stage) / "tests.json", json);
+        StoredArtifacts::write(attempt(stage) / "tests.json", json);
         set(stage, "tests_total = " + std::to_string(total) +
                        ", tests_failed = " + std::to_string(failed) + ", tests_skipped = 1");
     }
