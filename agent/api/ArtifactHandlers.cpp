@@ -5,6 +5,7 @@
 #include "agent/api/JsonMembers.h"
 #include "agent/api/Routes.h"
 #include "agent/store/ArtifactArchive.h"
+#include "agent/store/ArtifactSets.h"
 
 #include <cstdio>
 #include <set>
@@ -45,8 +46,16 @@ ArtifactManifest manifestOf(const ApiParts& api, const Stage& stage)
     return std::move(*manifest);
 }
 
+/// Whether what the attempt left is in the store. Contents that another attempt has too would be there for longer.
+bool isThere(const ApiParts& api, const Stage& stage)
+{
+    auto reader = api.database.reader();
+    return ArtifactSets(*reader).has(stage.id, stage.attempt);
+}
+
 /// Sends the content as it was kept: by sendfile, and a part where that is asked for.
-Response contentOf(const ApiParts& api, const Request& request, const Artifact& artifact)
+Response contentOf(const ApiParts& api, const Request& request, const Stage& stage,
+                   const Artifact& artifact)
 {
     const std::string etag = "\"" + artifact.sha256 + "\"";
     const auto type = artifactTypeOf(artifact.path);
@@ -65,7 +74,9 @@ Response contentOf(const ApiParts& api, const Request& request, const Artifact& 
         return response;
     }
     const auto content =
-        ArtifactContents(api.state.artifacts()).open(artifact.sha256, artifact.size);
+        isThere(api, stage)
+            ? ArtifactContents(api.state.artifacts()).open(artifact.sha256, artifact.size)
+            : std::nullopt;
     if (!content)
         throw none("artifact_removed",
                    "'" + artifact.path + "' was removed when its time was over");
@@ -92,7 +103,7 @@ Response fileOf(const ApiParts& api, const Request& request, const std::string& 
         stage.artifactManifest.empty() ? std::nullopt : manifestOf(api, stage).find(path);
     if (!artifact)
         throw none("artifact_not_found", "the stage left no '" + path + "'");
-    return contentOf(api, request, *artifact);
+    return contentOf(api, request, stage, *artifact);
 }
 
 /// A name for a folder in the archive: what the artifacts are called, or of several that are called so, with their stage's number.
@@ -106,14 +117,6 @@ std::string folderName(const std::string& name, int ordinal, std::set<std::strin
     for (std::string numbered = folder + "-" + std::to_string(ordinal);; numbered += "_")
         if (taken.insert(numbered).second)
             return numbered;
-}
-
-/// Whether what the attempt left can still be had. Only its first file is looked at: all have the same time.
-bool isThere(const ApiParts& api, const Stage& stage)
-{
-    const auto first = manifestOf(api, stage).next();
-    return !first ||
-           ArtifactContents(api.state.artifacts()).open(first->sha256, first->size).has_value();
 }
 
 } // namespace

@@ -167,7 +167,8 @@ void AttemptEnd::takeArtifacts(Batch& batch, const Run& run, Stage& stage, const
     stage.artifactFiles = outcome.artifacts->files;
     stage.artifactBytes = outcome.artifacts->bytes;
     stage.artifactManifest = outcome.artifacts->manifest;
-    const std::int64_t keepMs = spec.artifacts.keepMs.value_or(_specs.artifactsKeepMs());
+    const std::int64_t keepMs =
+        run.kept ? 0 : spec.artifacts.keepMs.value_or(_specs.artifactsKeepMs());
     const bool ofPullRequest =
         run.trigger == TriggerType::PrOpen || run.trigger == TriggerType::PrSync;
     ArtifactSets(batch.connection)

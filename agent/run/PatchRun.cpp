@@ -4,12 +4,24 @@
 #include "agent/run/InputRules.h"
 #include "agent/run/Lookup.h"
 #include "agent/run/Retention.h"
+#include "agent/store/ArtifactSets.h"
 
 namespace agent::commands
 {
 
 namespace
 {
+
+/// A run that is no longer kept may be due at once; its artifacts have the time of new ones.
+void keep(Batch& batch, EngineParts& parts, Run& run, bool kept)
+{
+    const std::int64_t keepMs = parts.specs.artifactsKeepMs();
+    run.kept = kept;
+    ArtifactSets(batch.connection)
+        .expireAt(run.id, !kept && keepMs > 0 ? std::optional(nowMs() + keepMs) : std::nullopt);
+    if (!kept)
+        batch.retentionDue.insert(Retention::kinds.begin(), Retention::kinds.end());
+}
 
 Done apply(Batch& batch, EngineParts& parts, const std::string& runId, const RunPatch& patch)
 {
@@ -33,9 +45,8 @@ Done apply(Batch& batch, EngineParts& parts, const std::string& runId, const Run
         run.pullNumber = patch.pullNumber;
     run.trigger = patch.trigger.value_or(run.trigger);
     run.priority = patch.priority.value_or(run.priority);
-    if (run.kept && !patch.kept.value_or(true))
-        batch.retentionDue.insert(Retention::kinds.begin(), Retention::kinds.end());
-    run.kept = patch.kept.value_or(run.kept);
+    if (patch.kept && *patch.kept != run.kept)
+        keep(batch, parts, run, *patch.kept);
     batch.update(run);
     batch.changedRuns.insert(runId);
     const std::string status(toString(run.status));

@@ -38,6 +38,8 @@ class ArtifactsApiTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testMasksSecretsInWhatTestsPrinted);
     CPPUNIT_TEST(testLostResultsLeaveTheCounts);
     CPPUNIT_TEST(testARunThatIsKeptDoesNotAge);
+    CPPUNIT_TEST(testServesWhatARunLeft);
+    CPPUNIT_TEST(testArtifactsOfARunThatIsKeptStay);
     CPPUNIT_TEST_SUITE_END();
 
     Daemon _daemon;
@@ -187,11 +189,17 @@ public:
     {
         runOnce({"build"});
         _left->leave(0, {{"a", "1"}, {"b", "2"}});
-        _daemon.start();
         fs::remove(_left->kept(0).content(StoredArtifacts::sha256("1")));
+        _daemon.start();
         CPPUNIT_ASSERT_EQUAL(404, file("a").status);
         CPPUNIT_ASSERT_EQUAL(std::string("artifact_removed"), code(file("a")));
         CPPUNIT_ASSERT_EQUAL(std::string("2"), file("b").body);
+
+        // Its time is over; that another run has the same content changes nothing.
+        CPPUNIT_ASSERT_EQUAL(0, _daemon.stop());
+        _left->change("DELETE FROM artifact_sets");
+        _daemon.start();
+        CPPUNIT_ASSERT_EQUAL(std::string("artifact_removed"), code(file("b")));
         CPPUNIT_ASSERT_EQUAL(2U, _daemon.get(list()).json().Size());
         const auto archive = _daemon.get("/api/runs/" + _left->run + "/artifacts.tar.zst");
         CPPUNIT_ASSERT_EQUAL(404, archive.status);
@@ -371,6 +379,55 @@ public:
         waitFor("the first run to go, which is one too many now",
                 [&] { return _daemon.get("/api/runs/" + kept).status == 404; });
         CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/api/runs/" + third).status);
+    }
+
+    /// From the command to the client, with nothing laid down by a test.
+    void testServesWhatARunLeft()
+    {
+        _daemon.start();
+        const auto run = _daemon.submit(agent::test::listOf({shell(
+            "mkdir -p dist reports; printf hello >dist/app; chmod 750 dist/app; echo "
+            "'<testsuite><testcase name=\"adds\"><failure message=\"3 != 4\"/></testcase>"
+            "<testcase/></testsuite>' >reports/a.xml; exit 3",
+            R"("artifacts":{"paths":["dist/**"],"name":"app","when":"always"},"reports":{"junit":["reports/*.xml"]})")}));
+        _daemon.waitForRun(run, "FAILURE");
+        const auto stage = _daemon.stagesOf(run)[0];
+        const auto files = _daemon.get("/api/stages/" + stage + "/artifacts").json();
+        CPPUNIT_ASSERT_EQUAL(1U, files.Size());
+        CPPUNIT_ASSERT_EQUAL(std::string("0750"), std::string(files[0]["mode"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(std::string("hello"),
+                             _daemon.get("/api/stages/" + stage + "/artifacts/dist/app").body);
+        const auto out = _daemon.folder() / "out";
+        agent::extract(_daemon.get("/api/runs/" + run + "/artifacts.tar.zst").body, out);
+        CPPUNIT_ASSERT_EQUAL(std::string("hello"), contentOf(out / "app/dist/app"));
+        const auto results = _daemon.get("/api/runs/" + run + "/tests").json();
+        CPPUNIT_ASSERT_EQUAL(2, results["total"].GetInt());
+        CPPUNIT_ASSERT_EQUAL(std::string("adds"),
+                             std::string(results["stages"][0]["failures"][0]["name"].GetString()));
+        CPPUNIT_ASSERT_EQUAL(1, _daemon.get("/api/runs/" + run).json()["tests"]["failed"].GetInt());
+    }
+
+    void testArtifactsOfARunThatIsKeptStay()
+    {
+        _daemon.set("artifacts.keep", "2s");
+        _daemon.start();
+        const auto left = [&]
+        {
+            const auto run = _daemon.submit(
+                "[" + shell("date +%N >app; cat app", R"("artifacts":["app"])") + "]");
+            _daemon.waitForRun(run, "SUCCESS");
+            return run;
+        };
+        const auto kept = left();
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.patch("/api/runs/" + kept, R"({"kept":true})").status);
+        const auto status = [&](const std::string& run) {
+            return _daemon.get("/api/stages/" + _daemon.stagesOf(run)[0] + "/artifacts/app").status;
+        };
+        const auto other = left();
+        waitFor("those of the other run to go", [&] { return status(other) == 404; });
+        CPPUNIT_ASSERT_EQUAL(200, status(kept));
+        CPPUNIT_ASSERT_EQUAL(200, _daemon.patch("/api/runs/" + kept, R"({"kept":false})").status);
+        waitFor("its own to go", [&] { return status(kept) == 404; });
     }
 };
 

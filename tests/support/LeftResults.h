@@ -61,6 +61,9 @@ struct LeftResults
             bytes += content.size();
         set(stage, "artifact_files = " + std::to_string(files.size()) + ", artifact_bytes = " +
                        std::to_string(bytes) + ", artifact_manifest = '" + digest + "'");
+        change("INSERT INTO artifact_sets (stage_id, attempt, run_id, name, bytes, created_at) "
+               "SELECT id, attempt, run_id, 'dist', " +
+               std::to_string(bytes) + ", ended_at FROM stages WHERE id = '" + stages[stage] + "'");
     }
 
     /// The daemon must have ended.
@@ -71,12 +74,16 @@ struct LeftResults
                        ", tests_failed = " + std::to_string(failed) + ", tests_skipped = 1");
     }
 
+    /// The daemon must have ended.
+    void change(const std::string& statement) const
+    {
+        changeRecord(daemon.state(), statement.c_str());
+    }
+
 private:
     void set(std::size_t stage, const std::string& columns) const
     {
-        changeRecord(
-            daemon.state(),
-            ("UPDATE stages SET " + columns + " WHERE id = '" + stages[stage] + "'").c_str());
+        change("UPDATE stages SET " + columns + " WHERE id = '" + stages[stage] + "'");
     }
 };
 
