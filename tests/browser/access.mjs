@@ -1,6 +1,6 @@
 // Accessibility: keyboard, small screens, light and dark mode, colour blindness, screen readers.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { violations } from './axe.mjs';
 import { shell, until } from './daemon.mjs';
 
 async function focusedText(page) {
@@ -86,14 +86,6 @@ async function someRuns(daemon) {
     await daemon.runIs(waiting.id, 'AWAITING_APPROVAL');
     await daemon.stageIs(running.stages[0], 'IN_PROGRESS');
     return { good, failed, waiting, running };
-}
-
-/** Returns the violations found by axe-core. */
-async function violations(page, axe) {
-    if (!(await page.evaluate(() => 'axe' in window)))
-        await page.evaluate(readFileSync(axe, 'utf8'));
-    const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-    return found.violations.map(({ id, help, nodes }) => `${id}: ${help}\n  ${nodes.map((node) => `${node.target} ${node.failureSummary}`).join('\n  ')}`);
 }
 
 export async function axeFindsNoViolation({ page, daemon, open, axe, picture }) {

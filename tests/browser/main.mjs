@@ -9,6 +9,7 @@ import * as access from './access.mjs';
 import * as actions from './actions.mjs';
 import * as connection from './connection.mjs';
 import * as log from './log.mjs';
+import * as results from './results.mjs';
 import * as runs from './runs.mjs';
 import * as safety from './safety.mjs';
 
@@ -23,7 +24,7 @@ if (words.length === 0) // of an earlier run
     rmSync(screenshots, { recursive: true, force: true });
 mkdirSync(screenshots, { recursive: true });
 
-const cases = [runs, actions, log, connection, safety, access].flatMap((suite) => Object.entries(suite))
+const cases = [runs, actions, log, results, connection, safety, access].flatMap((suite) => Object.entries(suite))
     .filter(([name]) => words.length === 0 || words.some((word) => name.includes(word)));
 
 // Files of killed browsers and daemons are removed with this folder.
