@@ -19,7 +19,7 @@ ArtifactType artifactTypeOf(const std::string& path);
 std::string contentDisposition(const std::string& path, bool shown);
 
 /// The Content-Security-Policy of every artifact: whatever a browser takes it for, it is in an origin of its own, runs no script, sends
-/// no form, is in no frame, and loads nothing but what stands beside it.
+/// no form, is in no frame, and loads nothing: a report of one file is shown as it is.
 extern const char* const artifactPolicy;
 
 } // namespace agent
