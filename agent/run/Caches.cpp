@@ -4,7 +4,7 @@
 #include "agent/run/CacheScopes.h"
 
 #include <algorithm>
-#include <exception>
+#include <stdexcept>
 
 #include <unistd.h>
 
@@ -82,6 +82,7 @@ void Caches::prepare(Order& order, const Run& run, const Stage& stage,
 }
 
 void Caches::stageEnded(Batch& batch, const Run& run, const Stage& stage)
+try
 {
     if (_worker == nullptr)
         return;
@@ -97,8 +98,13 @@ void Caches::stageEnded(Batch& batch, const Run& run, const Stage& stage)
                           .succeeded = stage.status == Status::Success};
     batch.afterCommit.push_back([this, attempt] { _worker->ended(attempt); });
 }
+catch (const std::runtime_error&)
+{
+    return; // the stored pipeline can't be read: the run goes on, or ends, all the same
+}
 
 void Caches::runEnded(Batch& batch, const Run& run)
+try
 {
     if (_worker == nullptr || _worker->options().maxBytes == 0 || run.serviceId.empty())
         return;
@@ -128,6 +134,10 @@ void Caches::runEnded(Batch& batch, const Run& run)
     }
     if (!job.stages.empty())
         batch.afterCommit.push_back([this, job] { _worker->save(job); });
+}
+catch (const std::runtime_error&)
+{
+    return; // the stored pipeline can't be read: the run goes on, or ends, all the same
 }
 
 bool Caches::makeRoom(Batch& batch)
