@@ -33,7 +33,7 @@ class ArtifactsTest: public CppUnit::TestFixture
 
     agent::FilesFolder _folder;
     agent::StoredArtifacts _kept{.root = _folder.path() / "artifacts",
-                               .attempt = _folder.path() / "attempt"};
+                                 .attempt = _folder.path() / "attempt"};
 
     ArtifactManifest kept(const std::map<std::string, std::string>& files)
     {
