@@ -16,11 +16,6 @@ const Query setsByExpiry{
     artifactSetTable.select("WHERE expires_at IS NOT NULL ORDER BY expires_at LIMIT ?")};
 const Query expireSets{"UPDATE artifact_sets SET expires_at = ? WHERE stage_id IN "
                        "(SELECT id FROM stages WHERE run_id = ?)"};
-const Query newestSets{artifactSetTable.select("WHERE service_id = ? AND branch = ? AND name = ? "
-                                               "ORDER BY created_at DESC LIMIT 100")};
-const Query runEndedWell{"SELECT 1 FROM runs WHERE id = ? AND +status = 'SUCCESS'"};
-const Query attemptEndedWell{
-    "SELECT 1 FROM stages WHERE id = ? AND attempt = ? AND +status = 'SUCCESS'"};
 
 } // namespace
 
@@ -55,27 +50,6 @@ std::vector<ArtifactSet> ArtifactSets::byExpiry(int limit)
 void ArtifactSets::expireAt(const std::string& runId, const std::optional<TimeMs>& at)
 {
     _connection.prepare(expireSets).bind(at).bind(runId).run();
-}
-
-std::optional<ArtifactSet> ArtifactSets::newest(const std::string& serviceId,
-                                                const std::string& branch, const std::string& name)
-{
-    Statement& query = _connection.prepare(newestSets).bind(serviceId).bind(branch).bind(name);
-    std::optional<ArtifactSet> found;
-    while (!found && query.step())
-    {
-        ArtifactSet set;
-        artifactSetTable.read(query, set);
-        Statement& run = _connection.prepare(runEndedWell).bind(set.runId);
-        Statement& stage =
-            _connection.prepare(attemptEndedWell).bind(set.stageId).bind(set.attempt);
-        if (run.step() && stage.step())
-            found = std::move(set);
-        run.reset();
-        stage.reset();
-    }
-    query.reset();
-    return found;
 }
 
 } // namespace agent

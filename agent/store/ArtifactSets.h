@@ -28,10 +28,6 @@ public:
     /// Of all attempts of the run's stages.
     void expireAt(const std::string& runId, const std::optional<TimeMs>& at);
 
-    /// The newest of the service's branch with this name whose run ended in SUCCESS, out of the hundred newest.
-    [[nodiscard]] std::optional<ArtifactSet>
-    newest(const std::string& serviceId, const std::string& branch, const std::string& name);
-
 private:
     RecordSession& _connection;
 };

@@ -190,6 +190,19 @@ private:
             DROP TABLE outbox; DROP TABLE report_numbers; DROP TABLE reserve; DROP TABLE deliveries;
             DROP TABLE run_labels; ALTER TABLE runs DROP COLUMN labels;
             ALTER TABLE runs DROP COLUMN began_boot_id; ALTER TABLE runs DROP COLUMN began_boot_ms;
+            DROP TABLE artifact_sets;
+            ALTER TABLE stages DROP COLUMN artifact_files;
+            ALTER TABLE stages DROP COLUMN artifact_bytes;
+            ALTER TABLE attempts DROP COLUMN artifact_files;
+            ALTER TABLE attempts DROP COLUMN artifact_bytes;
+            ALTER TABLE stages DROP COLUMN artifact_manifest;
+            ALTER TABLE stages DROP COLUMN tests_total;
+            ALTER TABLE attempts DROP COLUMN artifact_manifest;
+            ALTER TABLE attempts DROP COLUMN tests_total;
+            ALTER TABLE stages DROP COLUMN tests_failed;
+            ALTER TABLE stages DROP COLUMN tests_skipped;
+            ALTER TABLE attempts DROP COLUMN tests_failed;
+            ALTER TABLE attempts DROP COLUMN tests_skipped;
             PRAGMA user_version = 2;)");
     }
 

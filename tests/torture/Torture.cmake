@@ -86,7 +86,7 @@ if(NOT STAGE_AGENT_SANITIZE)
     target_link_options(failpoint-shim PRIVATE -static)
 endif()
 # The daemon finds what else it needs beside itself.
-foreach(other plugins stage-plugin-host)
+foreach(other plugins stage-collector stage-plugin-host)
     add_custom_command(TARGET failpoint-agent POST_BUILD COMMAND ${CMAKE_COMMAND} -E create_symlink
         ${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/${other} ${CMAKE_BINARY_DIR}/failpoints/${other} VERBATIM)
 endforeach()
