@@ -189,10 +189,10 @@ void ContentStore::sync()
 
 void ContentStore::publish()
 {
-    // Against a removal that has seen no other link of a content: its name would be gone after this.
+    // Against a removal that has seen no other link of a content, and against another attempt that names the same one.
     const FileDescriptor lock(
         ::openat(_store.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-    if (!lock.valid() || ::flock(lock.get(), LOCK_SH) != 0)
+    if (!lock.valid() || ::flock(lock.get(), LOCK_EX) != 0)
         fail("cannot lock the store");
     for (const std::string& digest : _digests)
         publish(digest);
@@ -206,12 +206,33 @@ void ContentStore::publish(const std::string& digest)
     for (int tries = 0; tries < 2; ++tries)
     {
         if (::linkat(_set.get(), digest.c_str(), _objects.get(), name.c_str(), 0) == 0 ||
-            errno == EEXIST)
+            (errno == EEXIST && shareNamed(digest, name)))
             return;
         if (errno == ENOENT)
             ::mkdirat(_objects.get(), digest.substr(0, 2).c_str(), folderMode);
     }
     fail("cannot name a content");
+}
+
+/// Where another attempt has stored the same content meanwhile: its file takes the place of ours, as the links of one
+/// file are the count of those that need the name. Returns false where that can't be; the name is free then.
+bool ContentStore::shareNamed(const std::string& digest, const std::string& name) const
+{
+    struct stat ours = {};
+    struct stat named = {};
+    if (::fstatat(_set.get(), digest.c_str(), &ours, AT_SYMLINK_NOFOLLOW) != 0 ||
+        ::fstatat(_objects.get(), name.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;
+    if (ours.st_ino == named.st_ino && ours.st_dev == named.st_dev)
+        return true;
+    ::unlinkat(_set.get(), unfinished, 0);
+    if (S_ISREG(named.st_mode) && ours.st_size == named.st_size &&
+        ::linkat(_objects.get(), name.c_str(), _set.get(), unfinished, 0) == 0 &&
+        ::renameat(_set.get(), unfinished, _set.get(), digest.c_str()) == 0)
+        return true;
+    // It has no links left, or was changed.
+    ::unlinkat(_objects.get(), name.c_str(), 0);
+    return false;
 }
 
 } // namespace agent

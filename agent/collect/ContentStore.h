@@ -48,6 +48,7 @@ private:
     StoredContent addLarge(const RegularFile& file, std::int64_t most);
     [[nodiscard]] bool known(const StoredContent& content);
     void publish(const std::string& digest);
+    [[nodiscard]] bool shareNamed(const std::string& digest, const std::string& name) const;
 
     FileDescriptor _store;
     FileDescriptor _objects;

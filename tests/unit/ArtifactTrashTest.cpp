@@ -1,6 +1,7 @@
 // A set of artifacts goes with the contents that no other set has, and with those only.
 #include "agent/run/ArtifactTrash.h"
 #include "agent/collect/Collector.h"
+#include "agent/collect/ContentStore.h"
 #include "tests/support/Artifacts.h"
 
 #include <cppunit/TestFixture.h>
@@ -8,6 +9,7 @@
 
 #include <atomic>
 #include <fcntl.h>
+#include <memory>
 #include <thread>
 
 namespace agent
@@ -20,6 +22,7 @@ class ArtifactTrashTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(ArtifactTrashTest);
     CPPUNIT_TEST(testContentsGoWithTheLastSetThatHasThem);
     CPPUNIT_TEST(testAllSetsOfARunGo);
+    CPPUNIT_TEST(testTwoThatStoreTheSameAtOnceShareIt);
     CPPUNIT_TEST(testWhatIsNotThereIsNoError);
     CPPUNIT_TEST(testARemovalThatWasCutShortGoesOn);
     CPPUNIT_TEST(testAContentOfAnotherInodeStays);
@@ -50,6 +53,29 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::size_t{0}, test::contentsIn(store()).size());
         CPPUNIT_ASSERT(fs::is_empty(store() / "sets"));
         CPPUNIT_ASSERT(fs::is_empty(store() / "trash"));
+    }
+
+    /// Symptom: a file of a kept set is gone, its set removed by nobody. Cause: two attempts stored the same content at the
+    /// same time, each in a file of its own, and only one of these had the name, which went with its set.
+    void testTwoThatStoreTheSameAtOnceShareIt()
+    {
+        const auto file = RegularFile::open(_files.write("a", "same").string());
+        const auto large =
+            RegularFile::open(_files.write("b", std::string(3'000'000, 'x')).string());
+        std::vector<std::unique_ptr<ContentStore>> stores;
+        for (const char* run : {"run1", "run2"})
+        {
+            stores.push_back(std::make_unique<ContentStore>(store().string(), run, "stage.1"));
+            stores.back()->add(*file, 4, 4);
+            stores.back()->add(*large, 3'000'000, 3'000'000);
+        }
+        for (const auto& one : stores)
+            one->publish();
+        CPPUNIT_ASSERT_EQUAL(std::size_t{2}, test::contentsIn(store()).size());
+        remove("artifacts/sets/run1/stage.1");
+        CPPUNIT_ASSERT_EQUAL(std::size_t{2}, test::contentsIn(store()).size());
+        remove("artifacts/sets/run2/stage.1");
+        CPPUNIT_ASSERT_EQUAL(std::size_t{1}, test::filesBelow(store()));
     }
 
     void testWhatIsNotThereIsNoError()
