@@ -18,6 +18,8 @@ set(fuzzed_sources
     agent/run/PipelineReader.cpp
     agent/run/PipelineReaderService.cpp
     agent/run/PipelineValues.cpp
+    agent/run/ArtifactKeys.cpp
+    agent/run/CacheKeys.cpp
     agent/run/ConditionKeys.cpp
     agent/run/FilePipeline.cpp
     agent/run/RunPipeline.cpp
