@@ -26,13 +26,12 @@ function appendSome(root, elements, draw) {
         const left = elements.length - from - shownAtOnce;
         if (left <= 0)
             return;
-        const more = el('button', { type: 'button', class: 'more' }, `Show ${Math.min(left, shownAtOnce).toLocaleString('en')} more of ${left.toLocaleString('en')}`);
-        more.addEventListener('click', () => {
+        const more = el('li', { class: 'more' }, el('button', { type: 'button', onclick: () => {
             const first = root.children.length - 1;
             more.remove();
             append(from + shownAtOnce);
             root.children[first]?.querySelector('button, summary')?.focus();
-        });
+        } }, `Show ${Math.min(left, shownAtOnce).toLocaleString('en')} more of ${left.toLocaleString('en')}`));
         root.append(more);
     };
     append(0);

@@ -10,7 +10,7 @@ const report = `<testsuite name="sums">
 ${'<testcase name="passes"/>'.repeat(409)}<testcase name="skipped"><skipped/></testcase></testsuite>`;
 
 // A PNG of 2 × 1 pixels.
-const picture64 = 'iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAYAAAD0In+KAAAAEUlEQVR4nGP4z8Dwn4Hh/38AEfcC/kY5QSMAAAAASUVORK5CYII=';
+const picture64 = 'iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAIAAAB7QOjdAAAADUlEQVR4nGM4IQcEJwAHIwIJ5FiIOQAAAABJRU5ErkJggg==';
 
 /** A run that left a report, files of several kinds, and nothing in its second stage. */
 async function leftRun(daemon) {
@@ -81,8 +81,10 @@ export async function filesAreATreeWithAPreview({ page, daemon, open, axe, pictu
     await tree.locator('.file', { hasText: 'empty' }).click();
     await page.locator('.preview', { hasText: 'Empty.' }).waitFor();
     await tree.locator('summary', { hasText: 'deep/' }).click();
+    const more = page.getByRole('button', { name: 'Show 101 more of 101' });
+    await more.waitFor();
     assert.equal(await tree.locator('.file', { hasText: 'file-' }).count(), 199); // and the folder before them
-    await page.getByRole('button', { name: 'Show 101 more of 101' }).click();
+    await more.click();
     assert.equal(await tree.locator('.file', { hasText: 'file-' }).count(), 300);
     await tree.locator('summary', { hasText: 'er/' }).click();
     await tree.locator('.file', { hasText: 'app.bin' }).click();
