@@ -82,6 +82,12 @@ ContentStore::ContentStore(const std::string& store, const std::string& run,
       _objects(folderIn(_store.get(), "objects")),
       _buffer(std::make_unique_for_overwrite<char[]>(bufferBytes))
 {
+    // Before the first content: on a disk that this fills, what removes it again could not make them.
+    (void)folderIn(_store.get(), "trash");
+    const FileDescriptor lock(
+        ::openat(_store.get(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!lock.valid())
+        fail("cannot make the store's lock");
     const FileDescriptor sets = folderIn(_store.get(), "sets");
     _set = folderIn(folderIn(sets.get(), run).get(), attempt);
     empty(_set.get());

@@ -27,6 +27,9 @@ constexpr std::size_t mostBytes = 64UL << 20;
 
 void Manifest::add(ManifestEntry entry)
 {
+    // Before there are a hundred thousand paths of 4 KiB in memory.
+    if ((_pathBytes += entry.path.size()) > mostBytes)
+        throw NotKept("the paths of the files are too long together");
     _bytes += entry.size;
     _entries.push_back(std::move(entry));
 }

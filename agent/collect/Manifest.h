@@ -23,6 +23,7 @@ class Manifest
 public:
     explicit Manifest(std::string name) : _name(std::move(name)) {}
 
+    /// Errors: NotKept where the paths are more than readers take.
     void add(ManifestEntry entry);
 
     [[nodiscard]] std::int64_t files() const { return static_cast<std::int64_t>(_entries.size()); }
@@ -38,6 +39,7 @@ private:
     std::string _name;
     std::vector<ManifestEntry> _entries;
     std::int64_t _bytes = 0;
+    std::size_t _pathBytes = 0;
 };
 
 } // namespace agent

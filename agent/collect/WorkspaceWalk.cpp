@@ -21,8 +21,9 @@ namespace
 
 constexpr std::size_t longestPath = 4096;
 
-/// That wait to be looked into, each with its path.
-constexpr std::size_t mostFolders = 1'000'000;
+/// What the folders that wait to be looked into may take of memory, each with its path: a stage can make a million of them
+/// with long ones.
+constexpr std::size_t mostWaiting = 256UL << 20;
 
 struct CloseFolder
 {
@@ -56,13 +57,23 @@ WorkspaceWalk::WorkspaceWalk(const std::string& workspace, const std::vector<std
 
 void WorkspaceWalk::run(const Visitor& visitor)
 {
-    _waiting.push_back({.path = "", .way = _patterns.begin()});
+    Folder root{.path = "", .way = _patterns.begin()};
+    _waitingBytes = sizeOf(root);
+    _waiting.push_back(std::move(root));
     while (!_waiting.empty())
     {
         const Folder folder = std::move(_waiting.back());
         _waiting.pop_back();
+        _waitingBytes -= sizeOf(folder);
         visitFolder(folder, visitor);
     }
+}
+
+/// Nearly; the same whenever it is asked.
+std::size_t WorkspaceWalk::sizeOf(const Folder& folder) const
+{
+    constexpr std::size_t ofPattern = 64;
+    return sizeof(Folder) + folder.path.size() + ofPattern * _texts.size();
 }
 
 std::vector<std::string> WorkspaceWalk::unmatched() const
@@ -121,9 +132,10 @@ void WorkspaceWalk::visitEntry(int folder, const Folder& above, const std::strin
     }
     if (kind == DT_DIR)
     {
-        if (_waiting.size() == mostFolders)
+        Folder found{.path = path, .way = std::move(way)};
+        if ((_waitingBytes += sizeOf(found)) > mostWaiting)
             throw NotKept("the workspace has too many folders");
-        _waiting.push_back({.path = path, .way = std::move(way)});
+        _waiting.push_back(std::move(found));
     }
     else if (matches && kind == DT_REG)
         visitFile(folder, name, path, way, visitor);

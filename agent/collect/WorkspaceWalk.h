@@ -4,6 +4,7 @@
 #include "agent/os/FileDescriptor.h"
 #include "agent/os/RegularFile.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -52,6 +53,7 @@ private:
         FilePatterns::Way way;
     };
 
+    [[nodiscard]] std::size_t sizeOf(const Folder& folder) const;
     void visitFolder(const Folder& folder, const Visitor& visitor);
     void visitEntry(int folder, const Folder& above, const std::string& name, unsigned char kind,
                     const Visitor& visitor);
@@ -63,6 +65,7 @@ private:
     FileDescriptor _root;
     dev_t _device = 0;
     std::vector<Folder> _waiting;
+    std::size_t _waitingBytes = 0;
     std::vector<bool> _matched; ///< by pattern
 };
 
