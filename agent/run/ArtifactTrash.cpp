@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <thread>
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -40,6 +42,20 @@ std::vector<std::string> namesIn(int folder)
         if (const std::string name = entry->d_name; name != "." && name != "..")
             names.push_back(name);
     return names;
+}
+
+/// Takes the lock. Returns false when that can't be, or on `stop`: a stage without a sandbox, or a collector that the kernel
+/// does not let go of, may have it for as long as it likes.
+bool taken(int lock, const std::stop_token& stop)
+{
+    constexpr std::chrono::milliseconds pause{20};
+    while (::flock(lock, LOCK_EX | LOCK_NB) != 0)
+    {
+        if (errno != EWOULDBLOCK || stop.stop_requested())
+            return false;
+        std::this_thread::sleep_for(pause);
+    }
+    return true;
 }
 
 /// Removes the link, and the content's name where that is all that is left of it.
@@ -126,7 +142,7 @@ void ArtifactTrash::removeLinks(int set, int objects, const std::vector<std::str
     for (std::size_t i = 0; i < names.size() && !stop.stop_requested();)
     {
         // While a collector that has linked a content gives it its name: it would be removed after that.
-        if (!lock.valid() || ::flock(lock.get(), LOCK_EX) != 0)
+        if (!lock.valid() || !taken(lock.get(), stop))
             return;
         for (const std::size_t end = std::min(names.size(), i + linksAtOnce); i < end; ++i)
             removeLink(set, objects, names[i]);
