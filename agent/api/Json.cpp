@@ -383,6 +383,9 @@ std::string reportJson(const ReportFacts& facts, const ReportOrigin& origin)
             out.StartObject();
             putRun(out, facts.run);
             putFailure(out, facts.run, facts.failedStage);
+            out.Key("kept");
+            out.Bool(facts.run.kept);
+            putResults(out, facts.results);
             out.EndObject();
             out.Key("stage");
             if (stage != nullptr)

@@ -100,7 +100,7 @@ void CacheWorker::makeRoom()
 bool CacheWorker::mayHaveSome() const
 {
     const std::lock_guard lock(_mutex);
-    return _some;
+    return _some && !_saving;
 }
 
 void CacheWorker::relieve()
@@ -157,11 +157,13 @@ void CacheWorker::work(const std::stop_token& stop)
         }
         const CacheJob job = std::move(_jobs.front());
         _jobs.pop_front();
+        _saving = true;
         lock.unlock();
         if (!saveAll(job))
             return; // the next daemon does it
         ::unlink(_store.pending(job.runId).c_str());
         lock.lock();
+        _saving = false;
         _held.erase(job.runId);
     }
 }

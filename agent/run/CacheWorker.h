@@ -94,7 +94,7 @@ public:
     /// Removes caches until the disk lacks nothing. Threads: any; does not wait for it.
     void makeRoom();
 
-    /// Whether makeRoom() may find any. Threads: any.
+    /// Whether makeRoom() may find any soon: not while one is saved, which may take minutes. Threads: any.
     [[nodiscard]] bool mayHaveSome() const;
 
     /// Whether the run's workspace is still to be read. Threads: any.
@@ -124,6 +124,7 @@ private:
     CacheCounts _counts;                 // guarded by _mutex
     bool _roomWanted = false;            // guarded by _mutex
     bool _some = true;                   // guarded by _mutex: there may be archives
+    bool _saving = false;                // guarded by _mutex
     std::jthread _thread;                // last: it uses all above
 };
 

@@ -61,9 +61,9 @@ void Reports::write(Batch& batch, const Subscriptions::List& list, const char* e
                   .number = log ? 0 : outbox.takeNumber(run.id), // receivers of all events see each
                   .event = event,
                   .at = stage == nullptr ? run.updatedAt : stage->updatedAt};
-    const auto failed = run.status == Status::Failure
-                            ? RunOutlook(batch.connection).failedStage(run.id)
-                            : std::nullopt;
+    RunOutlook outlook(batch.connection);
+    const auto failed = run.status == Status::Failure ? outlook.failedStage(run.id) : std::nullopt;
+    const auto results = run.startedAt ? outlook.results(run.id) : RunOutlook::Results{};
     const std::string repository = _specs.repository(run);
     std::optional<std::vector<Stage>> stages;
     for (const Subscription& one : list)
@@ -75,8 +75,8 @@ void Reports::write(Batch& batch, const Subscriptions::List& list, const char* e
             stages = batch.runs.stages(run.id);
         report.id = newId();
         report.target = one.target;
-        report.body = _options.body(
-            {report, run, failed, stage, actor, reason, repository, whole ? &*stages : nullptr});
+        report.body = _options.body({report, run, failed, results, stage, actor, reason, repository,
+                                     whole ? &*stages : nullptr});
         outbox.append(report);
         batch.reported = true;
     }

@@ -24,6 +24,7 @@ struct ReportFacts
     const Report& report; ///< all but its body
     const Run& run;
     const std::optional<RunOutlook::FailedStage>& failedStage; ///< of the run
+    const RunOutlook::Results& results;                        ///< of the run
     const Stage* stage = nullptr; ///< that changed; null: the run itself did
     const std::string& actor;
     const std::string& reason;                  ///< masked
