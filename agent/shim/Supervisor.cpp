@@ -344,8 +344,10 @@ bool Supervisor::advance(const Command& command, bool processesLeft)
             // A host that goes down asks all processes at once: then this is no end of its own.
             if (_stopAsked && endedByTerm(*status))
                 _evidence.ended = Cause::Stopped;
+            else if (const auto told = command.leftBehind())
+                _leftBehind = *told; // by the sandbox's first process, which may have ended all of them since
             else if (processesLeft)
-                _leftBehind = command.leftBehind().value_or(leftBehindLine(_processes->list()));
+                _leftBehind = leftBehindLine(_processes->list());
             _phase = Phase::Killing;
             if (!_processes->commandStatus())
                 _nextKill = now + killInterval; // the sandbox's first process ends all with itself
