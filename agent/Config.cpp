@@ -13,8 +13,10 @@
 #include <cstdlib>
 #include <cstring>
 #include <grp.h>
+#include <iterator>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -37,51 +39,19 @@ const std::set<std::string>& knownKeys()
 {
     static const std::set<std::string> known = []
     {
-        std::set<std::string> keys{"auth.required",
-                                   "auth.proxy_header",
-                                   "metrics.public",
-                                   "http.address",
-                                   "http.port",
-                                   "http.hosts",
-                                   "http.socket",
-                                   "http.tls_certificate",
-                                   "http.tls_key",
-                                   "http.plain",
-                                   "http.base_path",
-                                   "auth.operators_group",
-                                   "state.dir",
-                                   "services.dir",
-                                   "plugins.dir",
-                                   "secrets.dir",
-                                   "executor.slots",
-                                   "stage.timeout",
-                                   "stage.grace",
-                                   "logs.max_bytes",
-                                   "caches.max_bytes",
-                                   "caches.timeout",
-                                   "disk.min_free",
-                                   "disk.min_free_inodes",
-                                   "runs.keep",
-                                   "runs.keep_count",
-                                   "runs.queue_max",
-                                   "workspace.keep",
-                                   stuckAfter,
-                                   "logs.compress_after",
-                                   "mirrors.keep",
-                                   "outbox.dir",
-                                   "outbox.keep",
-                                   "outbox.max",
-                                   "outbox.ca_file",
-                                   "http.public_url",
-                                   "hooks.secret",
-                                   "git.config",
-                                   "isolation.default",
-                                   "isolation.none_allowed",
-                                   "isolation.binds",
-                                   "artifacts.keep",
-                                   "artifacts.max_bytes",
-                                   "artifacts.max_files",
-                                   "artifacts.timeout"};
+        std::istringstream names(
+            "auth.required auth.proxy_header metrics.public http.address http.port "
+            "http.hosts http.socket http.tls_certificate http.tls_key http.plain "
+            "http.base_path auth.operators_group state.dir services.dir plugins.dir "
+            "secrets.dir executor.slots stage.timeout stage.grace logs.max_bytes "
+            "caches.max_bytes caches.timeout disk.min_free disk.min_free_inodes runs.keep "
+            "runs.keep_count runs.queue_max workspace.keep logs.compress_after "
+            "mirrors.keep outbox.dir outbox.keep outbox.max outbox.ca_file http.public_url "
+            "hooks.secret git.config isolation.default isolation.none_allowed "
+            "isolation.binds artifacts.keep artifacts.max_bytes artifacts.max_files "
+            "artifacts.timeout ");
+        std::set<std::string> keys{std::istream_iterator<std::string>(names), {}};
+        keys.insert(stuckAfter);
         for (const StageType type : allStageTypes)
             keys.insert(stuckAfter + "." + std::string(toString(type)));
         return keys;
