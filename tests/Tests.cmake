@@ -266,6 +266,8 @@ add_executable(daemon-tests
     tests/daemon/ArtifactsApiTest.cpp
     tests/daemon/StagectlArtifactsTest.cpp
     tests/daemon/RetentionTest.cpp
+    tests/daemon/ArtifactKeepingTest.cpp
+    tests/daemon/ArtifactKillTest.cpp
     tests/daemon/CachesTest.cpp
     tests/daemon/RegressionTest.cpp)
 target_link_libraries(daemon-tests PRIVATE agent_api agent_model agent_store SQLite::SQLite3 Poco::Net Poco::NetSSL OpenSSL::SSL
