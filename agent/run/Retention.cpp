@@ -290,7 +290,40 @@ bool Retention::makeRoom(Batch& batch, const std::string& why)
     }
     const bool moved = found > 0 || place.id != _workspaces.id;
     batch.afterCommit.push_back([this, place] { _workspaces = place; });
-    return moved;
+    return moved || removeHalfOldArtifacts(batch, why);
+}
+
+/// Those past half of their time, as they expire next.
+bool Retention::removeHalfOldArtifacts(Batch& batch, const std::string& why)
+{
+    constexpr int setsAtOnce = 5;
+    const TimeMs now = believedNow();
+    ArtifactSets sets(batch.connection);
+    int found = 0;
+    for (const ArtifactSet& set : sets.byExpiry(foldersAtOnce))
+    {
+        if (found == setsAtOnce)
+            break;
+        if (now < set.createdAt + (*set.expiresAt - set.createdAt) / 2)
+            continue;
+        ++found;
+        removeSet(batch, sets, set, why);
+    }
+    return found > 0;
+}
+
+void Retention::removeSet(Batch& batch, ArtifactSets& sets, const ArtifactSet& set,
+                          const std::string& why)
+{
+    sets.remove(set.stageId, set.attempt);
+    batch.changedRuns.insert(set.runId);
+    batch.afterCommit.push_back(
+        [this, set, why]
+        {
+            journal::info("artifacts '" + set.name + "' of run " + set.runId + " removed, " +
+                          std::to_string(set.bytes) + " bytes: " + why);
+            _cleanup.discardArtifacts(_state.artifactSet(set.runId, set.stageId, set.attempt));
+        });
 }
 
 std::optional<std::int64_t> Retention::compressLogs(Batch& batch, TimeMs now)
@@ -324,15 +357,7 @@ std::optional<std::int64_t> Retention::removeArtifacts(Batch& batch, TimeMs now)
     {
         if (const std::int64_t left = *set.expiresAt - now; left > 0)
             return left;
-        sets.remove(set.stageId, set.attempt);
-        batch.changedRuns.insert(set.runId);
-        batch.afterCommit.push_back(
-            [this, set]
-            {
-                journal::info("artifacts '" + set.name + "' of run " + set.runId + " removed, " +
-                              std::to_string(set.bytes) + " bytes: older than artifacts.keep");
-                _cleanup.discardArtifacts(_state.artifactSet(set.runId, set.stageId, set.attempt));
-            });
+        removeSet(batch, sets, set, "older than artifacts.keep");
     }
     return moreAfter(soonest.size(), foldersAtOnce);
 }

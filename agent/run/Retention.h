@@ -15,7 +15,9 @@
 namespace agent
 {
 
+class ArtifactSets;
 class Caches;
+struct ArtifactSet;
 
 /// How long things are kept after their end; 0: for ever.
 struct RetentionPolicy
@@ -59,7 +61,7 @@ public:
     /// says who removed it.
     void remove(Batch& batch, const Run& run, const std::string& actor, const std::string& reason);
 
-    /// Removes the next workspaces of ended runs before their time, unless the last ones are still being removed. `why` is told
+    /// Removes the next workspaces of ended runs before their time, then artifacts past half of it, unless the last ones are still being removed. `why` is told
     /// with each. Returns whether there is something to remove, or to wait for.
     bool makeRoom(Batch& batch, const std::string& why);
 
@@ -82,6 +84,10 @@ private:
     std::optional<std::int64_t> removeWorkspaces(Batch& batch, TimeMs now);
     std::optional<std::int64_t> compressLogs(Batch& batch, TimeMs now);
     std::optional<std::int64_t> removeArtifacts(Batch& batch, TimeMs now);
+
+    bool removeHalfOldArtifacts(Batch& batch, const std::string& why);
+    void removeSet(Batch& batch, ArtifactSets& sets, const ArtifactSet& set,
+                   const std::string& why);
 
     const RetentionPolicy& _policy;
     const StateFolder& _state;

@@ -17,6 +17,7 @@ class DiskOrderTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(DiskOrderTest);
     CPPUNIT_TEST(testCachesGoBeforeWorkspaces);
     CPPUNIT_TEST(testWorkspacesGoWhenNoCacheIsLeft);
+    CPPUNIT_TEST(testArtifactsPastHalfOfTheirTimeGoLast);
     CPPUNIT_TEST_SUITE_END();
 
 public:
@@ -55,6 +56,21 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("SUCCESS"), _daemon->statusOf(run));
     }
 
+    void testArtifactsPastHalfOfTheirTimeGoLast()
+    {
+        if (!start())
+            return;
+        const std::string run = _daemon->submitService("keeper");
+        _daemon->waitForRun(run, "SUCCESS");
+        _disk->fill(minFree - 9 * mega);
+        goesOn();
+        const std::string said = _daemon->output();
+        const auto workspace = said.find("workspace of run " + run + " removed: below");
+        const auto artifacts =
+            said.find("of run " + run + " removed, 5242880 bytes: below disk.min_free");
+        CPPUNIT_ASSERT_MESSAGE(said, artifacts != std::string::npos && workspace < artifacts);
+    }
+
 private:
     static constexpr std::uintmax_t mega = std::uintmax_t{1} << 20;
     static constexpr std::uintmax_t minFree = 20 * mega;
@@ -72,6 +88,11 @@ private:
                                          "      command: 'mkdir deps; head -c 5242880 /dev/urandom "
                                          ">deps/big'\n"
                                          "    cache: [{key: k, paths: [deps]}]\n");
+        _daemon->writeService("keeper", "name: keeper\nstages:\n"
+                                        "  - type: BUILD\n    plugin: shell\n    with:\n"
+                                        "      command: 'mkdir dist; head -c 5242880 /dev/urandom "
+                                        ">dist/big'\n"
+                                        "    artifacts: {paths: [dist/**], keep: 20s}\n");
         _daemon->writeService("quick",
                               "name: quick\nstages:\n"
                               "  - {type: BUILD, plugin: shell, with: {command: 'true'}}\n");
