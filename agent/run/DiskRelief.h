@@ -8,10 +8,9 @@
 namespace agent
 {
 
-/// Removes what can be done without when the disk is low, before stages are kept from starting for it: caches first, the one that
-/// was not used for longest before the others, then workspaces of ended runs, the one that ended first before the others, then artifacts past half of
-/// their time. See
-/// docs/operating.md. Threads: the engine's.
+/// Removes what can be done without when the disk is low, before stages are kept from starting for it: caches first, the
+/// one that was not used for longest before the others, then workspaces of ended runs, the one that ended first before the
+/// others, then artifacts past half of their time. See docs/operating.md. Threads: the engine's.
 class DiskRelief
 {
 public:

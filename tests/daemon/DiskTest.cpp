@@ -145,9 +145,9 @@ public:
             _disk->fill(); // the last of it, too
             killed ? _daemon->kill() : static_cast<void>(_daemon->stop());
             _disk->fill();
-            _daemon->start();
-            CPPUNIT_ASSERT_EQUAL(std::string("FAILURE"), _daemon->statusOf(run));
             CPPUNIT_ASSERT_EQUAL(std::uintmax_t{0}, available());
+            _daemon->start(); // from here on workspaces are removed
+            CPPUNIT_ASSERT_EQUAL(std::string("FAILURE"), _daemon->statusOf(run));
             CPPUNIT_ASSERT_EQUAL(200, _daemon->request("DELETE", "/api/runs/" + old).status);
             CPPUNIT_ASSERT_EQUAL(200, _daemon->request("DELETE", "/api/runs/" + run).status);
             waitFor("room", [&] { return _daemon->get("/readyz").status == 200; });

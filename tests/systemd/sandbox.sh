@@ -137,7 +137,7 @@ YAML
     check "network: none" eventually ends "SUCCESS EXIT"
     inside rm /etc/stage-agent/secrets/OTHER
 fi
-inside rm -f /etc/stage-agent/services.d/{open,hostile,alone}.yaml
+inside rm -f /etc/stage-agent/services.d/{open,clock,hostile,alone}.yaml
 inside sed -i '/^isolation.none_allowed = open/d' /etc/stage-agent/stage-agent.properties
 inside systemctl restart stage-agent
 check "the agent is ready" eventually ready
