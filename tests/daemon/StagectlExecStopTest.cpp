@@ -259,7 +259,11 @@ public:
         const int pid = exec.pid();
         exec.kill();
         waitFor("the stage to end", [&] { return _place.processes().empty(); });
-        (void)_place.sh("echo '" + RunningExec::groups(_place, pid) + "' | xargs -r rmdir");
+        // A group is busy until the kernel has done with its last process.
+        (void)_place.sh("for i in $(seq 200); do left=; for group in $(echo '" +
+                        RunningExec::groups(_place, pid) +
+                        "'); do test ! -d $group || rmdir $group || left=1; done; "
+                        "test -n \"$left\" || exit 0; sleep 0.05; done; exit 1");
         // The folder is left, with the outcome.
         const auto folder = fs::directory_iterator(_place.temporary())->path();
         assertHas(contentOf(folder / "0-BUILD/1/outcome.json"), "STOPPED");
