@@ -345,7 +345,8 @@ bool Supervisor::advance(const Command& command, bool processesLeft)
             if (_stopAsked && endedByTerm(*status))
                 _evidence.ended = Cause::Stopped;
             else if (const auto told = command.leftBehind())
-                _leftBehind = *told; // by the sandbox's first process, which may have ended all of them since
+                _leftBehind =
+                    *told; // by the sandbox's first process, which may have ended all of them since
             else if (processesLeft)
                 _leftBehind = leftBehindLine(_processes->list());
             _phase = Phase::Killing;
