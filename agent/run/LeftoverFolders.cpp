@@ -3,6 +3,7 @@
 #include "agent/store/ArtifactSets.h"
 #include "agent/store/RunStore.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
@@ -68,8 +69,9 @@ void LeftoverFolders::findSets(const std::stop_token& stop)
                 return;
             // One that is being made belongs to a stage at work; its row comes with the end of that.
             const std::string name = set.path().filename().string();
-            const auto stage = runs.stage(name.substr(0, name.find('.')));
-            const int attempt = std::atoi(set.path().extension().c_str() + 1);
+            const std::size_t dot = std::min(name.find('.'), name.size());
+            const auto stage = runs.stage(name.substr(0, dot));
+            const int attempt = std::atoi(name.substr(dot == name.size() ? dot : dot + 1).c_str());
             if (stage && stage->status == Status::InProgress && stage->attempt == attempt)
                 continue;
             if (!stage || !ArtifactSets(*reader).has(stage->id, attempt))

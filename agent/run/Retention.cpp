@@ -271,11 +271,16 @@ bool Retention::makeRoom(Batch& batch, const std::string& why)
         return true;
     EndedPlace place = _workspaces;
     int found = 0;
+    bool held = false; // one that is read for its caches: the place stays before it, the others go
     for (const auto& run : EndedRuns(batch.connection).runs(place, foldersAtOnce))
     {
-        if (_caches.holds(run.id) || found == workspacesAtOnce)
+        if (found == workspacesAtOnce)
             break;
-        place = {*run.endedAt, run.id};
+        held = held || _caches.holds(run.id);
+        if (_caches.holds(run.id))
+            continue;
+        if (!held)
+            place = {*run.endedAt, run.id};
         std::error_code error;
         if (!std::filesystem::exists(_state.workspace(run.id), error))
             continue;
