@@ -8,10 +8,10 @@ namespace agent
 namespace
 {
 
-/// Who waits behind so many others does not look at his place.
-constexpr int mostPlaces = 1000;
+/// Who waits behind so many others does not look at his place, and a submit waits until they are counted.
+constexpr int mostPlaces = 100;
 
-const Query failedOfRun{"SELECT id, type, name, cause FROM stages "
+const Query failedOfRun{"SELECT id, type, name, cause FROM stages INDEXED BY stages_failed "
                         "WHERE run_id = ? AND status = 'FAILURE' ORDER BY ordinal LIMIT 1"};
 const Query currentOfRun{"SELECT id, type, name, stuck_since FROM stages WHERE run_id = ? AND "
                          "status IN ('IN_PROGRESS', 'AWAITING_APPROVAL') ORDER BY ordinal LIMIT 1"};
@@ -22,7 +22,8 @@ const Query earlierOfStage{"SELECT attempt, ended_at - started_at FROM attempts 
                            "AND started_at IS NOT NULL AND ended_at IS NOT NULL"};
 const Query resultsOfRun{
     "SELECT tests_total, tests_failed, tests_skipped, artifact_files, artifact_bytes "
-    "FROM stages WHERE run_id = ?"};
+    "FROM stages INDEXED BY stages_with_results "
+    "WHERE run_id = ? AND (tests_total IS NOT NULL OR artifact_files IS NOT NULL)"};
 const Query pauseOfRun{"SELECT retry_at, status FROM stages WHERE run_id = ? AND "
                        "(retry_at IS NOT NULL OR (status = 'IN_PROGRESS' AND plugin = 'external')) "
                        "ORDER BY ordinal LIMIT 1"};

@@ -80,7 +80,7 @@ public:
     /// Returns until when the stage that awaits an approval does; nothing where it waits for ever.
     [[nodiscard]] std::optional<TimeMs> approvalUntil(const std::string& runId);
 
-    /// Returns the places of the runs that get slots next, from 1: of the first thousand that wait for one.
+    /// Returns the places of the runs that get slots next, from 1: of the first hundred that wait for one.
     [[nodiscard]] std::unordered_map<std::string, int> places();
 
     /// Returns at most `limit` runs of the service, by its name, that have begun and not ended, oldest first.

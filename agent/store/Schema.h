@@ -318,6 +318,12 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
             WHEN OLD.ended_at IS NOT NULL AND OLD.kept = 0
             BEGIN UPDATE counts SET value = value - 1 WHERE name = 'ended_runs'; END)",
     },
+    {
+        // What a list of runs says of their stages: the rows of a run's stages are far apart, as their ids are random.
+        R"(CREATE INDEX stages_failed ON stages (run_id, ordinal) WHERE status = 'FAILURE')",
+        R"(CREATE INDEX stages_with_results ON stages (run_id)
+            WHERE tests_total IS NOT NULL OR artifact_files IS NOT NULL)",
+    },
 };
 
 } // namespace agent

@@ -176,6 +176,7 @@ private:
             DROP INDEX runs_by_branch; DROP INDEX runs_by_commit; DROP INDEX runs_by_creation;
             DROP INDEX runs_waiting; DROP INDEX runs_begun;
             DROP INDEX runs_open; DROP INDEX runs_open_of_branch;
+            DROP INDEX stages_failed; DROP INDEX stages_with_results;
             DROP INDEX runs_removable; ALTER TABLE runs DROP COLUMN kept;
             CREATE INDEX runs_not_ended ON runs (seq) WHERE status NOT IN ('SUCCESS', 'FAILURE');
             ALTER TABLE runs DROP COLUMN stop_cause;
