@@ -45,6 +45,12 @@ std::string newId()
     return id;
 }
 
+std::string newIdBeside(std::string_view id)
+{
+    constexpr std::size_t shared = 4; // few enough for 8 digits to tell the stages of a run apart
+    return newId().replace(0, shared, id.substr(0, shared));
+}
+
 std::optional<std::string> parseId(std::string_view text)
 {
     if (text.size() != 36)

@@ -65,7 +65,7 @@ std::vector<Stage> stagesOf(const PipelineSpec& pipeline, const Run& run)
     for (const auto& spec : pipeline.stages)
     {
         Stage stage;
-        stage.id = newId();
+        stage.id = newIdBeside(run.id);
         stage.runId = run.id;
         stage.ordinal = static_cast<int>(stages.size());
         stage.type = spec.type;

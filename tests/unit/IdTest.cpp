@@ -10,6 +10,7 @@ class IdTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(IdTest);
     CPPUNIT_TEST(testNewIdsAreVersion4AndDiffer);
+    CPPUNIT_TEST(testIdsBesideAnotherBeginLikeIt);
     CPPUNIT_TEST(testReadsUpperCaseAsLowerCase);
     CPPUNIT_TEST(testRefusesWhatIsNoUuid);
     CPPUNIT_TEST_SUITE_END();
@@ -22,6 +23,19 @@ public:
         {
             const std::string id = newId();
             CPPUNIT_ASSERT_MESSAGE(id, isVersion4(id));
+            CPPUNIT_ASSERT(seen.insert(id).second);
+        }
+    }
+
+    void testIdsBesideAnotherBeginLikeIt()
+    {
+        const std::string run = newId();
+        std::set<std::string> seen{run};
+        for (int i = 0; i < 1000; ++i)
+        {
+            const std::string id = newIdBeside(run);
+            CPPUNIT_ASSERT_MESSAGE(id, isVersion4(id));
+            CPPUNIT_ASSERT_EQUAL(run.substr(0, 4), id.substr(0, 4));
             CPPUNIT_ASSERT(seen.insert(id).second);
         }
     }
