@@ -327,6 +327,7 @@ Response listRuns(const ApiParts& api, const Request& request, const std::string
             RunFilter part = filter;
             part.limit = 8; // commit messages of 8 KiB; older records hold longer ones
             part.beforeSeq = last ? last->run.seq : page->firstSeq + 1;
+            const Snapshot snapshot(*session);
             RunInquiry inquiry(*session, status, api.services);
             std::vector<RunFacts> facts;
             for (auto& run : ServiceRuns(*session).runs(part, services))

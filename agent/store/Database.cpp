@@ -29,6 +29,7 @@ namespace
 /// Readers wait that long at most for a lock; the writer meets none.
 constexpr int busyTimeoutMs = 5000;
 
+const Query beginSnapshot{"BEGIN"};
 const Query beginTransaction{"BEGIN IMMEDIATE"};
 const Query commitTransaction{"COMMIT"};
 const Query rollBackTransaction{"ROLLBACK"};
@@ -254,6 +255,23 @@ Database::Reader::~Reader()
 {
     const std::lock_guard lock(_database._mutex);
     _database._idle.push_back(std::move(_connection));
+}
+
+Snapshot::Snapshot(RecordSession& reader) : _reader(reader)
+{
+    reader.prepare(beginSnapshot).run();
+}
+
+Snapshot::~Snapshot()
+{
+    try
+    {
+        _reader.prepare(rollBackTransaction).run();
+    }
+    catch (const Poco::Exception&)
+    {
+        // After an error SQLite may have ended it by itself.
+    }
 }
 
 Transaction::Transaction(RecordSession& connection) : _connection(connection)

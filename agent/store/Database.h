@@ -116,6 +116,20 @@ private:
     std::vector<std::unique_ptr<RecordSession>> _idle; // guarded by _mutex
 };
 
+/// What a reader reads while it exists is of one state of the record, and the record's file is locked once for it,
+/// not once a statement.
+class Snapshot
+{
+public:
+    explicit Snapshot(RecordSession& reader);
+    Snapshot(const Snapshot&) = delete;
+    Snapshot& operator=(const Snapshot&) = delete;
+    ~Snapshot();
+
+private:
+    RecordSession& _reader;
+};
+
 /// BEGIN IMMEDIATE … COMMIT on the writer; rolls back unless committed. Poco's own begin() is DEFERRED,
 /// which fails at once in WAL when a read comes before the write.
 class Transaction
