@@ -41,27 +41,21 @@ std::optional<Claim> claimOf(const Shim& shim, const Order& order)
 void Executions::launch(const std::filesystem::path& folder, const Order& order,
                         const SecretFolder& secrets)
 {
+    auto prepared = _preparer.take(folder, order, secrets);
+    if (const auto* refusal = std::get_if<LaunchRefusal>(&prepared))
+    {
+        refuse(order.stageId, order.attempt, refusal->cause, refusal->message);
+        return;
+    }
     Shim shim;
     try
     {
-        shim = _launcher.start(_preparer.take(folder, order, secrets));
-    }
-    catch (const UnreadableSecret& error)
-    {
-        refuse(order.stageId, order.attempt, Cause::PluginError, error.what());
-        return;
-    }
-    catch (const std::system_error& error)
-    {
-        const bool full =
-            error.code() == std::errc::no_space_on_device || error.code().value() == EDQUOT;
-        refuse(order.stageId, order.attempt, full ? Cause::DiskFull : Cause::SpawnError,
-               error.what());
-        return;
+        shim = _launcher.start(std::move(std::get<PreparedLaunch>(prepared)));
     }
     catch (const std::exception& error)
     {
-        refuse(order.stageId, order.attempt, Cause::SpawnError, error.what());
+        const auto refusal = refusalOf(error);
+        refuse(order.stageId, order.attempt, refusal.cause, refusal.message);
         return;
     }
     _launched = true;

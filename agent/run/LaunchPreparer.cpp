@@ -2,6 +2,7 @@
 
 #include "agent/process/AttemptFolder.h"
 
+#include <cerrno>
 #include <system_error>
 #include <utility>
 
@@ -13,19 +14,40 @@ namespace agent
 namespace
 {
 
-Secrets secretsOf(const Order& order, const SecretFolder& folder)
+PreparedResult prepare(const Launcher& launcher, const std::filesystem::path& folder,
+                       const Order& order, const SecretFolder& secrets)
 {
+    Secrets values;
     try
     {
-        return folder.ofStage(order.secrets, order.masks);
+        values = secrets.ofStage(order.secrets, order.masks);
     }
     catch (const std::runtime_error& error)
     {
-        throw UnreadableSecret(error.what());
+        return LaunchRefusal{.cause = Cause::PluginError, .message = error.what()};
+    }
+    try
+    {
+        std::filesystem::create_directories(order.cwd);
+        auto launch = launcher.prepare(folder, order, values);
+        launcher.arm(launch);
+        return launch;
+    }
+    catch (const std::exception& error)
+    {
+        return refusalOf(error);
     }
 }
 
 } // namespace
+
+LaunchRefusal refusalOf(const std::exception& error)
+{
+    const auto* system = dynamic_cast<const std::system_error*>(&error);
+    const bool full = system && (system->code() == std::errc::no_space_on_device ||
+                                 system->code().value() == EDQUOT);
+    return {.cause = full ? Cause::DiskFull : Cause::SpawnError, .message = error.what()};
+}
 
 LaunchPreparer::~LaunchPreparer()
 {
@@ -41,15 +63,8 @@ LaunchPreparer::~LaunchPreparer()
 void LaunchPreparer::begin(const std::filesystem::path& folder, const Order& order,
                            const SecretFolder& secrets)
 {
-    Task task(
-        [this, folder, order, secrets]
-        {
-            const Secrets values = secretsOf(order, secrets);
-            std::filesystem::create_directories(order.cwd);
-            auto launch = _launcher.prepare(folder, order, values);
-            _launcher.arm(launch);
-            return launch;
-        });
+    Task task([this, folder, order, secrets]
+              { return prepare(_launcher, folder, order, secrets); });
     _begun.insert_or_assign(order.stageId, task.get_future());
     {
         const std::lock_guard lock(_mutex);
@@ -75,7 +90,7 @@ void LaunchPreparer::startThread()
         _thread = std::thread([this] { work(); });
 }
 
-PreparedLaunch LaunchPreparer::take(const std::filesystem::path& folder, const Order& order,
+PreparedResult LaunchPreparer::take(const std::filesystem::path& folder, const Order& order,
                                     const SecretFolder& secrets)
 {
     if (!_begun.contains(order.stageId))

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "agent/model/Stage.h"
 #include "agent/process/Launcher.h"
 #include "agent/run/SecretFolder.h"
 #include "agent/wire/Order.h"
@@ -13,15 +14,23 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <variant>
 
 namespace agent
 {
 
-/// A secret of the stage can't be read; the text names it.
-struct UnreadableSecret: std::runtime_error
+/// Why an attempt can't be launched, as its end says it.
+struct LaunchRefusal
 {
-    using std::runtime_error::runtime_error;
+    Cause cause;
+    std::string message;
 };
+
+/// Returns the refusal for an error of Launcher.
+LaunchRefusal refusalOf(const std::exception& error);
+
+/// A value and no exception, as another thread makes it.
+using PreparedResult = std::variant<PreparedLaunch, LaunchRefusal>;
 
 /// Prepares launches on a thread of its own, so that folder, order and cgroup of the next stage are there when
 /// the commit that starts it is on disk, and a shim that waits for no more than that. See docs/durability.md.
@@ -43,21 +52,20 @@ public:
     void expect(const std::filesystem::path& folder);
 
     /// Returns what was begun for the stage of `order`, or makes it now. Blocks: until it is made.
-    /// Errors: UnreadableSecret; those of Launcher::prepare().
-    PreparedLaunch take(const std::filesystem::path& folder, const Order& order,
+    PreparedResult take(const std::filesystem::path& folder, const Order& order,
                         const SecretFolder& secrets);
 
     /// Takes back what was begun for the stage.
     void drop(const std::string& stageId) { _begun.erase(stageId); }
 
 private:
-    using Task = std::packaged_task<PreparedLaunch()>;
+    using Task = std::packaged_task<PreparedResult()>;
 
     void startThread();
     void work();
 
     const Launcher& _launcher;
-    std::map<std::string, std::future<PreparedLaunch>> _begun; ///< by stage id
+    std::map<std::string, std::future<PreparedResult>> _begun; ///< by stage id
     std::mutex _mutex;
     std::condition_variable _changed;
     std::deque<Task> _tasks;                     // guarded by _mutex

@@ -1,5 +1,6 @@
 // `stagectl doctor` as the operator sees it: with and without an agent, in a pipe, on a terminal, as another user.
 #include "tests/support/DoctorFixture.h"
+#include "tests/support/OtherBoot.h"
 #include "tests/support/Stages.h"
 #include "tests/support/TerminalProgram.h"
 
@@ -237,6 +238,7 @@ public:
         _daemon.waitForRun(_daemon.submit(listOf({shell("true")})), "SUCCESS");
         agent::test::waitFor("the record to be checked",
                              [&] { return fs::exists(_daemon.state() / "record.checked"); });
+        agent::test::waitUntilSynced(_daemon.state());
         assertUntouched("running");
         CPPUNIT_ASSERT_EQUAL(200, _daemon.get("/healthz").status);
         _daemon.kill();
@@ -395,8 +397,10 @@ private:
         (void)run({"doctor", "--config", _config.string()});
         const auto after = pictureOf(_daemon.state());
         for (const auto& [path, content] : before)
-            CPPUNIT_ASSERT_MESSAGE(when + ": " + path,
-                                   after.contains(path) && after.at(path) == content);
+            // Where readers say what they read: the daemon's own do while it answers.
+            if (when != "running" || !path.ends_with("record.db-shm"))
+                CPPUNIT_ASSERT_MESSAGE(when + ": " + path,
+                                       after.contains(path) && after.at(path) == content);
         CPPUNIT_ASSERT_EQUAL_MESSAGE(when, before.size(), after.size());
     }
 };

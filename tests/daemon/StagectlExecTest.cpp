@@ -1,5 +1,6 @@
 // `stagectl exec`: executes one stage of a service as in a run, without the agent.
 #include "tests/support/Exec.h"
+#include "tests/support/OtherBoot.h"
 #include "tests/support/SmallDisk.h"
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -110,6 +111,7 @@ public:
         _place.app({{"BUILD", "echo built"}});
         _place.daemon.start();
         _place.daemon.waitForRun(_place.daemon.submitService("app"), "SUCCESS");
+        agent::test::waitUntilSynced(_place.daemon.state());
         auto before = treeOf(_place.daemon.state());
         int looks = 0; // that saw no change: what has ended is synced in the background
         agent::test::waitFor("the daemon to be at rest",

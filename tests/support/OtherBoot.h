@@ -1,10 +1,13 @@
 #pragma once
 
+#include "tests/support/Daemon.h"
+
 #include <cppunit/TestAssert.h>
 
 #include <sqlite3.h>
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
 namespace agent::test
@@ -32,6 +35,33 @@ inline void moveToAnotherBoot(const std::filesystem::path& state)
 inline void forgetSeals(const std::filesystem::path& state)
 {
     changeRecord(state, "UPDATE stages SET seal_key = NULL;");
+}
+
+/// Waits until the running daemon has synced all that has ended, and said so in its record: it has nothing to
+/// write then by itself.
+inline void waitUntilSynced(const std::filesystem::path& state)
+{
+    sqlite3* record = nullptr;
+    const std::string uri = "file:" + (state / "record.db").string() + "?mode=ro";
+    CPPUNIT_ASSERT_EQUAL(
+        SQLITE_OK,
+        ::sqlite3_open_v2(uri.c_str(), &record, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nullptr));
+    const std::unique_ptr<sqlite3, decltype(&::sqlite3_close)> closed(record, &::sqlite3_close);
+    waitFor("all attempts to be synced",
+            [record]
+            {
+                bool found = false;
+                const auto note = [](void* into, int, char**, char**)
+                {
+                    *static_cast<bool*>(into) = true;
+                    return 0;
+                };
+                const int done = ::sqlite3_exec(record,
+                                                "SELECT id FROM stages WHERE synced = 0 UNION ALL "
+                                                "SELECT stage_id FROM attempts WHERE synced = 0",
+                                                note, &found, nullptr);
+                return done == SQLITE_OK && !found;
+            });
 }
 
 /// The key of the attempt that runs, as the record has it; empty: none runs. The daemon must have ended.
