@@ -104,6 +104,7 @@ add_executable(unit-tests
     tests/unit/GitInPracticeTest.cpp
     tests/unit/GitCredentialTest.cpp
     tests/unit/GitForkTest.cpp
+    tests/unit/GitKeptTreeTest.cpp
     tests/unit/SecretFolderTest.cpp
     tests/unit/SecretGrantsTest.cpp
     tests/unit/FramingTest.cpp
@@ -134,6 +135,8 @@ add_executable(unit-tests
     agent/shim/Verdict.cpp
     plugins/git/Workspace.cpp
     plugins/git/Checkout.cpp
+    plugins/git/KeptTree.cpp
+    plugins/git/LeftFiles.cpp
     plugins/git/Mirror.cpp
     plugins/git/MirrorFolder.cpp
     plugins/git/Repository.cpp
@@ -269,6 +272,7 @@ add_executable(daemon-tests
     tests/daemon/ArtifactKeepingTest.cpp
     tests/daemon/ArtifactKillTest.cpp
     tests/daemon/CachesTest.cpp
+    tests/daemon/WorkspacesTest.cpp
     tests/daemon/RegressionTest.cpp)
 target_link_libraries(daemon-tests PRIVATE agent_api agent_model agent_store SQLite::SQLite3 Poco::Net Poco::NetSSL OpenSSL::SSL
                                       PkgConfig::SYSTEMD PkgConfig::ZSTD cppunit)

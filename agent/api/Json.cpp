@@ -232,6 +232,7 @@ void write(Writer& out, const StageDefinition& definition)
         put(out, name.c_str(), why);
     out.EndObject();
     putOrNull(out, "workspace", definition.workspace);
+    put(out, "workspaceMode", toString(definition.workspaceMode));
     putNumber(out, "timeoutMs", std::optional(definition.timeoutMs));
     putNumber(out, "graceMs", std::optional(definition.graceMs));
     putNumber(out, "attempts", std::optional(definition.attempts));

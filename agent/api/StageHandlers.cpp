@@ -5,6 +5,7 @@
 #include "agent/model/Id.h"
 #include "agent/run/DeleteRun.h"
 #include "agent/run/PatchStage.h"
+#include "agent/run/RunWorkspace.h"
 #include "agent/run/UnkillableStage.h"
 #include "agent/store/LogReader.h"
 
@@ -163,7 +164,9 @@ Response showStage(const ApiParts& api, const Request& request, const std::strin
         throw Declined(Declined::Kind::NotFound, "attempt_not_found",
                        "how this attempt ended is not on record");
     const auto run = runs.run(stage->runId);
-    const auto definition = run ? definitionOf(api.state, *run, *stage, api.stages) : std::nullopt;
+    const auto definition =
+        run ? definitionOf(workspaceOf(*reader, api.state, run->id), *run, *stage, api.stages)
+            : std::nullopt;
     return {.headers = {{"ETag", "\"" + std::to_string(stage->version) + "\""}},
             .body = detailJson(withLog(api, *stage), definition)};
 }

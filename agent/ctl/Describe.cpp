@@ -156,7 +156,11 @@ std::string limitText(const rapidjson::Value& definition, const char* key)
 
 void addDefinition(Facts& facts, const rapidjson::Value& definition)
 {
-    facts.add("Workspace", shown(definition, "workspace"));
+    const std::string workspace = shown(definition, "workspace");
+    const std::string mode = shown(definition, "workspaceMode");
+    facts.add("Workspace", workspace.empty() || mode.empty() || mode == "fresh"
+                               ? workspace
+                               : workspace + " (" + mode + ")");
     facts.add("Time limit", limitText(definition, "timeoutMs"));
     facts.add("Grace", limitText(definition, "graceMs"));
     const rapidjson::Value* environment = member(definition, "environment");

@@ -18,6 +18,11 @@ constexpr std::array<std::pair<RunsAfter, std::string_view>, 3> courses{
      {RunsAfter::Failure, "failure"},
      {RunsAfter::Always, "always"}}};
 
+constexpr std::array<std::pair<WorkspaceMode, std::string_view>, 3> modes{
+    {{WorkspaceMode::Fresh, "fresh"},
+     {WorkspaceMode::Clean, "clean"},
+     {WorkspaceMode::Reuse, "reuse"}}};
+
 } // namespace
 
 std::string_view toString(RunsAfter after)
@@ -30,6 +35,19 @@ std::optional<RunsAfter> runsAfterFrom(std::string_view text)
     for (const auto& [after, name] : courses)
         if (name == text)
             return after;
+    return std::nullopt;
+}
+
+std::string_view toString(WorkspaceMode mode)
+{
+    return modes[static_cast<std::size_t>(mode)].second;
+}
+
+std::optional<WorkspaceMode> workspaceModeFrom(std::string_view text)
+{
+    for (const auto& [mode, name] : modes)
+        if (name == text)
+            return mode;
     return std::nullopt;
 }
 

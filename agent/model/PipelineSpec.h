@@ -184,6 +184,17 @@ struct PipelineFile
     bool operator==(const PipelineFile&) const = default;
 };
 
+/// What a run finds in its workspace: docs/workspaces.md.
+enum class WorkspaceMode
+{
+    Fresh, ///< a folder of its own, empty
+    Clean, ///< one that is kept, made as a fresh checkout
+    Reuse  ///< the same, with the files that the repository ignores
+};
+
+std::string_view toString(WorkspaceMode mode);
+std::optional<WorkspaceMode> workspaceModeFrom(std::string_view text);
+
 /// What a run executes; fixed at submit and stored with it as JSON. With `file` it has one stage, PREPARE, until the file
 /// has been read; then all of them, and no `file`.
 struct PipelineSpec
@@ -200,6 +211,7 @@ struct PipelineSpec
     Network network = Network::Host;
     std::vector<Bind> binds;
     std::optional<PipelineFile> file;
+    WorkspaceMode workspace = WorkspaceMode::Fresh; ///< only of a service
     bool supersede = false;        ///< a new run stops older ones of its branch; only of a service
     std::vector<StageSpec> stages; ///< in the order of execution, at least one
 

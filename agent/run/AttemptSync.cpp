@@ -2,6 +2,7 @@
 
 #include "agent/process/AttemptFolder.h"
 #include "agent/process/ProcessTree.h"
+#include "agent/run/RunWorkspace.h"
 
 #include <algorithm>
 
@@ -34,15 +35,18 @@ void AttemptSync::ended(Batch& batch, Stage& stage, const Outcome& outcome)
                 (stage.notes.empty() ? "" : ",") + std::string(toString(Cause::LogCutByPowerLoss));
     }
     else
-        batch.afterCommit.push_back([this, stage] { add(stage); });
+        add(batch, stage);
 }
 
-void AttemptSync::add(const Stage& stage)
+void AttemptSync::add(Batch& batch, const Stage& stage)
 {
-    _worker.add({.stageId = stage.id,
-                 .attempt = stage.attempt,
-                 .folder = _state.attempt(stage, stage.attempt),
-                 .workspace = _state.workspace(stage.runId)});
+    batch.afterCommit.push_back(
+        [this,
+         written = UnsyncedAttempt{.stageId = stage.id,
+                                   .attempt = stage.attempt,
+                                   .folder = _state.attempt(stage, stage.attempt),
+                                   .workspace = workspaceOf(batch.connection, _state, stage.runId)}]
+        { _worker.add(written); });
 }
 
 std::vector<SyncWorker::Result> AttemptSync::finish(std::chrono::milliseconds patience)

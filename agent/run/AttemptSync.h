@@ -27,8 +27,8 @@ public:
     /// commit.
     void ended(Batch& batch, Stage& stage, const Outcome& outcome);
 
-    /// Has the ended attempt synced.
-    void add(const Stage& stage);
+    /// Has the ended attempt synced, after the commit.
+    void add(Batch& batch, const Stage& stage);
 
     /// Returns what was synced, or failed to be, since the last call.
     std::vector<SyncWorker::Result> take() { return _worker.take(); }

@@ -13,21 +13,14 @@ namespace
 
 constexpr std::size_t folderDigits = 32;
 
-std::string folderOf(const std::string& text)
-{
-    Sha256 digest;
-    digest.update(text);
-    return toHex(digest.digest()).substr(0, folderDigits);
-}
-
 CacheScope ofBranch(const std::string& branch)
 {
-    return {.folder = folderOf("branch:" + branch), .name = branch};
+    return {.folder = folderNameOf("branch:" + branch), .name = branch};
 }
 
 CacheScope ofPull(std::int64_t number)
 {
-    return {.folder = folderOf("pull:" + std::to_string(number)),
+    return {.folder = folderNameOf("pull:" + std::to_string(number)),
             .name = "pull/" + std::to_string(number)};
 }
 
@@ -36,12 +29,27 @@ bool ofPullRequest(const Run& run)
     return run.trigger == TriggerType::PrOpen || run.trigger == TriggerType::PrSync;
 }
 
-std::string branchOf(const PipelineSpec& pipeline, const Run& run)
+bool hasCaches(const PipelineSpec& pipeline)
+{
+    return pipeline.file ||
+           std::any_of(pipeline.stages.begin(), pipeline.stages.end(),
+                       [](const StageSpec& stage) { return !stage.caches.empty(); });
+}
+
+} // namespace
+
+std::string folderNameOf(const std::string& text)
+{
+    Sha256 digest;
+    digest.update(text);
+    return toHex(digest.digest()).substr(0, folderDigits);
+}
+
+std::string claimedBranch(const PipelineSpec& pipeline, const Run& run)
 {
     return run.branch.empty() ? pipeline.branch : run.branch;
 }
 
-/// Whether the plain checkout has found the run's commit on the branch.
 bool proved(const std::string& branch, const PipelineSpec& pipeline,
             const std::vector<Stage>& stages)
 {
@@ -62,29 +70,20 @@ bool proved(const std::string& branch, const PipelineSpec& pipeline,
                        });
 }
 
-bool hasCaches(const PipelineSpec& pipeline)
-{
-    return pipeline.file ||
-           std::any_of(pipeline.stages.begin(), pipeline.stages.end(),
-                       [](const StageSpec& stage) { return !stage.caches.empty(); });
-}
-
-} // namespace
-
 CacheRights cacheRightsOf(const Run& run, const PipelineSpec& pipeline,
                           const std::vector<Stage>& stages)
 {
     CacheRights rights;
     if (run.serviceId.empty())
         return rights;
-    rights.service = folderOf(run.serviceId);
+    rights.service = folderNameOf(run.serviceId);
     CacheScope base = ofBranch(pipeline.branch);
     if (pipeline.fork)
     {
         rights.reads = {pipeline.fork->base.empty() ? base : ofBranch(pipeline.fork->base)};
         return rights;
     }
-    const std::string branch = branchOf(pipeline, run);
+    const std::string branch = claimedBranch(pipeline, run);
     if (ofPullRequest(run) && run.pullNumber)
         rights.writes = ofPull(*run.pullNumber);
     else if (!ofPullRequest(run) && proved(branch, pipeline, stages))
@@ -98,10 +97,11 @@ CacheRights cacheRightsOf(const Run& run, const PipelineSpec& pipeline,
 
 std::string branchToTell(const PipelineSpec& pipeline, const Run& run)
 {
-    if (run.serviceId.empty() || pipeline.fork || ofPullRequest(run) || run.commitHash.empty() ||
-        !hasCaches(pipeline))
+    if (run.serviceId.empty() || pipeline.fork || run.commitHash.empty())
         return "";
-    return branchOf(pipeline, run);
+    if (pipeline.workspace == WorkspaceMode::Fresh && (ofPullRequest(run) || !hasCaches(pipeline)))
+        return "";
+    return claimedBranch(pipeline, run);
 }
 
 } // namespace agent

@@ -29,6 +29,16 @@ struct CacheRights
 CacheRights cacheRightsOf(const Run& run, const PipelineSpec& pipeline,
                           const std::vector<Stage>& stages);
 
+/// Returns the branch that the run claims to be of.
+std::string claimedBranch(const PipelineSpec& pipeline, const Run& run);
+
+/// Whether the plain checkout has found the run's commit on the branch. A service without a repository needs no proof.
+bool proved(const std::string& branch, const PipelineSpec& pipeline,
+            const std::vector<Stage>& stages);
+
+/// Returns the first 32 digits of the SHA-256 of `text`: a name for a folder.
+std::string folderNameOf(const std::string& text);
+
 /// Returns the branch of which the git plugin is to tell whether the run's commit is on it; empty: nobody wants to know.
 std::string branchToTell(const PipelineSpec& pipeline, const Run& run);
 

@@ -2,6 +2,7 @@
 
 #include "agent/os/RegularFile.h"
 #include "agent/run/CacheScopes.h"
+#include "agent/run/RunWorkspace.h"
 
 #include <algorithm>
 #include <stdexcept>
@@ -117,7 +118,7 @@ try
     if (!rights.writes)
         return;
     CacheJob job{.runId = run.id,
-                 .workspace = _state.workspace(run.id).string(),
+                 .workspace = workspaceOf(batch.connection, _state, run.id).string(),
                  .home = _state.home(run.id).string(),
                  .service = rights.service,
                  .serviceName = run.serviceName,
@@ -132,12 +133,26 @@ try
                                   .madeMs = stage.durationMs().value_or(0),
                                   .caches = wanted});
     }
-    if (!job.stages.empty())
-        batch.afterCommit.push_back([this, job] { _worker->save(job); });
+    if (job.stages.empty() || job.workspace.empty())
+        return;
+    saveAfterCommit(batch, job);
 }
 catch (const std::runtime_error&)
 {
     return; // the stored pipeline can't be read: the run goes on, or ends, all the same
+}
+
+/// The workspace is held from now on: another run may be given it in the same batch.
+void Caches::saveAfterCommit(Batch& batch, const CacheJob& job)
+{
+    _promised.insert(job.runId);
+    batch.onRollback([this, id = job.runId] { _promised.erase(id); });
+    batch.afterCommit.push_back(
+        [this, job]
+        {
+            _worker->save(job);
+            _promised.erase(job.runId);
+        });
 }
 
 bool Caches::makeRoom(Batch& batch)
@@ -157,7 +172,7 @@ void Caches::recover(Batch& batch)
         auto job = file.extension() == ".json" ? jobIn(file.string()) : std::nullopt;
         const auto run = job ? batch.runs.run(job->runId) : std::nullopt;
         if (run && run->ended() && run->status == Status::Success)
-            batch.afterCommit.push_back([this, job = std::move(*job)] { _worker->save(job); });
+            saveAfterCommit(batch, *job);
         else
             ::unlink(file.c_str());
     }

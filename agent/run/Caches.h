@@ -6,6 +6,7 @@
 #include "agent/run/StateFolder.h"
 #include "agent/wire/Order.h"
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -42,15 +43,17 @@ public:
     /// Whether the workspace of the ended run is still to be read.
     [[nodiscard]] bool holds(const std::string& runId) const
     {
-        return _worker != nullptr && _worker->holds(runId);
+        return _worker != nullptr && (_promised.contains(runId) || _worker->holds(runId));
     }
 
 private:
     [[nodiscard]] std::string report(const Stage& stage) const;
+    void saveAfterCommit(Batch& batch, const CacheJob& job);
 
     RunSpecs& _specs;
     const StateFolder& _state;
     CacheWorker* _worker;
+    std::set<std::string> _promised; ///< runs whose caches are to be saved after the commit
 };
 
 } // namespace agent

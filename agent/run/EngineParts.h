@@ -26,6 +26,7 @@
 #include "agent/run/StateFolder.h"
 #include "agent/run/StuckWatch.h"
 #include "agent/run/Timers.h"
+#include "agent/run/Workspaces.h"
 
 namespace agent
 {
@@ -54,20 +55,21 @@ struct EngineParts
           specs(options, plugins),
           reports(specs, options.reports),
           caches(specs, state, options.caches),
+          workspaces(specs, state, cleanup, caches, options.slots),
           writer(specs, reports, caches),
           approvals(specs, writer, timers),
           externalStages(specs, writer, timers),
           stuckWatch(specs, writer, timers, state, runner),
-          starter(specs, writer, externalStages, stuckWatch, state, plugins, runner, timers,
-                  caches),
+          starter(specs, writer, externalStages, stuckWatch, state, plugins, runner, timers, caches,
+                  workspaces),
           flow(specs, writer, approvals, starter, disk),
           retries(specs, writer, timers),
           repository(specs, reports, plugins, state),
           attemptEnd(specs, writer, retries, flow, timers, repository, waiters, sync, state, runner,
                      cleanup, caches),
           recovery(specs, retries, approvals, externalStages, stuckWatch, starter, flow, sync,
-                   state, runner, caches),
-          retention(options.retention, state, cleanup, timers, caches),
+                   state, runner, caches, workspaces),
+          retention(options.retention, state, cleanup, timers, caches, workspaces),
           relief(disk, caches, retention),
           scheduler(queue, disk, relief, flow, timers)
     {
@@ -85,6 +87,7 @@ struct EngineParts
     RunSpecs specs;
     Reports reports;
     Caches caches;
+    Workspaces workspaces;
     RunWriter writer;
     Approvals approvals;
     ExternalStages externalStages;

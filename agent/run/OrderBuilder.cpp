@@ -84,16 +84,6 @@ void addSettings(std::map<std::string, std::string>& env, const OrderContext& co
     }
 }
 
-/// Whether it is the agent's own git plugin, which fetches outside of the sandbox and checks out in it. Another one of this
-/// name, or from another place, does not.
-bool worksOutside(const Plugin& plugin, const OrderDefaults& defaults)
-{
-    std::error_code error;
-    return plugin.name == "git" && plugin.kind == Plugin::Kind::Library &&
-           std::filesystem::equivalent(
-               plugin.folder, defaults.pluginHost.parent_path() / "plugins" / "git", error);
-}
-
 /// The folder that a library finds again. The mirrors are git's alone.
 std::string cacheOf(const Plugin& plugin, const OrderDefaults& defaults)
 {
@@ -112,7 +102,7 @@ SandboxOrder sandboxOf(const OrderContext& context, const OrderDefaults& default
     for (const std::string& folder : isolation.shown)
         sandbox.shown.push_back({.path = folder});
     sandbox.shown.push_back({.path = context.plugin.folder.string()});
-    if (context.plugin.kind == Plugin::Kind::Library && !worksOutside(context.plugin, defaults))
+    if (context.plugin.kind == Plugin::Kind::Library && !fetchesOutside(context.plugin, defaults))
         sandbox.shown.push_back({.path = cacheOf(context.plugin, defaults), .writable = true});
     return sandbox;
 }
@@ -185,6 +175,14 @@ void addSurroundings(Order& order, const OrderContext& context, const OrderDefau
 
 } // namespace
 
+bool fetchesOutside(const Plugin& plugin, const OrderDefaults& defaults)
+{
+    std::error_code error;
+    return plugin.name == "git" && plugin.kind == Plugin::Kind::Library &&
+           std::filesystem::equivalent(
+               plugin.folder, defaults.pluginHost.parent_path() / "plugins" / "git", error);
+}
+
 InheritedEnvironment InheritedEnvironment::ofThisProcess()
 {
     InheritedEnvironment inherited;
@@ -253,7 +251,7 @@ Order buildOrder(const OrderContext& context, const OrderDefaults& defaults)
     env["WORKSPACE"] = workspace.string();
     env["STAGE_OUTPUTS"] = (folder / files::outputs).string();
     env["STAGE_MASK"] = (folder / files::mask).string();
-    order.outside = worksOutside(plugin, defaults);
+    order.outside = fetchesOutside(plugin, defaults);
     if (order.outside)
         addSurroundings(order, context, defaults);
     if (order.library)

@@ -66,6 +66,10 @@ struct OrderContext
     std::filesystem::path attemptFolder;
 };
 
+/// Returns whether it is the agent's own git plugin, which fetches outside of the sandbox and checks out in it. Another one of
+/// this name, or from another place, does not.
+bool fetchesOutside(const Plugin& plugin, const OrderDefaults& defaults);
+
 /// Returns the order for the shim: argv, environment, limits.
 Order buildOrder(const OrderContext& context, const OrderDefaults& defaults);
 

@@ -370,6 +370,11 @@ std::string written(const PipelineSpec& spec)
     writeIsolation(writer, spec);
     if (spec.file)
         writeFile(writer, *spec.file);
+    if (spec.workspace != WorkspaceMode::Fresh)
+    {
+        writer.Key("workspace");
+        writer.String(std::string(toString(spec.workspace)));
+    }
     if (spec.supersede)
     {
         writer.Key("supersede");

@@ -84,7 +84,7 @@ const std::vector<std::string_view> serviceKeys{"id",          "name",
                                                 "labels",      "links",
                                                 "grants",      "git",
                                                 "forks",       "supersede",
-                                                "poll"};
+                                                "poll",        "workspace"};
 
 std::vector<std::string_view> namesOf(const PipelineKeys& keys)
 {

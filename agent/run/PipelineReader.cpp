@@ -94,9 +94,30 @@ void PipelineReader::readKeys(const DocumentMap& map, PipelineSpec& spec) const
     if (const auto value = map.find("supersede"))
         spec.supersede = value->boolean().value_or(false);
     if (_source == Source::Service && readFileKeys(map, spec))
-        return readCheckout(map, spec);
-    if (const auto value = map.require("stages"))
+        readCheckout(map, spec);
+    else if (const auto value = map.require("stages"))
         readStages(*value, spec);
+    if (const auto value = map.find("workspace"))
+        readWorkspace(*value, spec);
+}
+
+/// Whose workspace is kept has to be proved before anything is written there: docs/workspaces.md.
+void PipelineReader::readWorkspace(const DocumentValue& value, PipelineSpec& spec) const
+{
+    spec.workspace =
+        oneOf(value, workspaceModeFrom, {"fresh", "clean", "reuse"}).value_or(WorkspaceMode::Fresh);
+    if (_source != Source::Service || spec.workspace == WorkspaceMode::Fresh ||
+        spec.repository.empty() || spec.stages.empty())
+        return;
+    const StageSpec& first = spec.stages.front();
+    if (first.plugin != "git" || first.with.contains("ref") || first.with.contains("repository"))
+        value.problem("needs the checkout as the first stage: plugin git, without ref and "
+                      "repository of its own");
+    else if (!first.artifacts.paths.empty() || !first.reports.junit.empty())
+        value.problem("the checkout keeps no artifacts and has no reports then: give them to a "
+                      "stage after it");
+    if (spec.branch.empty())
+        value.problem("needs the key branch: what other branches leave is kept apart from it");
 }
 
 /// The stage PREPARE of a service whose other stages stand in its repository.

@@ -37,6 +37,7 @@ private:
                    const StageSpec& stage) const;
     static void readIsolation(const DocumentMap& map, PipelineSpec& spec);
     void readCheckout(const DocumentMap& map, PipelineSpec& spec) const;
+    void readWorkspace(const DocumentValue& value, PipelineSpec& spec) const;
     void readStages(const DocumentValue& value, PipelineSpec& spec) const;
     void readStage(const DocumentValue& value, const PipelineSpec& spec, StageSpec& stage) const;
     static void readRetry(const DocumentValue& value, RetrySpec& retry);

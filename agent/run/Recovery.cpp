@@ -9,6 +9,7 @@ void Recovery::recover(Batch& batch)
 {
     sortUnsynced(batch);
     _caches.recover(batch);
+    _workspaces.recover(batch);
     const auto runs = batch.runs.openRuns();
     for (const auto& open : runs)
         batch.queue.set(open.seq, QueuedRun::of(open));
@@ -42,7 +43,7 @@ void Recovery::sortUnsynced(Batch& batch)
             continue;
         if (attempt->bootId == boot)
         {
-            batch.afterCommit.push_back([this, stage = *attempt] { _sync.add(stage); });
+            _sync.add(batch, *attempt);
             continue;
         }
         std::string notes = attempt->notes;

@@ -19,7 +19,7 @@ public:
     Recovery(RunSpecs& specs, Retries& retries, Approvals& approvals,
              ExternalStages& externalStages, StuckWatch& stuckWatch, StageStarter& starter,
              RunFlow& flow, AttemptSync& sync, const StateFolder& state, StageRunner& runner,
-             Caches& caches)
+             Caches& caches, Workspaces& workspaces)
         : _specs(specs),
           _retries(retries),
           _approvals(approvals),
@@ -30,7 +30,8 @@ public:
           _sync(sync),
           _state(state),
           _runner(runner),
-          _caches(caches)
+          _caches(caches),
+          _workspaces(workspaces)
     {
     }
 
@@ -52,6 +53,7 @@ private:
     const StateFolder& _state;
     StageRunner& _runner;
     Caches& _caches;
+    Workspaces& _workspaces;
 };
 
 } // namespace agent

@@ -3,6 +3,7 @@
 #include "agent/os/Journal.h"
 #include "agent/run/Caches.h"
 #include "agent/run/ClockState.h"
+#include "agent/run/Workspaces.h"
 #include "agent/store/ArtifactSets.h"
 #include "agent/store/Submissions.h"
 
@@ -183,6 +184,7 @@ TimeMs Retention::believedNow()
 void Retention::remove(Batch& batch, const Run& run, const std::string& actor,
                        const std::string& reason)
 {
+    _kept.discard(batch, run.id);
     batch.remove(run);
     batch.history.forgetRun(run.id);
     batch.history.append({.at = nowMs(),
@@ -251,6 +253,8 @@ std::optional<std::int64_t> Retention::removeWorkspaces(Batch& batch, TimeMs now
             break;
         }
         place = {*run.endedAt, run.id};
+        _kept.discard(batch, run.id,
+                      "kept workspace of run " + run.id + " removed: older than workspace.keep");
         batch.afterCommit.push_back(
             [this, id = run.id]
             {
@@ -282,9 +286,11 @@ bool Retention::makeRoom(Batch& batch, const std::string& why)
         if (!held)
             place = {*run.endedAt, run.id};
         std::error_code error;
-        if (!std::filesystem::exists(_state.workspace(run.id), error))
+        const bool keptOne = !_kept.keptFor(batch, run.id).empty();
+        if (!keptOne && !std::filesystem::exists(_state.workspace(run.id), error))
             continue;
         ++found;
+        _kept.discard(batch, run.id, "kept workspace of run " + run.id + " removed: " + why);
         batch.afterCommit.push_back(
             [this, id = run.id, why]
             {

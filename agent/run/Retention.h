@@ -17,6 +17,7 @@ namespace agent
 
 class ArtifactSets;
 class Caches;
+class Workspaces;
 struct ArtifactSet;
 
 /// How long things are kept after their end; 0: for ever.
@@ -41,8 +42,13 @@ class Retention
 {
 public:
     Retention(const RetentionPolicy& policy, const StateFolder& state, CleanupWorker& cleanup,
-              Timers& timers, const Caches& caches)
-        : _policy(policy), _state(state), _cleanup(cleanup), _timers(timers), _caches(caches)
+              Timers& timers, const Caches& caches, Workspaces& kept)
+        : _policy(policy),
+          _state(state),
+          _cleanup(cleanup),
+          _timers(timers),
+          _caches(caches),
+          _kept(kept)
     {
     }
 
@@ -94,6 +100,7 @@ private:
     CleanupWorker& _cleanup;
     Timers& _timers;
     const Caches& _caches;
+    Workspaces& _kept;
     TimeMs _clockAhead = wallAhead(); ///< of the monotonic clock, as believed
     std::optional<Clock::time_point> _doubtedSince;
     EndedPlace _workspaces; ///< up to here they are gone

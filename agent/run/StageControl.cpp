@@ -1,6 +1,7 @@
 #include "agent/run/StageControl.h"
 
 #include "agent/run/AttemptSync.h"
+#include "agent/run/RunWorkspace.h"
 
 #include "agent/model/Conditions.h"
 #include "agent/model/Declined.h"
@@ -31,7 +32,13 @@ void needWorkspace(Batch& batch, const EngineParts& parts, const Run& run)
                                  "the host went down before all files of the run's workspace were "
                                  "on disk, so some may be lost; " +
                                      instead);
-    if (std::filesystem::is_directory(parts.state.workspace(run.id)))
+    const auto workspace = workspaceOf(batch.connection, parts.state, run.id);
+    if (workspace.empty())
+        throw Declined::conflict("workspace_reused",
+                                 "the run's workspace is kept for its service, and another run has "
+                                 "had it since; " +
+                                     instead);
+    if (std::filesystem::is_directory(workspace))
         return;
     for (const auto& stage : batch.runs.stages(run.id))
     {

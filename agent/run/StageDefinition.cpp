@@ -30,7 +30,7 @@ std::string withoutCredentials(const std::string& text)
     return result.append(text, from, std::string::npos);
 }
 
-std::optional<StageDefinition> definitionOf(const StateFolder& state, const Run& run,
+std::optional<StageDefinition> definitionOf(const std::filesystem::path& workspace, const Run& run,
                                             const Stage& stage, const StageDefaults& defaults)
 {
     try
@@ -41,6 +41,7 @@ std::optional<StageDefinition> definitionOf(const StateFolder& state, const Run&
         StageSecrets secrets = secretsFor(spec, of, run);
         StageDefinition definition{.secrets = std::move(secrets.given),
                                    .secretsWithheld = std::move(secrets.withheld),
+                                   .workspaceMode = spec.workspace,
                                    .timeoutMs = of.timeoutMs.value_or(defaults.timeoutMs),
                                    .graceMs = of.graceMs.value_or(defaults.graceMs),
                                    .attempts = of.retry.attempts,
@@ -51,9 +52,8 @@ std::optional<StageDefinition> definitionOf(const StateFolder& state, const Run&
         for (const auto& [name, value] : spec.env)
             definition.environment.push_back(name);
         std::error_code gone;
-        if (const auto folder = state.workspace(run.id);
-            std::filesystem::is_directory(folder, gone))
-            definition.workspace = folder.string();
+        if (std::filesystem::is_directory(workspace, gone))
+            definition.workspace = workspace.string();
         return definition;
     }
     catch (const std::exception&) // its row holds no pipeline, or a shorter one

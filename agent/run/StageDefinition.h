@@ -1,9 +1,9 @@
 #pragma once
 
+#include "agent/model/PipelineSpec.h"
 #include "agent/model/Run.h"
 #include "agent/model/Stage.h"
 #include "agent/run/SecretFolder.h"
-#include "agent/run/StateFolder.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -31,14 +31,15 @@ struct StageDefinition
     std::vector<std::string> secrets;        ///< names only, as all below
     std::map<std::string, std::string> secretsWithheld; ///< by grants; why
     std::string workspace;                              ///< empty: its folder is gone
+    WorkspaceMode workspaceMode = WorkspaceMode::Fresh; ///< of its service
     std::int64_t timeoutMs = 0;                         ///< 0: none
     std::int64_t graceMs = 0;                           ///< from TERM to KILL
     int attempts = 1;                                   ///< at most, with retries
     bool approval = false;
 };
 
-/// Returns nothing where the run's pipeline can't be read.
-std::optional<StageDefinition> definitionOf(const StateFolder& state, const Run& run,
+/// `workspace`: of the run, see workspaceOf(). Returns nothing where the run's pipeline can't be read.
+std::optional<StageDefinition> definitionOf(const std::filesystem::path& workspace, const Run& run,
                                             const Stage& stage, const StageDefaults& defaults);
 
 /// Returns the text with `***` in place of user and password of each URL in it.

@@ -33,6 +33,20 @@ void addCourse(Order& order, const Run& run, const StageSpec& spec, const Pipeli
         order.env["STAGE_AGENT_RECENT_COMMITS"] = "1";
 }
 
+/// What the agent's git plugin is to do in a workspace that is kept.
+void addWorkspace(Order& order, const WorkspacePlace& place)
+{
+    if (!order.outside || place.mode == WorkspaceMode::Fresh)
+        return;
+    order.env["STAGE_AGENT_WORKSPACE"] = toString(place.mode);
+    if (place.instead.empty())
+        return;
+    order.env["STAGE_AGENT_WORKSPACE_BRANCH"] = place.branch;
+    order.env["STAGE_AGENT_WORKSPACE_INSTEAD"] = place.instead.string();
+    if (order.sandbox)
+        order.sandbox->shown.push_back({.path = place.instead.string(), .writable = true});
+}
+
 } // namespace
 
 void StageStarter::start(Batch& batch, Run& run, Stage& stage, const std::vector<Stage>& stages,
@@ -106,15 +120,18 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage,
                                     { _runner.refuse(id, attempt, Cause::SpawnError, problem); });
         return;
     }
+    const WorkspacePlace place =
+        _workspaces.placeFor(batch, run, stage, stages, fetchesOutside(*plugin, _specs.orders()));
     Order order = buildOrder({.run = run,
                               .stage = stage,
                               .spec = _specs.stage(run, stage),
                               .pipeline = pipeline,
                               .plugin = *plugin,
                               .outputs = outputsBefore(stage.ordinal, stages),
-                              .workspace = _state.workspace(run.id),
+                              .workspace = place.folder,
                               .attemptFolder = folder},
                              _specs.orders());
+    addWorkspace(order, place);
     addCourse(order, run, _specs.stage(run, stage), pipeline, stages);
     _caches.prepare(order, run, stage, stages);
     order.bootId = stage.bootId;

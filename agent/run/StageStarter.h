@@ -8,6 +8,7 @@
 #include "agent/run/StateFolder.h"
 #include "agent/run/StuckWatch.h"
 #include "agent/run/Timers.h"
+#include "agent/run/Workspaces.h"
 
 #include <string>
 #include <vector>
@@ -23,7 +24,7 @@ class StageStarter
 public:
     StageStarter(RunSpecs& specs, RunWriter& writer, ExternalStages& externalStages,
                  StuckWatch& stuckWatch, const StateFolder& state, const PluginRegistry& plugins,
-                 StageRunner& runner, Timers& timers, Caches& caches)
+                 StageRunner& runner, Timers& timers, Caches& caches, Workspaces& workspaces)
         : _specs(specs),
           _writer(writer),
           _externalStages(externalStages),
@@ -32,7 +33,8 @@ public:
           _plugins(plugins),
           _runner(runner),
           _timers(timers),
-          _caches(caches)
+          _caches(caches),
+          _workspaces(workspaces)
     {
     }
 
@@ -59,6 +61,7 @@ private:
     StageRunner& _runner;
     Timers& _timers;
     Caches& _caches;
+    Workspaces& _workspaces;
     const std::string _bootId = bootId();
 };
 

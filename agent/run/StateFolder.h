@@ -37,7 +37,10 @@ public:
     }
     [[nodiscard]] std::filesystem::path trash() const { return _root / "trash"; }
     [[nodiscard]] std::filesystem::path run(const std::string& runId) const;
+    /// The run's own, see workspaceOf().
     [[nodiscard]] std::filesystem::path workspace(const std::string& runId) const;
+    /// Workspaces that services keep: docs/workspaces.md. Made by the first one.
+    [[nodiscard]] std::filesystem::path keptWorkspaces() const { return _root / "workspaces"; }
     /// HOME of the run's stages in a sandbox.
     [[nodiscard]] std::filesystem::path home(const std::string& runId) const;
     [[nodiscard]] std::filesystem::path stage(const Stage& stage) const;

@@ -324,6 +324,17 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
         R"(CREATE INDEX stages_with_results ON stages (run_id)
             WHERE tests_total IS NOT NULL OR artifact_files IS NOT NULL)",
     },
+    {
+        // Workspaces that are kept from one run to the next: docs/workspaces.md.
+        R"(CREATE TABLE kept_workspaces (
+            run_id TEXT PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+            path TEXT NOT NULL,
+            used INTEGER NOT NULL,
+            last INTEGER NOT NULL
+        ) WITHOUT ROWID)",
+        R"(CREATE UNIQUE INDEX kept_workspaces_by_path ON kept_workspaces (path)
+            WHERE last = 1)",
+    },
 };
 
 } // namespace agent

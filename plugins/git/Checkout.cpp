@@ -2,6 +2,7 @@
 
 #include "plugins/git/Url.h"
 
+#include <algorithm>
 #include <array>
 #include <fcntl.h>
 #include <iostream>
@@ -52,7 +53,7 @@ void addSetting(Environment& env, const std::string& name, const std::string& va
 Checkout::Checkout(const Surroundings& surroundings, fs::path workspace, CheckoutOptions options)
     : _surroundings(surroundings),
       _workspace(std::move(workspace)),
-      _options(options),
+      _options(std::move(options)),
       _settings(surroundings.checkoutSettings())
 {
     if (!_options.lfs)
@@ -62,26 +63,69 @@ Checkout::Checkout(const Surroundings& surroundings, fs::path workspace, Checkou
 void Checkout::create(const Repository& repository, const fs::path& mirror,
                       const std::string& commit, bool trusted) const
 {
-    const auto plain = checkoutEnvironment(_workspace);
-    auto withFilters = plain;
+    using Step = KeptTree::Task::Step;
+    auto withFilters = checkoutEnvironment(_workspace);
     withFilters.insert(_settings.begin(), _settings.end());
+    const bool kept = _options.keep != Keep::Nothing;
+    if (kept)
+        inTree(Step::Begin, repository, mirror, commit);
+    makeRepository(repository, mirror, commit, trusted);
+    if (kept)
+    {
+        inTree(Step::Settle, repository, mirror, commit);
+        (void)run(command::refreshIndex(_workspace), mirror, withFilters); // says what differs
+    }
+    need(command::checkOut(_workspace, commit), repository, mirror, withFilters,
+         "check out " + commit + " of " + repository.name());
+    if (_options.keep == Keep::Ignored)
+        removeUntracked(repository, mirror);
+    warnOfPointers(_workspace, mirror);
+}
+
+void Checkout::makeRepository(const Repository& repository, const fs::path& mirror,
+                              const std::string& commit, bool trusted) const
+{
+    const auto plain = checkoutEnvironment(_workspace);
     const std::string making = "create a repository in the workspace";
+    fs::path made = _workspace;
     if (_options.depth > 0)
     {
         const char* const format = commit.size() == sha256Digits ? "sha256" : "sha1";
-        need(command::initWorkspace(_workspace, format), repository, mirror, plain, making);
-        need(command::addOrigin(_workspace, repository.url()), repository, mirror, plain, making);
+        need(command::initWorkspace(made, format), repository, mirror, plain, making);
+        need(command::addOrigin(made, repository.url()), repository, mirror, plain, making);
     }
     else
     {
-        need(command::clone(mirror, _workspace, trusted), repository, mirror, plain, making);
-        need(command::setOrigin(_workspace, repository.url()), repository, mirror, plain, making);
+        if (_options.keep != Keep::Nothing)
+            made /= KeptTree::newRepository; // git clones into an empty folder only
+        need(command::clone(mirror, made, trusted), repository, mirror, plain, making);
+        need(command::setOrigin(made, repository.url()), repository, mirror, plain, making);
     }
-    need(command::fetchFromMirror(_workspace, mirror, commit, _options.depth), repository, mirror,
-         plain, making);
-    need(command::checkOut(_workspace, commit), repository, mirror, withFilters,
-         "check out " + commit + " of " + repository.name());
-    warnOfPointers(_workspace, mirror);
+    need(command::fetchFromMirror(made, mirror, commit, _options.depth), repository, mirror, plain,
+         making);
+}
+
+void Checkout::inTree(KeptTree::Task::Step step, const Repository& repository,
+                      const fs::path& mirror, const std::string& commit) const
+{
+    const bool converts =
+        std::any_of(_settings.begin(), _settings.end(),
+                    [](const auto& setting)
+                    { return setting.second == "core.autocrlf" || setting.second == "core.eol"; });
+    need(KeptTree::program(), repository, mirror,
+         KeptTree::variables({.step = step,
+                              .workspace = _workspace,
+                              .commit = commit,
+                              .keep = _options.keep,
+                              .converts = converts}),
+         "make the kept workspace as the commit has it");
+}
+
+void Checkout::removeUntracked(const Repository& repository, const fs::path& mirror) const
+{
+    const auto plain = checkoutEnvironment(_workspace);
+    if (!run(command::removeUntracked(_workspace), mirror, plain).passed())
+        inTree(KeptTree::Task::Step::Remove, repository, mirror, "");
 }
 
 void Checkout::add(const fs::path& parent, const Submodule& submodule, const Repository& repository,
@@ -114,6 +158,9 @@ Ended Checkout::run(const Arguments& argv, const fs::path& mirror, const Environ
     if (_surroundings.sandbox.empty())
         return runProgram(argv, env);
     Arguments wrapped = _surroundings.sandbox;
+    if (!_options.covered.empty())
+        for (const std::string& more : {std::string("--tmpfs"), _options.covered.string()})
+            wrapped.push_back(more);
     for (const std::string& more :
          {std::string("--ro-bind"), mirror.string(), mirror.string(), std::string("--")})
         wrapped.push_back(more);

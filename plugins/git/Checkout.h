@@ -15,6 +15,8 @@ struct CheckoutOptions
 {
     int depth = 0;   ///< commits of history, and no other branches; 0: all
     bool lfs = true; ///< the content of files of Git LFS, where git-lfs is installed
+    Keep keep = Keep::Nothing;
+    std::filesystem::path covered = {}; ///< what git is not to see besides; empty: nothing
 };
 
 /// A workspace that is made from mirrors, in the stage's sandbox where it has one: there git sees the workspace and,
@@ -23,7 +25,7 @@ struct CheckoutOptions
 class Checkout
 {
 public:
-    /// `workspace` is an empty folder.
+    /// `workspace` is a folder, empty unless the options keep something of it.
     Checkout(const Surroundings& surroundings, std::filesystem::path workspace,
              CheckoutOptions options = {});
 
@@ -38,6 +40,11 @@ public:
              const Repository& repository, const std::filesystem::path& mirror) const;
 
 private:
+    void inTree(KeptTree::Task::Step step, const Repository& repository,
+                const std::filesystem::path& mirror, const std::string& commit) const;
+    void makeRepository(const Repository& repository, const std::filesystem::path& mirror,
+                        const std::string& commit, bool trusted) const;
+    void removeUntracked(const Repository& repository, const std::filesystem::path& mirror) const;
     void need(const Arguments& argv, const Repository& repository,
               const std::filesystem::path& mirror, const std::map<std::string, std::string>& env,
               const std::string& what) const;

@@ -323,6 +323,44 @@ Arguments checkOut(const std::string& workspace, const std::string& commit)
     return git({"-C", workspace, "checkout", "--quiet", "--force", "--detach", commit, "--"});
 }
 
+Arguments readTree(const std::string& workspace, const std::string& commit)
+{
+    return git({"-C", workspace, "read-tree", commit});
+}
+
+Arguments listFiles(const std::string& workspace, const std::string& commit)
+{
+    return git({"-C", workspace, "ls-tree", "-r", "-l", "-z", "--full-tree", commit});
+}
+
+Arguments listFiltered(const std::string& workspace)
+{
+    return git({"-C", workspace, "--no-literal-pathspecs", "ls-files", "-z", "--", ".",
+                ":(exclude,attr:!filter !ident !working-tree-encoding)"});
+}
+
+Arguments listWithCrlf(const std::string& workspace)
+{
+    return git(
+        {"-C", workspace, "--no-literal-pathspecs", "ls-files", "-z", "--", ":(attr:eol=crlf)"});
+}
+
+Arguments refreshIndex(const std::string& workspace)
+{
+    return git({"-C", workspace, "update-index", "-q", "--refresh"});
+}
+
+Arguments listUntracked(const std::string& workspace)
+{
+    return git(
+        {"-C", workspace, "ls-files", "-z", "--others", "--exclude-standard", "--directory"});
+}
+
+Arguments removeUntracked(const std::string& workspace)
+{
+    return git({"-C", workspace, "clean", "-ffd", "--quiet"});
+}
+
 Arguments initSubmodule(const std::string& folder, const std::string& path)
 {
     return git({"-C", folder, "submodule", "--quiet", "init", "--", path});

@@ -94,6 +94,26 @@ Arguments fetchFromMirror(const std::string& workspace, const std::string& mirro
 Arguments setOrigin(const std::string& workspace, const std::string& repository);
 Arguments checkOut(const std::string& workspace, const std::string& commit);
 
+/// Fills the index with the commit, as if nothing were known of the files.
+Arguments readTree(const std::string& workspace, const std::string& commit);
+
+/// Prints each file of the commit: mode, type, id, size, tab, path, NUL.
+Arguments listFiles(const std::string& workspace, const std::string& commit);
+
+/// Print the files, each with a NUL, whose content a filter, an encoding or an identifier changes in a checkout, as their
+/// attributes say; and those that get CRLF.
+Arguments listFiltered(const std::string& workspace);
+Arguments listWithCrlf(const std::string& workspace);
+
+/// Reads each file of which the index knows nothing. Exit code 1: some are not as the commit has them.
+Arguments refreshIndex(const std::string& workspace);
+
+/// Prints what the commit neither has nor ignores, each with a NUL: a folder as such, with a slash at its end.
+Arguments listUntracked(const std::string& workspace);
+
+/// Removes it, repositories too.
+Arguments removeUntracked(const std::string& workspace);
+
 /// Configures the submodule at `path` of the repository in `folder`; checks its commit out.
 Arguments initSubmodule(const std::string& folder, const std::string& path);
 Arguments checkOutSubmodule(const std::string& folder, const std::string& path);

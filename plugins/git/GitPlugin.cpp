@@ -39,7 +39,8 @@ public:
     {
         try
         {
-            checkOut(context);
+            if (!KeptTree::take())
+                checkOut(context);
             return v1::Result::passed();
         }
         catch (const Failure& failure)
@@ -56,11 +57,15 @@ private:
         const std::string ref = context.setting("ref");
         if (const std::string why = refuseRef(ref); !why.empty())
             throw Failure("git: ref '" + printable(ref) + "' of " + repository.name() + " " + why);
-        refuseToEmpty(context.workspace);
-        emptyFolder(context.workspace); // before any use of git there
-
-        const Checkout checkout(surroundings, context.workspace, optionsOf(context));
+        if (surroundings.keep == Keep::Nothing)
+        {
+            refuseToEmpty(context.workspace);
+            emptyFolder(context.workspace); // also where nothing is checked out in the end
+        }
+        CheckoutOptions options = optionsOf(context);
+        std::filesystem::path workspace = context.workspace;
         const PipelineFile pipeline = PipelineFile::read();
+        std::optional<Checkout> checkout;
         std::vector<Submodule> submodules;
         std::optional<AllowedSubmodules> allowed;
         {
@@ -69,9 +74,13 @@ private:
                 mirror, ref,
                 [&](const Target& found)
                 {
-                    // Before any use of git there, see emptyFolder.
-                    emptyFolder(context.workspace);
-                    checkout.create(repository, mirror.path(), found.commit, mirror.trusted());
+                    choose(surroundings, branchOf(mirror, found, surroundings), workspace, options);
+                    refuseToEmpty(workspace);
+                    // Before any use of git there.
+                    if (options.keep == Keep::Nothing)
+                        emptyFolder(workspace);
+                    checkout.emplace(surroundings, workspace, options);
+                    checkout->create(repository, mirror.path(), found.commit, mirror.trusted());
                     if (pipeline.wanted())
                         pipeline.handOver(repository, mirror, found.commit);
                 });
@@ -82,15 +91,40 @@ private:
             if (!surroundings.forkOf.empty() && !submodules.empty())
                 allowed.emplace(repository, submodulesOfBase(mirror, repository, surroundings));
             tell(repository, mirror.path(), target, context);
-            if (!context.outputs.contains("branch") && !surroundings.branchToTell.empty() &&
-                mirror.isOn(target.commit, surroundings.branchToTell))
-                context.outputs["branch"] = surroundings.branchToTell;
+            if (const auto branch = branchOf(mirror, target, surroundings); !branch.empty())
+                context.outputs["branch"] = branch;
             if (surroundings.recentCommits)
                 tellRecent(repository, mirror.path(), target, context);
         }
         if (!submodules.empty())
-            Submoduler{surroundings, checkout, context.cache}.addAll(repository, "", submodules,
-                                                                     allowed ? &*allowed : nullptr);
+            Submoduler{surroundings, *checkout, context.cache}.addAll(
+                repository, "", submodules, allowed ? &*allowed : nullptr);
+    }
+
+    /// Returns the branch that the commit is known to be on; empty: none.
+    static std::string branchOf(const Mirror& mirror, const Target& target,
+                                const Surroundings& surroundings)
+    {
+        const std::string& asked = surroundings.branchToTell;
+        if (!target.branch.empty() || asked.empty() || !mirror.isOn(target.commit, asked))
+            return target.branch;
+        return asked;
+    }
+
+    /// A kept workspace is for commits of its branch alone: what another one leaves there, later runs of the branch would find.
+    static void choose(const Surroundings& surroundings, const std::string& branch,
+                       std::filesystem::path& workspace, CheckoutOptions& options)
+    {
+        options.keep = surroundings.keep;
+        if (surroundings.instead.empty() || branch == surroundings.workspaceBranch)
+            return;
+        std::cout << "git: the commit is not known to be on the branch '"
+                  << printable(surroundings.workspaceBranch)
+                  << "': the run has a workspace of its own, not the kept one" << std::endl;
+        if (workspace != surroundings.instead)
+            options.covered = workspace;
+        workspace = surroundings.instead;
+        options.keep = Keep::Nothing;
     }
 
     static CheckoutOptions optionsOf(const v1::StageContext& context)

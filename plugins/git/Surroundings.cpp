@@ -20,6 +20,10 @@ Surroundings Surroundings::read()
     read.branchOfCommit = Context::variable("STAGE_AGENT_BRANCH_OF_COMMIT");
     read.branchToTell = Context::variable("STAGE_AGENT_BRANCH_TO_TELL");
     read.recentCommits = Context::variable("STAGE_AGENT_RECENT_COMMITS") == "1";
+    if (const std::string mode = Context::variable("STAGE_AGENT_WORKSPACE"); !mode.empty())
+        read.keep = mode == "reuse" ? Keep::Ignored : Keep::Tracked;
+    read.workspaceBranch = Context::variable("STAGE_AGENT_WORKSPACE_BRANCH");
+    read.instead = Context::variable("STAGE_AGENT_WORKSPACE_INSTEAD");
     const std::string json = Context::variable("STAGE_AGENT_SANDBOX");
     if (json.empty())
         return read;

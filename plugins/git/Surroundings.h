@@ -2,7 +2,9 @@
 
 #include "plugins/git/Credential.h"
 #include "plugins/git/Git.h"
+#include "plugins/git/KeptTree.h"
 
+#include <filesystem>
 #include <map>
 #include <string>
 
@@ -11,8 +13,8 @@ namespace agent::git
 
 /// What the agent, and no stage or client, says of how git is used on this host. It comes in variables that the agent
 /// alone sets (OrderBuilder): `STAGE_AGENT_GIT_CONFIG`, `STAGE_AGENT_TRUSTED_MIRRORS`, `STAGE_AGENT_SANDBOX`,
-/// `STAGE_AGENT_FORK_OF`, `STAGE_AGENT_BRANCH_OF_COMMIT`, `STAGE_AGENT_BRANCH_TO_TELL`, `STAGE_AGENT_RECENT_COMMITS`, and those of
-/// Credential.h.
+/// `STAGE_AGENT_FORK_OF`, `STAGE_AGENT_BRANCH_OF_COMMIT`, `STAGE_AGENT_BRANCH_TO_TELL`, `STAGE_AGENT_RECENT_COMMITS`,
+/// `STAGE_AGENT_WORKSPACE`, `STAGE_AGENT_WORKSPACE_BRANCH`, `STAGE_AGENT_WORKSPACE_INSTEAD`, and those of Credential.h.
 struct Surroundings
 {
     /// The file that takes the place of ~/.gitconfig, for what runs outside the sandbox.
@@ -32,6 +34,13 @@ struct Surroundings
 
     /// The branch, or tag, of which the output `branch` is to tell whether the commit is on it; empty: none.
     std::string branchToTell;
+
+    /// What the workspace keeps of earlier runs.
+    Keep keep = Keep::Nothing;
+
+    /// The branch that the commit has to be on for that; else the checkout is made in `instead`. Empty, both: any.
+    std::string workspaceBranch;
+    std::filesystem::path instead;
 
     /// Somebody is to see which commits go out, before he approves it: they are told as the output `recentCommits`.
     bool recentCommits = false;

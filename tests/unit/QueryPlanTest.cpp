@@ -24,7 +24,7 @@ namespace
 /// stages that have not ended or wait for something.
 const std::regex scan(
     "SCAN "
-    "(runs|stages|history|attempts|idempotency|artifact_sets|outbox|report_numbers|deliveries)\\b"
+    "(runs|stages|history|attempts|idempotency|artifact_sets|kept_workspaces|outbox|report_numbers|deliveries)\\b"
     "(?! USING (COVERING )?INDEX "
     "(runs_open|runs_waiting|stages_stuck|stages_to_sync|attempts_to_sync)\\b)");
 
