@@ -63,7 +63,7 @@ private:
             emptyFolder(context.workspace); // also where nothing is checked out in the end
         }
         CheckoutOptions options = optionsOf(context);
-        std::filesystem::path workspace = context.workspace;
+        std::string branch; ///< that the commit is known to be on
         const PipelineFile pipeline = PipelineFile::read();
         std::optional<Checkout> checkout;
         std::vector<Submodule> submodules;
@@ -74,7 +74,8 @@ private:
                 mirror, ref,
                 [&](const Target& found)
                 {
-                    choose(surroundings, branchOf(mirror, found, surroundings), workspace, options);
+                    branch = branchOf(mirror, found, surroundings);
+                    const auto workspace = choose(surroundings, branch, context, options);
                     refuseToEmpty(workspace);
                     // Before any use of git there.
                     if (options.keep == Keep::Nothing)
@@ -91,7 +92,7 @@ private:
             if (!surroundings.forkOf.empty() && !submodules.empty())
                 allowed.emplace(repository, submodulesOfBase(mirror, repository, surroundings));
             tell(repository, mirror.path(), target, context);
-            if (const auto branch = branchOf(mirror, target, surroundings); !branch.empty())
+            if (!branch.empty())
                 context.outputs["branch"] = branch;
             if (surroundings.recentCommits)
                 tellRecent(repository, mirror.path(), target, context);
@@ -102,29 +103,30 @@ private:
     }
 
     /// Returns the branch that the commit is known to be on; empty: none.
-    static std::string branchOf(const Mirror& mirror, const Target& target,
+    static std::string branchOf(Mirror& mirror, const Target& target,
                                 const Surroundings& surroundings)
     {
         const std::string& asked = surroundings.branchToTell;
-        if (!target.branch.empty() || asked.empty() || !mirror.isOn(target.commit, asked))
+        if (!target.branch.empty() || asked.empty() || !mirror.isOnNow(target.commit, asked))
             return target.branch;
         return asked;
     }
 
-    /// A kept workspace is for commits of its branch alone: what another one leaves there, later runs of the branch would find.
-    static void choose(const Surroundings& surroundings, const std::string& branch,
-                       std::filesystem::path& workspace, CheckoutOptions& options)
+    /// Returns where the checkout is made. A kept workspace is for commits of its branch alone: what another one leaves
+    /// there, later runs of the branch would find.
+    static std::filesystem::path choose(const Surroundings& surroundings, const std::string& branch,
+                                        const v1::StageContext& context, CheckoutOptions& options)
     {
         options.keep = surroundings.keep;
+        options.covered.clear();
         if (surroundings.instead.empty() || branch == surroundings.workspaceBranch)
-            return;
+            return context.workspace;
         std::cout << "git: the commit is not known to be on the branch '"
                   << printable(surroundings.workspaceBranch)
                   << "': the run has a workspace of its own, not the kept one" << std::endl;
-        if (workspace != surroundings.instead)
-            options.covered = workspace;
-        workspace = surroundings.instead;
         options.keep = Keep::Nothing;
+        options.covered = context.workspace;
+        return surroundings.instead;
     }
 
     static CheckoutOptions optionsOf(const v1::StageContext& context)

@@ -70,6 +70,24 @@ bool Mirror::isOn(const std::string& commit, const std::string& branch) const
     return resolve("refs/tags/" + branch) == commit;
 }
 
+bool Mirror::isOnNow(const std::string& commit, const std::string& branch)
+{
+    if (isOn(commit, branch))
+        return true;
+    if (_fetched)
+        return false;
+    try
+    {
+        fetchAll();
+    }
+    catch (const Failure& failure)
+    {
+        std::cout << failure.what() << std::endl;
+        return false;
+    }
+    return isOn(commit, branch);
+}
+
 Target Mirror::findFetched(const std::string& ref) const
 {
     constexpr std::string_view heads = "refs/heads/";

@@ -40,6 +40,10 @@ public:
     /// Returns whether it is, as far as the mirror knows. Fetches nothing.
     [[nodiscard]] bool isOn(const std::string& commit, const std::string& branch) const;
 
+    /// The same. Where it is not, fetches, unless this object did: the commit may have been known before the branch got it, as
+    /// from a pull request. False too where the repository can't be reached.
+    [[nodiscard]] bool isOnNow(const std::string& commit, const std::string& branch);
+
     [[nodiscard]] const std::filesystem::path& path() const { return _folder.path(); }
 
     [[nodiscard]] bool trusted() const { return _folder.trusted(); }
