@@ -3,7 +3,6 @@
 #include "agent/run/AttemptSync.h"
 #include "agent/run/CacheScopes.h"
 #include "agent/store/KeptWorkspaces.h"
-#include "agent/wire/Failpoint.h"
 
 #include <algorithm>
 #include <system_error>
@@ -134,7 +133,6 @@ bool Workspaces::makeReady(Batch& batch, const std::string& path, bool emptied)
     if (holder && !emptied && isFolder(folder) && leftWell(batch.runs.stages(holder->runId)))
         return true;
     // Now, as this run is to have it: should the batch be rolled back, the last holder finds that it is gone.
-    FAILPOINT("workspace.emptied");
     if (isThere(folder))
         _cleanup.discard(folder);
     return !isThere(folder);

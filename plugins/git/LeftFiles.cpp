@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <optional>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 #include <vector>
 
@@ -87,6 +88,13 @@ struct stat statOf(int folder, const std::string& name)
     return info;
 }
 
+/// Access control lists of a folder decide the rights of what is made in it.
+void withoutLists(int folder)
+{
+    for (const char* list : {"system.posix_acl_default", "system.posix_acl_access"})
+        (void)fremovexattr(folder, list); // most have none
+}
+
 mode_t umaskOfProcess()
 {
     const mode_t now = umask(0);
@@ -124,8 +132,7 @@ TrackedFolder TrackedFolder::from(std::string_view printed, bool converted)
 }
 
 LeftFiles::LeftFiles(const fs::path& workspace)
-    : _workspace(workspace),
-      _top(::open(workspace.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)),
+    : _top(::open(workspace.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)),
       _umask(umaskOfProcess())
 {
     struct stat info = {};
@@ -133,6 +140,7 @@ LeftFiles::LeftFiles(const fs::path& workspace)
         fail("open", workspace.string());
     _device = info.st_dev;
     fchmod(_top, S_IRWXU); // as the agent makes it
+    withoutLists(_top);
     if (fstatat(_top, trash, &info, AT_SYMLINK_NOFOLLOW) == 0 && !S_ISDIR(info.st_mode))
         unlinkat(_top, trash, 0);
     if (mkdirat(_top, trash, 0700) != 0 && errno != EEXIST)
@@ -242,6 +250,7 @@ void LeftFiles::keepOnly(int folder, const TrackedFolder& commit, bool untracked
             const Descriptor opened(openFolder(folder, name.c_str()));
             if (opened.get() < 0)
                 fail("open", name);
+            withoutLists(opened.get());
             keepOnly(opened.get(), below->second, untracked, false);
             continue;
         }

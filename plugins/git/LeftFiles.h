@@ -55,7 +55,6 @@ private:
     void removeAt(int folder, const std::string& name);
     void emptyTrash();
 
-    std::filesystem::path _workspace;
     int _top = -1;
     int _trash = -1;
     std::uint64_t _device = 0;
