@@ -140,9 +140,10 @@ public:
         {
             kept("clean");
             sh("mkdir -p shut/in; echo x >shut/in/y; chmod 000 shut/in shut; chmod 000 lib; "
-               "mkdir -p .git/shut/x; chmod 000 .git/shut; d=deep; mkdir $d; cd $d; i=0; while [ "
-               "$i "
-               "-lt 600 ]; do mkdir dddddddddd; cd dddddddddd; i=$((i+1)); done");
+               "mkdir -p .git/shut/x; chmod 000 .git/shut");
+            // Twice as long as a path may be.
+            sh("d=$(printf 'dddddddddd/%.0s' $(seq 300)); mkdir -p deep/$d other/$d; "
+               "mv other deep/$d");
             kept(mode);
             same();
         }
