@@ -46,7 +46,7 @@ std::string causeWords(const std::string& cause)
         {"SKIPPED", "skipped by an operator"},
         {"OOM", "out of memory, killed by the kernel"},
         {"DISK_FULL", "the disk was full"},
-        {"ARTIFACTS", "files to keep are missing or could not be kept"},
+        {"ARTIFACTS", "files to keep, or reports, are missing or were left out"},
         {"LOG_LIMIT", "the log reached its limit"},
         {"LOG_CUT_BY_POWER_LOSS", "a power cut took the end of the log"},
         {"OUTCOME_REFUSED", "its outcome was not written by its shim"},

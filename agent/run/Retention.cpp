@@ -363,6 +363,12 @@ std::optional<std::int64_t> Retention::compressLogs(Batch& batch, TimeMs now)
 std::optional<std::int64_t> Retention::removeArtifacts(Batch& batch, TimeMs now)
 {
     ArtifactSets sets(batch.connection);
+    // Mostly it was a new one that brought us here, and none is due.
+    const auto first = sets.byExpiry(1);
+    if (first.empty())
+        return std::nullopt;
+    if (const std::int64_t left = *first.front().expiresAt - now; left > 0)
+        return left;
     const auto soonest = sets.byExpiry(foldersAtOnce);
     for (const ArtifactSet& set : soonest)
     {

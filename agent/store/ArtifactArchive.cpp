@@ -29,6 +29,11 @@ constexpr std::size_t mostRead = 4UL << 20;
     throw std::runtime_error("the content of " + path + " is there no more");
 }
 
+[[noreturn]] void throwDamaged(const std::string& path)
+{
+    throw std::runtime_error("the content of " + path + " is damaged");
+}
+
 std::size_t checked(std::size_t result)
 {
     if (ZSTD_isError(result) != 0)
@@ -81,9 +86,12 @@ bool ArtifactArchive::fill()
             if (_file->read(static_cast<std::uint64_t>(_done), _plain.data() + had, wanted) !=
                 wanted)
                 throwGone(_path);
+            _hash.update({_plain.data() + had, wanted});
             _done += static_cast<std::int64_t>(wanted);
             if (_done < _size)
                 continue;
+            if (toHex(_hash.digest()) != _digest)
+                throwDamaged(_path);
             _plain += tarPadding(_size);
             _file.reset();
         }
@@ -108,6 +116,8 @@ void ArtifactArchive::begin(const std::string& folder, const Artifact& artifact,
         throwGone(_path);
     _size = artifact.size;
     _done = 0;
+    _hash = {};
+    _digest = artifact.sha256;
     _plain += tarHeader(_path, artifact.mode, _size, writtenAt);
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/model/Timestamp.h"
+#include "agent/os/Sha256.h"
 #include "agent/store/ArtifactContents.h"
 #include "agent/store/ArtifactManifest.h"
 
@@ -35,7 +36,8 @@ public:
 
     /// Appends what comes next: 256 KiB at most, perhaps nothing. Returns false with the last of it. Blocks for 4 MiB to be read
     /// and compressed.
-    /// Errors: std::runtime_error that names the file whose content is there no more; std::system_error.
+    /// Errors: std::runtime_error that names the file whose content is there no more, or not what was kept: nothing of the archive's
+    /// end may be sent then; std::system_error.
     bool next(std::string& out);
 
 private:
@@ -56,6 +58,8 @@ private:
     std::optional<RegularFile> _file;
     std::int64_t _size = 0;
     std::int64_t _done = 0;
+    Sha256 _hash; ///< of what was read of it
+    std::string _digest;
     std::string _plain; ///< of the archive, to be compressed next
 };
 

@@ -29,6 +29,7 @@ class ArtifactsTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testAnArchiveExtractsToWhatWasKept);
     CPPUNIT_TEST(testAnArchiveIsMadeInSmallPieces);
     CPPUNIT_TEST(testAnArchiveWithoutAContentBreaksOff);
+    CPPUNIT_TEST(testAnArchiveWithADamagedContentBreaksOff);
     CPPUNIT_TEST_SUITE_END();
 
     agent::FilesFolder _folder;
@@ -57,6 +58,20 @@ class ArtifactsTest: public CppUnit::TestFixture
             all += page;
         }
         return all;
+    }
+
+    void breaksOff(ArtifactManifest manifest, const std::string& why)
+    {
+        std::size_t largest = 0;
+        try
+        {
+            archive(std::move(manifest), largest);
+            CPPUNIT_FAIL("it was made");
+        }
+        catch (const std::runtime_error& error)
+        {
+            CPPUNIT_ASSERT_EQUAL(why, std::string(error.what()));
+        }
     }
 
     static std::string noise(std::size_t size)
@@ -183,16 +198,23 @@ public:
     {
         auto manifest = kept({{"a", "1"}, {"b", "2"}});
         std::filesystem::remove(_kept.content(agent::StoredArtifacts::sha256("2")));
-        std::size_t largest = 0;
-        try
+        breaksOff(std::move(manifest), "the content of dist/b is there no more");
+    }
+
+    // An archive of wrong bytes looked whole: the size of a content alone was compared.
+    void testAnArchiveWithADamagedContentBreaksOff()
+    {
+        for (const std::string& bytes : {std::string("2"), noise(300'000), std::string()})
         {
-            archive(std::move(manifest), largest);
-            CPPUNIT_FAIL("it was made");
-        }
-        catch (const std::runtime_error& error)
-        {
-            CPPUNIT_ASSERT_EQUAL(std::string("the content of dist/b is there no more"),
-                                 std::string(error.what()));
+            const std::string path = bytes.empty() ? "b" : "a";
+            auto manifest = kept({{"a", bytes}, {"b", "other"}});
+            std::string damaged = bytes.empty() ? "other" : bytes;
+            damaged.back() = static_cast<char>(damaged.back() ^ 1);
+            agent::StoredArtifacts::write(
+                _kept.content(agent::StoredArtifacts::sha256(bytes.empty() ? "other" : bytes)),
+                damaged);
+            breaksOff(std::move(manifest), "the content of dist/" + path + " is damaged");
+            std::filesystem::remove_all(_kept.root);
         }
     }
 };
