@@ -6,6 +6,7 @@
 #include "agent/exec/ExecStage.h"
 #include "agent/model/Id.h"
 #include "agent/outbox/TargetSpec.h"
+#include "agent/run/NeedChecks.h"
 #include "agent/run/PipelineSchema.h"
 
 #include <Poco/Exception.h>
@@ -167,6 +168,8 @@ int AgentApplication::check()
     }
     for (const auto& warning : _config.warnings)
         std::cerr << "stage-agent: warning: " << warning.describe() << '\n';
+    for (const auto& warning : doubtfulNeeds(_services))
+        std::cerr << "stage-agent: warning: " << warning.describe() << '\n';
     for (const auto& problem : problems)
         std::cerr << "stage-agent: " << problem.describe() << '\n';
     std::cout << counted(_plugins.all().size(), "plugin") << ", "
@@ -222,6 +225,7 @@ OrderDefaults AgentApplication::orders(const std::filesystem::path& mirrors) con
             .graceMs = _config.stageGraceMs,
             .logMaxBytes = _config.logMaxBytes,
             .pluginHost = _programs / "stage-plugin-host",
+            .cacheProgram = _programs / "stage-cache",
             .mirrors = mirrors,
             .secrets = _secrets,
             .gitConfig = _config.gitConfig,

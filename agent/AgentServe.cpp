@@ -16,6 +16,7 @@
 #include "agent/run/Engine.h"
 #include "agent/run/Executions.h"
 #include "agent/run/LeftoverFolders.h"
+#include "agent/run/NeedChecks.h"
 #include "agent/run/ReportCommands.h"
 #include "agent/run/ServiceCommands.h"
 #include "agent/store/ServiceIds.h"
@@ -190,6 +191,8 @@ try
                 names.insert(std::move(name));
         for (const auto& line : doubtfulSecrets({names.begin(), names.end()}, _config.secretsDir))
             warn(line);
+        for (const auto& doubt : doubtfulNeeds(_services))
+            warn(doubt.describe());
     };
     for (const auto& problem : problems)
         error(problem.describe());

@@ -21,13 +21,17 @@ PipelineSpec anyService(const std::string& text, const std::string& file)
     spec.repository = "/";
     spec.stages.push_back({.type = StageType::Prepare, .plugin = "git"});
     std::vector<std::string> used;
+    std::vector<std::string> needed;
     for (const StageSpec& stage : parsePipelineFile(text, file).spec.stages)
     {
         used.push_back(stage.plugin);
         for (const std::string& secret : stage.secrets)
             spec.grants[secret]; // which a service may give to all
+        for (const NeedSpec& need : stage.needs)
+            needed.push_back(need.service);
     }
-    spec.file = PipelineFile{.path = file, .allow = {.plugins = std::move(used)}};
+    spec.file = PipelineFile{.path = file,
+                             .allow = {.plugins = std::move(used), .needs = std::move(needed)}};
     return spec;
 }
 

@@ -273,6 +273,8 @@ add_executable(daemon-tests
     tests/daemon/ArtifactKillTest.cpp
     tests/daemon/CachesTest.cpp
     tests/daemon/WorkspacesTest.cpp
+    tests/daemon/NeedsTest.cpp
+    tests/daemon/NeedsRightsTest.cpp
     tests/daemon/RegressionTest.cpp)
 target_link_libraries(daemon-tests PRIVATE agent_api agent_model agent_store SQLite::SQLite3 Poco::Net Poco::NetSSL OpenSSL::SSL
                                       PkgConfig::SYSTEMD PkgConfig::ZSTD cppunit)

@@ -178,7 +178,28 @@ void write(Writer& out, const RunFacts& facts)
     out.EndObject();
 }
 
-void putDetail(Writer& out, const Stage& stage)
+void putNeeds(Writer& out, const std::vector<TakenSet>& needs)
+{
+    out.Key("needs");
+    out.StartArray();
+    for (const TakenSet& set : needs)
+    {
+        out.StartObject();
+        put(out, "service", set.service);
+        putOrNull(out, "branch", set.branch);
+        put(out, "artifacts", set.name);
+        put(out, "to", set.to);
+        put(out, "runId", set.fromRun);
+        putOrNull(out, "commitHash", set.commitHash);
+        put(out, "sha256", set.manifest);
+        putNumber(out, "files", std::optional(set.files));
+        putNumber(out, "bytes", std::optional(set.bytes));
+        out.EndObject();
+    }
+    out.EndArray();
+}
+
+void putDetail(Writer& out, const Stage& stage, const std::vector<TakenSet>* needs = nullptr)
 {
     putNine(out, stage);
     putNumber(out, "ordinal", std::optional(stage.ordinal));
@@ -214,6 +235,8 @@ void putDetail(Writer& out, const Stage& stage)
                      .testsSkipped = stage.testsSkipped,
                      .artifactFiles = stage.artifactFiles,
                      .artifactBytes = stage.artifactBytes});
+    if (needs != nullptr)
+        putNeeds(out, *needs);
 }
 
 void write(Writer& out, const StageDefinition& definition)
@@ -321,17 +344,18 @@ std::string toApiJson(const RunFacts& facts)
     return one(facts);
 }
 
-std::string detailJson(const Stage& stage)
+std::string detailJson(const Stage& stage, const std::vector<TakenSet>& needs)
 {
-    return object([&](Writer& out) { putDetail(out, stage); });
+    return object([&](Writer& out) { putDetail(out, stage, &needs); });
 }
 
-std::string detailJson(const Stage& stage, const std::optional<StageDefinition>& definition)
+std::string detailJson(const Stage& stage, const std::vector<TakenSet>& needs,
+                       const std::optional<StageDefinition>& definition)
 {
     return object(
         [&](Writer& out)
         {
-            putDetail(out, stage);
+            putDetail(out, stage, &needs);
             out.Key("definition");
             definition ? write(out, *definition) : static_cast<void>(out.Null());
         });

@@ -4,6 +4,7 @@
 #include "agent/api/RunFacts.h"
 #include "agent/model/PipelineSpec.h"
 #include "agent/model/Run.h"
+#include "agent/model/TakenSet.h"
 #include "agent/outbox/TargetWorker.h"
 #include "agent/plugin/PluginRegistry.h"
 #include "agent/run/EngineStatus.h"
@@ -16,8 +17,8 @@
 #include "agent/run/StageProcesses.h"
 #include "agent/run/SubmitRun.h"
 #include "agent/run/TokenCatalog.h"
-#include "agent/store/ArtifactManifest.h"
 #include "agent/store/LogReader.h"
+#include "agent/wire/ArtifactManifest.h"
 
 #include <optional>
 #include <string>
@@ -38,9 +39,10 @@ struct StuckStage
 
 std::string toApiJson(const Stage& stage); ///< the nine keys
 std::string toApiJson(const std::vector<Stage>& stages);
-std::string detailJson(const Stage& stage);
+std::string detailJson(const Stage& stage, const std::vector<TakenSet>& needs);
 /// The same of a stage alone, with what it was submitted with.
-std::string detailJson(const Stage& stage, const std::optional<StageDefinition>& definition);
+std::string detailJson(const Stage& stage, const std::vector<TakenSet>& needs,
+                       const std::optional<StageDefinition>& definition);
 std::string toApiJson(const RunFacts& facts);
 std::string toApiJson(const Service& service);
 std::string toApiJson(const HistoryEntry& entry);

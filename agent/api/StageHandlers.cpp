@@ -8,6 +8,7 @@
 #include "agent/run/RunWorkspace.h"
 #include "agent/run/UnkillableStage.h"
 #include "agent/store/LogReader.h"
+#include "agent/store/TakenSets.h"
 
 #include <algorithm>
 
@@ -137,9 +138,20 @@ Response listStages(const ApiParts& api, const Request& request, const std::stri
     if (request.caller.narrowed() && !seesRun(api, request, *runId))
         return {.body = "[]"}; // as of a run that there is not
     if (detailed(request))
-        return arrayOf(elementsOf<Stage>(RunStore(*api.database.reader()).stages(*runId),
-                                         [&api](const Stage& stage)
-                                         { return detailJson(withLog(api, stage)); }));
+    {
+        auto reader = api.database.reader();
+        auto needs = TakenSets(*reader).ofRun(*runId);
+        return arrayOf(elementsOf<Stage>(
+            RunStore(*reader).stages(*runId),
+            [&api, needs = std::move(needs)](const Stage& stage)
+            {
+                std::vector<TakenSet> own;
+                std::copy_if(needs.begin(), needs.end(), std::back_inserter(own),
+                             [&](const TakenSet& set)
+                             { return set.stageId == stage.id && set.attempt == stage.attempt; });
+                return detailJson(withLog(api, stage), own);
+            }));
+    }
     std::uint64_t epoch = 0;
     auto bytes = api.stageLists.get(*runId, epoch);
     if (!bytes)
@@ -168,7 +180,9 @@ Response showStage(const ApiParts& api, const Request& request, const std::strin
         run ? definitionOf(workspaceOf(*reader, api.state, run->id), *run, *stage, api.stages)
             : std::nullopt;
     return {.headers = {{"ETag", "\"" + std::to_string(stage->version) + "\""}},
-            .body = detailJson(withLog(api, *stage), definition)};
+            .body =
+                detailJson(withLog(api, *stage),
+                           TakenSets(*reader).ofAttempt(stage->id, stage->attempt), definition)};
 }
 
 Response patchStage(const ApiParts& api, const Request& request, const std::string& id)

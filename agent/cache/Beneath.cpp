@@ -92,7 +92,8 @@ std::vector<std::string> partsOf(std::string_view path)
 // One part after the other, each without following a symlink: no more than a system call for each, as the folder of the
 // entry before is kept; and no kernel lacks it. What another process exchanges meanwhile is a folder that it may reach anyway,
 // below the one that is held: `..` is never opened.
-FileDescriptor folderBeneath(int root, const std::vector<std::string>& parts, bool make)
+FileDescriptor folderBeneath(int root, const std::vector<std::string>& parts,
+                             std::optional<mode_t> make)
 {
     struct stat begin = {};
     FileDescriptor at(::openat(root, ".", asFolder));
@@ -100,7 +101,7 @@ FileDescriptor folderBeneath(int root, const std::vector<std::string>& parts, bo
         return {};
     for (const std::string& part : parts)
     {
-        if (make && ::mkdirat(at.get(), part.c_str(), 0700) != 0 && errno != EEXIST)
+        if (make && ::mkdirat(at.get(), part.c_str(), *make) != 0 && errno != EEXIST)
             return {};
         struct stat here = {};
         at = FileDescriptor(::openat(at.get(), part.c_str(), asFolder));

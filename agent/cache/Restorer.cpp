@@ -2,6 +2,7 @@
 
 #include "agent/cache/Beneath.h"
 #include "agent/cache/Key.h"
+#include "agent/cache/Place.h"
 #include "agent/cache/Unpacker.h"
 #include "agent/wire/Failpoint.h"
 
@@ -15,7 +16,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -121,64 +121,6 @@ private:
     const CachePlan& _plan;
     const Say& _say;
     std::vector<FileDescriptor> _folders;
-};
-
-/// The workspace, or HOME: where paths are restored to.
-class Place
-{
-public:
-    explicit Place(const std::string& path) : _root(openFolder(path)) {}
-    ~Place() { clear(); }
-    Place(const Place&) = delete;
-    Place& operator=(const Place&) = delete;
-
-    [[nodiscard]] int root() const { return _root.get(); }
-
-    /// Removes what an attempt before, or an archive before, left.
-    void clear()
-    {
-        _staging.reset();
-        if (_root.valid())
-            removeTree(_root.get(), caches::staging);
-    }
-
-    /// The folder in which paths are unpacked.
-    int staging()
-    {
-        if (!_staging.valid())
-            _staging = folderBeneath(_root.get(), {caches::staging}, true);
-        if (!_staging.valid())
-            throw std::runtime_error("no folder to unpack in: " + systemError());
-        return _staging.get();
-    }
-
-    /// Whether nothing stands at `path`, or an empty folder, which is removed.
-    [[nodiscard]] bool isFree(const std::string& path) const
-    {
-        auto parts = partsOf(path);
-        const std::string last = std::move(parts.back());
-        parts.pop_back();
-        const FileDescriptor folder = folderBeneath(_root.get(), parts);
-        if (!folder.valid())
-            return errno == ENOENT;
-        return (::unlinkat(folder.get(), last.c_str(), AT_REMOVEDIR) == 0) || errno == ENOENT;
-    }
-
-    /// Renames what was unpacked as `number` to `path`.
-    void settle(const std::string& number, const std::string& path)
-    {
-        auto parts = partsOf(path);
-        const std::string last = std::move(parts.back());
-        parts.pop_back();
-        const FileDescriptor folder = folderBeneath(_root.get(), parts, true);
-        if (!folder.valid() || ::renameat2(staging(), number.c_str(), folder.get(), last.c_str(),
-                                           RENAME_NOREPLACE) != 0)
-            throw std::runtime_error("can't be put to " + path + ": " + systemError());
-    }
-
-private:
-    FileDescriptor _root;
-    FileDescriptor _staging;
 };
 
 /// Restores one cache after the other.

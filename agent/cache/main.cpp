@@ -1,8 +1,11 @@
-// stage-cache restore COMMAND…: restores what $STAGE_AGENT_CACHES names and becomes COMMAND, which does not see that variable.
+// stage-cache restore COMMAND…: copies what $STAGE_AGENT_NEEDS names, restores what $STAGE_AGENT_CACHES names and becomes COMMAND, which
+// does not see those variables.
 // stage-cache save ORDER: makes the archive that ORDER, a JSON object, names; says what it saved as one. Ends with who started it.
 // stage-cache --version: tells its version.
 //
-// Exits with 1 when nothing was saved, and why on stderr; 2 when it was not called like that; 127 when COMMAND can't be executed.
+// Exits with 1 when nothing was saved, and why on stderr; 2 when it was not called like that; 121 when something needed could not be
+// copied; 127 when COMMAND can't be executed.
+#include "agent/cache/Needed.h"
 #include "agent/cache/Restorer.h"
 #include "agent/cache/Saver.h"
 #include "agent/os/FileDescriptor.h"
@@ -34,16 +37,45 @@ void say(const std::string& line)
     std::fflush(stdout);
 }
 
-void report(const std::string& file, const std::vector<agent::CacheUse>& uses)
+void sayNeeded(const std::string& line)
+{
+    std::printf("needs: %s\n", line.c_str());
+    std::fflush(stdout);
+}
+
+bool write(const std::string& file, const std::string& text)
 {
     const agent::FileDescriptor opened(::open(
         file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
-    if (!opened.valid() || !agent::writeAll(opened.get(), toJson(uses)))
+    return opened.valid() && agent::writeAll(opened.get(), text);
+}
+
+void report(const std::string& file, const std::vector<agent::CacheUse>& uses)
+{
+    if (!write(file, toJson(uses)))
         say(std::string("nothing will be saved: ") + std::strerror(errno));
+}
+
+/// Returns whether the command may be executed.
+bool takeNeeded()
+{
+    const char* text = std::getenv(agent::needs::planVariable);
+    if (text == nullptr)
+        return true;
+    const auto plan = agent::needsPlanFrom(text);
+    const auto failure = plan ? agent::cache::takeNeeded(*plan, sayNeeded)
+                              : agent::NeedsFailure{.message = "the agent's plan can't be read"};
+    if (plan && failure && !write(plan->report, toJson(*failure)))
+        sayNeeded(std::string("the reason can't be written: ") + std::strerror(errno));
+    ::unsetenv(agent::needs::planVariable);
+    ::unsetenv(agent::needs::reportVariable);
+    return !failure;
 }
 
 int restore(char** command)
 {
+    if (!takeNeeded())
+        return agent::needs::exitCode;
     const char* text = std::getenv(agent::caches::planVariable);
     const auto plan = agent::cachePlanFrom(text != nullptr ? text : "");
     try

@@ -23,6 +23,7 @@ namespace
 
 constexpr std::size_t lastLines = 10;
 constexpr std::size_t indent = 2;
+constexpr std::size_t shownCommit = 12;
 
 /// Lines `label  value`, aligned; empty values are left out.
 class Facts
@@ -105,6 +106,25 @@ void addResults(Facts& facts, const rapidjson::Value& runOrStage)
         const auto files = number(*kept, "files").value_or(0);
         facts.add("Artifacts", std::to_string(files) + (files == 1 ? " file, " : " files, ") +
                                    bytesText(number(*kept, "bytes").value_or(0)));
+    }
+}
+
+/// What a stage was given of other services.
+void addNeeds(Facts& facts, const rapidjson::Value& stage)
+{
+    const auto* needs = member(stage, "needs");
+    if (needs == nullptr || !needs->IsArray())
+        return;
+    for (const auto& set : needs->GetArray())
+    {
+        const std::string branch = text(set, "branch");
+        const std::string commit = text(set, "commitHash").substr(0, shownCommit);
+        facts.add("Was given",
+                  visible(text(set, "artifacts") + " of " + text(set, "service") +
+                          (branch.empty() ? "" : " (" + branch + ")") + " in " + text(set, "to") +
+                          ": " + text(set, "files") + " files, " +
+                          bytesText(number(set, "bytes").value_or(0)) + ", run " +
+                          text(set, "runId") + (commit.empty() ? "" : ", commit " + commit)));
     }
 }
 
@@ -243,6 +263,7 @@ Exit describeStage(const Session& session, const Target& target)
     facts.add("Isolation", shown(stage, "isolation"));
     facts.add("Notes", noteWords(text(stage, "notes")));
     addResults(facts, stage);
+    addNeeds(facts, stage);
     if (defined)
         addDefinition(facts, *definition);
     writeOut(facts.render() + (defined ? settings(*definition) : ""));

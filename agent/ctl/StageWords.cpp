@@ -47,6 +47,7 @@ std::string causeWords(const std::string& cause)
         {"OOM", "out of memory, killed by the kernel"},
         {"DISK_FULL", "the disk was full"},
         {"ARTIFACTS", "files to keep, or reports, are missing or were left out"},
+        {"NEEDS", "what it needs of another service"},
         {"LOG_LIMIT", "the log reached its limit"},
         {"LOG_CUT_BY_POWER_LOSS", "a power cut took the end of the log"},
         {"OUTCOME_REFUSED", "its outcome was not written by its shim"},

@@ -5,7 +5,7 @@ import { el, picture, refill } from './dom.js';
 import { drawHistory } from './history.js';
 import { LogView } from './log.js';
 import { processTable } from './processes.js';
-import { bytesWords, causeWords, countWords, notesWords, stageLook, stageName, stageWords, testsWords, timeWords } from './words.js';
+import { bytesWords, causeWords, countWords, notesWords, shortId, stageLook, stageName, stageWords, testsWords, timeWords } from './words.js';
 
 /** Returns how the process ended, whatever an operator decided afterwards. */
 function processWords(stage) {
@@ -27,6 +27,13 @@ function isolationWords(stage) {
     return stage.network === 'none' ? `${stage.isolation}, no network` : stage.isolation;
 }
 
+/** Returns what the stage was given of other services, each with the run that made it. */
+function givenWords(needs = []) {
+    return needs.length > 0 && needs.flatMap((set, i) => [
+        `${i > 0 ? '; ' : ''}${set.artifacts} of ${set.service}${set.branch ? ` (${set.branch})` : ''} in ${set.to}, of `,
+        el('a', { href: `#/runs/${set.runId}` }, `run ${shortId(set.runId)}`)]);
+}
+
 function facts(stage) {
     const all = [
         ['Goes out', stage.goesOut],
@@ -40,6 +47,7 @@ function facts(stage) {
         ['Log', stage.logBytes > 0 && bytesWords(stage.logBytes)],
         ['Notes', notesWords(stage)],
         ['Stuck since', stage.stuckSince && `${timeWords(stage.stuckSince)}: ${stage.stuckWhy ?? ''}`],
+        ['Was given', givenWords(stage.needs)],
         ['Limits not enforced', stage.limitsMissing.join(', ')],
         ['Containment', stage.containment],
         ['Isolation', isolationWords(stage)],

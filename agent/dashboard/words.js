@@ -28,6 +28,7 @@ export function causeWords(stage) {
     case 'OOM': return 'out of memory, killed by the kernel';
     case 'DISK_FULL': return 'the disk was full';
     case 'ARTIFACTS': return 'files to keep, or reports, are missing or were left out';
+    case 'NEEDS': return 'what it needs of another service';
     case 'LOG_LIMIT': return 'the log reached its limit';
     case 'LOG_CUT_BY_POWER_LOSS': return 'a power cut took the end of the log';
     case 'OUTCOME_REFUSED': return 'its outcome was not written by its shim';

@@ -105,6 +105,10 @@ private:
         const Order order = orderOf(stage, folder);
         tellExec(_plan.run.serviceName + ": " + stage.name + " (" + stage.plugin + ") in " +
                  order.cwd);
+        for (const NeedSpec& need : _plan.specOf(stage).needs)
+            tellExec("what it needs of other services is not copied here: put '" + need.artifacts +
+                     "' of " + need.service + " to " + need.to +
+                     " yourself, as with stagectl artifacts");
         if (const auto missing = _executions.missing(order.limits); !missing.empty())
             tellExec("limits that nothing holds here: " + missing);
         _executions.launch(folder, order, _defaults.secrets);

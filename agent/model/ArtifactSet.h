@@ -15,8 +15,8 @@ struct ArtifactSet
     std::string stageId;
     int attempt = 0;
     std::string runId;
-    std::string serviceId; ///< empty: no other service may have them, as of a pull request
-    std::string branch;
+    std::string serviceId; ///< whose they are for other services; empty: they are for none
+    std::string branch;    ///< that they are proved to be of; empty where there is no service
     std::string name;
     std::int64_t bytes = 0;
     TimeMs createdAt = 0;

@@ -2,6 +2,7 @@
 
 #include "agent/model/CacheSpec.h"
 #include "agent/model/Isolation.h"
+#include "agent/model/NeedSpec.h"
 #include "agent/model/Run.h"
 #include "agent/model/Stage.h"
 #include "agent/model/StageOutput.h"
@@ -125,6 +126,7 @@ struct StageSpec
     ArtifactSpec artifacts;
     ReportSpec reports;
     std::vector<CacheSpec> caches;
+    std::vector<NeedSpec> needs;
     std::vector<std::string> secrets; ///< names, besides those of the pipeline
 
     bool operator==(const StageSpec&) const = default;
@@ -170,6 +172,7 @@ struct FileRules
     std::vector<StageType> withoutApproval; ///< of the DEPLOY types; others of these need one
     Limits limits;                          ///< of each stage; 0: any
     std::optional<std::int64_t> timeoutMs;  ///< of each stage; none: any
+    std::vector<std::string> needs;         ///< services whose artifacts it may name
 
     bool operator==(const FileRules&) const = default;
 };

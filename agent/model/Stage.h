@@ -55,6 +55,7 @@ enum class Cause
     Oom,               ///< the kernel killed it for memory
     DiskFull,          ///< its log or files could not be written
     Artifacts,         ///< what it had to keep is missing, or could not be kept; else a note
+    Needs,             ///< what it needs of another service is not there, or could not be copied
     LogLimit,          ///< only a note, never an end: the log was cut
     LogCutByPowerLoss, ///< only a note, never an end: a power cut took the end of the log
     OutcomeRefused,    ///< only a note, never an end: its outcome was not written by its shim

@@ -20,7 +20,7 @@ bool lostByUs(Cause cause)
 /// The command never ran, so its time is a point.
 bool neverStarted(Cause cause)
 {
-    return cause == Cause::SpawnError || cause == Cause::PluginMissing;
+    return cause == Cause::SpawnError || cause == Cause::PluginMissing || cause == Cause::Needs;
 }
 
 /// A shim that was asked to end, but not by the agent: at the shutdown of the host, or by a person.
@@ -62,6 +62,7 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
     stage.signal = outcome.signal;
     // A stage without isolation could have written the outcome.
     stage.message = fittedText(outcome.message, bounds::reason);
+    _needs.judge(run, stage);
     if (!outcome.containment
              .empty()) // an attempt that lost its shim keeps what was known at its start
         stage.containment = outcome.containment;
@@ -127,6 +128,7 @@ void AttemptEnd::record(Batch& batch, const Finished& finished)
         batch.log.push_back("stage " + stage.id + " (" + stage.name + " of run " + stage.runId +
                             "): " + end.stage.message);
     _caches.stageEnded(batch, run, end.stage);
+    _needs.stageEnded(batch, end.stage);
     _flow.advance(batch,
                   run); // first: the next stage's launch is not to wait for what is cleared away
     batch.afterCommit.push_back(
@@ -169,14 +171,10 @@ void AttemptEnd::takeArtifacts(Batch& batch, const Run& run, Stage& stage, const
     stage.artifactManifest = outcome.artifacts->manifest;
     const std::int64_t keepMs =
         run.kept ? 0 : spec.artifacts.keepMs.value_or(_specs.artifactsKeepMs());
-    const bool ofPullRequest =
-        run.trigger == TriggerType::PrOpen || run.trigger == TriggerType::PrSync;
     ArtifactSets(batch.connection)
         .add({.stageId = stage.id,
               .attempt = stage.attempt,
               .runId = run.id,
-              .serviceId = ofPullRequest ? "" : run.serviceId,
-              .branch = run.branch,
               .name = artifactNameOf(spec),
               .bytes = outcome.artifacts->bytes,
               .createdAt = *stage.endedAt,

@@ -3,6 +3,7 @@
 #include "agent/run/AttemptSync.h"
 #include "agent/run/CleanupWorker.h"
 #include "agent/run/EndWaiters.h"
+#include "agent/run/Needs.h"
 #include "agent/run/RepositoryStages.h"
 #include "agent/run/Retries.h"
 #include "agent/run/RunFlow.h"
@@ -19,7 +20,7 @@ public:
     AttemptEnd(RunSpecs& specs, RunWriter& writer, Retries& retries, RunFlow& flow, Timers& timers,
                RepositoryStages& repository, EndWaiters& waiters, AttemptSync& sync,
                const StateFolder& state, StageRunner& runner, CleanupWorker& cleanup,
-               Caches& caches)
+               Caches& caches, Needs& needs)
         : _specs(specs),
           _writer(writer),
           _retries(retries),
@@ -31,7 +32,8 @@ public:
           _state(state),
           _runner(runner),
           _cleanup(cleanup),
-          _caches(caches)
+          _caches(caches),
+          _needs(needs)
     {
     }
 
@@ -56,6 +58,7 @@ private:
     StageRunner& _runner;
     CleanupWorker& _cleanup;
     Caches& _caches;
+    Needs& _needs;
 };
 
 } // namespace agent

@@ -29,11 +29,13 @@ bool ofPullRequest(const Run& run)
     return run.trigger == TriggerType::PrOpen || run.trigger == TriggerType::PrSync;
 }
 
-bool hasCaches(const PipelineSpec& pipeline)
+/// Whether what the run leaves belongs to its branch. What a file of the repository says is not known yet.
+bool leavesSomething(const PipelineSpec& pipeline)
 {
     return pipeline.file ||
            std::any_of(pipeline.stages.begin(), pipeline.stages.end(),
-                       [](const StageSpec& stage) { return !stage.caches.empty(); });
+                       [](const StageSpec& stage)
+                       { return !stage.caches.empty() || !stage.artifacts.paths.empty(); });
 }
 
 } // namespace
@@ -70,6 +72,16 @@ bool proved(const std::string& branch, const PipelineSpec& pipeline,
                        });
 }
 
+std::optional<std::string> provedBranchOf(const Run& run, const PipelineSpec& pipeline,
+                                          const std::vector<Stage>& stages)
+{
+    std::string branch = claimedBranch(pipeline, run);
+    if (run.serviceId.empty() || pipeline.fork || ofPullRequest(run) ||
+        !proved(branch, pipeline, stages))
+        return std::nullopt;
+    return branch;
+}
+
 CacheRights cacheRightsOf(const Run& run, const PipelineSpec& pipeline,
                           const std::vector<Stage>& stages)
 {
@@ -83,11 +95,10 @@ CacheRights cacheRightsOf(const Run& run, const PipelineSpec& pipeline,
         rights.reads = {pipeline.fork->base.empty() ? base : ofBranch(pipeline.fork->base)};
         return rights;
     }
-    const std::string branch = claimedBranch(pipeline, run);
     if (ofPullRequest(run) && run.pullNumber)
         rights.writes = ofPull(*run.pullNumber);
-    else if (!ofPullRequest(run) && proved(branch, pipeline, stages))
-        rights.writes = ofBranch(branch);
+    else if (const auto branch = provedBranchOf(run, pipeline, stages))
+        rights.writes = ofBranch(*branch);
     if (rights.writes)
         rights.reads.push_back(*rights.writes);
     if (!rights.writes || rights.writes->folder != base.folder)
@@ -99,7 +110,8 @@ std::string branchToTell(const PipelineSpec& pipeline, const Run& run)
 {
     if (run.serviceId.empty() || pipeline.fork || run.commitHash.empty())
         return "";
-    if (pipeline.workspace == WorkspaceMode::Fresh && (ofPullRequest(run) || !hasCaches(pipeline)))
+    if (pipeline.workspace == WorkspaceMode::Fresh &&
+        (ofPullRequest(run) || !leavesSomething(pipeline)))
         return "";
     return claimedBranch(pipeline, run);
 }

@@ -39,6 +39,11 @@ bool proved(const std::string& branch, const PipelineSpec& pipeline,
 /// Returns the first 32 digits of the SHA-256 of `text`: a name for a folder.
 std::string folderNameOf(const std::string& text);
 
+/// Returns the branch of the service that the run is of, and not only says to be; nothing where it is of none, or of a pull request.
+/// `stages`: as above.
+std::optional<std::string> provedBranchOf(const Run& run, const PipelineSpec& pipeline,
+                                          const std::vector<Stage>& stages);
+
 /// Returns the branch of which the git plugin is to tell whether the run's commit is on it; empty: nobody wants to know.
 std::string branchToTell(const PipelineSpec& pipeline, const Run& run);
 

@@ -3,6 +3,7 @@
 #include "agent/run/Engine.h"
 #include "agent/run/Lookup.h"
 #include "agent/run/StageControl.h"
+#include "agent/store/TakenSets.h"
 
 #include <algorithm>
 
@@ -58,11 +59,17 @@ Stage deleteStage(Engine& engine, const std::string& stageId,
                                   .attempt = stage.attempt});
             if (!run.ended())
                 parts.flow.advance(batch, run);
+            TakenSets taken(batch.connection);
+            std::vector<int> attempts; // whose artifacts nobody was given: Needs does the others
+            for (int attempt = 1; attempt <= stage.attempt; ++attempt)
+                if (!taken.holdsSet(stage.runId, stage.id, attempt))
+                    attempts.push_back(attempt);
             batch.afterCommit.push_back(
-                [&parts, stage]
+                [&parts, stage, attempts, held = taken.holdsStage(stage.runId, stage.id)]
                 {
-                    parts.cleanup.discard(parts.state.stage(stage));
-                    for (int attempt = 1; attempt <= stage.attempt; ++attempt)
+                    if (!held)
+                        parts.cleanup.discard(parts.state.stage(stage));
+                    for (const int attempt : attempts)
                         parts.cleanup.discardArtifacts(
                             parts.state.artifactSet(stage.runId, stage.id, attempt));
                 });

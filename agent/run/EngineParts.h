@@ -10,6 +10,7 @@
 #include "agent/run/EndWaiters.h"
 #include "agent/run/EngineOptions.h"
 #include "agent/run/ExternalStages.h"
+#include "agent/run/Needs.h"
 #include "agent/run/Queue.h"
 #include "agent/run/Recovery.h"
 #include "agent/run/Reports.h"
@@ -56,19 +57,20 @@ struct EngineParts
           reports(specs, options.reports),
           caches(specs, state, options.caches),
           workspaces(specs, state, cleanup, caches, options.slots),
-          writer(specs, reports, caches),
+          needs(specs, state, services, cleanup),
+          writer(specs, reports, caches, needs),
           approvals(specs, writer, timers),
           externalStages(specs, writer, timers),
           stuckWatch(specs, writer, timers, state, runner),
           starter(specs, writer, externalStages, stuckWatch, state, plugins, runner, timers, caches,
-                  workspaces),
+                  workspaces, needs),
           flow(specs, writer, approvals, starter, disk),
           retries(specs, writer, timers),
           repository(specs, reports, plugins, state),
           attemptEnd(specs, writer, retries, flow, timers, repository, waiters, sync, state, runner,
-                     cleanup, caches),
+                     cleanup, caches, needs),
           recovery(specs, retries, approvals, externalStages, stuckWatch, starter, flow, sync,
-                   state, runner, caches, workspaces),
+                   state, runner, caches, workspaces, needs),
           retention(options.retention, state, cleanup, timers, caches, workspaces),
           relief(disk, caches, retention),
           scheduler(queue, disk, relief, flow, timers)
@@ -88,6 +90,7 @@ struct EngineParts
     Reports reports;
     Caches caches;
     Workspaces workspaces;
+    Needs needs;
     RunWriter writer;
     Approvals approvals;
     ExternalStages externalStages;

@@ -61,9 +61,30 @@ private:
             if (const auto wrong = grantProblem(_submitted, stage.secrets[i], stage.type);
                 !wrong.empty())
                 tell(key + ".secrets[" + std::to_string(i) + ']', wrong);
+        for (std::size_t i = 0; i < stage.needs.size(); ++i)
+            checkNeed(stage.needs[i], key + ".needs[" + std::to_string(i) + ']');
         if (stage.graceMs.value_or(0) > pipelineBounds::fileGraceMs)
             tell(key + ".grace", "must not be longer than " +
                                      std::to_string(pipelineBounds::fileGraceMs / 1000) + "s");
+    }
+
+    void checkNeed(const NeedSpec& need, const std::string& key)
+    {
+        if (_submitted.fork)
+            return tell(key, "what another service made is for no run of a fork's pull request");
+        if (std::find(_rules.needs.begin(), _rules.needs.end(), need.service) == _rules.needs.end())
+            tell(key + ".service",
+                 "the service does not allow this file to need '" + need.service +
+                     "': allow.needs of its own file says what it may; that is: " +
+                     (_rules.needs.empty() ? "nothing" : joined(_rules.needs)));
+    }
+
+    static std::string joined(const std::vector<std::string>& names)
+    {
+        std::string all;
+        for (const std::string& name : names)
+            all += (all.empty() ? "" : ", ") + name;
+        return all;
     }
 
     void checkMost(const std::string& key, std::int64_t asked, std::int64_t most, const char* unit)
@@ -74,10 +95,7 @@ private:
 
     [[nodiscard]] std::string allowedPlugins() const
     {
-        std::string all;
-        for (const std::string& name : _rules.plugins)
-            all += (all.empty() ? "" : ", ") + name;
-        return all.empty() ? "none" : all;
+        return _rules.plugins.empty() ? "none" : joined(_rules.plugins);
     }
 
     void tell(const std::string& key, const std::string& message)

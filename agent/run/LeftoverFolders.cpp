@@ -2,6 +2,7 @@
 
 #include "agent/store/ArtifactSets.h"
 #include "agent/store/RunStore.h"
+#include "agent/store/TakenSets.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -38,7 +39,8 @@ void LeftoverFolders::work(const std::stop_token& stop)
             {
                 if (stop.stop_requested())
                     return;
-                if (!runs.run(folder.path().filename().string()))
+                const std::string id = folder.path().filename().string();
+                if (!runs.run(id) && !TakenSets(*reader).holdsRun(id))
                     _cleanup.discard(folder.path());
             }
         }
@@ -58,9 +60,11 @@ void LeftoverFolders::findSets(const std::stop_token& stop)
     {
         auto reader = _database.reader();
         RunStore runs(*reader);
-        if (!runs.run(run.path().filename().string()))
+        const std::string id = run.path().filename().string();
+        if (!runs.run(id))
         {
-            _cleanup.discardArtifacts(run.path());
+            if (!TakenSets(*reader).holdsRun(id))
+                _cleanup.discardArtifacts(run.path());
             continue;
         }
         for (const auto& set : Entries(run.path(), error))
@@ -74,7 +78,8 @@ void LeftoverFolders::findSets(const std::stop_token& stop)
             const int attempt = std::atoi(name.substr(dot == name.size() ? dot : dot + 1).c_str());
             if (stage && stage->status == Status::InProgress && stage->attempt == attempt)
                 continue;
-            if (!stage || !ArtifactSets(*reader).has(stage->id, attempt))
+            if ((!stage || !ArtifactSets(*reader).has(stage->id, attempt)) &&
+                !TakenSets(*reader).holdsSet(id, name.substr(0, dot), attempt))
                 _cleanup.discardArtifacts(set.path());
         }
     }

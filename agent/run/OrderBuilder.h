@@ -43,8 +43,9 @@ struct OrderDefaults
     std::int64_t timeoutMs = 0;
     std::int64_t graceMs = 0;
     std::int64_t logMaxBytes = 0;
-    std::filesystem::path pluginHost; ///< the stage-plugin-host program
-    std::filesystem::path mirrors;    ///< git's; in it a folder for each other library plugin
+    std::filesystem::path pluginHost;        ///< the stage-plugin-host program
+    std::filesystem::path cacheProgram = {}; ///< stage-cache
+    std::filesystem::path mirrors; ///< git's; in it a folder for each other library plugin
     SecretFolder secrets;
     std::filesystem::path gitConfig; ///< git's, in place of ~/.gitconfig; empty: none
     InheritedEnvironment inherited;  ///< its HOME is that of stages without a sandbox

@@ -172,6 +172,29 @@ void writeText(JsonWriter& writer, const char* key, const std::string& text)
     writer.String(text);
 }
 
+void writeNeeds(JsonWriter& writer, const std::vector<NeedSpec>& needs)
+{
+    if (needs.empty())
+        return;
+    writer.Key("needs");
+    writer.StartArray();
+    for (const NeedSpec& need : needs)
+    {
+        writer.StartObject();
+        writeText(writer, "service", need.service);
+        writeText(writer, "branch", need.branch);
+        writeText(writer, "artifacts", need.artifacts);
+        writeText(writer, "to", need.to);
+        if (need.optional)
+        {
+            writer.Key("optional");
+            writer.Bool(true);
+        }
+        writer.EndObject();
+    }
+    writer.EndArray();
+}
+
 /// As a list where that says all, as releases before the map had it.
 void writeArtifacts(JsonWriter& writer, const ArtifactSpec& artifacts)
 {
@@ -241,6 +264,7 @@ void writeStage(JsonWriter& writer, const StageSpec& stage)
     writeArtifacts(writer, stage.artifacts);
     writeReports(writer, stage.reports);
     writeCaches(writer, stage.caches);
+    writeNeeds(writer, stage.needs);
     writeStrings(writer, "secrets", stage.secrets);
     writer.EndObject();
 }
@@ -284,6 +308,7 @@ void writeFile(JsonWriter& writer, const PipelineFile& file)
     writeStrings(writer, "without_approval", types);
     writeLimits(writer, file.allow.limits);
     writeDuration(writer, "timeout", file.allow.timeoutMs);
+    writeStrings(writer, "needs", file.allow.needs);
     writer.EndObject();
     writer.EndObject();
 }

@@ -15,7 +15,7 @@ namespace
 
 std::vector<std::string_view> allowKeys()
 {
-    return {"plugins", "without_approval", "limits", "timeout"};
+    return {"plugins", "without_approval", "limits", "timeout", "needs"};
 }
 
 void readAllow(const DocumentValue& value, FileRules& rules)
@@ -36,6 +36,13 @@ void readAllow(const DocumentValue& value, FileRules& rules)
         PipelineReader::readLimits(*limits, rules.limits);
     if (const auto timeout = map.find("timeout"))
         rules.timeoutMs = duration(*timeout, 1);
+    if (const auto needs = map.find("needs"))
+        for (const DocumentValue& item : needs->list())
+        {
+            rules.needs.push_back(item.word().value_or(""));
+            if (const std::string wrong = serviceNameProblem(rules.needs.back()); !wrong.empty())
+                item.problem(wrong);
+        }
 }
 
 } // namespace

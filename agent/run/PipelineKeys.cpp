@@ -26,6 +26,7 @@ const PipelineKeys stageKeys{
     {"artifacts", Shape::Artifacts, "Files of the workspace to keep: [\"dist/**\"]."},
     {"reports", Shape::Reports, "Files with the results of tests."},
     {"cache", Shape::Caches, "What is kept from one run to the next."},
+    {"needs", Shape::Needs, "What another service of the host made, to be copied before."},
     {"secrets", Shape::SecretNames, "Secrets of this stage, which the service's grants must name."},
 };
 
@@ -59,6 +60,14 @@ const PipelineKeys cacheKeys{
     {"key", Shape::CacheKey, "Its name: npm-${arch}-${sha256:package-lock.json}.", true},
     {"restore", Shape::CacheKeys, "Beginnings of keys to take one of where there is none: [npm-]."},
     {"paths", Shape::CachePaths, "Of the workspace, or ~/… in HOME: [node_modules, ~/.npm].", true},
+};
+
+const PipelineKeys needKeys{
+    {"service", Shape::Service, "The name of the service that made them.", true},
+    {"artifacts", Shape::Name, "What that service's stage calls them.", true},
+    {"to", Shape::Folder, "A folder of the workspace, which is replaced: vendor/lib.", true},
+    {"branch", Shape::Branch, "Of which branch. Default: that of the service."},
+    {"optional", Shape::Boolean, "true: where there are none, the stage runs without."},
 };
 
 const PipelineKeys artifactKeys{

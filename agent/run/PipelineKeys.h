@@ -42,6 +42,10 @@ enum class Shape
     CacheKeys,    ///< a list of those
     CachePaths,   ///< of workspace and HOME
     Caches,       ///< a list of maps of cacheKeys
+    Needs,        ///< a list of maps of needKeys
+    Service,      ///< the name of one
+    Branch,       ///< the name of one
+    Folder,       ///< of the workspace
     Environment,  ///< names with texts
     Settings,     ///< of a plugin
     Retry,        ///< a map of retryKeys
@@ -68,6 +72,7 @@ extern const PipelineKeys limitKeys;
 extern const PipelineKeys whenKeys;
 extern const PipelineKeys approvalKeys;
 extern const PipelineKeys cacheKeys;
+extern const PipelineKeys needKeys;
 extern const PipelineKeys artifactKeys;
 extern const PipelineKeys reportKeys;
 
@@ -97,9 +102,9 @@ inline constexpr std::int64_t fileGraceMs =
 } // namespace pipelineBounds
 
 /// Causes that `retry` may name. Decisions of an operator and externally reported ends are never retried.
-inline constexpr std::array<Cause, 12> retryableCauses{
-    Cause::Exit,        Cause::Signal,     Cause::Timeout,   Cause::Silent,
-    Cause::Oom,         Cause::DiskFull,   Cause::Artifacts, Cause::PluginMissing,
-    Cause::PluginError, Cause::SpawnError, Cause::ShimLost,  Cause::HostReboot};
+inline constexpr std::array<Cause, 13> retryableCauses{
+    Cause::Exit,       Cause::Signal,    Cause::Timeout,   Cause::Silent,        Cause::Oom,
+    Cause::DiskFull,   Cause::Artifacts, Cause::Needs,     Cause::PluginMissing, Cause::PluginError,
+    Cause::SpawnError, Cause::ShimLost,  Cause::HostReboot};
 
 } // namespace agent

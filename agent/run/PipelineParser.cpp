@@ -108,6 +108,12 @@ std::vector<Problem> checkPlugins(const PipelineSpec& spec, const PluginRegistry
                      .message = "the plugin '" + plugin->name + "' has ${" + secret +
                                 "} in its run, and an argument can be read by every user of the "
                                 "host: its program should take the secret from its environment"});
+        if (plugin->kind == Plugin::Kind::External && !stage.needs.empty())
+            problems.push_back({.file = {},
+                                .line = 0,
+                                .key = key + ".needs",
+                                .message = "the plugin '" + plugin->name +
+                                           "' executes nothing here: there is no use for them"});
         for (const SettingSpec& setting : plugin->settings)
             if (setting.required && setting.defaultFrom == "repository" &&
                 spec.repository.empty() && !stage.with.contains(setting.name))

@@ -6,6 +6,7 @@
 #include "agent/run/CacheKeys.h"
 #include "agent/run/ConditionKeys.h"
 #include "agent/run/InputRules.h"
+#include "agent/run/NeedKeys.h"
 #include "agent/run/PipelineFileReader.h"
 #include "agent/run/PipelineKeys.h"
 #include "agent/run/PipelineValues.h"
@@ -323,6 +324,15 @@ void PipelineReader::readStage(const DocumentValue& value, const PipelineSpec& s
             caches->problem("an inline pipeline has no caches: they belong to a service");
         if (stage.plugin == "git" && _source != Source::Stored)
             caches->problem("the plugin git empties the workspace: give it to a stage after it");
+    }
+    if (const auto needs = map.find("needs"))
+    {
+        readNeeds(*needs, stage.needs, _source == Source::Stored);
+        if (_source == Source::Request)
+            needs->problem(
+                "an inline pipeline has none: a service of this host says what it may have");
+        if (stage.plugin == "git" && _source != Source::Stored)
+            needs->problem("the plugin git empties the workspace: give them to a stage after it");
     }
     if (const auto secrets = map.find("secrets"); secrets && _source == Source::Request)
         secrets->problem("an inline pipeline may not name secrets");

@@ -1,6 +1,7 @@
 #include "agent/run/PipelineSchema.h"
 
 #include "agent/model/CacheSpec.h"
+#include "agent/model/NeedSpec.h"
 #include "agent/run/PipelineKeys.h"
 #include "agent/run/PipelineValues.h"
 #include "agent/run/RefusedVariables.h"
@@ -41,6 +42,7 @@ public:
         map("artifacts", artifactKeys);
         map("reports", reportKeys);
         map("cache", cacheKeys);
+        map("need", needKeys);
         _out.EndObject();
         _out.EndObject();
         return std::string(_buffer.GetString(), _buffer.GetSize()) + '\n';
@@ -204,6 +206,21 @@ private:
             reference("#/definitions/cache");
             _out.EndObject();
             return number("maxItems", cacheBounds::caches);
+        case Shape::Needs:
+            list();
+            reference("#/definitions/need");
+            _out.EndObject();
+            return number("maxItems", needBounds::needs);
+        case Shape::Service:
+            scalar();
+            return text("pattern", R"(^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$)");
+        case Shape::Branch:
+            scalar();
+            return number("minLength", 1);
+        case Shape::Folder:
+            scalar();
+            number("maxLength", needBounds::path);
+            return text("pattern", R"(^(?![/~])(?!(.*/)?\.{0,2}(/|$))[^]+$)");
         case Shape::Environment:
             return environment();
         case Shape::Settings:

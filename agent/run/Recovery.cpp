@@ -10,6 +10,7 @@ void Recovery::recover(Batch& batch)
     sortUnsynced(batch);
     _caches.recover(batch);
     _workspaces.recover(batch);
+    _needs.recover(batch);
     const auto runs = batch.runs.openRuns();
     for (const auto& open : runs)
         batch.queue.set(open.seq, QueuedRun::of(open));

@@ -19,7 +19,7 @@ public:
     Recovery(RunSpecs& specs, Retries& retries, Approvals& approvals,
              ExternalStages& externalStages, StuckWatch& stuckWatch, StageStarter& starter,
              RunFlow& flow, AttemptSync& sync, const StateFolder& state, StageRunner& runner,
-             Caches& caches, Workspaces& workspaces)
+             Caches& caches, Workspaces& workspaces, Needs& needs)
         : _specs(specs),
           _retries(retries),
           _approvals(approvals),
@@ -31,7 +31,8 @@ public:
           _state(state),
           _runner(runner),
           _caches(caches),
-          _workspaces(workspaces)
+          _workspaces(workspaces),
+          _needs(needs)
     {
     }
 
@@ -54,6 +55,7 @@ private:
     StageRunner& _runner;
     Caches& _caches;
     Workspaces& _workspaces;
+    Needs& _needs;
 };
 
 } // namespace agent

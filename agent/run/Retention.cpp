@@ -6,6 +6,7 @@
 #include "agent/run/Workspaces.h"
 #include "agent/store/ArtifactSets.h"
 #include "agent/store/Submissions.h"
+#include "agent/store/TakenSets.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -193,6 +194,8 @@ void Retention::remove(Batch& batch, const Run& run, const std::string& actor,
                           .from = std::string(toString(run.status)),
                           .reason = reason});
     batch.changedRuns.insert(run.id);
+    if (TakenSets(batch.connection).holdsRun(run.id))
+        return; // its folders go with the end of the attempt that holds them: Needs
     batch.afterCommit.push_back(
         [this, id = run.id]
         {
@@ -315,7 +318,8 @@ bool Retention::removeHalfOldArtifacts(Batch& batch, const std::string& why)
     {
         if (found == setsAtOnce)
             break;
-        if (now < set.createdAt + (*set.expiresAt - set.createdAt) / 2)
+        if (now < set.createdAt + (*set.expiresAt - set.createdAt) / 2 ||
+            TakenSets(batch.connection).holdsSet(set.runId, set.stageId, set.attempt))
             continue;
         ++found;
         removeSet(batch, sets, set, why);
@@ -328,12 +332,16 @@ void Retention::removeSet(Batch& batch, ArtifactSets& sets, const ArtifactSet& s
 {
     sets.remove(set.stageId, set.attempt);
     batch.changedRuns.insert(set.runId);
+    const bool held = TakenSets(batch.connection).holdsSet(set.runId, set.stageId, set.attempt);
     batch.afterCommit.push_back(
-        [this, set, why]
+        [this, set, why, held]
         {
-            journal::info("artifacts '" + set.name + "' of run " + set.runId + " removed, " +
-                          std::to_string(set.bytes) + " bytes: " + why);
-            _cleanup.discardArtifacts(_state.artifactSet(set.runId, set.stageId, set.attempt));
+            journal::info(
+                "artifacts '" + set.name + "' of run " + set.runId + " removed, " +
+                std::to_string(set.bytes) + " bytes: " + why +
+                (held ? "; from the disk when the stage that was given them has ended" : ""));
+            if (!held) // else Needs does it then
+                _cleanup.discardArtifacts(_state.artifactSet(set.runId, set.stageId, set.attempt));
         });
 }
 

@@ -17,7 +17,10 @@ void RunWriter::endRun(Batch& batch, Run& run, Status status, const std::string&
     batch.runEndedAt = std::min(*run.endedAt, batch.runEndedAt.value_or(*run.endedAt));
     write(batch, run, status, reportEvents::runEnded, actor, reason);
     if (status == Status::Success)
+    {
         _caches.runEnded(batch, run);
+        _needs.runEnded(batch, run);
+    }
     batch.afterCommit.push_back([this, id = run.id] { _specs.release(id); });
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "agent/run/Caches.h"
+#include "agent/run/Needs.h"
 #include "agent/run/Reports.h"
 #include "agent/run/RunSpecs.h"
 
@@ -17,8 +18,8 @@ inline constexpr const char* agentActor = "agent";
 class RunWriter
 {
 public:
-    RunWriter(RunSpecs& specs, Reports& reports, Caches& caches)
-        : _specs(specs), _reports(reports), _caches(caches)
+    RunWriter(RunSpecs& specs, Reports& reports, Caches& caches, Needs& needs)
+        : _specs(specs), _reports(reports), _caches(caches), _needs(needs)
     {
     }
 
@@ -49,6 +50,7 @@ private:
     RunSpecs& _specs;
     Reports& _reports;
     Caches& _caches;
+    Needs& _needs;
 };
 
 } // namespace agent

@@ -4,6 +4,8 @@
 #include "agent/process/ProcessTree.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 namespace agent
 {
@@ -134,6 +136,18 @@ void StageStarter::launch(Batch& batch, const Run& run, const Stage& stage,
     addWorkspace(order, place);
     addCourse(order, run, _specs.stage(run, stage), pipeline, stages);
     _caches.prepare(order, run, stage, stages);
+    if (const std::string lack = _needs.prepare(batch, order, run, stage); !lack.empty())
+    {
+        batch.afterCommit.push_back(
+            [this, id = stage.id, attempt = stage.attempt, lack, workspace = order.cwd]
+            {
+                // Without a workspace nobody could try it again.
+                std::error_code error;
+                std::filesystem::create_directories(workspace, error);
+                _runner.refuse(id, attempt, Cause::Needs, lack);
+            });
+        return;
+    }
     order.bootId = stage.bootId;
     order.bootRecorded = !stage.bootId.empty();
     order.seal = sealOf(stage);

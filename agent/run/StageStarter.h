@@ -3,6 +3,7 @@
 #include "agent/process/ProcessTree.h"
 #include "agent/run/Caches.h"
 #include "agent/run/ExternalStages.h"
+#include "agent/run/Needs.h"
 #include "agent/run/RunWriter.h"
 #include "agent/run/StageRunner.h"
 #include "agent/run/StateFolder.h"
@@ -24,7 +25,8 @@ class StageStarter
 public:
     StageStarter(RunSpecs& specs, RunWriter& writer, ExternalStages& externalStages,
                  StuckWatch& stuckWatch, const StateFolder& state, const PluginRegistry& plugins,
-                 StageRunner& runner, Timers& timers, Caches& caches, Workspaces& workspaces)
+                 StageRunner& runner, Timers& timers, Caches& caches, Workspaces& workspaces,
+                 Needs& needs)
         : _specs(specs),
           _writer(writer),
           _externalStages(externalStages),
@@ -34,7 +36,8 @@ public:
           _runner(runner),
           _timers(timers),
           _caches(caches),
-          _workspaces(workspaces)
+          _workspaces(workspaces),
+          _needs(needs)
     {
     }
 
@@ -62,6 +65,7 @@ private:
     Timers& _timers;
     Caches& _caches;
     Workspaces& _workspaces;
+    Needs& _needs;
     const std::string _bootId = bootId();
 };
 

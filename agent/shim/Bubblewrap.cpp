@@ -3,6 +3,7 @@
 #include "agent/os/FileDescriptor.h"
 #include "agent/shim/MountTable.h"
 #include "agent/wire/CacheFiles.h"
+#include "agent/wire/NeededFiles.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -235,7 +236,8 @@ std::vector<std::string> bubblewrapArguments(const Order& order, const std::stri
     }
     for (const auto& [variable, file] :
          {std::pair("STAGE_OUTPUTS", files::outputs), std::pair("STAGE_MASK", files::mask),
-          std::pair(caches::reportVariable, caches::report)})
+          std::pair(caches::reportVariable, caches::report),
+          std::pair(needs::reportVariable, needs::report)})
         if (order.env.contains(variable))
         {
             const std::string path = folder + "/" + file;

@@ -3,7 +3,7 @@
 #include "agent/model/Timestamp.h"
 #include "agent/os/Sha256.h"
 #include "agent/store/ArtifactContents.h"
-#include "agent/store/ArtifactManifest.h"
+#include "agent/wire/ArtifactManifest.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -20,6 +20,14 @@ public:
     void add(const ArtifactSet& set);
     void remove(const std::string& stageId, int attempt);
 
+    /// Lets other services have it, as of this service's branch. `runSeq`: of its run.
+    void offer(const std::string& stageId, int attempt, const std::string& serviceId,
+               const std::string& branch, std::int64_t runSeq);
+
+    /// The one that other services may have whose run was created last, and that was made last in it.
+    [[nodiscard]] std::optional<ArtifactSet>
+    newest(const std::string& serviceId, const std::string& branch, const std::string& name);
+
     [[nodiscard]] bool has(const std::string& stageId, int attempt);
 
     /// Those that expire, the next one first.

@@ -5,6 +5,7 @@
 #include "agent/model/Report.h"
 #include "agent/model/Run.h"
 #include "agent/model/Stage.h"
+#include "agent/model/TakenSet.h"
 #include "agent/model/Token.h"
 #include "agent/store/Statement.h"
 

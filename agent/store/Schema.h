@@ -335,6 +335,36 @@ inline const std::vector<std::vector<const char*>> schemaSteps{
         R"(CREATE UNIQUE INDEX kept_workspaces_by_path ON kept_workspaces (path)
             WHERE last = 1)",
     },
+    {
+        // What stages take of what other services made: docs/artifacts.md. A set has a service and a branch only where others
+        // may have it; until here they were what the run claimed.
+        "UPDATE artifact_sets SET service_id = NULL, branch = NULL",
+        "ALTER TABLE artifact_sets ADD COLUMN run_seq INTEGER NOT NULL DEFAULT 0",
+        "DROP INDEX artifact_sets_by_name",
+        R"(CREATE INDEX artifact_sets_offered
+            ON artifact_sets (service_id, branch, name, run_seq, created_at)
+            WHERE service_id IS NOT NULL)",
+        R"(CREATE TABLE taken_sets (
+            stage_id TEXT NOT NULL REFERENCES stages (id) ON DELETE CASCADE,
+            attempt INTEGER NOT NULL,
+            number INTEGER NOT NULL,
+            service TEXT NOT NULL,
+            branch TEXT NOT NULL,
+            name TEXT NOT NULL,
+            destination TEXT NOT NULL,
+            from_run TEXT NOT NULL,
+            from_stage TEXT NOT NULL,
+            from_attempt INTEGER NOT NULL,
+            from_folder TEXT NOT NULL,
+            commit_hash TEXT,
+            manifest TEXT NOT NULL,
+            files INTEGER NOT NULL,
+            bytes INTEGER NOT NULL,
+            held INTEGER NOT NULL,
+            PRIMARY KEY (stage_id, attempt, number)
+        ) WITHOUT ROWID)",
+        "CREATE INDEX taken_sets_held ON taken_sets (from_run) WHERE held = 1",
+    },
 };
 
 } // namespace agent

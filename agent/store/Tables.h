@@ -172,4 +172,24 @@ inline constexpr Table artifactSetTable{"artifact_sets",
                                             column<&ArtifactSet::expiresAt>("expires_at"),
                                         }};
 
+inline constexpr Table takenSetTable{"taken_sets",
+                                     std::array{
+                                         textColumn<&TakenSet::stageId>("stage_id"),
+                                         column<&TakenSet::attempt>("attempt"),
+                                         column<&TakenSet::number>("number"),
+                                         textColumn<&TakenSet::service>("service"),
+                                         textColumn<&TakenSet::branch>("branch"),
+                                         textColumn<&TakenSet::name>("name"),
+                                         textColumn<&TakenSet::to>("destination"),
+                                         textColumn<&TakenSet::fromRun>("from_run"),
+                                         textColumn<&TakenSet::fromStage>("from_stage"),
+                                         column<&TakenSet::fromAttempt>("from_attempt"),
+                                         textColumn<&TakenSet::fromFolder>("from_folder"),
+                                         column<&TakenSet::commitHash>("commit_hash"),
+                                         textColumn<&TakenSet::manifest>("manifest"),
+                                         column<&TakenSet::files>("files"),
+                                         column<&TakenSet::bytes>("bytes"),
+                                         column<&TakenSet::held>("held"),
+                                     }};
+
 } // namespace agent

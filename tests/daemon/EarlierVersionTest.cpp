@@ -191,7 +191,7 @@ private:
             DROP TABLE outbox; DROP TABLE report_numbers; DROP TABLE reserve; DROP TABLE deliveries;
             DROP TABLE run_labels; ALTER TABLE runs DROP COLUMN labels;
             ALTER TABLE runs DROP COLUMN began_boot_id; ALTER TABLE runs DROP COLUMN began_boot_ms;
-            DROP TABLE artifact_sets; DROP TABLE kept_workspaces;
+            DROP TABLE artifact_sets; DROP TABLE kept_workspaces; DROP TABLE taken_sets;
             ALTER TABLE stages DROP COLUMN artifact_files;
             ALTER TABLE stages DROP COLUMN artifact_bytes;
             ALTER TABLE attempts DROP COLUMN artifact_files;

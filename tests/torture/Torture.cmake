@@ -66,6 +66,7 @@ add_executable(failpoint-shim $<TARGET_OBJECTS:failpoint_shim_parts>)
 target_link_libraries(failpoint-shim PRIVATE agent_shim)
 
 add_library(failpoint_cache_parts OBJECT
+    agent/cache/Needed.cpp
     agent/cache/Restorer.cpp
     agent/cache/Saver.cpp
     tests/torture/failpoints/MovedClock.cpp

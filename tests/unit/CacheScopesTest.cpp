@@ -50,6 +50,7 @@ class CacheScopesTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testWithoutProofNothingIsWritten);
     CPPUNIT_TEST(testAPullRequestHasItsOwn);
     CPPUNIT_TEST(testAForkWritesNone);
+    CPPUNIT_TEST(testABranchIsProvedOnlyOfTheService);
     CPPUNIT_TEST(testServicesDoNotMeet);
     CPPUNIT_TEST_SUITE_END();
 
@@ -123,6 +124,31 @@ public:
         const auto rights = cacheRightsOf(run, pipeline, checkedOut("pull/7"));
         CPPUNIT_ASSERT(!rights.writes);
         CPPUNIT_ASSERT_EQUAL(std::string("release"), names(rights.reads));
+    }
+
+    void testABranchIsProvedOnlyOfTheService()
+    {
+        const PipelineSpec pipeline = pipelineOf("main");
+        const auto proved = [&](const Run& run, const PipelineSpec& of, const std::string& told)
+        { return provedBranchOf(run, of, checkedOut(told)).value_or("none"); };
+        CPPUNIT_ASSERT_EQUAL(std::string("main"), proved(runOf("main"), pipeline, "main"));
+        CPPUNIT_ASSERT_EQUAL(std::string("main"), proved(runOf(""), pipeline, "main"));
+        CPPUNIT_ASSERT_EQUAL(std::string("none"), proved(runOf("main"), pipeline, "feature"));
+        for (const TriggerType trigger : {TriggerType::PrOpen, TriggerType::PrSync})
+            CPPUNIT_ASSERT_EQUAL(std::string("none"),
+                                 proved(runOf("main", trigger), pipeline, "main"));
+        PipelineSpec fork = pipeline;
+        fork.fork = Fork{.base = "main"};
+        CPPUNIT_ASSERT_EQUAL(std::string("none"), proved(runOf("main"), fork, "main"));
+        Run inlined = runOf("main");
+        inlined.serviceId.clear();
+        CPPUNIT_ASSERT_EQUAL(std::string("none"), proved(inlined, pipeline, "main"));
+        // The git plugin is asked where artifacts are kept, too.
+        PipelineSpec keeps = pipeline;
+        keeps.stages[1].caches.clear();
+        CPPUNIT_ASSERT_EQUAL(std::string(), branchToTell(keeps, runOf("main")));
+        keeps.stages[1].artifacts.paths = {"dist"};
+        CPPUNIT_ASSERT_EQUAL(std::string("main"), branchToTell(keeps, runOf("main")));
     }
 
     void testServicesDoNotMeet()

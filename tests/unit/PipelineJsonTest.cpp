@@ -265,6 +265,11 @@ private:
             {
                 stage.artifacts.paths.push_back("dist/**/\"" + std::to_string(j));
                 stage.caches.push_back({.key = "k" + std::to_string(j), .paths = {"~/a", "\"b"}});
+                stage.needs.push_back({.service = "lib",
+                                       .branch = pick(2) == 0 ? "" : "rel\"",
+                                       .artifacts = "dist",
+                                       .to = "v" + std::to_string(j),
+                                       .optional = pick(2) == 0});
             }
             if (!stage.artifacts.paths.empty() && pick(2) == 0)
             {

@@ -125,7 +125,11 @@ public:
                  {"stages: [{type: OTHER, plugin: p, script: x}]",
                   "script: unknown key: a command stands in with: {command: "},
                  {"stages: [{type: OTHER, plugin: p, needs: x}]",
-                  "needs: unknown key: stages run in the order in which they are listed"},
+                  "needs: must be maps such as {service: lib, artifacts: dist, to: vendor/lib}; "
+                  "stages "
+                  "need no key for it: they run in the order in which they are listed"},
+                 {"stages: [{type: OTHER, plugin: p, needs: [build]}]",
+                  "needs[0]: must be maps such as"},
                  {"stages: [{type: OTHER, plugin: p, only: x}]",
                   "only: unknown key: a stage has no conditions"}})
         {
@@ -244,6 +248,20 @@ public:
               ":5: stages[0].cache[0].paths[0]: must not be in .git");
         check(ServiceFiles::stages("- {type: BUILD, plugin: git, cache: [{key: a, paths: [b]}]}"),
               ":3: stages[0].cache: the plugin git empties the workspace");
+        check(stage("needs: []"), ":5: stages[0].needs: must hold 1 to 8, holds 0");
+        check(stage("needs: [{service: lib, artifacts: dist}]"),
+              ":5: stages[0].needs[0].to: is missing");
+        check(stage("needs: [{service: a/b, artifacts: dist, to: x}]"),
+              ":5: stages[0].needs[0].service: must be 1 to 64 letters");
+        check(stage("needs: [{service: lib, artifacts: dist, to: x/../y}]"),
+              ":5: stages[0].needs[0].to: must not have an empty part");
+        check(
+            stage("needs: [{service: lib, artifacts: a, to: x}, {service: lib, artifacts: b, to: "
+                  "x/y}]"),
+            ":5: stages[0].needs[1]: to is the same folder as that of [0], or one is in the other");
+        check(ServiceFiles::stages("- {type: BUILD, plugin: git, needs: [{service: lib, artifacts: "
+                                   "dist, to: x}]}"),
+              ":3: stages[0].needs: the plugin git empties the workspace");
         check(stage("artifacts: dist"),
               ":5: stages[0].artifacts: expected a list of patterns such as [dist/**], or a map");
         check(stage("artifacts: [/etc/passwd]"),

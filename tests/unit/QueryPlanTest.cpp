@@ -22,11 +22,12 @@ namespace
 
 /// What a statement may read of a table without a search: rows that partial indexes hold, of runs and
 /// stages that have not ended or wait for something.
-const std::regex scan("SCAN "
-                      "(runs|stages|history|attempts|idempotency|artifact_sets|kept_workspaces|"
-                      "outbox|report_numbers|deliveries)\\b"
-                      "(?! USING (COVERING )?INDEX "
-                      "(runs_open|runs_waiting|stages_stuck|stages_to_sync|attempts_to_sync)\\b)");
+const std::regex scan(
+    "SCAN "
+    "(runs|stages|history|attempts|idempotency|artifact_sets|taken_sets|kept_workspaces|"
+    "outbox|report_numbers|deliveries)\\b"
+    "(?! USING (COVERING )?INDEX "
+    "(runs_open|runs_waiting|stages_stuck|stages_to_sync|attempts_to_sync|taken_sets_held)\\b)");
 
 /// A list that is sorted is read whole before its first row, whatever its LIMIT; an aggregate too.
 const std::regex whole("TEMP B-TREE|COUNT\\(|SUM\\(");

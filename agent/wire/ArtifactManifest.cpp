@@ -1,4 +1,4 @@
-#include "agent/store/ArtifactManifest.h"
+#include "agent/wire/ArtifactManifest.h"
 
 #include "agent/os/Sha256.h"
 
