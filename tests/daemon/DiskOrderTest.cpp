@@ -17,6 +17,7 @@ class DiskOrderTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(DiskOrderTest);
     CPPUNIT_TEST(testCachesGoBeforeWorkspaces);
     CPPUNIT_TEST(testWorkspacesGoWhenNoCacheIsLeft);
+    CPPUNIT_TEST(testWorkspacesThatServicesKeepAreAmongThem);
     CPPUNIT_TEST(testArtifactsPastHalfOfTheirTimeGoLast);
     CPPUNIT_TEST_SUITE_END();
 
@@ -56,6 +57,23 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("SUCCESS"), _daemon->statusOf(run));
     }
 
+    void testWorkspacesThatServicesKeepAreAmongThem()
+    {
+        if (!start())
+            return;
+        const std::string run = _daemon->submitService("reusing");
+        _daemon->waitForRun(run, "SUCCESS");
+        const std::string waiting = _daemon->submitService("reusing-too");
+        _daemon->waitForRun(waiting, "AWAITING_APPROVAL");
+        CPPUNIT_ASSERT_EQUAL(std::size_t{2}, kept());
+        _disk->fill(minFree - 4 * mega);
+        goesOn();
+        CPPUNIT_ASSERT_EQUAL(std::size_t{1}, kept()); // that of the run that waits
+        const std::string line = "kept workspace of run " + run + " removed: below disk.min_free";
+        waitFor("the line", [&] { return has(line); });
+        CPPUNIT_ASSERT(!has("kept workspace of run " + waiting));
+    }
+
     void testArtifactsPastHalfOfTheirTimeGoLast()
     {
         if (!start())
@@ -93,6 +111,15 @@ private:
                                         "      command: 'mkdir dist; head -c 5242880 /dev/urandom "
                                         ">dist/big'\n"
                                         "    artifacts: {paths: [dist/**], keep: 20s}\n");
+        for (const std::string name : {"reusing", "reusing-too"})
+            _daemon->writeService(
+                name, "name: " + name +
+                          "\nworkspace: reuse\nstages:\n"
+                          "  - {type: BUILD, plugin: shell, with: {command: 'head -c 5242880 "
+                          "/dev/urandom >big'}}\n" +
+                          (name == "reusing" ? ""
+                                             : "  - {type: DEPLOY_PROD, plugin: shell, approval: "
+                                               "required, with: {command: 'true'}}\n"));
         _daemon->writeService("quick",
                               "name: quick\nstages:\n"
                               "  - {type: BUILD, plugin: shell, with: {command: 'true'}}\n");
@@ -124,6 +151,15 @@ private:
                     return made.status == 201;
                 });
         _daemon->waitForRun(run, "SUCCESS");
+    }
+
+    /// The kept workspaces that are there.
+    [[nodiscard]] std::size_t kept() const
+    {
+        std::size_t count = 0;
+        for (const auto& file : fs::recursive_directory_iterator(_daemon->state() / "workspaces"))
+            count += file.path().filename() == "big" ? 1 : 0;
+        return count;
     }
 
     [[nodiscard]] bool has(const std::string& line) const
