@@ -24,6 +24,7 @@ class WorkspacesTest: public CppUnit::TestFixture
     CPPUNIT_TEST(testACommitThatIsNotOnItsBranchTouchesNothing);
     CPPUNIT_TEST(testWithoutAProofStagesAreElsewhere);
     CPPUNIT_TEST(testOneRunAtATime);
+    CPPUNIT_TEST(testItIsHeldUntilItsCachesAreSaved);
     CPPUNIT_TEST(testARetryAfterAnotherRunIsRefused);
     CPPUNIT_TEST(testTheDaemonsDeathGivesNothingAway);
     CPPUNIT_TEST(testAfterAPowerCutItIsNotUsedAgain);
@@ -162,6 +163,24 @@ public:
         CPPUNIT_ASSERT_EQUAL(200, _daemon->post("/api/runs/" + ids[1] + "/stop").status);
         _daemon->waitForRun(ids[1], "FAILURE");
         CPPUNIT_ASSERT_EQUAL(folder("default-2").string(), workspaceOf(waiting()));
+    }
+
+    void testItIsHeldUntilItsCachesAreSaved()
+    {
+        slowSaving();
+        _daemon->set("executor.slots", "2");
+        service(
+            "reuse", "",
+            "  - {type: OTHER, plugin: shell, with: {command: 'mkdir -p deps; echo x >deps/x'}, "
+            "cache: [{key: k, paths: [deps]}]}\n");
+        _daemon->start();
+        CPPUNIT_ASSERT_EQUAL(folder("default-1").string(), workspaceOf(run()));
+        CPPUNIT_ASSERT_EQUAL(folder("default-2").string(), workspaceOf(run()));
+        const std::string third = run();
+        CPPUNIT_ASSERT_MESSAGE(workspaceOf(third), has(workspaceOf(third), third));
+        std::ofstream(_daemon->folder() / "go") << "";
+        waitFor("the saves", [&] { return fs::is_empty(_daemon->state() / "caches/pending"); });
+        waitFor("the first workspace", [&] { return workspaceOf(run()) == folder("default-1"); });
     }
 
     void testARetryAfterAnotherRunIsRefused()
@@ -332,6 +351,22 @@ private:
                                            "\nbranch: main\nworkspace: " + mode + "\n" + keys +
                                            "stages:\n  - {type: PREPARE, plugin: git}\n" + build() +
                                            stages);
+    }
+
+    /// The daemon's programs, with one for caches that saves nothing before there is `go`.
+    void slowSaving() const
+    {
+        const fs::path programs = _daemon->folder() / "programs";
+        fs::create_directories(programs);
+        for (const char* name :
+             {"stage-agent", "stage-shim", "stage-plugin-host", "stage-collector", "plugins"})
+            fs::copy(fs::path(STAGE_AGENT_BIN_DIR) / name, programs / name,
+                     fs::copy_options::recursive);
+        std::ofstream(programs / "stage-cache")
+            << "#!/bin/sh\nwhile [ $1 = save ] && [ ! -e " << (_daemon->folder() / "go").string()
+            << " ]; do sleep 0.02; done\nexec " << STAGE_AGENT_BIN_DIR << "/stage-cache \"$@\"\n";
+        fs::permissions(programs / "stage-cache", fs::perms::owner_all);
+        _daemon->setPrograms(programs);
     }
 
     void keepsWhatIsIgnored() const
