@@ -186,6 +186,7 @@ std::optional<NeedsFailure> takeNeeded(const NeedsPlan& plan,
         NeedsFailure failure{.message = set.what + " of " + set.from +
                                         " could not be copied: " + file + why,
                              .diskFull = full};
+        place.clear(); // first: on a full disk nobody could log the line
         say(failure.message);
         return failure;
     };
