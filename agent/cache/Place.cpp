@@ -71,6 +71,15 @@ void Place::settle(const std::string& name, const std::string& path)
         failAt(path);
 }
 
+void Place::takeBack(const std::string& name, const std::string& path)
+{
+    auto parts = partsOf(path);
+    const std::string last = takeLast(parts);
+    const FileDescriptor folder = folderBeneath(_root.get(), parts);
+    if (folder.valid())
+        (void)::renameat2(folder.get(), last.c_str(), staging(), name.c_str(), RENAME_NOREPLACE);
+}
+
 void Place::replace(const std::string& name, const std::string& path)
 {
     auto parts = partsOf(path);

@@ -31,6 +31,9 @@ public:
     /// Renames what was made as `name` to `path`, where nothing stands. Errors: std::runtime_error.
     void settle(const std::string& name, const std::string& path);
 
+    /// Undoes that.
+    void takeBack(const std::string& name, const std::string& path);
+
     /// Exchanges what was made as `name` and whatever stands at `path`. Errors: std::runtime_error; both are as they were.
     void replace(const std::string& name, const std::string& path);
 

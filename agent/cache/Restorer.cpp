@@ -128,7 +128,11 @@ class Restoring
 {
 public:
     Restoring(const CachePlan& plan, const Say& say)
-        : _say(say), _shelves(plan, say), _workspace(plan.workspace), _home(plan.home)
+        : _say(say),
+          _tellMs(plan.tellMs),
+          _shelves(plan, say),
+          _workspace(plan.workspace),
+          _home(plan.home)
     {
         _workspace.clear();
         _home.clear();
@@ -215,25 +219,64 @@ private:
                 _say(paths[i] + " is there already, and stays");
         }
         FAILPOINT("cache.restore");
+        leaveInner(paths, wanted);
         std::vector<bool> seen(paths.size());
-        unpack(archive.file.get(),
-               [&](std::size_t number) -> std::optional<int>
-               {
-                   if (number >= paths.size())
-                       throw std::runtime_error("has a name that is none of ours");
-                   if (!wanted[number])
-                       return std::nullopt;
-                   seen[number] = true;
-                   return placeOf(paths[number]).staging();
-               });
+        auto told = std::chrono::steady_clock::now();
+        unpack(
+            archive.file.get(),
+            [&](std::size_t number) -> std::optional<int>
+            {
+                if (number >= paths.size())
+                    throw std::runtime_error("has a name that is none of ours");
+                if (!wanted[number])
+                    return std::nullopt;
+                seen[number] = true;
+                return placeOf(paths[number]).staging();
+            },
+            [&](std::int64_t bytes)
+            {
+                // A stage may have a limit for how long it prints nothing.
+                const auto now = std::chrono::steady_clock::now();
+                if (now - told < std::chrono::milliseconds(_tellMs))
+                    return;
+                told = now;
+                _say(archive.header.key + " is being restored: " + sizeText(bytes) + " so far");
+            });
         FAILPOINT("cache.unpacked");
-        for (std::size_t i = 0; i < paths.size(); ++i)
-            if (seen[i])
-                placeOf(paths[i]).settle(std::to_string(i), below(paths[i]));
+        settleAll(paths, seen);
         FAILPOINT("cache.settled");
     }
 
+    /// What stands below another path of the cache is restored with that.
+    static void leaveInner(const std::vector<std::string>& paths, std::vector<bool>& wanted)
+    {
+        for (std::size_t i = 0; i < paths.size(); ++i)
+            for (std::size_t outer = 0; outer < paths.size(); ++outer)
+                if (wanted[outer] && paths[i].starts_with(paths[outer] + "/"))
+                    wanted[i] = false;
+    }
+
+    /// All of them or, where one can't be, none.
+    void settleAll(const std::vector<std::string>& paths, const std::vector<bool>& seen)
+    {
+        std::size_t at = 0;
+        try
+        {
+            for (; at < paths.size(); ++at)
+                if (seen[at])
+                    placeOf(paths[at]).settle(std::to_string(at), below(paths[at]));
+        }
+        catch (const std::exception&)
+        {
+            while (at-- > 0)
+                if (seen[at])
+                    placeOf(paths[at]).takeBack(std::to_string(at), below(paths[at]));
+            throw;
+        }
+    }
+
     const Say& _say;
+    const std::int64_t _tellMs;
     Shelves _shelves;
     Place _workspace;
     Place _home;

@@ -39,12 +39,14 @@ bool isZero(const char* bytes, std::size_t size)
 }
 
 using Into = std::function<std::optional<int>(std::size_t path)>;
+using Progress = std::function<void(std::int64_t bytes)>;
 
 /// Makes the entries of one archive.
 class Unpacking
 {
 public:
-    Unpacking(int file, const Into& into) : _source(file), _into(into)
+    Unpacking(int file, const Into& into, const Progress& progress)
+        : _source(file), _into(into), _progress(progress)
     {
         _archive.reset(archive_read_new());
         if (!_archive)
@@ -64,6 +66,7 @@ public:
             check(result);
             if (++_entries > caches::entries)
                 fail("has too many entries");
+            _progress(_bytes);
             make(entry);
         }
         // What stands behind the end of the tar archive counts too: its checksum is the last of it.
@@ -204,6 +207,7 @@ private:
             _bytes += offset + length - end;
             if (_bytes > caches::contentBytes)
                 fail("has too much content");
+            _progress(_bytes);
             end = offset + length;
             write(file.get(), static_cast<const char*>(bytes), size, offset, written);
         }
@@ -252,6 +256,7 @@ private:
 
     Decompressor _source;
     const Into& _into;
+    const Progress& _progress;
     std::unique_ptr<archive, int (*)(archive*)> _archive{nullptr, archive_read_free};
     std::vector<Folder> _folders; ///< their own rights come last
     FileDescriptor _folder;
@@ -263,9 +268,9 @@ private:
 
 } // namespace
 
-void unpack(int file, const Into& into)
+void unpack(int file, const Into& into, const Progress& progress)
 {
-    Unpacking(file, into).run();
+    Unpacking(file, into, progress).run();
 }
 
 } // namespace agent::cache

@@ -4,13 +4,14 @@
 // stage-cache --version: tells its version.
 //
 // Exits with 1 when nothing was saved, and why on stderr; 2 when it was not called like that; 121 when something needed could not be
-// copied; 127 when COMMAND can't be executed.
+// copied; 127 when COMMAND can't be executed, which it tells the shim through the pipe of wire/ExecError.h too.
 #include "agent/cache/Needed.h"
 #include "agent/cache/Restorer.h"
 #include "agent/cache/Saver.h"
 #include "agent/os/FileDescriptor.h"
 #include "agent/os/Files.h"
 #include "agent/program/Program.h"
+#include "agent/wire/ExecError.h"
 
 #include <cerrno>
 #include <clocale>
@@ -26,6 +27,7 @@
 
 #include <fcntl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace
@@ -72,8 +74,19 @@ bool takeNeeded()
     return !failure;
 }
 
+/// The shim's pipe; nothing where somebody else has called us. What becomes of us does not get it.
+agent::FileDescriptor failurePipe()
+{
+    struct stat info = {};
+    if (::fstat(agent::ExecError::descriptor, &info) != 0 || !S_ISFIFO(info.st_mode))
+        return {};
+    ::fcntl(agent::ExecError::descriptor, F_SETFD, FD_CLOEXEC);
+    return agent::FileDescriptor(agent::ExecError::descriptor);
+}
+
 int restore(char** command)
 {
+    const agent::FileDescriptor failure = failurePipe();
     if (!takeNeeded())
         return agent::needs::exitCode;
     const char* text = std::getenv(agent::caches::planVariable);
@@ -102,7 +115,9 @@ int restore(char** command)
             arguments.emplace_back(*argument);
         agent::becomeProgram(found, arguments);
     }
-    std::fprintf(stderr, "cannot execute '%s': %s\n", command[0], std::strerror(errno));
+    const agent::ExecError error{.step = agent::ExecError::ExecOfCommand, .error = errno};
+    if (!failure.valid() || ::write(failure.get(), &error, sizeof error) != sizeof error)
+        std::fprintf(stderr, "cannot execute '%s': %s\n", command[0], std::strerror(error.error));
     constexpr int notExecuted = 127;
     return notExecuted;
 }

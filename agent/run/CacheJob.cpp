@@ -24,15 +24,7 @@ std::string toJson(const CacheJob& job)
         list.StartObject();
         out.text("report", stage.report);
         out.number("made_ms", stage.madeMs);
-        out.key("caches").StartArray();
-        for (const CacheSpec& cache : stage.caches)
-        {
-            list.StartObject();
-            out.text("key", cache.key);
-            out.texts("paths", cache.paths);
-            list.EndObject();
-        }
-        list.EndArray();
+        putCaches(out, stage.caches);
         list.EndObject();
     }
     list.EndArray();
@@ -62,16 +54,9 @@ try
     for (const auto& item : list.GetArray())
     {
         const ObjectReader stage(item);
-        CacheJob::OfStage one{.report = stage.text("report"), .madeMs = stage.number("made_ms")};
-        const auto& specs = stage.get("caches");
-        if (!specs.IsArray())
-            return std::nullopt;
-        for (const auto& spec : specs.GetArray())
-        {
-            const ObjectReader cache(spec);
-            one.caches.push_back({.key = cache.text("key"), .paths = cache.texts("paths")});
-        }
-        job.stages.push_back(std::move(one));
+        job.stages.push_back({.report = stage.text("report"),
+                              .madeMs = stage.number("made_ms"),
+                              .caches = cachesIn(stage)});
     }
     return job;
 }

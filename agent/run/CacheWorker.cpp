@@ -46,10 +46,15 @@ void writePending(const std::filesystem::path& file, const std::string& text)
         const FileDescriptor opened(
             ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
         if (!opened.valid() || !writeAll(opened.get(), text))
-            return; // the disk is full: this daemon tries it all the same, no other does
+        {
+            // The disk is full: this daemon tries it all the same, no other does.
+            ::unlink(temporary.c_str());
+            return;
+        }
     }
     FAILPOINT("cache.pending");
     (void)::rename(temporary.c_str(), file.c_str());
+    FAILPOINT("cache.pending.written");
 }
 
 } // namespace
@@ -57,15 +62,15 @@ void writePending(const std::filesystem::path& file, const std::string& text)
 CacheWorker::CacheWorker(CacheStore& store, CacheOptions options)
     : _store(store),
       _options(std::move(options)),
-      _stopping(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      _interrupt(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       _thread([this](const std::stop_token& stop) { work(stop); })
 {
 }
 
 CacheWorker::~CacheWorker()
 {
-    (void)::eventfd_write(_stopping.get(), 1);
     _thread.request_stop();
+    (void)::eventfd_write(_interrupt.get(), 1);
 }
 
 void CacheWorker::save(CacheJob job)
@@ -93,6 +98,8 @@ void CacheWorker::makeRoom()
     {
         const std::lock_guard lock(_mutex);
         _roomWanted = true;
+        if (_saving)
+            (void)::eventfd_write(_interrupt.get(), 1);
     }
     _changed.notify_all();
 }
@@ -100,7 +107,13 @@ void CacheWorker::makeRoom()
 bool CacheWorker::mayHaveSome() const
 {
     const std::lock_guard lock(_mutex);
-    return _some && !_saving;
+    return _some;
+}
+
+void CacheWorker::forgetInterrupt() const
+{
+    eventfd_t given = 0;
+    (void)::eventfd_read(_interrupt.get(), &given);
 }
 
 void CacheWorker::relieve()
@@ -159,17 +172,19 @@ void CacheWorker::work(const std::stop_token& stop)
         _jobs.pop_front();
         _saving = true;
         lock.unlock();
-        if (!saveAll(job))
+        if (!saveAll(job, stop))
             return; // the next daemon does it
         ::unlink(_store.pending(job.runId).c_str());
         lock.lock();
         _saving = false;
+        if (!stop.stop_requested())
+            forgetInterrupt();
         _held.erase(job.runId);
     }
 }
 
 /// Returns false when it was interrupted.
-bool CacheWorker::saveAll(const CacheJob& job)
+bool CacheWorker::saveAll(const CacheJob& job, const std::stop_token& stop)
 {
     for (const CacheJob::OfStage& stage : job.stages)
     {
@@ -180,7 +195,7 @@ bool CacheWorker::saveAll(const CacheJob& job)
         {
             const CacheUse& use = (*uses)[i];
             if (!use.key.empty() && !use.exact() && !isThere(job, use.key) &&
-                !saveOne(job, stage.caches[i], use.key, stage.madeMs))
+                !saveOne(job, stage.caches[i], use.key, stage.madeMs, stop))
                 return false;
         }
     }
@@ -195,7 +210,7 @@ bool CacheWorker::isThere(const CacheJob& job, const std::string& key) const
 }
 
 bool CacheWorker::saveOne(const CacheJob& job, const CacheSpec& cache, const std::string& key,
-                          std::int64_t madeMs)
+                          std::int64_t madeMs, const std::stop_token& stop)
 {
     const std::string name = "cache " + key + " of " + job.serviceName + ", " + job.scopeName;
     const auto target = _store.archive(job.service, job.scope, key);
@@ -224,7 +239,7 @@ bool CacheWorker::saveOne(const CacheJob& job, const CacheSpec& cache, const std
         end = runProgram({.argv = {_options.program.string(), "save", toJson(order)},
                           .timeout = std::chrono::milliseconds(_options.timeoutMs),
                           .mostMemory = memoryMost,
-                          .stop = _stopping.get()});
+                          .stop = _interrupt.get()});
         if (!end.passed())
             ::unlink(order.temporary.c_str()); // of one that was killed
     }
@@ -233,8 +248,14 @@ bool CacheWorker::saveOne(const CacheJob& job, const CacheSpec& cache, const std
         _options.warn(name + " is not saved: " + error.what());
         return true;
     }
-    if (end.stopped)
+    if (end.stopped && stop.stop_requested())
         return false;
+    if (end.stopped)
+    {
+        forgetInterrupt();
+        _options.warn(name + " is not saved: the disk became low meanwhile");
+        return true;
+    }
     const auto saved = end.passed() ? cacheSaveFrom(end.out) : std::nullopt;
     if (!saved)
     {

@@ -91,10 +91,11 @@ public:
     /// Takes note of what the attempt restored. Threads: any.
     void ended(CachedAttempt attempt);
 
-    /// Removes caches until the disk lacks nothing. Threads: any; does not wait for it.
+    /// Removes caches until the disk lacks nothing, and gives up the save at work, which takes more of it. Threads: any; does
+    /// not wait for it.
     void makeRoom();
 
-    /// Whether makeRoom() may find any soon: not while one is saved, which may take minutes. Threads: any.
+    /// Whether makeRoom() may find any. Threads: any.
     [[nodiscard]] bool mayHaveSome() const;
 
     /// Whether the run's workspace is still to be read. Threads: any.
@@ -105,16 +106,17 @@ public:
 
 private:
     void work(const std::stop_token& stop);
-    bool saveAll(const CacheJob& job);
+    bool saveAll(const CacheJob& job, const std::stop_token& stop);
     bool saveOne(const CacheJob& job, const CacheSpec& cache, const std::string& key,
-                 std::int64_t madeMs);
+                 std::int64_t madeMs, const std::stop_token& stop);
     [[nodiscard]] bool isThere(const CacheJob& job, const std::string& key) const;
     void note(const CachedAttempt& attempt);
     void relieve();
+    void forgetInterrupt() const;
 
     CacheStore& _store;
     const CacheOptions _options;
-    const FileDescriptor _stopping; ///< readable when the thread is to end
+    const FileDescriptor _interrupt; ///< readable when the save at work is to end
 
     mutable std::mutex _mutex;
     std::condition_variable_any _changed;

@@ -17,6 +17,9 @@ namespace
 
 constexpr std::size_t jobBytes = std::size_t{4} << 20;
 
+/// How often a restore that lasts prints something.
+constexpr std::int64_t tellMs = 5000;
+
 std::vector<std::string> foldersOf(const std::vector<CacheScope>& scopes)
 {
     std::vector<std::string> folders;
@@ -70,7 +73,9 @@ void Caches::prepare(Order& order, const Run& run, const Stage& stage,
                          .folder = _worker->store().folder(rights.service).string(),
                          .service = rights.service,
                          .scopes = foldersOf(rights.reads),
-                         .caches = wanted};
+                         .caches = wanted,
+                         .tellMs =
+                             order.silenceMs > 0 ? std::min(tellMs, order.silenceMs / 4) : tellMs};
     if (order.sandbox)
         for (const std::string& scope : plan.scopes)
             order.sandbox->shown.push_back({.path = plan.folder + "/" + scope});

@@ -3,6 +3,7 @@
 #include "agent/os/Clone.h"
 #include "agent/shim/IgnoredSignals.h"
 #include "agent/shim/OomScore.h"
+#include "agent/wire/ExecError.h"
 #include "agent/wire/Failpoint.h"
 
 #include <cerrno>
@@ -21,21 +22,6 @@
 
 namespace agent
 {
-
-/// What the child sends through a pipe that its exec closes: only so can a command that is not there be
-/// told from one that exits with 127.
-struct ChildProcess::ExecError
-{
-    enum Step : int
-    {
-        Setup,
-        Folder,
-        Exec
-    };
-
-    int step = Setup;
-    int error = 0;
-};
 
 /// What the child needs, made before the clone: it allocates nothing.
 struct ChildProcess::Start
@@ -76,6 +62,7 @@ std::string toText(const Invocation& invocation)
         text.append(argument).push_back('\0');
     text.append(invocation.cwd).push_back('\0');
     text.append(std::to_string(invocation.umask)).push_back('\0');
+    text.append(invocation.prepares ? "1" : "0").push_back('\0');
     for (const auto& variable : invocation.env)
         text.append(variable).push_back('\0');
     return text;
@@ -99,6 +86,7 @@ Invocation invocationFrom(const std::string& text)
     invocation.cwd = next();
     const std::string_view umask = next();
     std::from_chars(umask.data(), umask.data() + umask.size(), invocation.umask);
+    invocation.prepares = next() == "1";
     while (!rest.empty())
         invocation.env.emplace_back(next());
     return invocation;
@@ -238,6 +226,8 @@ int ChildProcess::run(void* argument)
     for (const int descriptor : start.descriptors->more)
         if (::dup2(descriptor, next++) < 0)
             return fail(ExecError::Setup);
+    if (child._invocation.prepares && ::dup2(start.failure, next++) < 0)
+        return fail(ExecError::Setup);
     ::syscall(SYS_close_range, static_cast<unsigned>(next), ~0U, CLOSE_RANGE_CLOEXEC);
     const std::string& cwd = child._invocation.cwd;
     if (!cwd.empty() && ::chdir(cwd.c_str()) != 0)
@@ -256,6 +246,8 @@ const std::string& ChildProcess::failure()
             _failure = describe("cannot enter '" + _invocation.cwd + "'", error.error);
         else if (error.step == ExecError::Exec)
             _failure = describe("cannot execute '" + _invocation.argv.front() + "'", error.error);
+        else if (error.step == ExecError::ExecOfCommand && _invocation.argv.size() > 2)
+            _failure = describe("cannot execute '" + _invocation.argv[2] + "'", error.error);
         else
             _failure = describe("cannot set up the command's output", error.error);
     }

@@ -17,6 +17,7 @@ struct Invocation
     std::vector<std::string> env;  ///< each NAME=VALUE
     std::string cwd;               ///< empty: ours
     unsigned umask = 022;          ///< not ours, which keeps the files of the attempt private
+    bool prepares = false; ///< it is `stage-cache restore COMMAND…`, which becomes COMMAND
 };
 
 /// A text of `invocation` that invocationFrom() reads back; nothing in it holds a NUL.
@@ -59,7 +60,6 @@ public:
     [[nodiscard]] const std::string& failure();
 
 private:
-    struct ExecError;
     struct Start;
 
     [[nodiscard]] bool findProgram();

@@ -1,6 +1,8 @@
 #include "agent/shim/Command.h"
 
 #include "agent/shim/Bubblewrap.h"
+#include "agent/wire/CacheFiles.h"
+#include "agent/wire/NeededFiles.h"
 
 #include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
@@ -40,7 +42,12 @@ bool open(Pipe& pipe)
 Invocation invocationOf(const Order& order, std::map<std::string, std::string> env)
 {
     env.insert(order.env.begin(), order.env.end());
-    Invocation invocation{.argv = order.argv, .env = {}, .cwd = order.cwd, .umask = order.umask};
+    Invocation invocation{.argv = order.argv,
+                          .env = {},
+                          .cwd = order.cwd,
+                          .umask = order.umask,
+                          .prepares = order.env.contains(caches::planVariable) ||
+                                      order.env.contains(needs::planVariable)};
     for (const auto& [name, value] : env)
         invocation.env.push_back(std::string(name).append("=").append(value));
     return invocation;

@@ -106,6 +106,39 @@ std::optional<CacheHeader> cacheHeaderOf(int archive)
     return header;
 }
 
+void putCaches(ObjectWriter& out, const std::vector<CacheSpec>& caches)
+{
+    auto& list = out.key("caches");
+    list.StartArray();
+    for (const CacheSpec& cache : caches)
+    {
+        list.StartObject();
+        out.text("key", cache.key);
+        out.texts("restore", cache.restore);
+        out.texts("paths", cache.paths);
+        list.EndObject();
+    }
+    list.EndArray();
+}
+
+std::vector<CacheSpec> cachesIn(const ObjectReader& object)
+{
+    const auto& list = object.get("caches");
+    if (!list.IsArray())
+        throw BadFile("has 'caches' that are no list");
+    std::vector<CacheSpec> caches;
+    for (const auto& item : list.GetArray())
+    {
+        const ObjectReader cache(item);
+        caches.push_back({.key = cache.text("key"),
+                          .restore = cache.find("restore") != nullptr
+                                         ? cache.texts("restore")
+                                         : std::vector<std::string>(), // a save by a daemon before
+                          .paths = cache.texts("paths")});
+    }
+    return caches;
+}
+
 std::string toJson(const CachePlan& plan)
 {
     ObjectWriter out;
@@ -116,43 +149,27 @@ std::string toJson(const CachePlan& plan)
     out.text("folder", plan.folder);
     out.text("service", plan.service);
     out.texts("scopes", plan.scopes);
-    auto& list = out.key("caches");
-    list.StartArray();
-    for (const CacheSpec& cache : plan.caches)
-    {
-        list.StartObject();
-        out.text("key", cache.key);
-        out.texts("restore", cache.restore);
-        out.texts("paths", cache.paths);
-        list.EndObject();
-    }
-    list.EndArray();
+    out.number("tell_ms", plan.tellMs);
+    putCaches(out, plan.caches);
     return out.finish();
 }
 
 std::optional<CachePlan> cachePlanFrom(const std::string& json)
 {
-    return parsed<CachePlan>(json,
-                             [](const ObjectReader& object) -> std::optional<CachePlan>
-                             {
-                                 CachePlan plan{.workspace = object.text("workspace"),
-                                                .home = object.text("home"),
-                                                .report = object.text("report"),
-                                                .folder = object.text("folder"),
-                                                .service = object.text("service"),
-                                                .scopes = object.texts("scopes")};
-                                 const auto& list = object.get("caches");
-                                 if (!list.IsArray())
-                                     return std::nullopt;
-                                 for (const auto& item : list.GetArray())
-                                 {
-                                     const ObjectReader cache(item);
-                                     plan.caches.push_back({cache.text("key"),
-                                                            cache.texts("restore"),
-                                                            cache.texts("paths")});
-                                 }
-                                 return plan;
-                             });
+    return parsed<CachePlan>(
+        json,
+        [](const ObjectReader& object)
+        {
+            return CachePlan{.workspace = object.text("workspace"),
+                             .home = object.text("home"),
+                             .report = object.text("report"),
+                             .folder = object.text("folder"),
+                             .service = object.text("service"),
+                             .scopes = object.texts("scopes"),
+                             .caches = cachesIn(object),
+                             .tellMs =
+                                 object.optionalNumber("tell_ms").value_or(CachePlan().tellMs)};
+        });
 }
 
 std::string toJson(const std::vector<CacheUse>& uses)

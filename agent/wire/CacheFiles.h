@@ -64,7 +64,16 @@ struct CachePlan
     std::string service;
     std::vector<std::string> scopes; ///< that may be read, in this order
     std::vector<CacheSpec> caches;
+    std::int64_t tellMs = 5000; ///< how often a restore that lasts prints something
 };
+
+class ObjectReader;
+class ObjectWriter;
+
+/// The member `caches` of an object, as the daemon and stage-cache write and read it.
+void putCaches(ObjectWriter& out, const std::vector<CacheSpec>& caches);
+/// Errors: BadFile.
+std::vector<CacheSpec> cachesIn(const ObjectReader& object);
 
 std::string toJson(const CachePlan& plan);
 std::optional<CachePlan> cachePlanFrom(const std::string& json);

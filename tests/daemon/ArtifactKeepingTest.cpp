@@ -1,6 +1,7 @@
 // What stages make is kept, as the record says, for as long as it should: docs/artifacts.md.
 #include "tests/support/Artifacts.h"
 #include "tests/support/Daemon.h"
+#include "tests/support/OwnPrograms.h"
 
 #include "agent/store/ArtifactSets.h"
 #include "agent/store/RunStore.h"
@@ -232,17 +233,13 @@ private:
     /// The daemon's programs, with a collector that tells its pid in `collecting` and waits for `go`.
     void slowCollector()
     {
-        const fs::path programs = _daemon.folder() / "programs";
-        fs::create_directories(programs);
-        for (const char* name : {"stage-agent", "stage-shim", "stage-plugin-host", "plugins"})
-            fs::copy(fs::path(STAGE_AGENT_BIN_DIR) / name, programs / name,
-                     fs::copy_options::recursive);
-        std::ofstream(programs / "stage-collector")
-            << "#!/bin/sh\necho $$ >" << (_daemon.folder() / "collecting").string()
-            << "\nuntil test -e " << (_daemon.folder() / "go").string()
-            << "; do sleep 0.02; done\nexec " << STAGE_AGENT_BIN_DIR << "/stage-collector \"$@\"\n";
-        fs::permissions(programs / "stage-collector", fs::perms::owner_all);
-        _daemon.setPrograms(programs);
+        const agent::test::OwnPrograms programs(_daemon.folder());
+        programs.replace("stage-collector",
+                         "echo $$ >" + (_daemon.folder() / "collecting").string() +
+                             "\nuntil test -e " + (_daemon.folder() / "go").string() +
+                             "; do sleep 0.02; done\nexec " +
+                             programs.real("stage-collector").string() + " \"$@\"");
+        _daemon.setPrograms(programs.folder());
     }
 
     Daemon _daemon;

@@ -1,5 +1,6 @@
 // What goes when the disk is low, and in which order.
 #include "tests/support/Daemon.h"
+#include "tests/support/OwnPrograms.h"
 #include "tests/support/SmallDisk.h"
 
 #include <cppunit/extensions/HelperMacros.h>
@@ -16,6 +17,7 @@ class DiskOrderTest: public CppUnit::TestFixture
 {
     CPPUNIT_TEST_SUITE(DiskOrderTest);
     CPPUNIT_TEST(testCachesGoBeforeWorkspaces);
+    CPPUNIT_TEST(testASaveIsGivenUpForRoom);
     CPPUNIT_TEST(testWorkspacesGoWhenNoCacheIsLeft);
     CPPUNIT_TEST(testWorkspacesThatServicesKeepAreAmongThem);
     CPPUNIT_TEST(testArtifactsPastHalfOfTheirTimeGoLast);
@@ -33,6 +35,34 @@ public:
         CPPUNIT_ASSERT(fs::exists(workspaceOf(run) / "deps/big"));
         CPPUNIT_ASSERT(has("cache k of payment, "));
         CPPUNIT_ASSERT(has("MiB: below disk.min_free"));
+        CPPUNIT_ASSERT(!has("workspace of run"));
+    }
+
+    /// Symptom: while a cache was saved, workspaces went before caches, or nothing went for as long as the save took. Cause:
+    /// what saves is what removes. Bound: the save ends at once, and is told.
+    void testASaveIsGivenUpForRoom()
+    {
+        if (!start())
+            return;
+        const std::string run = saved();
+        _daemon->kill();
+        const agent::test::OwnPrograms programs(_daemon->folder());
+        programs.replace("stage-cache", "test $1 = restore && exec " +
+                                            programs.real("stage-cache").string() + " \"$@\"\n: >" +
+                                            (_daemon->folder() / "saving").string() +
+                                            "\nexec sleep 600");
+        _daemon->setPrograms(programs.folder());
+        _daemon->start();
+        const std::string other = _daemon->submitService("other");
+        _daemon->waitForRun(other, "SUCCESS");
+        waitFor("the save", [&] { return fs::exists(_daemon->folder() / "saving"); });
+        _disk->fill(minFree - 3 * mega);
+        goesOn();
+        waitFor("a line", [&] { return has("is not saved: the disk became low meanwhile"); });
+        waitFor("the end of the save",
+                [&] { return fs::is_empty(_daemon->state() / "caches/pending"); });
+        CPPUNIT_ASSERT_EQUAL(std::size_t{0}, archives());
+        CPPUNIT_ASSERT(fs::exists(workspaceOf(run) / "deps/big"));
         CPPUNIT_ASSERT(!has("workspace of run"));
     }
 
@@ -106,6 +136,10 @@ private:
                                          "      command: 'mkdir deps; head -c 5242880 /dev/urandom "
                                          ">deps/big'\n"
                                          "    cache: [{key: k, paths: [deps]}]\n");
+        _daemon->writeService("other", "name: other\nstages:\n"
+                                       "  - type: BUILD\n    plugin: shell\n    with:\n"
+                                       "      command: 'mkdir deps; echo x >deps/x'\n"
+                                       "    cache: [{key: k, paths: [deps]}]\n");
         _daemon->writeService("keeper", "name: keeper\nstages:\n"
                                         "  - type: BUILD\n    plugin: shell\n    with:\n"
                                         "      command: 'mkdir dist; head -c 5242880 /dev/urandom "

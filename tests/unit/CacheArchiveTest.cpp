@@ -15,6 +15,8 @@ class CacheArchiveTest: public CppUnit::TestFixture
     CPPUNIT_TEST_SUITE(CacheArchiveTest);
     CPPUNIT_TEST(testWhatWasSavedIsRestored);
     CPPUNIT_TEST(testWhatIsThereStays);
+    CPPUNIT_TEST(testAllPathsAreRestoredOrNone);
+    CPPUNIT_TEST(testARestoreThatLastsTellsHowFarItIs);
     CPPUNIT_TEST(testTheNewestOfTheLongestBeginningIsTaken);
     CPPUNIT_TEST(testATornDamagedOrLongerArchiveRestoresNothing);
     CPPUNIT_TEST(testAnArchiveFromAnotherPlaceRestoresNothing);
@@ -93,6 +95,45 @@ public:
         CPPUNIT_ASSERT_EQUAL(std::string("new"), contentOf(runs.second() / "deps/x"));
         CPPUNIT_ASSERT_EQUAL(std::string("old"), contentOf(runs.second() / "more/y"));
         CPPUNIT_ASSERT(!fs::exists(runs.second() / caches::staging));
+    }
+
+    /// Symptom: of a cache with two paths one was restored, and the log said that nothing was. Cause: a full disk had no room for
+    /// the folder above the second. Bound: the first is taken back.
+    void testAllPathsAreRestoredOrNone()
+    {
+        const Runs runs;
+        const std::string impossible = "made/" + std::string(300, 'n') + "/x";
+        runs.forge("k",
+                   {{"0", AE_IFDIR, "", "", 0755}, {"0/x", AE_IFREG, "x"}, {"1", AE_IFREG, "y"}},
+                   {"deps", impossible});
+        CPPUNIT_ASSERT_EQUAL(std::string(), runs.restore("k", {"deps", impossible}).found);
+        CPPUNIT_ASSERT(!fs::exists(runs.second() / "deps"));
+        CPPUNIT_ASSERT(!fs::exists(runs.second() / caches::staging));
+        // One path in the other is restored with it.
+        runs.write("workspace/deps/inner/x", "x");
+        runs.save("inner", {"deps/inner", "deps"});
+        CPPUNIT_ASSERT(runs.restore("inner", {"deps/inner", "deps"}).exact());
+        CPPUNIT_ASSERT_EQUAL(std::string("x"), contentOf(runs.second() / "deps/inner/x"));
+    }
+
+    void testARestoreThatLastsTellsHowFarItIs()
+    {
+        const Runs runs;
+        runs.write("workspace/deps/x", std::string(3'000'000, 'x'));
+        runs.save("k", {"deps"});
+        CachePlan plan{.workspace = runs.second().string(),
+                       .home = (runs.path() / "second/home").string(),
+                       .folder = (runs.path() / "caches" / service).string(),
+                       .service = service,
+                       .scopes = {scope},
+                       .caches = {{.key = "k", .paths = {"deps"}}},
+                       .tellMs = 0};
+        std::vector<std::string> lines;
+        cache::restoreCaches(plan, [&](const std::string& line) { lines.push_back(line); });
+        CPPUNIT_ASSERT(lines.size() > 2);
+        CPPUNIT_ASSERT_EQUAL(std::string("k is being restored: 0.0 MB so far"), lines.front());
+        CPPUNIT_ASSERT_MESSAGE(lines.back(),
+                               lines.back().starts_with("k of main restored: 3.0 MB"));
     }
 
     void testTheNewestOfTheLongestBeginningIsTaken()
