@@ -270,20 +270,20 @@ add_executable(daemon-tests
     tests/daemon/StagectlArtifactsTest.cpp
     tests/daemon/RetentionTest.cpp
     tests/daemon/ArtifactKeepingTest.cpp
-    tests/daemon/ArtifactKillTest.cpp
     tests/daemon/CachesTest.cpp
     tests/daemon/WorkspacesTest.cpp
     tests/daemon/NeedsTest.cpp
     tests/daemon/NeedsRightsTest.cpp
+    tests/daemon/HostileCachesTest.cpp
     tests/daemon/RegressionTest.cpp)
-target_link_libraries(daemon-tests PRIVATE agent_api agent_model agent_store SQLite::SQLite3 Poco::Net Poco::NetSSL OpenSSL::SSL
+target_link_libraries(daemon-tests PRIVATE agent_api agent_model agent_store agent_cache PkgConfig::ARCHIVE SQLite::SQLite3 Poco::Net Poco::NetSSL OpenSSL::SSL
                                       PkgConfig::SYSTEMD PkgConfig::ZSTD cppunit)
 target_compile_definitions(daemon-tests PRIVATE
     STAGE_AGENT_SOURCE_DIR="${CMAKE_SOURCE_DIR}"
     STAGE_AGENT_BIN_DIR="${CMAKE_RUNTIME_OUTPUT_DIRECTORY}")
 target_compile_options(daemon-tests PRIVATE ${TEST_OPTIONS})
 target_precompile_headers(daemon-tests PRIVATE tests/support/tests.pch.h)
-add_dependencies(daemon-tests stage-agent stage-shim stage-collector stage-plugin-host stagectl plugin-git
+add_dependencies(daemon-tests stage-agent stage-shim stage-collector stage-cache stage-plugin-host stagectl plugin-git
     plugin-git-files plugin-shell-files plugin-external-files leaderless unsynchronised)
 
 if(STAGE_AGENT_SANITIZE STREQUAL "thread")

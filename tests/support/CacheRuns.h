@@ -12,6 +12,7 @@
 #include <archive_entry.h>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,59 @@ struct Entry
     std::string hardlink; ///< empty: none
     unsigned mode = 0644;
 };
+
+/// Writes an archive of what `fill` puts into it, which looks right from outside.
+inline void forgeBy(const fs::path& file, CacheHeader header,
+                    const std::function<void(struct archive*)>& fill)
+{
+    const FileDescriptor opened(::open(file.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    cache::CompressedFile compressed(opened.get());
+    struct archive* tar = archive_write_new();
+    archive_write_set_format_pax(tar);
+    archive_write_open(
+        tar, &compressed, nullptr,
+        [](struct archive*, void* to, const void* bytes, std::size_t size)
+        {
+            static_cast<cache::CompressedFile*>(to)->write({static_cast<const char*>(bytes), size});
+            return static_cast<la_ssize_t>(size);
+        },
+        nullptr);
+    fill(tar);
+    archive_write_close(tar);
+    archive_write_free(tar);
+    header.archiveBytes = compressed.finish();
+    const std::string beginning = beginningOf(header);
+    CPPUNIT_ASSERT_EQUAL(static_cast<ssize_t>(beginning.size()),
+                         ::pwrite(opened.get(), beginning.data(), beginning.size(), 0));
+}
+
+/// The same of these entries, which anybody may have written.
+inline void forgeAt(const fs::path& file, const CacheHeader& header,
+                    const std::vector<Entry>& entries)
+{
+    forgeBy(file, header,
+            [&](struct archive* tar)
+            {
+                for (const Entry& entry : entries)
+                {
+                    archive_entry* one = archive_entry_new();
+                    archive_entry_set_pathname(one, entry.name.c_str());
+                    archive_entry_set_filetype(one, entry.type);
+                    archive_entry_set_perm(one, entry.mode);
+                    archive_entry_set_size(one, 0);
+                    if (entry.type == AE_IFLNK)
+                        archive_entry_set_symlink(one, entry.content.c_str());
+                    else if (!entry.hardlink.empty())
+                        archive_entry_set_hardlink(one, entry.hardlink.c_str());
+                    else
+                        archive_entry_set_size(one, static_cast<la_int64_t>(entry.content.size()));
+                    archive_write_header(tar, one);
+                    if (entry.type == AE_IFREG && entry.hardlink.empty())
+                        archive_write_data(tar, entry.content.data(), entry.content.size());
+                    archive_entry_free(one);
+                }
+            });
+}
 
 /// A store, a run that saves and a run that restores.
 class Runs
@@ -112,45 +166,7 @@ public:
     void forge(const std::string& key, const std::vector<Entry>& entries,
                const std::vector<std::string>& paths = {"deps"}) const
     {
-        const FileDescriptor file(
-            ::open(archive(key).c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-        cache::CompressedFile compressed(file.get());
-        struct archive* tar = archive_write_new();
-        archive_write_set_format_pax(tar);
-        archive_write_open(
-            tar, &compressed, nullptr,
-            [](struct archive*, void* to, const void* bytes, std::size_t size)
-            {
-                static_cast<cache::CompressedFile*>(to)->write(
-                    {static_cast<const char*>(bytes), size});
-                return static_cast<la_ssize_t>(size);
-            },
-            nullptr);
-        for (const Entry& entry : entries)
-        {
-            archive_entry* one = archive_entry_new();
-            archive_entry_set_pathname(one, entry.name.c_str());
-            archive_entry_set_filetype(one, entry.type);
-            archive_entry_set_perm(one, entry.mode);
-            archive_entry_set_size(one, 0);
-            if (entry.type == AE_IFLNK)
-                archive_entry_set_symlink(one, entry.content.c_str());
-            else if (!entry.hardlink.empty())
-                archive_entry_set_hardlink(one, entry.hardlink.c_str());
-            else
-                archive_entry_set_size(one, static_cast<la_int64_t>(entry.content.size()));
-            archive_write_header(tar, one);
-            if (entry.type == AE_IFREG && entry.hardlink.empty())
-                archive_write_data(tar, entry.content.data(), entry.content.size());
-            archive_entry_free(one);
-        }
-        archive_write_close(tar);
-        archive_write_free(tar);
-        CacheHeader forged = header(key, paths);
-        forged.archiveBytes = compressed.finish();
-        const std::string beginning = beginningOf(forged);
-        CPPUNIT_ASSERT_EQUAL(static_cast<ssize_t>(beginning.size()),
-                             ::pwrite(file.get(), beginning.data(), beginning.size(), 0));
+        forgeAt(archive(key), header(key, paths), entries);
     }
 
     /// Nothing was restored, nothing is left, and nothing outside was touched.
