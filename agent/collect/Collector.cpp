@@ -6,6 +6,7 @@
 #include "agent/collect/WorkspaceWalk.h"
 #include "agent/os/Files.h"
 #include "agent/reports/TestReports.h"
+#include "agent/wire/Failpoint.h"
 
 #include <exception>
 #include <limits>
@@ -70,6 +71,7 @@ KeptArtifacts Collector::keep()
     const std::int64_t mostFiles = collect.maxFiles > 0 ? collect.maxFiles : boundless;
     ContentStore store(collect.store, _order.runId,
                        _order.stageId + '.' + std::to_string(_order.attempt));
+    FAILPOINT("collect.set");
     Manifest manifest(collect.name);
     WorkspaceWalk walk(_order.cwd, collect.paths);
     walk.run({.file =
@@ -90,9 +92,12 @@ KeptArtifacts Collector::keep()
     if (manifest.files() == 0)
         return {};
     KeptArtifacts kept{.files = manifest.files(), .bytes = manifest.bytes()};
+    FAILPOINT("collect.manifest");
     kept.manifest = manifest.write(_attempt, !onDevice(_attempt, store.device()));
+    FAILPOINT("collect.sync");
     store.sync();
     store.publish();
+    FAILPOINT("collect.published");
     return kept;
 }
 

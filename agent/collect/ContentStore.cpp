@@ -3,6 +3,7 @@
 #include "agent/collect/ContentHash.h"
 #include "agent/collect/NotKept.h"
 #include "agent/os/Files.h"
+#include "agent/wire/Failpoint.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -122,6 +123,7 @@ StoredContent ContentStore::addSmall(const RegularFile& file, std::int64_t most)
     if (!_digests.insert(content.digest).second || known(content))
         return content;
     const FileDescriptor to = newFile(_set.get(), content.digest);
+    FAILPOINT("collect.write");
     if (!writeAll(to.get(), bytes))
         fail("cannot write to the store");
     return content;
@@ -153,6 +155,7 @@ StoredContent ContentStore::addLarge(const RegularFile& file, std::int64_t most)
         if (done + static_cast<std::int64_t>(got) > most)
             throw NotKept("more than artifacts.max_bytes");
         hash.update({_buffer.get(), got});
+        FAILPOINT("collect.write.large");
         if (::lseek(to.get(), done, SEEK_SET) < 0 || !writeAll(to.get(), {_buffer.get(), got}))
             fail("cannot write to the store");
         done += static_cast<std::int64_t>(got);
@@ -160,6 +163,7 @@ StoredContent ContentStore::addLarge(const RegularFile& file, std::int64_t most)
     if (::ftruncate(to.get(), done) != 0) // a hole at its end
         fail("cannot write to the store");
     StoredContent content{.digest = hash.digest(), .size = done};
+    FAILPOINT("collect.rename");
     const bool mine = _digests.insert(content.digest).second && !known(content);
     if (mine && ::renameat(_set.get(), unfinished, _set.get(), content.digest.c_str()) != 0)
         fail("cannot write to the store");
@@ -201,7 +205,10 @@ void ContentStore::publish()
     if (!lock.valid() || ::flock(lock.get(), LOCK_EX) != 0)
         fail("cannot lock the store");
     for (const std::string& digest : _digests)
+    {
+        FAILPOINT("collect.publish");
         publish(digest);
+    }
 }
 
 void ContentStore::publish(const std::string& digest)

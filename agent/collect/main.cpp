@@ -1,6 +1,7 @@
 // stage-collector: keeps the files of a stage, when no process of it is left. Started by stage-shim; docs/artifacts.md.
 #include "agent/collect/Collector.h"
 #include "agent/os/Files.h"
+#include "agent/wire/Failpoint.h"
 
 #include <cstdio>
 #include <exception>
@@ -51,6 +52,7 @@ try
     if (!order || !order->collect)
         return 2;
     const agent::Collected collected = agent::Collector(*order, argv[1], !without).run();
+    FAILPOINT("collect.answer");
     return agent::writeAll(answerFd, agent::toJson(collected)) ? 0 : 1;
 }
 catch (const std::exception& error)

@@ -1,6 +1,7 @@
 #include "agent/run/ArtifactTrash.h"
 
 #include "agent/model/Id.h"
+#include "agent/wire/Failpoint.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -69,6 +70,7 @@ void removeLink(int set, int objects, const std::string& name)
         ::fstatat(objects, object.c_str(), &content, AT_SYMLINK_NOFOLLOW) == 0 &&
         link.st_dev == content.st_dev && link.st_ino == content.st_ino && content.st_nlink <= 2)
         ::unlinkat(objects, object.c_str(), 0);
+    FAILPOINT("artifacts.unnamed");
     ::unlinkat(set, name.c_str(), 0);
 }
 
@@ -88,6 +90,7 @@ bool ArtifactTrash::take(const std::string& folder) const
     const FileDescriptor bin = openBeneath(_state, trash);
     const bool taken = bin.valid() && ::renameat(above.get(), path.filename().c_str(), bin.get(),
                                                  newId().c_str()) == 0;
+    FAILPOINT("artifacts.taken");
     return taken;
 }
 

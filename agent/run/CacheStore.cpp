@@ -3,6 +3,7 @@
 #include "agent/model/Id.h"
 #include "agent/os/FileDescriptor.h"
 #include "agent/os/Sha256.h"
+#include "agent/wire/Failpoint.h"
 
 #include <algorithm>
 #include <charconv>
@@ -191,8 +192,10 @@ std::optional<StoredCache> CacheStore::remove(const std::string& id) const
 bool CacheStore::drop(const File& file, const Tell& tell) const
 {
     const auto cache = read(file.path);
+    FAILPOINT("cache.drop");
     if (::unlink(file.path.c_str()) != 0)
         return false;
+    FAILPOINT("cache.dropped");
     tell(cache ? cache->header.key + " of " + cache->header.serviceName + ", " +
                      cache->header.scopeName
                : file.path.filename().string(),

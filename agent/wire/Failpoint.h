@@ -1,9 +1,9 @@
 #pragma once
 
 // Places where a test build may be made to die, to wait or to fail: `-DSTAGE_AGENT_FAILPOINTS` and
-//   STAGE_AGENT_FAILPOINT=name:kill[@N] | name:sleep=MS[@N] | name:errno=NUMBER[@N]
-// in the environment; @N: only at the N-th time that the place is reached (kill and sleep: the first,
-// errno: every time when not given). STAGE_AGENT_CALL_LOG names a file that gets a line for each place
+//   STAGE_AGENT_FAILPOINT=name:kill[@N] | name:stop[@N] | name:sleep=MS[@N] | name:errno=NUMBER[@N]
+// in the environment; @N: only at the N-th time that the place is reached (errno: every time when not given, the
+// others: the first). `stop` is SIGSTOP: the world may change before SIGCONT comes. STAGE_AGENT_CALL_LOG names a file that gets a line for each place
 // that is reached. Any other build contains nothing of this.
 //
 // FAILPOINT(name) is a statement, FAILPOINT_ERRNO(name) the error number to pretend, 0 for none,
@@ -52,6 +52,8 @@ public:
             return 0;
         if (_action == Action::Kill)
             std::raise(SIGKILL);
+        if (_action == Action::Stop)
+            std::raise(SIGSTOP);
         if (_action == Action::Sleep)
         {
             const timespec time{.tv_sec = _value / 1000, .tv_nsec = _value % 1000 * 1'000'000};
@@ -77,6 +79,7 @@ private:
     {
         None,
         Kill,
+        Stop,
         Sleep,
         Errno
     };
@@ -99,6 +102,8 @@ private:
         const std::string_view what = spec.substr(colon + 1);
         if (what == "kill")
             _action = Action::Kill;
+        else if (what == "stop")
+            _action = Action::Stop;
         else if (what.starts_with("sleep="))
             _action = Action::Sleep;
         else if (what.starts_with("errno="))

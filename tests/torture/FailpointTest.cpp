@@ -1,11 +1,11 @@
 // Death at each place that counts: the daemon's and the shim's, every one that the sources have.
 #include "tests/torture/Games.h"
+#include "tests/torture/Places.h"
 
 #include <cppunit/extensions/HelperMacros.h>
 
 #include <csignal>
 #include <iostream>
-#include <regex>
 #include <set>
 
 using agent::test::anyPlans;
@@ -13,6 +13,8 @@ using agent::test::contentOf;
 using agent::test::Daemon;
 using agent::test::Game;
 using agent::test::Games;
+using agent::test::Places;
+using agent::test::places;
 using agent::test::Plan;
 using agent::test::Rounds;
 using agent::test::Trial;
@@ -23,33 +25,13 @@ namespace
 
 namespace fs = std::filesystem;
 
-struct Places
+/// Those that these games reach; KeepPlacesTest plays the others.
+std::set<std::string> placesOfRuns()
 {
-    std::set<std::string> daemon;
-    std::set<std::string> shim;
-    std::set<std::string> cache;  ///< of stage-cache
-    std::set<std::string> errors; ///< of the shim: where a call can be made to fail
-};
-
-Places places()
-{
-    Places found;
-    const std::regex use(R"rx((FAILPOINT|FAILPOINT_ERRNO)\("([^"]+)"\))rx");
-    for (const auto& entry :
-         fs::recursive_directory_iterator(fs::path(STAGE_AGENT_SOURCE_DIR) / "agent"))
-    {
-        if (entry.path().extension() != ".cpp")
-            continue;
-        const std::string text = contentOf(entry.path());
-        const std::string folder = entry.path().parent_path().filename();
-        for (std::sregex_iterator match(text.begin(), text.end(), use), end; match != end; ++match)
-            ((*match)[1] == "FAILPOINT_ERRNO" ? found.errors
-             : folder == "shim"               ? found.shim
-             : folder == "cache"              ? found.cache
-                                              : found.daemon)
-                .insert((*match)[2]);
-    }
-    return found;
+    std::set<std::string> all = places().daemon;
+    std::erase_if(all, [](const std::string& place)
+                  { return place.starts_with("cache.") || place.starts_with("artifacts."); });
+    return all;
 }
 
 } // namespace
@@ -67,7 +49,7 @@ class FailpointTest: public CppUnit::TestFixture
 public:
     void testReleasedProgramsHaveNoFailpoint()
     {
-        for (const char* program : {"stage-agent", "stage-shim", "stage-cache"})
+        for (const char* program : {"stage-agent", "stage-shim", "stage-cache", "stage-collector"})
         {
             const std::string released = contentOf(fs::path(STAGE_AGENT_BIN_DIR) / program);
             const std::string ours = contentOf(fs::path(STAGE_AGENT_FAILPOINT_DIR) / program);
@@ -91,6 +73,10 @@ public:
         const std::string cache = contentOf(fs::path(STAGE_AGENT_FAILPOINT_DIR) / "stage-cache");
         for (const auto& place : all.cache)
             CPPUNIT_ASSERT_MESSAGE(place, cache.find(place) != std::string::npos);
+        const std::string collector =
+            contentOf(fs::path(STAGE_AGENT_FAILPOINT_DIR) / "stage-collector");
+        for (const auto& place : all.collector)
+            CPPUNIT_ASSERT_MESSAGE(place, collector.find(place) != std::string::npos);
         for (const auto& list : {all.shim, all.errors})
             for (const auto& place : list)
                 CPPUNIT_ASSERT_MESSAGE(place, shim.find(place) != std::string::npos);
@@ -105,7 +91,7 @@ public:
             [&]
             {
                 std::vector<std::string> failpoints;
-                for (const auto& place : places().daemon)
+                for (const auto& place : placesOfRuns())
                     if (!rounds.slice() || rounds.chance(25))
                         failpoints.push_back(place + ":kill@" +
                                              std::to_string(rounds.pick(1, often(place))));
@@ -139,7 +125,7 @@ public:
                             }});
             });
         if (!rounds.slice())
-            tellReached(died, places().daemon);
+            tellReached(died, placesOfRuns());
     }
 
     void testShimMayDieAtEachPlace()

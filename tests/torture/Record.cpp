@@ -87,7 +87,8 @@ std::vector<StageRow> Record::stages(const std::string& runId) const
     std::vector<StageRow> stages;
     for (const auto& row :
          rows("SELECT id, type, status, cause, ordinal, attempt, exit_code, signal, "
-              "started_at, ended_at FROM stages WHERE run_id = ?1 ORDER BY ordinal",
+              "started_at, ended_at, artifact_files, artifact_manifest FROM stages WHERE run_id = "
+              "?1 ORDER BY ordinal",
               runId))
         stages.push_back({.id = row[0],
                           .type = row[1],
@@ -98,8 +99,19 @@ std::vector<StageRow> Record::stages(const std::string& runId) const
                           .exitCode = static_cast<int>(number(row[6], -1)),
                           .signal = static_cast<int>(number(row[7], -1)),
                           .startedAt = number(row[8], 0),
-                          .endedAt = number(row[9], 0)});
+                          .endedAt = number(row[9], 0),
+                          .artifactFiles = number(row[10], -1),
+                          .artifactManifest = row[11]});
     return stages;
+}
+
+std::set<std::string> Record::artifactSets() const
+{
+    std::set<std::string> sets;
+    for (const auto& row :
+         rows("SELECT run_id, stage_id, attempt FROM artifact_sets WHERE ?1 = ''", ""))
+        sets.insert(row[0] + "/" + row[1] + "." + row[2]);
+    return sets;
 }
 
 std::vector<std::string> Record::steps(const std::string& stageId) const

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ struct StageRow
     int signal = -1;   ///< -1: none
     std::int64_t startedAt = 0;
     std::int64_t endedAt = 0;
+    std::int64_t artifactFiles = -1; ///< -1: none
+    std::string artifactManifest;    ///< its SHA-256
 };
 
 /// The record of a daemon that has ended, read without any of its code, from a copy: looking at it must
@@ -47,6 +50,9 @@ public:
 
     [[nodiscard]] std::optional<RunRow> run(const std::string& id) const;
     [[nodiscard]] std::vector<StageRow> stages(const std::string& runId) const;
+
+    /// The sets of artifacts that are kept, as their folders are called: RUN/STAGE.ATTEMPT.
+    [[nodiscard]] std::set<std::string> artifactSets() const;
 
     /// Each step of a stage as "FROM>TO", in order.
     [[nodiscard]] std::vector<std::string> steps(const std::string& stageId) const;
