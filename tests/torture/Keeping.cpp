@@ -29,6 +29,7 @@ tool=$HOME/.config/tool
 for path in deps $tool; do
     [ ! -e $path ] || echo "restored $(basename $path) $(sh $1/tree.sh $path)" >>$tells
 done
+echo looked >>$tells
 if [ "$(cat lock)" != "$(cat deps/lock 2>/dev/null)" ]; then
     rm -rf deps $tool
     mkdir -p deps/bin $tool

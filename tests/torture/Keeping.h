@@ -67,6 +67,7 @@ private:
         Trees restored;
         Trees made;
         std::map<std::string, std::string> files; ///< to be kept, with their SHA-256
+        bool looked = false; ///< it has told all that was restored; else it was killed while it did
         bool done = false;
     };
 

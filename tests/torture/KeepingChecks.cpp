@@ -71,6 +71,8 @@ Keeping::Deeds Keeping::deedsOf(const std::string& run) const
             deeds.made[first] = second;
         else if (what == "file")
             deeds.files[second] = first;
+        else if (line == "looked")
+            deeds.looked = true;
         else if (line == "done")
             deeds.done = true;
     }
@@ -100,7 +102,7 @@ void Keeping::verifyRun(const Record& record, const std::string& run) const
                                     [](const StageRow& one) { return one.status == "SUCCESS"; });
     CPPUNIT_ASSERT_EQUAL_MESSAGE(run, std::string(passed ? "SUCCESS" : "FAILURE"), row->status);
     const Deeds deeds = deedsOf(run);
-    if (!deeds.restored.empty())
+    if (deeds.looked && !deeds.restored.empty())
         CPPUNIT_ASSERT_MESSAGE("what was restored for " + run + " was never saved like that",
                                _made.contains(deeds.restored));
     if (stages[1].status == "SUCCESS")
