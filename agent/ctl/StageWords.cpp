@@ -9,7 +9,7 @@ namespace agent::ctl
 
 std::string stageStatus(const rapidjson::Value& stage, bool runEnded)
 {
-    const std::string status = text(stage, "status");
+    std::string status = text(stage, "status");
     const std::string cause = text(stage, "cause");
     if (status == "SUCCESS" && cause == "SKIPPED")
         return status + " (skipped)";
@@ -65,16 +65,16 @@ std::string causeWords(const std::string& cause)
 
 std::string stageWhy(const rapidjson::Value& stage)
 {
-    if (const std::string stuck = text(stage, "stuckWhy"); !stuck.empty())
+    if (std::string stuck = text(stage, "stuckWhy"); !stuck.empty())
         return stuck;
-    if (const std::string skipped = text(stage, "skipped"); !skipped.empty())
+    if (std::string skipped = text(stage, "skipped"); !skipped.empty())
         return skipped;
     const std::string cause = text(stage, "cause");
     const std::string message = text(stage, "message");
     const std::string exitCode = text(stage, "exitCode");
     if (cause == "EXIT")
     {
-        const std::string failed = failedTests(stage);
+        std::string failed = failedTests(stage);
         if (exitCode == "0")
             return failed;
         return (failed.empty() ? "" : failed + ", ") + "exit code " + exitCode;
