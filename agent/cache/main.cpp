@@ -74,7 +74,7 @@ bool takeNeeded()
     return !failure;
 }
 
-/// The shim's pipe; nothing where somebody else has called us. What becomes of us does not get it.
+/// Returns the shim's pipe for errors of exec, closed on exec; not valid if it was not the shim that started this program.
 agent::FileDescriptor failurePipe()
 {
     struct stat info = {};

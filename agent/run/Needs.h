@@ -29,7 +29,7 @@ public:
     /// already. Returns why the attempt can't be launched; empty: it can.
     std::string prepare(Batch& batch, Order& order, const Run& run, const Stage& stage);
 
-    /// Gives the ended attempt its cause and message where its command was not executed for want of something.
+    /// Sets cause and message of an attempt whose command was not executed because something that it needs is missing.
     void judge(const Run& run, Stage& stage);
 
     /// The attempt at work in `stage` has ended: lets go what it held.

@@ -26,7 +26,8 @@ const PipelineKeys stageKeys{
     {"artifacts", Shape::Artifacts, "Files of the workspace to keep: [\"dist/**\"]."},
     {"reports", Shape::Reports, "Files with the results of tests."},
     {"cache", Shape::Caches, "What is kept from one run to the next."},
-    {"needs", Shape::Needs, "What another service of the host made, to be copied before."},
+    {"needs", Shape::Needs,
+     "Artifacts of other services that are copied into the workspace before the command runs."},
     {"secrets", Shape::SecretNames, "Secrets of this stage, which the service's grants must name."},
 };
 
@@ -58,14 +59,16 @@ const PipelineKeys approvalKeys{
 
 const PipelineKeys cacheKeys{
     {"key", Shape::CacheKey, "Its name: npm-${arch}-${sha256:package-lock.json}.", true},
-    {"restore", Shape::CacheKeys, "Beginnings of keys to take one of where there is none: [npm-]."},
+    {"restore", Shape::CacheKeys,
+     "Prefixes of keys; the newest match is restored where no cache has the exact key: [npm-]."},
     {"paths", Shape::CachePaths, "Of the workspace, or ~/… in HOME: [node_modules, ~/.npm].", true},
 };
 
 const PipelineKeys needKeys{
-    {"service", Shape::Service, "The name of the service that made them.", true},
-    {"artifacts", Shape::Name, "What that service's stage calls them.", true},
-    {"to", Shape::Folder, "A folder of the workspace, which is replaced: vendor/lib.", true},
+    {"service", Shape::Service, "Name of the service that made the artifacts.", true},
+    {"artifacts", Shape::Name, "Name of the artifacts, as that service's stage declares it.", true},
+    {"to", Shape::Folder, "Target folder in the workspace; its contents are replaced: vendor/lib.",
+     true},
     {"branch", Shape::Branch, "Of which branch. Default: that of the service."},
     {"optional", Shape::Boolean, "true: where there are none, the stage runs without."},
 };
