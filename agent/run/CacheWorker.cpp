@@ -39,6 +39,11 @@ std::string sizeText(std::int64_t bytes)
     return std::to_string(bytes >> 20) + " MiB";
 }
 
+std::string removedText(const std::string& what, std::int64_t size)
+{
+    return "cache " + what + " removed, " + sizeText(size);
+}
+
 void writePending(const std::filesystem::path& file, const std::string& text)
 {
     const std::string temporary = file.string() + ".new";
@@ -122,9 +127,8 @@ void CacheWorker::relieve()
     bool some = true;
     while (some && !why.empty())
     {
-        some = _store.removeOldest(
-            [&](const std::string& what, std::int64_t size)
-            { _options.info("cache " + what + " removed, " + sizeText(size) + ": " + why); });
+        some = _store.removeOldest([&](const std::string& what, std::int64_t size)
+                                   { _options.info(removedText(what, size) + ": " + why); });
         why = _options.lack();
     }
     const std::lock_guard lock(_mutex);
@@ -278,12 +282,8 @@ bool CacheWorker::saveOne(const CacheJob& job, const CacheSpec& cache, const std
         _counts.savedBytes += static_cast<std::uint64_t>(bytes);
         _some = true;
     }
-    _store.evict(_options.maxBytes,
-                 [&](const std::string& what, std::int64_t size)
-                 {
-                     _options.info("cache " + what + " removed, " + sizeText(size) +
-                                   ": more than caches.max_bytes");
-                 });
+    _store.evict(_options.maxBytes, [&](const std::string& what, std::int64_t size)
+                 { _options.info(removedText(what, size) + ": more than caches.max_bytes"); });
     FAILPOINT("cache.evicted");
     return true;
 }

@@ -23,6 +23,7 @@ constexpr std::int64_t tellMs = 5000;
 std::vector<std::string> foldersOf(const std::vector<CacheScope>& scopes)
 {
     std::vector<std::string> folders;
+    folders.reserve(scopes.size());
     for (const CacheScope& scope : scopes)
         folders.push_back(scope.folder);
     return folders;

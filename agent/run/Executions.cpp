@@ -171,7 +171,7 @@ bool Executions::resume(const std::string& stageId, int attempt,
     return true;
 }
 
-RunningAttempt& Executions::add(RunningAttempt::Start start)
+RunningAttempt& Executions::add(RunningAttempt::Start&& start)
 {
     const std::string stageId = start.order.stageId;
     _running.erase(stageId);

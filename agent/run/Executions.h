@@ -77,7 +77,7 @@ public:
     }
 
 private:
-    RunningAttempt& add(RunningAttempt::Start start);
+    RunningAttempt& add(RunningAttempt::Start&& start);
     void watch(RunningAttempt::Start start, Shim shim);
     [[nodiscard]] RunningAttempt* find(const std::string& stageId);
 

@@ -344,6 +344,7 @@ private:
         _out.EndObject();
         _out.StartObject();
         std::vector<std::string_view> causes;
+        causes.reserve(std::size(retryableCauses));
         for (const Cause cause : retryableCauses)
             causes.push_back(toString(cause));
         words("enum", causes);

@@ -30,6 +30,13 @@ constexpr std::int64_t heldAgain = 10'000;
 /// What is more than the agent's own pauses.
 constexpr TimeMs leap = 60'000;
 
+constexpr const char* tooOld = "older than workspace.keep";
+
+std::string removedText(const std::string& what, const std::string& runId, const std::string& why)
+{
+    return what + " of run " + runId + " removed: " + why;
+}
+
 /// Where nobody can tell, the clock is believed.
 bool isSynchronised()
 {
@@ -256,13 +263,12 @@ std::optional<std::int64_t> Retention::removeWorkspaces(Batch& batch, TimeMs now
             break;
         }
         place = {*run.endedAt, run.id};
-        _kept.discard(batch, run.id,
-                      "kept workspace of run " + run.id + " removed: older than workspace.keep");
+        _kept.discard(batch, run.id, removedText("kept workspace", run.id, tooOld));
         batch.afterCommit.push_back(
             [this, id = run.id]
             {
                 if (std::error_code error; std::filesystem::exists(_state.workspace(id), error))
-                    journal::info("workspace of run " + id + " removed: older than workspace.keep");
+                    journal::info(removedText("workspace", id, tooOld));
                 _cleanup.discard(_state.workspace(id));
                 _cleanup.discard(_state.home(id));
             });
@@ -293,12 +299,11 @@ bool Retention::makeRoom(Batch& batch, const std::string& why)
         if (!keptOne && !std::filesystem::exists(_state.workspace(run.id), error))
             continue;
         ++found;
-        _kept.discard(batch, run.id, "kept workspace of run " + run.id + " removed: " + why);
+        _kept.discard(batch, run.id, removedText("kept workspace", run.id, why));
         batch.afterCommit.push_back(
             [this, id = run.id, why]
             {
-                _cleanup.discard(_state.workspace(id),
-                                 "workspace of run " + id + " removed: " + why);
+                _cleanup.discard(_state.workspace(id), removedText("workspace", id, why));
                 _cleanup.discard(_state.home(id));
             });
     }

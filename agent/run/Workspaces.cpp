@@ -68,7 +68,7 @@ bool Workspaces::isCheckout(const Run& run, const Stage& stage, bool ofAgent) co
 WorkspacePlace Workspaces::placeFor(Batch& batch, const Run& run, const Stage& stage,
                                     const std::vector<Stage>& stages, bool ofAgent)
 {
-    const WorkspacePlace own{.folder = _state.workspace(run.id)};
+    WorkspacePlace own{.folder = _state.workspace(run.id)};
     const PipelineSpec& pipeline = _specs.pipeline(run);
     if (pipeline.workspace == WorkspaceMode::Fresh || run.serviceId.empty())
         return own;

@@ -97,3 +97,27 @@ export async function filesAreATreeWithAPreview({ page, daemon, open, axe, pictu
     const [archive] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save all of the run' }).click()]);
     assert.equal(archive.suggestedFilename(), `artifacts-${run.id.slice(0, 8)}.tar.zst`);
 }
+
+export async function aStageTellsWhichRunMadeWhatItWasGiven({ page, daemon, open, axe, picture }) {
+    await daemon.writeService('lib', `name: lib\nstages:
+  - { type: BUILD, plugin: shell, with: { command: "mkdir dist; echo archive >dist/lib.a" }, artifacts: { paths: [dist], name: dist } }\n`);
+    await daemon.writeService('app', `name: app\nstages:
+  - { type: PREPARE, plugin: shell, with: { command: "true" } }
+  - { type: BUILD, plugin: shell, with: { command: cat vendor/lib/dist/lib.a }, needs: [{ service: lib, artifacts: dist, to: vendor/lib }] }\n`);
+    const lib = await daemon.post('/api/runs', { service: 'lib' });
+    await daemon.runIs(lib.id, 'SUCCESS');
+    const app = await daemon.post('/api/runs', { service: 'app' });
+    await daemon.runIs(app.id, 'SUCCESS');
+    const [first, second] = await daemon.get(`/api/stages?runId=${app.id}`);
+    await open(`#/runs/${app.id}/${second.id}`);
+    const given = page.locator('.facts div', { hasText: 'Was given' });
+    await given.filter({ hasText: `dist of lib in vendor/lib, of run ${lib.id.slice(0, 8)}` }).waitFor();
+    await page.locator('.log', { hasText: 'archive' }).first().waitFor();
+    await looks('needs', { page, axe, picture });
+    await given.getByRole('link').click();
+    await page.locator('.run-head', { hasText: 'lib' }).waitFor();
+    // The stage before it was given nothing.
+    await open(`#/runs/${app.id}/${first.id}`);
+    await page.locator('.facts div', { hasText: 'Attempt' }).first().waitFor();
+    assert.equal(await given.count(), 0);
+}
