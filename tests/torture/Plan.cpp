@@ -40,8 +40,12 @@ Plan anyPlan(Rounds& luck)
                         .log = numbered(5) + "end"};
         },
         [] { return Plan{.command = "setsid sleep 30 & echo 1", .log = "1\n", .leaves = true}; },
-        // An orphan whose exit code is not the stage's.
-        [] { return Plan{.command = "(setsid sh -c 'sleep 0.05; exit 9' &) ; sleep 0.15"}; },
+        // An orphan whose exit code is not the stage's. The command waits until it is reaped, so that none is left behind.
+        []
+        {
+            return Plan{.command = "o=$(setsid sh -c 'echo $$; exec >&-; sleep 0.05; exit 9' &); "
+                                   "while kill -0 $o 2>/dev/null; do sleep 0.02; done"};
+        },
         // Nothing of the agent is open in a stage.
         []
         {
