@@ -17,6 +17,7 @@ add_executable(torture-tests
     tests/torture/EscapeTest.cpp
     tests/torture/FullDiskTest.cpp
     tests/torture/FailpointTest.cpp
+    tests/torture/SeededBugsTest.cpp
     tests/torture/SyncOrderTest.cpp
     tests/torture/PowerLossTest.cpp
     tests/torture/PipelineFileTest.cpp
