@@ -30,12 +30,12 @@ public:
     void testADeadlineGoesOnAsItWas()
     {
         _daemon.start();
-        const auto id = submitRunning(shell("sleep 600", R"("timeout":"4s")"));
+        const auto id = submitRunning(shell("sleep 600", R"("timeout":"8s")"));
         _daemon.kill();
         restAWhile();
         _daemon.start();
         CPPUNIT_ASSERT_EQUAL(std::string("IN_PROGRESS"), _daemon.detail(id, "status"));
-        assertTimedOutAsPlanned(id, 4000);
+        assertTimedOutAsPlanned(id, 8000);
         CPPUNIT_ASSERT(processesOf(id).empty());
     }
 
@@ -53,7 +53,7 @@ public:
     void testAnExternalStagesDeadlineGoesOn()
     {
         _daemon.start();
-        _run = _daemon.submit(R"([{"type":"BUILD","plugin":"external","timeout":"4s"}])");
+        _run = _daemon.submit(R"([{"type":"BUILD","plugin":"external","timeout":"8s"}])");
         const auto id = _daemon.stagesOf(_run)[0];
         waitFor("its turn", [&] { return _daemon.statusOf(_run) == "IN_PROGRESS"; });
         CPPUNIT_ASSERT_EQUAL(
@@ -61,7 +61,7 @@ public:
         _daemon.kill();
         restAWhile();
         _daemon.start();
-        assertTimedOutAsPlanned(id, 4000);
+        assertTimedOutAsPlanned(id, 8000);
     }
 
     /// As an upgrade does it: the programs' files are replaced while a shim runs from the old ones.
