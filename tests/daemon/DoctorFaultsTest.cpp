@@ -7,6 +7,7 @@
 
 #include <Poco/Net/ServerSocket.h>
 
+#include <fcntl.h>
 #include <sys/mount.h>
 
 namespace fs = std::filesystem;
@@ -170,6 +171,8 @@ public:
     void testReportsTheProcessThatHoldsThePort()
     {
         const Poco::Net::ServerSocket taken(Poco::Net::SocketAddress("127.0.0.1", 0));
+        // Else stagectl holds it too.
+        CPPUNIT_ASSERT(::fcntl(taken.impl()->sockfd(), F_SETFD, FD_CLOEXEC) == 0);
         const std::string address = taken.address().toString();
         configure({{"http.port", std::to_string(taken.address().port())}});
         assertSeen(examined(1), "port", "fail",
