@@ -146,7 +146,7 @@ private:
     template <typename Use>
     static Target withWholeMirror(Mirror& mirror, const std::string& ref, const Use& use)
     {
-        const Target target = mirror.find(ref);
+        Target target = mirror.find(ref);
         try
         {
             use(target);
@@ -157,9 +157,9 @@ private:
             if (!mirror.replaceIfDamaged())
                 throw;
         }
-        const Target again = mirror.find(ref);
-        use(again);
-        return again;
+        target = mirror.find(ref);
+        use(target);
+        return target;
     }
 
     /// What the branch has that a fork's pull request is to go into.
