@@ -99,6 +99,7 @@ add_executable(unit-tests
     tests/unit/PluginHostTest.cpp
     tests/unit/GitNamesTest.cpp
     tests/unit/GitPluginTest.cpp
+    tests/unit/GitFilterTest.cpp
     tests/unit/GitMirrorTest.cpp
     tests/unit/GitUrlTest.cpp
     tests/unit/GitInPracticeTest.cpp
@@ -145,6 +146,8 @@ add_executable(unit-tests
     plugins/git/Surroundings.cpp
     plugins/git/Url.cpp
     plugins/git/Git.cpp
+    plugins/git/Fetch.cpp
+    plugins/git/Filter.cpp
     plugins/git/Program.cpp)
 target_link_libraries(unit-tests PRIVATE agent_api agent_run agent_reports agent_ctl agent_collect agent_cache PkgConfig::ARCHIVE Poco::NetSSL
                                   OpenSSL::SSL PkgConfig::ZSTD cppunit)

@@ -1,5 +1,6 @@
 #include "plugins/git/Checkout.h"
 
+#include "plugins/git/Fetch.h"
 #include "plugins/git/Url.h"
 
 #include <algorithm>
@@ -48,6 +49,18 @@ void addSetting(Environment& env, const std::string& name, const std::string& va
     env["GIT_CONFIG_COUNT"] = std::to_string(std::stoi(number) + 1);
 }
 
+/// Returns the id of the commit's topmost folder.
+std::string topFolderOf(const Repository& repository, const fs::path& mirror,
+                        const std::string& commit)
+{
+    const Ended ended = repository.run(command::topFolder(mirror, commit));
+    std::string id = ended.out.substr(0, ended.out.find('\n'));
+    if (!ended.passed() || !isCommit(id))
+        throw Failure("git: can't read commit " + commit + " of " + repository.name() + ": " +
+                      repository.why(ended));
+    return id;
+}
+
 } // namespace
 
 Checkout::Checkout(const Surroundings& surroundings, fs::path workspace, CheckoutOptions options)
@@ -80,6 +93,14 @@ void Checkout::create(const Repository& repository, const fs::path& mirror,
     if (_options.keep == Keep::Ignored)
         removeUntracked(repository, mirror);
     warnOfPointers(_workspace, mirror);
+    if (!_options.filter.any())
+        return;
+    // The last of all: from now on git fetches from the repository what is missing.
+    for (const auto& [name, value] : {std::pair<std::string, std::string>{
+                                          "partialclonefilter", _options.filter.specification()},
+                                      {"promisor", "true"}})
+        need(command::configureOrigin(_workspace, name, value), repository, mirror,
+             checkoutEnvironment(_workspace), "create a repository in the workspace");
 }
 
 void Checkout::makeRepository(const Repository& repository, const fs::path& mirror,
@@ -87,22 +108,37 @@ void Checkout::makeRepository(const Repository& repository, const fs::path& mirr
 {
     const auto plain = checkoutEnvironment(_workspace);
     const std::string making = "create a repository in the workspace";
+    const auto make = [&](const Arguments& argv) { need(argv, repository, mirror, plain, making); };
+    const bool filtered = _options.filter.any();
+    // A shallow one git never copies unread.
+    const bool unread =
+        trusted && _options.depth == 0 && !(filtered && fs::exists(mirror / "shallow"));
     fs::path made = _workspace;
     if (_options.depth > 0)
     {
-        const char* const format = commit.size() == sha256Digits ? "sha256" : "sha1";
-        need(command::initWorkspace(made, format), repository, mirror, plain, making);
-        need(command::addOrigin(made, repository.url()), repository, mirror, plain, making);
+        make(command::initWorkspace(made, commit.size() == sha256Digits ? "sha256" : "sha1"));
+        make(command::addOrigin(made, repository.url()));
     }
     else
     {
+        using command::Copying;
         if (_options.keep != Keep::Nothing)
             made /= KeptTree::newRepository; // git clones into an empty folder only
-        need(command::clone(mirror, made, trusted), repository, mirror, plain, making);
-        need(command::setOrigin(made, repository.url()), repository, mirror, plain, making);
+        make(command::clone(mirror, made,
+                            unread     ? Copying::Unread
+                            : filtered ? Copying::WithoutFiles
+                                       : Copying::Read));
+        if (filtered && !unread)
+        {
+            make(command::forgetOrigin(made)); // nothing asks it for what is missing
+            make(command::addOrigin(made, repository.url()));
+        }
+        else
+            make(command::setOrigin(made, repository.url()));
     }
-    need(command::fetchFromMirror(made, mirror, commit, _options.depth), repository, mirror, plain,
-         making);
+    make(command::fetchFromMirror(made, mirror, commit, _options.depth, filtered));
+    if (filtered && !unread)
+        make(command::fetchFolder(made, mirror, topFolderOf(repository, mirror, commit)));
 }
 
 void Checkout::inTree(KeptTree::Task::Step step, const Repository& repository,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "plugins/git/Filter.h"
 #include "plugins/git/Repository.h"
 #include "plugins/git/Submodules.h"
 
@@ -13,8 +14,9 @@ namespace agent::git
 /// What of a repository the workspace gets.
 struct CheckoutOptions
 {
-    int depth = 0;   ///< commits of history, and no other branches; 0: all
-    bool lfs = true; ///< the content of files of Git LFS, where git-lfs is installed
+    int depth = 0;      ///< commits of history, and no other branches; 0: all
+    Filter filter = {}; ///< that of the mirror, and of the workspace afterwards
+    bool lfs = true;    ///< the content of files of Git LFS, where git-lfs is installed
     Keep keep = Keep::Nothing;
     std::filesystem::path covered = {}; ///< what git is not to see besides; empty: nothing
 };
@@ -30,7 +32,8 @@ public:
              CheckoutOptions options = {});
 
     /// Makes it a repository that is independent of the mirror, and checks the commit out. `trusted`: the mirror's
-    /// objects are copied unread.
+    /// objects are copied unread. With a filter, the mirror has the commit's files, and the workspace becomes a partial clone of the
+    /// repository.
     /// Errors: Failure.
     void create(const Repository& repository, const std::filesystem::path& mirror,
                 const std::string& commit, bool trusted) const;

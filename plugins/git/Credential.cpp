@@ -54,9 +54,10 @@ MemoryFile::MemoryFile(const char* name, const std::string& content)
         from += n;
         left -= static_cast<std::size_t>(n);
     }
-    // ssh refuses a key that others may read.
-    if (_descriptor < 0 || left > 0 || ::fchmod(_descriptor, S_IRUSR) != 0)
-        throw Failure(std::string("git: no memory for a key: ") + std::strerror(errno));
+    // ssh refuses a key that others may read. A program that has it as its stdin reads from the beginning.
+    if (_descriptor < 0 || left > 0 || ::fchmod(_descriptor, S_IRUSR) != 0 ||
+        ::lseek(_descriptor, 0, SEEK_SET) != 0)
+        throw Failure(std::string("git: no memory for a file: ") + std::strerror(errno));
 }
 
 MemoryFile::MemoryFile(MemoryFile&& other) noexcept

@@ -80,37 +80,6 @@ std::string refuseRefPart(std::string_view part)
     return "";
 }
 
-/// Returns the beginning of every command. The operator's configuration (proxy, credential helper, certificates)
-/// applies where it is given, but neither it nor a repository can make git run a hook or a monitor, name things
-/// differently, or colour what is read by a program.
-Arguments git(const std::vector<std::string>& more)
-{
-    Arguments argv{"git"};
-    for (const char* setting :
-         {"core.hooksPath=/dev/null", "core.fsmonitor=false", "protocol.ext.allow=never",
-          "protocol.fd.allow=never", "submodule.recurse=false", "fetch.recurseSubmodules=false",
-          "init.defaultBranch=main", "advice.detachedHead=false", "color.ui=false",
-          "core.attributesFile=/dev/null", "core.excludesFile=/dev/null",
-          "core.sparseCheckout=false", "log.showSignature=false",
-          // Background maintenance would outlive the lock of the mirror.
-          "gc.autoDetach=false", "maintenance.autoDetach=false",
-          // A server that sends nothing for a minute is considered dead.
-          "http.lowSpeedLimit=1", "http.lowSpeedTime=60"})
-    {
-        argv.emplace_back("-c");
-        argv.emplace_back(setting);
-    }
-    argv.insert(argv.end(), more.begin(), more.end());
-    return argv;
-}
-
-Arguments fetchOne(const std::string& mirror, const std::string& repository,
-                   const std::string& refspec)
-{
-    return git({"--git-dir=" + mirror, "fetch", "--progress", "--no-tags", "--no-write-fetch-head",
-                "--update-shallow", "--end-of-options", repository, refspec});
-}
-
 bool isHexOf(std::string_view text, std::size_t least, std::size_t most)
 {
     return text.size() >= least && text.size() <= most &&
@@ -217,70 +186,74 @@ std::map<std::string, std::string> checkoutEnvironment(const std::string& folder
 namespace command
 {
 
-Arguments initMirror(const std::string& mirror, const std::string& format)
+Arguments line(const Arguments& more)
 {
-    return git({"-C", "/", "init", "--quiet", "--bare", "--template=", "--object-format=" + format,
-                "--end-of-options", mirror});
-}
-
-Arguments fetchAll(const std::string& mirror, const std::string& repository, bool unshallow)
-{
-    Arguments argv = git({"--git-dir=" + mirror, "fetch", "--progress", "--no-tags", "--prune",
-                          "--no-write-fetch-head", "--update-shallow"});
-    if (unshallow)
-        argv.emplace_back("--unshallow");
-    for (const auto& more :
-         {std::string("--end-of-options"), repository, std::string("+refs/heads/*:refs/heads/*"),
-          std::string("+refs/tags/*:refs/tags/*")})
-        argv.push_back(more);
+    Arguments argv{"git"};
+    for (const char* setting :
+         {"core.hooksPath=/dev/null", "core.fsmonitor=false", "protocol.ext.allow=never",
+          "protocol.fd.allow=never", "submodule.recurse=false", "fetch.recurseSubmodules=false",
+          "init.defaultBranch=main", "advice.detachedHead=false", "color.ui=false",
+          "core.attributesFile=/dev/null", "core.excludesFile=/dev/null",
+          "core.sparseCheckout=false", "log.showSignature=false",
+          // Background maintenance would outlive the lock of the mirror.
+          "gc.autoDetach=false", "maintenance.autoDetach=false",
+          // A server that sends nothing for a minute is considered dead.
+          "http.lowSpeedLimit=1", "http.lowSpeedTime=60"})
+    {
+        argv.emplace_back("-c");
+        argv.emplace_back(setting);
+    }
+    argv.insert(argv.end(), more.begin(), more.end());
     return argv;
 }
 
-Arguments fetchRef(const std::string& mirror, const std::string& repository,
-                   const std::string& fullRef)
+Arguments initMirror(const std::string& mirror, const std::string& format)
 {
-    return fetchOne(mirror, repository, "+" + fullRef + ":" + fullRef);
-}
-
-Arguments fetchCommit(const std::string& mirror, const std::string& repository,
-                      const std::string& commit)
-{
-    // Without a ref a later gc could drop the commit while a run still needs it.
-    return fetchOne(mirror, repository, "+" + commit + ":refs/stage-agent/" + commit);
+    return line({"-C", "/", "init", "--quiet", "--bare", "--template=", "--object-format=" + format,
+                 "--end-of-options", mirror});
 }
 
 Arguments readHead(const std::string& anyRepository, const std::string& repository)
 {
-    return git({"--git-dir=" + anyRepository, "ls-remote", "--symref", "--end-of-options",
-                repository, "HEAD"});
+    return line({"--git-dir=" + anyRepository, "ls-remote", "--symref", "--end-of-options",
+                 repository, "HEAD"});
 }
 
 Arguments resolve(const std::string& mirror, const std::string& name)
 {
-    return git(
+    return line(
         {"--git-dir=" + mirror, "rev-parse", "--verify", "--end-of-options", name + "^{commit}"});
-}
-
-Arguments verifyMirror(const std::string& mirror)
-{
-    return git({"--git-dir=" + mirror, "fsck", "--no-dangling", "--no-progress"});
 }
 
 Arguments isAncestor(const std::string& mirror, const std::string& commit,
                      const std::string& branch)
 {
-    return git({"--git-dir=" + mirror, "merge-base", "--is-ancestor", commit, branch});
+    return line({"--git-dir=" + mirror, "merge-base", "--is-ancestor", commit, branch});
 }
 
-Arguments clone(const std::string& mirror, const std::string& workspace, bool trusted)
+Arguments clone(const std::string& mirror, const std::string& workspace, Copying copying)
 {
     // Over git's protocol each object arrives under the hash of what it is, so a mirror that someone wrote to shows as
     // one in which objects are missing. Copied, the objects are what the mirror says. No hard links: a stage that
     // modifies its .git would modify the mirror, and so the sources of later runs.
-    Arguments argv =
-        git({"-C", "/", "clone", "--quiet", "--no-checkout", "--template=", "--origin=origin",
-             "--no-single-branch", "--no-reject-shallow", "--no-hardlinks"});
-    argv.emplace_back(trusted ? "--local" : "--no-local");
+    Arguments argv{"-C",
+                   "/",
+                   "clone",
+                   "--quiet",
+                   "--no-checkout",
+                   "--template=",
+                   "--origin=origin",
+                   "--no-single-branch",
+                   "--no-reject-shallow",
+                   "--no-hardlinks",
+                   copying == Copying::Unread ? "--local" : "--no-local"};
+    if (copying == Copying::WithoutFiles)
+    {
+        argv.insert(argv.end(), {"--filter=blob:none", "--upload-pack=git-upload-pack"});
+        // As in Fetch.cpp: what it misses, a clone of a shallow mirror would fetch without end.
+        argv.insert(argv.begin(), {"-c", "remote.origin.uploadpack=false"});
+    }
+    argv = line(argv);
     for (const auto& more : {std::string("--end-of-options"), mirror, workspace})
         argv.push_back(more);
     return argv;
@@ -288,136 +261,133 @@ Arguments clone(const std::string& mirror, const std::string& workspace, bool tr
 
 Arguments initWorkspace(const std::string& workspace, const std::string& format)
 {
-    return git({"-C", "/", "init", "--quiet", "--template=", "--object-format=" + format,
-                "--end-of-options", workspace});
+    return line({"-C", "/", "init", "--quiet", "--template=", "--object-format=" + format,
+                 "--end-of-options", workspace});
 }
 
 Arguments addOrigin(const std::string& workspace, const std::string& repository)
 {
-    return git({"-C", workspace, "remote", "add", "--end-of-options", "origin",
-                withoutPassword(repository)});
+    return line({"-C", workspace, "remote", "add", "--end-of-options", "origin",
+                 withoutPassword(repository)});
 }
 
-Arguments fetchFromMirror(const std::string& workspace, const std::string& mirror,
-                          const std::string& commit, int depth)
+Arguments forgetOrigin(const std::string& workspace)
 {
-    Arguments argv = git({"-C", workspace, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head",
-                          "--update-shallow"});
-    if (depth > 0)
-        argv.push_back("--depth=" + std::to_string(depth));
-    // Over git's protocol: a path would be one whose depth counts for nothing.
-    for (const auto& more :
-         {std::string("--end-of-options"), depth > 0 ? fileUrl(mirror) : mirror, commit})
-        argv.push_back(more);
-    return argv;
+    return line({"-C", workspace, "config", "--remove-section", "remote.origin"});
 }
 
 Arguments setOrigin(const std::string& workspace, const std::string& repository)
 {
-    return git({"-C", workspace, "remote", "set-url", "--end-of-options", "origin",
-                withoutPassword(repository)});
+    return line({"-C", workspace, "remote", "set-url", "--end-of-options", "origin",
+                 withoutPassword(repository)});
+}
+
+Arguments configureOrigin(const std::string& workspace, const std::string& name,
+                          const std::string& value)
+{
+    return line({"-C", workspace, "config", "remote.origin." + name, value});
 }
 
 Arguments checkOut(const std::string& workspace, const std::string& commit)
 {
-    return git({"-C", workspace, "checkout", "--quiet", "--force", "--detach", commit, "--"});
+    return line({"-C", workspace, "checkout", "--quiet", "--force", "--detach", commit, "--"});
 }
 
 Arguments readTree(const std::string& workspace, const std::string& commit)
 {
-    return git({"-C", workspace, "read-tree", commit});
+    return line({"-C", workspace, "read-tree", commit});
 }
 
 Arguments listFiles(const std::string& workspace, const std::string& commit)
 {
-    return git({"-C", workspace, "ls-tree", "-r", "-l", "-z", "--full-tree", commit});
+    return line({"-C", workspace, "ls-tree", "-r", "-l", "-z", "--full-tree", commit});
 }
 
 Arguments listFiltered(const std::string& workspace)
 {
-    return git({"-C", workspace, "--no-literal-pathspecs", "ls-files", "-z", "--", ".",
-                ":(exclude,attr:!filter !ident !working-tree-encoding)"});
+    return line({"-C", workspace, "--no-literal-pathspecs", "ls-files", "-z", "--", ".",
+                 ":(exclude,attr:!filter !ident !working-tree-encoding)"});
 }
 
 Arguments listWithCrlf(const std::string& workspace)
 {
-    return git(
+    return line(
         {"-C", workspace, "--no-literal-pathspecs", "ls-files", "-z", "--", ":(attr:eol=crlf)"});
 }
 
 Arguments refreshIndex(const std::string& workspace)
 {
-    return git({"-C", workspace, "update-index", "-q", "--refresh"});
+    return line({"-C", workspace, "update-index", "-q", "--refresh"});
 }
 
 Arguments listUntracked(const std::string& workspace)
 {
-    return git(
+    return line(
         {"-C", workspace, "ls-files", "-z", "--others", "--exclude-standard", "--directory"});
 }
 
 Arguments removeUntracked(const std::string& workspace)
 {
-    return git({"-C", workspace, "clean", "-ffd", "--quiet"});
+    return line({"-C", workspace, "clean", "-ffd", "--quiet"});
 }
 
 Arguments initSubmodule(const std::string& folder, const std::string& path)
 {
-    return git({"-C", folder, "submodule", "--quiet", "init", "--", path});
+    return line({"-C", folder, "submodule", "--quiet", "init", "--", path});
 }
 
 Arguments checkOutSubmodule(const std::string& folder, const std::string& path)
 {
-    return git(
+    return line(
         {"-C", folder, "submodule", "--quiet", "update", "--checkout", "--force", "--", path});
 }
 
 Arguments listFilesOfLfs(const std::string& folder)
 {
-    return git(
+    return line(
         {"-C", folder, "--no-literal-pathspecs", "ls-files", "-z", "--", ":(attr:filter=lfs)"});
 }
 
 Arguments listSubmoduleSettings(const std::string& mirror, const std::string& commit)
 {
-    return git({"--git-dir=" + mirror, "config", "-z", "--blob", commit + ":.gitmodules",
-                "--get-regexp", R"(^submodule\..*\.(path|url|update)$)"});
+    return line({"--git-dir=" + mirror, "config", "-z", "--blob", commit + ":.gitmodules",
+                 "--get-regexp", R"(^submodule\..*\.(path|url|update)$)"});
 }
 
 Arguments listLinks(const std::string& mirror, const std::string& commit,
                     const std::vector<std::string>& paths)
 {
-    Arguments argv = git({"--git-dir=" + mirror, "ls-tree", "-z", "--full-tree", commit, "--"});
+    Arguments argv = line({"--git-dir=" + mirror, "ls-tree", "-z", "--full-tree", commit, "--"});
     argv.insert(argv.end(), paths.begin(), paths.end());
     return argv;
 }
 
 Arguments sizeOfFile(const std::string& mirror, const std::string& id)
 {
-    return git({"--git-dir=" + mirror, "cat-file", "-s", id});
+    return line({"--git-dir=" + mirror, "cat-file", "-s", id});
 }
 
 Arguments printFile(const std::string& mirror, const std::string& id)
 {
-    return git({"--git-dir=" + mirror, "cat-file", "blob", id});
+    return line({"--git-dir=" + mirror, "cat-file", "blob", id});
 }
 
 Arguments describe(const std::string& mirror, const std::string& commit)
 {
-    return git({"--git-dir=" + mirror, "log", "-1", "--no-color", "--no-show-signature",
-                "--no-mailmap", "--encoding=UTF-8", "--format=%cn <%ce>%x00%B", commit, "--"});
+    return line({"--git-dir=" + mirror, "log", "-1", "--no-color", "--no-show-signature",
+                 "--no-mailmap", "--encoding=UTF-8", "--format=%cn <%ce>%x00%B", commit, "--"});
 }
 
 Arguments recentCommits(const std::string& mirror, const std::string& commit, int most)
 {
-    return git({"--git-dir=" + mirror, "log", "-" + std::to_string(most), "--no-color",
-                "--no-show-signature", "--no-mailmap", "--encoding=UTF-8", "--format=%H %s", commit,
-                "--"});
+    return line({"--git-dir=" + mirror, "log", "-" + std::to_string(most), "--no-color",
+                 "--no-show-signature", "--no-mailmap", "--encoding=UTF-8", "--format=%H %s",
+                 commit, "--"});
 }
 
 Arguments readSshCommand()
 {
-    return git({"-C", "/", "config", "--get", "core.sshCommand"});
+    return line({"-C", "/", "config", "--get", "core.sshCommand"});
 }
 
 Arguments readCheckoutSettings()

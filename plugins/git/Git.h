@@ -40,26 +40,19 @@ std::map<std::string, std::string> checkoutEnvironment(const std::string& folder
 /// Return the argv of one git command each. Values must have passed the checks above; paths are absolute.
 namespace command
 {
+/// Returns the beginning of every command and `more`. The operator's configuration (proxy, credential helper, certificates)
+/// applies where it is given, but neither it nor a repository can make git run a hook or a monitor, name things
+/// differently, or colour what is read by a program.
+Arguments line(const Arguments& more);
+
 /// `format`: sha1 or sha256.
 Arguments initMirror(const std::string& mirror, const std::string& format);
-
-/// Fetches all branches and tags of `repository` into `mirror`. `unshallow`: the mirror is shallow; it gets what the
-/// repository has.
-Arguments fetchAll(const std::string& mirror, const std::string& repository, bool unshallow);
-
-/// Fetches one ref by its full name, or one commit.
-Arguments fetchRef(const std::string& mirror, const std::string& repository,
-                   const std::string& fullRef);
-Arguments fetchCommit(const std::string& mirror, const std::string& repository,
-                      const std::string& commit);
 
 /// Resolves HEAD of `repository`. Needs no mirror; `anyRepository` prevents a search for one.
 Arguments readHead(const std::string& anyRepository, const std::string& repository);
 
 /// Resolves `name` (`refs/…` or hex digits) to a commit in `mirror`.
 Arguments resolve(const std::string& mirror, const std::string& name);
-
-Arguments verifyMirror(const std::string& mirror);
 
 /// Succeeds where `commit` is an ancestor of `branch`, or its commit.
 Arguments isAncestor(const std::string& mirror, const std::string& commit,
@@ -82,16 +75,23 @@ Arguments listLinks(const std::string& mirror, const std::string& commit,
 Arguments sizeOfFile(const std::string& mirror, const std::string& id);
 Arguments printFile(const std::string& mirror, const std::string& id);
 
-/// Makes a repository in the empty folder `workspace`. `trusted`: objects are copied unread.
-Arguments clone(const std::string& mirror, const std::string& workspace, bool trusted);
+/// How objects of a mirror come into a workspace.
+enum class Copying
+{
+    Read,   ///< each under the hash of what it is
+    Unread, ///< as files
+    WithoutFiles ///< as Read, commits and folders only; the workspace is configured as a partial clone of the mirror
+};
 
-/// Fetches a commit that may be on no branch or tag.
+/// Makes a repository in the empty folder `workspace`.
+Arguments clone(const std::string& mirror, const std::string& workspace, Copying copying);
+
 Arguments initWorkspace(const std::string& workspace, const std::string& format);
 Arguments addOrigin(const std::string& workspace, const std::string& repository);
-/// `depth`: so many commits of its history; 0: all.
-Arguments fetchFromMirror(const std::string& workspace, const std::string& mirror,
-                          const std::string& commit, int depth = 0);
+Arguments forgetOrigin(const std::string& workspace);
 Arguments setOrigin(const std::string& workspace, const std::string& repository);
+Arguments configureOrigin(const std::string& workspace, const std::string& name,
+                          const std::string& value);
 Arguments checkOut(const std::string& workspace, const std::string& commit);
 
 /// Fills the index with the commit, as if nothing were known of the files.

@@ -57,19 +57,20 @@ private:
         const std::string ref = context.setting("ref");
         if (const std::string why = refuseRef(ref); !why.empty())
             throw Failure("git: ref '" + printable(ref) + "' of " + repository.name() + " " + why);
+        CheckoutOptions options = optionsOf(context);
         if (surroundings.keep == Keep::Nothing)
         {
             refuseToEmpty(context.workspace);
             emptyFolder(context.workspace); // also where nothing is checked out in the end
         }
-        CheckoutOptions options = optionsOf(context);
         std::string branch; ///< that the commit is known to be on
         const PipelineFile pipeline = PipelineFile::read();
         std::optional<Checkout> checkout;
         std::vector<Submodule> submodules;
         std::optional<AllowedSubmodules> allowed;
         {
-            Mirror mirror(repository, context.cache / mirrors, surroundings.mirrorsTrusted);
+            Mirror mirror(repository, context.cache / mirrors, surroundings.mirrorsTrusted,
+                          options.filter);
             const Target target = withWholeMirror(
                 mirror, ref,
                 [&](const Target& found)
@@ -139,7 +140,9 @@ private:
         if (!text.empty() && (!whole || depth < 0 || depth > deepest))
             throw Failure("git: depth must be a whole number from 0 to 1000000, and is " +
                           printable(text));
-        return {.depth = depth, .lfs = context.setting("lfs") != "false"};
+        return {.depth = depth,
+                .filter = Filter::parse(context.setting("filter")),
+                .lfs = context.setting("lfs") != "false"};
     }
 
     /// Calls `use` with the resolved ref; a second time, where it fails and the mirror was to blame.
@@ -147,6 +150,7 @@ private:
     static Target withWholeMirror(Mirror& mirror, const std::string& ref, const Use& use)
     {
         Target target = mirror.find(ref);
+        mirror.bring(target.commit);
         try
         {
             use(target);
@@ -158,6 +162,7 @@ private:
                 throw;
         }
         target = mirror.find(ref);
+        mirror.bring(target.commit);
         use(target);
         return target;
     }
@@ -168,6 +173,7 @@ private:
     {
         const std::string& base = surroundings.forkOf;
         const Target target = mirror.find(base == "HEAD" ? base : "refs/heads/" + base);
+        mirror.bring(target.commit, ".gitmodules");
         return submodulesOf(repository, mirror.path(), target.commit);
     }
 

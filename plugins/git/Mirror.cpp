@@ -1,5 +1,8 @@
 #include "plugins/git/Mirror.h"
 
+#include "plugins/git/Fetch.h"
+
+#include <algorithm>
 #include <iostream>
 
 namespace agent::git
@@ -30,18 +33,68 @@ Target Mirror::tryFind(const std::string& ref)
         !wanted.starts_with("refs/tags/"))
     {
         const auto& name = wanted;
-        const Ended got = _repository.run(command::fetchRef(path(), _repository.url(), name));
+        const Ended got =
+            _repository.run(command::fetchRef(path(), _repository.url(), name, filterOfServer()));
         if (!got.passed())
             failNoSuchRef(ref, _repository.why(got));
     }
     if (isCommit(wanted) && !resolve(wanted))
     {
         // On no branch or tag; many servers still serve it by its id.
-        const Ended got = _repository.run(command::fetchCommit(path(), _repository.url(), wanted));
+        const Ended got = _repository.run(
+            command::fetchCommit(path(), _repository.url(), wanted, filterOfServer()));
         if (!got.passed())
             failNoSuchRef(ref, _repository.why(got));
     }
     return findFetched(wanted);
+}
+
+void Mirror::bring(const std::string& commit, const std::string& path)
+{
+    if (!_filter.any())
+        return;
+    try
+    {
+        tryBring(commit, path);
+    }
+    catch (const Damaged& damage)
+    {
+        _folder.setAside(damage.what());
+        tryBring(tryFind(commit).commit, path);
+    }
+}
+
+void Mirror::tryBring(const std::string& commit, const std::string& path)
+{
+    std::string ids = missing(commit, path);
+    if (ids.empty())
+        return;
+    // Files may be missing, by the filter; what else is, was lost.
+    const Ended walked = _repository.run(command::walkFolders(_folder.path(), commit + "^{tree}"));
+    if (!walked.passed())
+        throw Damaged("git: " + _repository.why(walked));
+    if (!serverFilters())
+        throw Damaged("git: contents of files are missing");
+    std::erase(ids, '?');
+    const std::string files = std::to_string(std::count(ids.begin(), ids.end(), '\n')) +
+                              " contents of files of " + commit.substr(0, 12);
+    std::cout << "git: fetching " << files << ", which the filter left out" << std::endl;
+    const Ended fetched = _repository.run(command::fetchFiles(_folder.path(), _repository.url()),
+                                          MemoryFile("files", ids));
+    if (!fetched.passed())
+        throw Failure("git: can't fetch " + files + " from " + _repository.name() + ": " +
+                      _repository.why(fetched));
+    if (!missing(commit, path).empty())
+        throw Failure("git: " + _repository.name() + " does not send all of " + files);
+}
+
+/// Returns the ids, as listMissing prints them.
+std::string Mirror::missing(const std::string& commit, const std::string& path) const
+{
+    Ended listed = _repository.run(command::listMissing(_folder.path(), commit, path));
+    if (!listed.passed())
+        throw Damaged("git: " + _repository.why(listed));
+    return std::move(listed.out);
 }
 
 void Mirror::requireOn(const std::string& commit, const std::string& branch)
@@ -148,11 +201,13 @@ std::string Mirror::headOfRepository() const
 void Mirror::fetchAll()
 {
     std::cout << "git: fetching " << _repository.name()
-              << (_folder.fresh() ? " into a new mirror" : " into the mirror") << std::endl;
+              << (_folder.fresh() ? " into a new mirror" : " into the mirror")
+              << (_filter.any() ? ", filter " : "") << _filter.specification() << std::endl;
+    const std::string& filter = filterOfServer();
     const auto fetch = [&]
     {
-        return _repository.run(command::fetchAll(path(), _repository.url(),
-                                                 std::filesystem::exists(path() / "shallow")));
+        return _repository.run(command::fetchAll(
+            path(), _repository.url(), std::filesystem::exists(path() / "shallow"), filter));
     };
     Ended ended = fetch();
     if (_folder.fresh() && ended.errors.find("mismatched algorithms") != std::string::npos)
@@ -163,6 +218,8 @@ void Mirror::fetchAll()
     if (ended.passed())
     {
         _fetched = true;
+        if (ended.errors.find("filtering not recognized") != std::string::npos)
+            warnOfServer();
         return _folder.rememberFetch();
     }
     // If the repository answers, the mirror is at fault.
@@ -172,11 +229,54 @@ void Mirror::fetchAll()
     throw Failure("git: can't fetch " + _repository.name() + ": " + _repository.why(ended));
 }
 
+/// An http server is asked before it is fetched from. To one that has only files git's client would not say that nothing is
+/// left out: it takes each missing object for one that it may fetch, and starts itself without end (2.39).
+bool Mirror::serverFilters()
+{
+    if (!_serverFilters)
+    {
+        std::string url = _repository.run(command::actualUrl(path(), _repository.url())).out;
+        url.resize(std::min(url.find('\n'), url.size()));
+        if (!url.starts_with("http:") && !url.starts_with("https:"))
+            return true; // git says so where it can't
+        const Ended asked =
+            _repository.run(command::askServer(path(), url),
+                            MemoryFile("question", "stateless-connect git-upload-pack\n\n"));
+        const bool fallback = asked.out.starts_with("fallback"); // files, or an older protocol
+        if (!fallback && !asked.out.starts_with("\n"))
+            throw Failure("git: can't reach " + _repository.name() + ": " + _repository.why(asked));
+        const auto fetch = asked.out.find("fetch=");
+        const std::string features =
+            fallback || fetch == std::string::npos
+                ? ""
+                : asked.out.substr(fetch, asked.out.find('\n', fetch) - fetch);
+        _serverFilters = features.find("filter") != std::string::npos;
+        if (!*_serverFilters)
+            warnOfServer();
+    }
+    return *_serverFilters;
+}
+
+const std::string& Mirror::filterOfServer()
+{
+    static const std::string none;
+    return _filter.any() && !serverFilters() ? none : _filter.specification();
+}
+
+void Mirror::warnOfServer() const
+{
+    std::cout << "git: warning: the server of " << _repository.name()
+              << " has no filters (uploadpack.allowFilter) and sends all files" << std::endl;
+}
+
 bool Mirror::replaceIfDamaged()
 {
     if (_folder.fresh())
         return false;
-    const Ended ended = _repository.run(command::verifyMirror(path()));
+    Ended ended = _repository.run(command::verifyMirror(path(), _filter.specification()));
+    if (ended.passed() && _filter.any())
+        // What else is missing than files was lost, though others name it.
+        ended = _repository.run(command::walkFolders(path(), "--all"));
     if (ended.passed())
         return false;
     _folder.setAside("git: " + _repository.why(ended));

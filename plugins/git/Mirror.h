@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <utility>
 
 namespace agent::git
 {
@@ -22,8 +23,11 @@ class Mirror
 {
 public:
     /// As MirrorFolder. Blocks until it has the lock.
-    Mirror(const Repository& repository, const std::filesystem::path& folder, bool trusted)
-        : _repository(repository), _folder(repository, folder, trusted)
+    Mirror(const Repository& repository, const std::filesystem::path& folder, bool trusted,
+           Filter filter = {})
+        : _repository(repository),
+          _filter(std::move(filter)),
+          _folder(repository, folder, trusted, _filter)
     {
     }
 
@@ -31,6 +35,11 @@ public:
     /// where the same URL, with the same user and password, was fetched from before. Recreates a damaged mirror once.
     /// Errors: Failure if there is no such ref, or the repository can't be reached.
     Target find(const std::string& ref);
+
+    /// Sees that the files of a commit of the mirror are there, or the one at `path`: fetches what the filter left out, all in
+    /// one request. Does nothing without a filter. Recreates a damaged mirror once.
+    /// Errors: Failure if the repository can't be reached, or has not got them.
+    void bring(const std::string& commit, const std::string& path = "");
 
     /// Sees that the commit is on the branch, or is the tag of this name where there is no such branch. Fetches,
     /// unless this object did: what the mirror shows may be long ago.
@@ -62,11 +71,19 @@ private:
     [[nodiscard]] std::optional<std::string> resolve(const std::string& name) const;
     std::string headOfRepository() const;
     void fetchAll();
+    /// Returns whether the server can leave files out.
+    bool serverFilters();
+    const std::string& filterOfServer();
+    void warnOfServer() const;
+    [[nodiscard]] std::string missing(const std::string& commit, const std::string& path) const;
+    void tryBring(const std::string& commit, const std::string& path);
     [[noreturn]] void failNoSuchRef(const std::string& ref, const std::string& why = "") const;
 
     const Repository& _repository;
+    const Filter _filter;
     MirrorFolder _folder;
     bool _fetched = false;
+    std::optional<bool> _serverFilters; ///< once asked
 };
 
 } // namespace agent::git

@@ -62,13 +62,16 @@ std::vector<std::string> linesOf(const fs::path& path)
 
 } // namespace
 
-MirrorFolder::MirrorFolder(const Repository& repository, const fs::path& folder, bool trusted)
+MirrorFolder::MirrorFolder(const Repository& repository, const fs::path& folder, bool trusted,
+                           const Filter& filter)
     : _repository(repository), _trusted(trusted)
 {
     const std::string name = mirrorName(repository.url());
-    _path = folder / (sha256(name) + ".git");
+    const std::string& without = filter.specification();
+    // No address has a line feed.
+    _path = folder / (sha256(filter.any() ? name + "\n" + without : name) + ".git");
     fs::create_directories(_path.parent_path());
-    lock(name);
+    lock(filter.any() ? name + " (filter " + without + ")" : name);
     prepare();
 }
 
@@ -221,8 +224,10 @@ void MirrorFolder::writeConfig(const std::string& format) const
         << "[core]\n\trepositoryformatversion = " << (isSha256 ? 1 : 0)
         << "\n\tbare = true\n\tfilemode = true\n\tlogAllRefUpdates = false\n"
         << "\tsharedRepository = umask\n"
-        // A workspace may need a commit that is on no branch; the host's configuration hides nothing from it.
-        << "[uploadpack]\n\tallowAnySHA1InWant = true\n[transfer]\n\thideRefs = !refs\n";
+        // A workspace may need a commit that is on no branch, and of a mirror with a filter commits and folders only; the
+        // host's configuration hides nothing from it.
+        << "[uploadpack]\n\tallowAnySHA1InWant = true\n\tallowFilter = true\n"
+        << "[transfer]\n\thideRefs = !refs\n";
     if (isSha256)
         file << "[extensions]\n\tobjectformat = sha256\n";
     file.close();

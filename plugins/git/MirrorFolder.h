@@ -1,5 +1,6 @@
 #pragma once
 
+#include "plugins/git/Filter.h"
 #include "plugins/git/Repository.h"
 
 #include <filesystem>
@@ -9,13 +10,14 @@ namespace agent::git
 {
 
 /// The folder of the host's bare mirror of a repository, named by the hash of its mirrorName: one for all users and
-/// tokens.
+/// tokens. With a filter it is another one, that of the name and the filter: a mirror in which files are missing never
+/// stands for one that has them all.
 ///
 /// A stage that runs as the agent's user may have written to it. So nothing in it but refs and objects is believed:
 /// its configuration is written anew before each use, and hooks, alternates and whatever else steers git are removed.
 /// A mirror that can't be used is set aside, as `NAME.N.aside` beside it, and made anew.
 ///
-/// Its `.lock` file has the mirrorName as its text, and its last use as its time of modification: by them the agent
+/// Its `.lock` file has the mirrorName, and the filter, as its text, and its last use as its time of modification: by them the agent
 /// removes mirrors that are not used (run/UnusedMirrors).
 ///
 /// Threads and processes: an object holds the mirror's lock, so others of the same name wait. git's processes outside
@@ -24,7 +26,8 @@ class MirrorFolder
 {
 public:
     /// `folder`: of all mirrors. `trusted`: no stage can write there now. Blocks until it has the lock.
-    MirrorFolder(const Repository& repository, const std::filesystem::path& folder, bool trusted);
+    MirrorFolder(const Repository& repository, const std::filesystem::path& folder, bool trusted,
+                 const Filter& filter);
     ~MirrorFolder();
     MirrorFolder(const MirrorFolder&) = delete;
     MirrorFolder& operator=(const MirrorFolder&) = delete;

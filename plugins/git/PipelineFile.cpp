@@ -70,6 +70,7 @@ void PipelineFile::handOver(const Repository& repository, Mirror& mirror,
 {
     // A ref by its full name is fetched anew: an old file of the branch must not count.
     const std::string from = _ref.empty() ? commit : mirror.find(_ref).commit;
+    mirror.bring(from, _path);
     write(contentOf(repository, mirror.path(), from));
     std::cout << "git: the stages stand in " << printable(_path) << " of " << from.substr(0, 12)
               << std::endl;

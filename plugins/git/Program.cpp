@@ -105,6 +105,9 @@ private:
                !line.starts_with("fatal: ") && !line.starts_with("error: ");
     }
 
+    /// A branch or tag that a fetch has made: there may be so many that no room is left for what went wrong.
+    static bool isNews(const std::string& line) { return line.starts_with(" * [new "); }
+
     void showProgress()
     {
         if (isProgress(_line) && Clock::now() >= _nextProgress)
@@ -117,7 +120,7 @@ private:
 
     void keepLine()
     {
-        if (!_line.empty() && !isProgress(_line))
+        if (!_line.empty() && !isProgress(_line) && !isNews(_line))
             _words += _line + "\n";
         if (_words.size() > maxErrorBytes)
             _words.erase(0, _words.size() - maxErrorBytes);
@@ -130,14 +133,18 @@ private:
     Clock::time_point _nextProgress = Clock::now() + progressEvery;
 };
 
-/// Attributes for posix_spawn: default signal dispositions, empty stdin.
+/// Attributes for posix_spawn: default signal dispositions.
 class SpawnSettings
 {
 public:
-    SpawnSettings(int out, int errors, Descriptors descriptors, const std::vector<int>& passed)
+    SpawnSettings(int input, int out, int errors, Descriptors descriptors,
+                  const std::vector<int>& passed)
     {
         posix_spawn_file_actions_init(&actions);
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+        if (input >= 0)
+            posix_spawn_file_actions_adddup2(&actions, input, 0);
+        else
+            posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
         posix_spawn_file_actions_adddup2(&actions, out, 1);
         posix_spawn_file_actions_adddup2(&actions, errors, 2);
         if (descriptors == Descriptors::Standard)
@@ -216,13 +223,13 @@ std::string Ended::why() const
 
 Ended runProgram(const std::vector<std::string>& argv,
                  const std::map<std::string, std::string>& env, Descriptors descriptors,
-                 const std::vector<int>& passed)
+                 const std::vector<int>& passed, int input)
 {
     std::cout << std::flush;
     Pipe out;
     Pipe errors;
     const pid_t pid =
-        spawn(argv, env, SpawnSettings(out.end(1), errors.end(1), descriptors, passed));
+        spawn(argv, env, SpawnSettings(input, out.end(1), errors.end(1), descriptors, passed));
     out.closeEnd(1);
     errors.closeEnd(1);
     // Waits for the process, not for its pipes: ssh and credential daemons may hold those open.

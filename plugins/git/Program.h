@@ -35,14 +35,14 @@ enum class Descriptors
     Standard   ///< 0 to 2 only
 };
 
-/// Runs `argv` with exactly `env` and empty stdin, and waits for its end. argv[0] is looked up in env's PATH. `passed`: of
-/// this process's files, also those with FD_CLOEXEC that it is to have.
+/// Runs `argv` with exactly `env`, and waits for its end. argv[0] is looked up in env's PATH. `passed`: of this process's
+/// files, also those with FD_CLOEXEC that it is to have. `input`: what its stdin is; -1: empty.
 /// Its progress on stderr is printed to stdout as a line every ten seconds, so that a long transfer does not look
 /// stuck.
 /// Errors: Failure if it can't be started.
 Ended runProgram(const std::vector<std::string>& argv,
                  const std::map<std::string, std::string>& env,
                  Descriptors descriptors = Descriptors::Inherited,
-                 const std::vector<int>& passed = {});
+                 const std::vector<int>& passed = {}, int input = -1);
 
 } // namespace agent::git

@@ -28,10 +28,10 @@ public:
     /// Returns the URL without its password, for logs.
     [[nodiscard]] const std::string& name() const { return _name; }
 
-    /// Blocks until git has ended.
-    [[nodiscard]] Ended run(const Arguments& argv) const
+    /// Blocks until git has ended. `input`: what its stdin has.
+    [[nodiscard]] Ended run(const Arguments& argv, const MemoryFile& input = {}) const
     {
-        return runProgram(argv, _env, Descriptors::Inherited, _descriptors);
+        return runProgram(argv, _env, Descriptors::Inherited, _descriptors, input.descriptor());
     }
 
     /// Returns a text that differs with each address, user, password and credential: who has it fetched with the same rights.

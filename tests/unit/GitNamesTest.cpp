@@ -1,3 +1,4 @@
+#include "plugins/git/Fetch.h"
 #include "plugins/git/Git.h"
 #include "plugins/git/Url.h"
 #include "plugins/git/Workspace.h"
@@ -96,12 +97,27 @@ private:
     {
         namespace command = agent::git::command;
         const std::string commit(40, 'a');
-        return {command::fetchAll("/m", repository, false),
-                command::fetchRef("/m", repository, "refs/" + ref),
-                command::fetchCommit("/m", repository, commit),
-                command::readHead("/m", repository),
-                command::resolve("/m", "refs/heads/" + ref),
-                command::setOrigin("/w", repository)};
+        return {
+            command::fetchAll("/m", repository, false),
+            command::fetchRef("/m", repository, "refs/" + ref),
+            command::fetchCommit("/m", repository, commit),
+            withoutSetting(command::fetchAll("/m", repository, false, "blob:none"), repository),
+            withoutSetting(command::fetchCommit("/m", repository, commit, "blob:none"), repository),
+            command::actualUrl("/m", repository),
+            command::readHead("/m", repository),
+            command::resolve("/m", "refs/heads/" + ref),
+            command::setOrigin("/w", repository)};
+    }
+
+    /// With a filter the address is the value of a setting.
+    static Arguments withoutSetting(Arguments argv, const std::string& repository)
+    {
+        const auto setting =
+            std::find(argv.begin(), argv.end(), "remote.stage-agent.url=" + repository);
+        CPPUNIT_ASSERT(setting != argv.end());
+        CPPUNIT_ASSERT_EQUAL(std::string("-c"), *(setting - 1));
+        argv.erase(setting);
+        return argv;
     }
 
     /// Up to --end-of-options the command is the same as with plain values; behind it nothing begins with
