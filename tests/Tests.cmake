@@ -278,6 +278,7 @@ add_executable(daemon-tests
     tests/daemon/NeedsTest.cpp
     tests/daemon/NeedsRightsTest.cpp
     tests/daemon/HostileCachesTest.cpp
+    tests/daemon/HostileTreesTest.cpp
     tests/daemon/RegressionTest.cpp)
 target_link_libraries(daemon-tests PRIVATE agent_api agent_model agent_store agent_cache PkgConfig::ARCHIVE SQLite::SQLite3 Poco::Net Poco::NetSSL OpenSSL::SSL
                                       PkgConfig::SYSTEMD PkgConfig::ZSTD cppunit)

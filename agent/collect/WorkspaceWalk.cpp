@@ -30,6 +30,15 @@ struct CloseFolder
     void operator()(DIR* folder) const { ::closedir(folder); }
 };
 
+/// Which mount an open file is of, as one of the same file system may be mounted over another; 0: the kernel does not say.
+std::uint64_t mountOf(int file)
+{
+    struct statx status = {};
+    const bool said = ::statx(file, "", AT_EMPTY_PATH, STATX_MNT_ID, &status) == 0 &&
+                      (status.stx_mask & STATX_MNT_ID) != 0;
+    return said ? status.stx_mnt_id : 0;
+}
+
 const char* kindOf(mode_t mode)
 {
     if (S_ISLNK(mode))
@@ -53,6 +62,7 @@ WorkspaceWalk::WorkspaceWalk(const std::string& workspace, const std::vector<std
     if (!_root.valid() || ::fstat(_root.get(), &status) != 0)
         throw std::system_error(errno, std::generic_category(), "the workspace");
     _device = status.st_dev;
+    _mount = mountOf(_root.get());
 }
 
 void WorkspaceWalk::run(const Visitor& visitor)
@@ -162,7 +172,7 @@ void WorkspaceWalk::visitFile(int folder, const std::string& name, const std::st
     struct stat status = {};
     if (!file || ::fstat(file->descriptor(), &status) != 0)
         return;
-    if (status.st_dev != _device)
+    if (status.st_dev != _device || mountOf(file->descriptor()) != _mount)
         return visitor.omitted(path, "another file system");
     for (const std::size_t pattern : way.matched())
         _matched[pattern] = true;

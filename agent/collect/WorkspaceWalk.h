@@ -64,6 +64,7 @@ private:
     FilePatterns _patterns;
     FileDescriptor _root;
     dev_t _device = 0;
+    std::uint64_t _mount = 0;
     std::vector<Folder> _waiting;
     std::size_t _waitingBytes = 0;
     std::vector<bool> _matched; ///< by pattern
