@@ -297,7 +297,7 @@ include(tests/torture/Torture.cmake)
 
 # A slice of what can be run with sandboxed stages too (CONTRIBUTING.md).
 set(sandboxed_daemon-tests AdoptionTest,RecoveryTest,ContainmentTest,HeldTest::testATimeoutThatCantBeIsReported,HeldTest::testSoIsWhatACommandLeftBehind)
-set(sandboxed_torture-tests RestartTest,ShimKillTest,EscapeTest,ForgeryTest)
+set(sandboxed_torture-tests RestartTest,ShimKillTest,EscapeTest,ForgeryTest,KeepKillTest,KeepPlacesTest,WorkspaceKillTest)
 
 # Each program lists its suites once it is linked; ctest reads the list.
 foreach(program unit-tests daemon-tests torture-tests)

@@ -15,7 +15,6 @@ using agent::test::Helper;
 using agent::test::helpersOf;
 using agent::test::Keeping;
 using agent::test::Rounds;
-using agent::test::waitFor;
 
 class KeepKillTest: public CppUnit::TestFixture
 {
@@ -42,14 +41,15 @@ public:
                 if (rounds.chance(50))
                     keeping.deleteBut(4);
                 const Helper victim = pick(rounds);
-                const auto over = [&] { return keeping.over() && keeping.settled(); };
                 std::vector<agent::ProcessStat> victims;
-                waitFor("a victim, or the end",
-                        [&]
-                        {
-                            victims = helpersOf(daemon, victim);
-                            return !victims.empty() || over();
-                        });
+                keeping.waitUntil("a victim, or the end",
+                                  [&]
+                                  {
+                                      victims = helpersOf(daemon, victim);
+                                      return !victims.empty() ||
+                                             ((keeping.open() > 0 || keeping.over()) &&
+                                              keeping.settled());
+                                  });
                 rounds.pause(30);
                 for (const auto& process : victims)
                     killed[toString(victim)] += agent::signalProcess(process, SIGKILL) ? 1 : 0;

@@ -22,7 +22,6 @@ using agent::test::Daemon;
 using agent::test::Keeping;
 using agent::test::places;
 using agent::test::Rounds;
-using agent::test::waitFor;
 
 namespace fs = std::filesystem;
 
@@ -205,21 +204,20 @@ private:
                     keeping.submit(lock);
                 else
                     keeping.deleteBut(2);
-                waitFor(
-                    "the end of what was begun",
-                    [&]
-                    {
-                        try
-                        {
-                            return !daemon.alive() ||
-                                   ((keeping.open() > 0 || keeping.over()) && keeping.settled());
-                        }
-                        catch (const Poco::Exception&)
-                        {
-                            return false; // it dies at this moment
-                        }
-                    },
-                    60);
+                keeping.waitUntil("the end of what was begun",
+                                  [&]
+                                  {
+                                      try
+                                      {
+                                          return !daemon.alive() ||
+                                                 ((keeping.open() > 0 || keeping.over()) &&
+                                                  keeping.settled());
+                                      }
+                                      catch (const Poco::Exception&)
+                                      {
+                                          return false; // it dies at this moment
+                                      }
+                                  });
                 if (filler && filler->filled())
                     disk->free();
                 reached = reached || !daemon.alive() || (filler && filler->filled());

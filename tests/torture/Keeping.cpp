@@ -194,33 +194,36 @@ std::string Keeping::whatGoesOn() const
     return all + said.substr(said.size() - std::min(said.size(), last));
 }
 
-void Keeping::waitUntilSettled()
+void Keeping::waitUntil(const std::string& what, const std::function<bool()>& condition) const
 try
 {
-    waitFor(
-        "the end of all that goes on",
-        [this]
-        {
-            if (!_daemon.alive())
-                _daemon.start();
-            try
-            {
-                if (open() > 0)
-                    submitOpen();
-                if (!_toDelete.empty())
-                    deleteBut(_asked.size());
-                return _toDelete.empty() && over() && settled();
-            }
-            catch (const Poco::Exception&)
-            {
-                return false; // it died meanwhile
-            }
-        },
-        90);
+    waitFor(what, condition, 90);
 }
 catch (const CppUnit::Exception& error)
 {
     CPPUNIT_FAIL(std::string(error.what()) + ": " + whatGoesOn());
+}
+
+void Keeping::waitUntilSettled()
+{
+    waitUntil("the end of all that goes on",
+              [this]
+              {
+                  if (!_daemon.alive())
+                      _daemon.start();
+                  try
+                  {
+                      if (open() > 0)
+                          submitOpen();
+                      if (!_toDelete.empty())
+                          deleteBut(_asked.size());
+                      return _toDelete.empty() && over() && settled();
+                  }
+                  catch (const Poco::Exception&)
+                  {
+                      return false; // it died meanwhile
+                  }
+              });
 }
 
 void Keeping::clear()

@@ -4,6 +4,7 @@
 #include "tests/torture/Record.h"
 
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -38,6 +39,9 @@ public:
 
     /// Whether the daemon has done all that is to be done for what is kept.
     [[nodiscard]] bool settled() const;
+
+    /// Waits for this, 90 s at most. Errors: fails the test with all that goes on.
+    void waitUntil(const std::string& what, const std::function<bool()>& condition) const;
 
     /// Waits until both are true, and starts the daemon where it died.
     void waitUntilSettled();

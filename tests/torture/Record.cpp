@@ -114,6 +114,14 @@ std::set<std::string> Record::artifactSets() const
     return sets;
 }
 
+std::set<std::string> Record::keptWorkspaces() const
+{
+    std::set<std::string> paths;
+    for (const auto& row : rows("SELECT path FROM kept_workspaces WHERE last = 1 AND ?1 = ''", ""))
+        paths.insert(row[0]);
+    return paths;
+}
+
 std::vector<std::string> Record::steps(const std::string& stageId) const
 {
     std::vector<std::string> steps;

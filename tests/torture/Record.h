@@ -54,6 +54,9 @@ public:
     /// The sets of artifacts that are kept, as their folders are called: RUN/STAGE.ATTEMPT.
     [[nodiscard]] std::set<std::string> artifactSets() const;
 
+    /// The kept workspaces that a run on record had last, relative to the folder of all.
+    [[nodiscard]] std::set<std::string> keptWorkspaces() const;
+
     /// Each step of a stage as "FROM>TO", in order.
     [[nodiscard]] std::vector<std::string> steps(const std::string& stageId) const;
 

@@ -8,8 +8,10 @@ add_executable(torture-tests
     tests/torture/Trial.cpp
     tests/torture/Places.cpp
     tests/torture/Helpers.cpp
+    tests/torture/AskedRuns.cpp
     tests/torture/Keeping.cpp
     tests/torture/KeepingChecks.cpp
+    tests/torture/Lodging.cpp
     tests/torture/KillTest.cpp
     tests/torture/RestartTest.cpp
     tests/torture/ShimKillTest.cpp
@@ -23,6 +25,7 @@ add_executable(torture-tests
     tests/torture/PipelineFileTest.cpp
     tests/torture/KeepKillTest.cpp
     tests/torture/KeepPlacesTest.cpp
+    tests/torture/WorkspaceKillTest.cpp
     tests/torture/FillingDiskTest.cpp
     tests/torture/ClockTest.cpp)
 target_link_libraries(torture-tests PRIVATE agent_wire Poco::Net SQLite::SQLite3 OpenSSL::SSL cppunit)
