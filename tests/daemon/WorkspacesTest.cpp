@@ -389,21 +389,21 @@ private:
         const Answer made = _daemon->post("/api/runs", R"({"service":"built")" +
                                                            (more.empty() ? "" : "," + more) + "}");
         CPPUNIT_ASSERT_EQUAL_MESSAGE(made.body, 201, made.status);
-        const std::string id = made.json()["id"].GetString();
+        std::string id = made.json()["id"].GetString();
         _daemon->waitForRun(id, "SUCCESS");
         return id;
     }
 
     [[nodiscard]] std::string failing() const
     {
-        const std::string id = _daemon->submitService("built");
+        std::string id = _daemon->submitService("built");
         _daemon->waitForRun(id, "FAILURE");
         return id;
     }
 
     [[nodiscard]] std::string waiting() const
     {
-        const std::string id = _daemon->submitService("built");
+        std::string id = _daemon->submitService("built");
         _daemon->waitForRun(id, "AWAITING_APPROVAL");
         return id;
     }

@@ -43,7 +43,7 @@ public:
     /// `answers` returns the status; it may be called by several threads at once.
     explicit Receiver(
         Answers answers = [](const Received&) { return 204; },
-        Poco::Net::Context::Ptr tls = nullptr)
+        const Poco::Net::Context::Ptr& tls = nullptr)
         : _answers(std::move(answers)), _secure(!tls.isNull())
     {
         const Poco::Net::SocketAddress any("127.0.0.1", 0);

@@ -15,7 +15,6 @@
 #include <iostream>
 #include <thread>
 
-using agent::FilesFolder;
 using agent::SmallDisk;
 using agent::test::contentOf;
 using agent::test::Daemon;
