@@ -229,8 +229,8 @@ void Mirror::fetchAll()
     throw Failure("git: can't fetch " + _repository.name() + ": " + _repository.why(ended));
 }
 
-/// An http server is asked before it is fetched from. To one that has only files git's client would not say that nothing is
-/// left out: it takes each missing object for one that it may fetch, and starts itself without end (2.39).
+/// An http server is asked before the first fetch: a filtered fetch from a dumb server makes git 2.39 fetch each missing object by
+/// another git, which does the same, without end.
 bool Mirror::serverFilters()
 {
     if (!_serverFilters)

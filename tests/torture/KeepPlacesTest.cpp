@@ -172,7 +172,7 @@ private:
         keeping.clear();
         std::cout << "(at " << reached.size() << " of " << names.size() << " places) "
                   << std::flush;
-        // A restore in a sandbox is told of no place.
+        // Failpoints are not set inside a sandbox, so a restore there reaches none.
         CPPUNIT_ASSERT(rounds.slice() ||
                        reached.size() * 10 >= names.size() * (daemon.sandboxed() ? 7 : 8));
     }
